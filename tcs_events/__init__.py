@@ -1,0 +1,29 @@
+"""A Flask blueprint that records what visitors do in the host's own database."""
+
+from tcs_events.blueprint import create_blueprint, events_bp
+from tcs_events.errors import (
+    BodyTooLarge,
+    ConfigError,
+    DatabaseMissing,
+    EventInvalid,
+    StoreUnavailable,
+    TableMissing,
+    TcsEventsError,
+)
+from tcs_events.models import UserEvent, db
+from tcs_events.schemas import EventSchema
+
+__all__ = [
+    "BodyTooLarge",
+    "ConfigError",
+    "DatabaseMissing",
+    "EventInvalid",
+    "EventSchema",
+    "StoreUnavailable",
+    "TableMissing",
+    "TcsEventsError",
+    "UserEvent",
+    "create_blueprint",
+    "db",
+    "events_bp",
+]

@@ -1,0 +1,118 @@
+"""The face that speaks HTTP through Flask: the blueprint and its routes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+from typing import cast
+
+from flask import Blueprint, Flask, Response, current_app, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from tcs_events.cli import add_commands
+from tcs_events.collector import answer_error
+from tcs_events.errors import BodyTooLarge, ConfigError, EventInvalid, TcsEventsError
+from tcs_events.registration import EXTENSION_KEY, Registration, registration_of
+from tcs_events.settings import SETTINGS, check_names, read_settings
+
+TRACKER_MAX_AGE_SECONDS = 3600
+
+
+def create_blueprint(
+    name: str = "tcs_events", url_prefix: str = "/api/events", **options: object
+) -> Blueprint:
+    """Return a blueprint to register on any number of apps.
+
+    `options` are defaults for the settings of those apps, named without the prefix and in lower
+    case: `create_blueprint(event_types=["card_click", "sign_up"])`. The app's config wins.
+
+    Raises:
+        ConfigError: an option is unknown. Its value is checked when an app registers.
+    """
+    check_names(options, [setting.option for setting in SETTINGS])
+    blueprint = Blueprint(name, __name__, url_prefix=url_prefix, cli_group="tcs-events")
+
+    def register(state: BlueprintSetupState) -> None:
+        if EXTENSION_KEY in state.app.extensions:
+            raise ConfigError(
+                "tcs_events is registered on this app already. Register one blueprint, and give it"
+                " all event types: create_blueprint(event_types=[...])."
+            )
+        Registration(cast(Flask, state.app), blueprint, read_settings(state.app.config, options))
+
+    blueprint.record(register)
+    blueprint.add_url_rule("", view_func=collect, methods=["POST"], strict_slashes=False)
+    blueprint.add_url_rule("/tracker.js", view_func=tracker)
+    add_commands(blueprint)
+    return blueprint
+
+
+def collect() -> Response:
+    """Take one event: 202 when it is stored, 422 when it is not allowed."""
+    registration = registration_of(current_app)
+    try:
+        body = _read_body(registration.settings.max_body_bytes)
+        answer = registration.collector.collect(body)
+    except ConfigError as error:
+        # The developer shall see it at once; a visitor's page shall not break by it.
+        if current_app.debug or current_app.testing:
+            raise
+        answer = answer_error(error)
+    except TcsEventsError as error:
+        answer = answer_error(error)
+    return Response(
+        json.dumps(answer.body),
+        answer.status,
+        headers=answer.headers,
+        mimetype="application/json",
+    )
+
+
+def _read_body(limit_bytes: int) -> bytes:
+    """Return the body of the current request, whatever its Content-Type says it is.
+
+    Raises:
+        BodyTooLarge: it is longer than `limit_bytes`, or than the host allows.
+        EventInvalid: it ended before its announced length.
+    """
+    too_large = BodyTooLarge(limit_bytes)
+    try:
+        if request.content_length is not None:
+            if request.content_length > limit_bytes:
+                raise too_large
+            return request.get_data()
+        # A chunked body. Where a hook of the host has read it, the stream is at its end, and
+        # Werkzeug has kept what was in it.
+        body = request.stream.read(limit_bytes + 1) or request.get_data()
+    except RequestEntityTooLarge:
+        raise BodyTooLarge(request.max_content_length or limit_bytes) from None
+    except ClientDisconnected:
+        raise EventInvalid({"_schema": ["The body ended too early."]}) from None
+    if len(body) > limit_bytes:
+        raise too_large
+    return body
+
+
+@cache
+def _tracker_script() -> tuple[bytes, str]:
+    """Return the built tracker and its ETag."""
+    script = files("tcs_events").joinpath("static/tracker.js").read_bytes()
+    return script, hashlib.sha256(script).hexdigest()[:16]
+
+
+def tracker() -> Response:
+    """Serve the built tracker."""
+    script, etag = _tracker_script()
+    response = Response(script, mimetype="text/javascript")
+    response.set_etag(etag)
+    response.cache_control.public = True
+    response.cache_control.max_age = TRACKER_MAX_AGE_SECONDS
+    response.make_conditional(request)
+    return response
+
+
+events_bp = create_blueprint()
+"""The blueprint with the default settings: `app.register_blueprint(events_bp)`."""

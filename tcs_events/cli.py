@@ -1,0 +1,78 @@
+"""`flask tcs-events`: what an operator asks of an app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+from flask import Blueprint, Flask, current_app
+
+from tcs_events.errors import TableMissing, TcsEventsError
+from tcs_events.models import TABLE_NAME
+from tcs_events.registration import Registration, registration_of
+
+Finding = tuple[str, str]
+"""What was looked at, and the trouble with it: "" where there is none."""
+
+
+def add_commands(blueprint: Blueprint) -> None:
+    """Give the blueprint its commands."""
+    blueprint.cli.help = "Look after the events that tcs_events records."
+    blueprint.cli.command("doctor")(doctor)
+
+
+def doctor() -> None:
+    """Check that an event would be stored, and say what to do if not.
+
+    Stores nothing. Exits with 1 when something is wrong.
+    """
+    findings = list(_findings(current_app._get_current_object()))  # type: ignore[attr-defined]
+    for what, trouble in findings:
+        if trouble:
+            click.secho(f"wrong  {what}: {trouble}", fg="red")
+        else:
+            click.secho(f"ok     {what}", fg="green")
+    if any(trouble for _, trouble in findings):
+        raise SystemExit(1)
+
+
+def _findings(app: Flask) -> Iterator[Finding]:
+    registration = registration_of(app)
+    try:
+        yield f"database {registration.store.address}", ""
+    except TcsEventsError as error:
+        yield "database", str(error)
+        return
+    yield f"table {TABLE_NAME}", _trouble_with_table(registration)
+    yield from _endpoint_findings(app, registration)
+
+
+def _trouble_with_table(registration: Registration) -> str:
+    try:
+        missing = registration.store.missing_columns()
+    except TableMissing as error:
+        return f"it is not there; {error.remedy}"
+    except TcsEventsError as error:
+        return str(error)
+    if missing:
+        return f"it lacks {', '.join(missing)}; add them with `flask db migrate` and `upgrade`"
+    return ""
+
+
+def _endpoint_findings(app: Flask, registration: Registration) -> Iterator[Finding]:
+    """Send each mounted endpoint a body it must refuse, and see who answers.
+
+    Only the real chain of hooks can tell whether the host lets a visitor's event through.
+    """
+    names = [name for name, found in app.blueprints.items() if found is registration.blueprint]
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint in {f"{name}.collect" for name in names}:
+            answer = app.test_client().post(rule.rule, data=b"")
+            reached = answer.status_code == 422 and answer.is_json
+            yield (
+                f"endpoint POST {rule.rule}",
+                ""
+                if reached
+                else f"the app answers {answer.status_code} before tcs_events can; in your"
+                f" before_request, return None when request.blueprint == {names[0]!r}",
+            )

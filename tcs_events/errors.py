@@ -1,0 +1,68 @@
+"""Everything that can go wrong, as one small tree.
+
+Two kinds must never be confused: what is *final* (`EventInvalid`, `BodyTooLarge`: the browser drops
+the event) and what is *for now* (`StoreUnavailable`: the browser keeps it and sends it again).
+"""
+
+from __future__ import annotations
+
+ErrorMessages = dict[str, object]
+"""Field name to its messages, as marshmallow words them; nested where the payload is nested."""
+
+
+class TcsEventsError(Exception):
+    """The base of every error of this package."""
+
+
+class ConfigError(TcsEventsError):
+    """The host's configuration cannot work; the message names the key and the remedy."""
+
+
+class DatabaseMissing(ConfigError):
+    """The app has no Flask-SQLAlchemy, so there is nowhere to put an event."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "tcs_events found no database on this app. Add `db.init_app(app)` with your"
+            " `db = SQLAlchemy()`; an app without one can use `from tcs_events import db`."
+        )
+
+
+class EventInvalid(TcsEventsError):
+    """The event is not allowed, and never will be. `errors` says why, by field."""
+
+    def __init__(self, errors: ErrorMessages) -> None:
+        super().__init__("invalid: " + ", ".join(sorted(errors)))
+        self.errors = errors
+
+
+class BodyTooLarge(TcsEventsError):
+    """The request body is longer than `limit_bytes`."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The body is larger than {limit_bytes} bytes.")
+        self.limit_bytes = limit_bytes
+
+
+class StoreUnavailable(TcsEventsError):
+    """The event was not stored, but the same event may be later.
+
+    `reason` names the class of the database's error, never its text: that may quote the event.
+    """
+
+    retry_after_seconds = 5
+    remedy = "see that the database runs, is reachable and has room, and that nothing locks it"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The event could not be stored: {reason}.")
+        self.reason = reason
+
+
+class TableMissing(StoreUnavailable):
+    """The database is there, the table is not."""
+
+    remedy = "run `db.create_all()` in an app context, or `flask db migrate` and `flask db upgrade`"
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"there is no table {table}")
+        self.table = table

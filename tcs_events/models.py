@@ -1,0 +1,153 @@
+"""`UserEvent`, and how its table joins the metadata of a host.
+
+The class belongs to a `SQLAlchemy` of our own that is never initialised on an app: a second one on
+the host's app is refused by Flask-SQLAlchemy, and a class made anew for each app could not be
+imported before there is one. Instead the *table* is copied into the host's metadata, where the
+host's `create_all` and Flask-Migrate see it; queries on the class reach the host's engine.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from flask import current_app
+from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.query import Query
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
+
+from tcs_events.errors import ConfigError
+from tcs_events.schemas import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
+from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
+
+db = SQLAlchemy()
+"""For a host that has no `SQLAlchemy` of its own: `db.init_app(app)` and it is the host's."""
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """A moment, in UTC on the way in and out. SQLite and MariaDB keep no time zone themselves."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime; give it a time zone, such as datetime.UTC")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class _HostInfo(dict[Any, Any]):
+    """`MetaData.info` whose `bind_key` is the one of the app at hand.
+
+    Flask-SQLAlchemy's session finds the engine of a table by this key, and one class serves apps
+    with different binds.
+    """
+
+    def __getitem__(self, key: Any) -> Any:
+        if key == "bind_key" and current_app:
+            registration = current_app.extensions.get("tcs_events")
+            return registration.settings.bind_key if registration else None
+        return super().__getitem__(key)
+
+
+class _HostQuery:
+    """`UserEvent.query` on the session of the app at hand, where Flask-SQLAlchemy has its own."""
+
+    def __get__(self, _: object, cls: Any) -> Query:
+        query: Query = cls.query_class(cls, session=current_app.extensions["sqlalchemy"].session())
+        return query
+
+
+_own = SQLAlchemy(metadata=sa.MetaData(info=_HostInfo()), add_models_to_shell=False)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class UserEvent(_own.Model):  # type: ignore[name-defined,misc]
+    """Something a visitor did.
+
+    `created_at` is when it happened, `received_at` when it was stored: both aware, in UTC.
+    """
+
+    __tablename__ = "user_events"
+    __table_args__ = (sa.Index("ix_user_events_event_type_created_at", "event_type", "created_at"),)
+    query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
+
+    id: Mapped[int] = mapped_column(
+        # SQLite numbers rows by itself only in a column declared INTEGER.
+        sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+        primary_key=True,
+    )
+    event_id: Mapped[UUID] = mapped_column(sa.Uuid(), unique=True, default=uuid4)
+    session_id: Mapped[str] = mapped_column(sa.String(SESSION_ID_MAX_LENGTH), index=True)
+    event_type: Mapped[str] = mapped_column(sa.String(EVENT_TYPE_MAX_LENGTH))
+    payload: Mapped[dict[str, Any]] = mapped_column(
+        sa.JSON().with_variant(JSONB(), "postgresql"), default=dict
+    )
+    email: Mapped[str | None] = mapped_column(sa.String(EMAIL_MAX_LENGTH), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime(), default=_utc_now)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime(), default=_utc_now)
+
+
+TABLE_NAME = UserEvent.__tablename__
+_COPY_OF = "tcs_events_copy_of"
+
+
+def _bare_jsonb() -> JSONB:
+    """Return a JSONB that Alembic writes as `postgresql.JSONB()`.
+
+    Run on SQLite, autogenerate writes out the `astext_type` as a bare `Text()`, a name that its
+    migration does not import.
+    """
+    jsonb = JSONB()
+    jsonb.astext_type = None  # type: ignore[assignment]
+    return jsonb
+
+
+def _migration_type(column_type: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type that a migration can write down without importing this package."""
+    if isinstance(column_type, UtcDateTime):
+        return sa.DateTime(timezone=True)
+    if isinstance(column_type, sa.JSON):
+        return sa.JSON().with_variant(_bare_jsonb(), "postgresql")
+    return column_type
+
+
+def join_metadata(metadata: sa.MetaData) -> sa.Table:
+    """Return the copy of our table in `metadata`, made now or by an earlier app of the process.
+
+    Raises:
+        ConfigError: the host has a table of this name itself.
+    """
+    original = UserEvent.__table__
+    if (existing := metadata.tables.get(TABLE_NAME)) is not None:
+        if existing.info.get(_COPY_OF) is not original:
+            raise ConfigError(
+                f"This app has a table {TABLE_NAME} of its own, where tcs_events keeps its events."
+                " Rename it, or give the events a database of their own with TCS_EVENTS_BIND_KEY."
+            )
+        return existing
+    # `UserEvent` names no schema, so its copy must not take the default schema of the host's
+    # metadata: the class would then look for the table elsewhere than `create_all` made it.
+    host_schema, metadata.schema = metadata.schema, None
+    try:
+        copy: sa.Table = original.to_metadata(metadata)
+    finally:
+        metadata.schema = host_schema
+    copy.info[_COPY_OF] = original
+    for column in copy.columns:
+        column.type = _migration_type(column.type)
+    return copy

@@ -1,0 +1,127 @@
+"""What one app has of us: how it finds the host's database, whichever of the two came first."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+
+import structlog
+from flask import Blueprint, Flask, appcontext_pushed, current_app, has_app_context, request_started
+from sqlalchemy import Connection, MetaData, Table, event
+
+from tcs_events.collector import Collector, log_trouble
+from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
+from tcs_events.models import TABLE_NAME, UserEvent, join_metadata
+from tcs_events.schemas import event_schema
+from tcs_events.settings import Settings
+from tcs_events.stores import SqlStore
+
+EXTENSION_KEY = "tcs_events"
+log = structlog.get_logger("tcs_events")
+
+
+class Registration:
+    """The blueprint on one app; lives in `app.extensions["tcs_events"]`."""
+
+    def __init__(self, app: Flask, blueprint: Blueprint, settings: Settings) -> None:
+        self.blueprint = blueprint
+        self.settings = settings
+        self.table: Table | None = None
+        self._first_request = threading.Lock()
+        self._had_request = False
+        app.extensions[EXTENSION_KEY] = self
+        app.shell_context_processor(lambda: {UserEvent.__name__: UserEvent})
+        request_started.connect(self._on_request_started, app)
+        if not self.join(app):
+            appcontext_pushed.connect(self._on_appcontext_pushed, app)
+
+    def join(self, app: Flask) -> bool:
+        """Put the table into the metadata of the host's `db`; False while the app has none."""
+        if self.table is None and (database := app.extensions.get("sqlalchemy")) is not None:
+            bind_key = self.settings.bind_key
+            if bind_key not in database.metadatas:
+                raise ConfigError(
+                    f"TCS_EVENTS_BIND_KEY is {bind_key!r}, which is not in SQLALCHEMY_BINDS."
+                )
+            self.table = join_metadata(database.metadatas[bind_key])
+        return self.table is not None
+
+    @cached_property
+    def store(self) -> SqlStore:
+        """The store of the current app.
+
+        Raises:
+            DatabaseMissing: the app has no `SQLAlchemy`.
+            ConfigError: its `SQLAlchemy` has no such database.
+        """
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+        self.join(app)
+        if self.table is None:
+            raise DatabaseMissing
+        engines = app.extensions["sqlalchemy"].engines
+        if self.settings.bind_key not in engines:
+            raise ConfigError(
+                "This app has no default database. Set SQLALCHEMY_DATABASE_URI, or set"
+                f" TCS_EVENTS_BIND_KEY to one of: {', '.join(engines)}."
+            )
+        return SqlStore(engines[self.settings.bind_key], self.table)
+
+    @cached_property
+    def collector(self) -> Collector:
+        """The collector of the current app; raises what `store` raises."""
+        return Collector(event_schema(self.settings.event_types), self.store)
+
+    def log_table(self) -> None:
+        """Say in the log whether the events of the current app have a table to go to."""
+        try:
+            if not self.store.has_table():
+                raise TableMissing(TABLE_NAME)
+        except TcsEventsError as error:
+            log_trouble(error)
+        else:
+            log.info("tcs_events.table_ready", table=TABLE_NAME)
+
+    def _on_appcontext_pushed(self, app: Flask) -> None:
+        if self.join(app):
+            appcontext_pushed.disconnect(self._on_appcontext_pushed, app)
+
+    def _on_request_started(self, app: Flask, **_: object) -> None:
+        """Before the first request of the app, whichever page it is for.
+
+        This signal comes before every `before_request` of the host, and after everything the host
+        does to set itself up. A request that arrives meanwhile waits, so that none is refused for
+        want of the CSRF exemption.
+        """
+        if self._had_request:
+            return
+        with self._first_request:
+            if self._had_request:
+                return
+            if (csrf := app.extensions.get("csrf")) is not None:
+                # Flask-WTF protects what a cookie gives authority to. Our routes ask for none.
+                csrf.exempt(self.blueprint)
+            self.log_table()
+            self._had_request = True
+
+
+def registration_of(app: Flask) -> Registration:
+    """Return the registration of an app that has registered the blueprint."""
+    registration: Registration = app.extensions[EXTENSION_KEY]
+    return registration
+
+
+@event.listens_for(MetaData, "before_create")
+def _join_before_create_all(metadata: MetaData, connection: Connection, **_: object) -> None:
+    """Catch the one order in which no app context is pushed once the host has its `db`.
+
+    That is: push a context, register the blueprint, `db.init_app`, `db.create_all`. The tables to
+    be created are listed by then, so ours is created here.
+    """
+    if not has_app_context() or EXTENSION_KEY not in current_app.extensions:
+        return
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    registration = registration_of(app)
+    if registration.table is None and registration.join(app):
+        table = registration.table
+        if table is not None and table.metadata is metadata:
+            table.create(connection, checkfirst=True)

@@ -1,0 +1,74 @@
+"""The envelope of an event, and the registry of event types with the schemas of their payloads."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
+
+from tcs_events.settings import EventTypes
+
+SESSION_ID_MAX_LENGTH = 64
+EMAIL_MAX_LENGTH = 320  # 64 before the @ and 255 after it: RFC 5321, section 4.5.3.1
+MAX_AGE_MS = timedelta(days=7) // timedelta(milliseconds=1)
+
+
+def _printable(text: str) -> None:
+    """Refuse control characters and blanks: they end up in logs, pages and shells."""
+    if not text.isprintable() or not text.strip():
+        raise ValidationError("Must be printable characters, and not only spaces.")
+
+
+def _email(text: str) -> None:
+    """Check the length first: the address pattern is not for texts of any length."""
+    if len(text) > EMAIL_MAX_LENGTH:
+        raise ValidationError(f"Longer than maximum length {EMAIL_MAX_LENGTH}.")
+    _printable(text)
+    validate.Email()(text)
+
+
+class EventSchema(Schema):
+    """What a client sends for one event.
+
+    Fields that are not listed are ignored, so that an older server takes a newer tracker.
+    """
+
+    class Meta:
+        unknown = EXCLUDE
+
+    payload_schemas: ClassVar[dict[str, Schema | None]] = {}
+    """The allowlist: event type to the schema of its payload. `event_schema` fills it in."""
+
+    event_type = fields.String(required=True)
+    session_id = fields.String(
+        required=True, validate=[validate.Length(1, SESSION_ID_MAX_LENGTH), _printable]
+    )
+    payload = fields.Dict(load_default=dict)
+    event_id = fields.UUID()
+    age_ms = fields.Integer(strict=True, validate=validate.Range(0, MAX_AGE_MS), load_default=0)
+    email = fields.String(allow_none=True, load_default=None, validate=_email)
+
+    @validates_schema(skip_on_field_errors=False)
+    def check_event_type(self, data: dict[str, Any], **_: object) -> None:
+        """Hold the type against the allowlist and the payload against the schema of its type."""
+        if "event_type" not in data:
+            return
+        event_type = data["event_type"]
+        if event_type not in self.payload_schemas:
+            allowed = ", ".join(self.payload_schemas)
+            raise ValidationError({"event_type": [f"Must be one of: {allowed}."]})
+        payload_schema = self.payload_schemas[event_type]
+        if payload_schema is not None and "payload" in data:
+            errors = payload_schema.validate(data["payload"])
+            if errors:
+                raise ValidationError({"payload": errors})
+
+
+def event_schema(event_types: EventTypes) -> EventSchema:
+    """Return the schema that allows `event_types`, to be made once and used for every event."""
+    payload_schemas = {name: schema and schema() for name, schema in event_types.items()}
+    schema: EventSchema = type(
+        "HostEventSchema", (EventSchema,), {"payload_schemas": payload_schemas}
+    )()
+    return schema

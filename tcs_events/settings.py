@@ -1,0 +1,126 @@
+"""The settings: one table of names, defaults and help, read once when the blueprint registers."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import Schema
+
+from tcs_events.errors import ConfigError
+
+PREFIX = "TCS_EVENTS_"
+EVENT_TYPE_MAX_LENGTH = 50  # the width of the column
+
+EventTypes = dict[str, type[Schema] | None]
+"""The allowlist: event type to the marshmallow schema of its payload, None for a free-form one."""
+
+
+def _event_types(value: object) -> EventTypes:
+    """Read a mapping of types to schemas, or any other iterable of types."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError("must be a list of event types, or a dict of event type to schema or None")
+    types = dict(value) if isinstance(value, Mapping) else dict.fromkeys(value)
+    if not types:
+        raise ValueError("must name at least one event type")
+    for name, schema in types.items():
+        if not (isinstance(name, str) and name.isprintable() and name.strip()):
+            raise ValueError(f"has {name!r}, but an event type is printable text")
+        if len(name) > EVENT_TYPE_MAX_LENGTH:
+            raise ValueError(f"has {name!r}, longer than {EVENT_TYPE_MAX_LENGTH} characters")
+        if schema is not None and not (isinstance(schema, type) and issubclass(schema, Schema)):
+            raise ValueError(f"has {schema!r} for {name!r}, but it takes a Schema class or None")
+    return types
+
+
+def _positive_int(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"must be a whole number of at least 1, not {value!r}")
+    return value
+
+
+def _bind_key(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"must be a key of SQLALCHEMY_BINDS or None, not {value!r}")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. `read` turns the host's value into ours, or raises `ValueError`."""
+
+    option: str
+    default: object
+    read: Callable[[object], Any]
+    help: str
+
+    @property
+    def key(self) -> str:
+        """The name in `app.config`."""
+        return PREFIX + self.option.upper()
+
+
+SETTINGS = (
+    Setting(
+        "event_types",
+        ("card_click", "sage_query", "filter_change"),
+        _event_types,
+        "The event types that are accepted: a list, or a dict of event type to the marshmallow"
+        " schema class of its payload (None: free-form).",
+    ),
+    Setting(
+        "max_body_bytes",
+        64 * 1024,
+        _positive_int,
+        "The longest request body in bytes; a longer one is answered 413. Browsers share 64 KiB"
+        " among the requests that outlive a page.",
+    ),
+    Setting(
+        "bind_key",
+        None,
+        _bind_key,
+        "The key of `SQLALCHEMY_BINDS` whose database keeps the events; None is the default one.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one app, as read from `SETTINGS`."""
+
+    event_types: EventTypes
+    max_body_bytes: int
+    bind_key: str | None
+
+
+def check_names(names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a name that is not known.
+
+    Raises:
+        ConfigError: for the first such name, with the one that was probably meant.
+    """
+    known = list(known)
+    for name in names:
+        if name not in known:
+            meant = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {meant[0]}?" if meant else f"There are: {', '.join(known)}."
+            raise ConfigError(f"tcs_events knows no setting {name}. {hint}")
+
+
+def read_settings(config: Mapping[str, Any], options: Mapping[str, object]) -> Settings:
+    """Return the settings of an app: its config, else the blueprint's options, else the defaults.
+
+    Raises:
+        ConfigError: a value cannot work, or a `TCS_EVENTS_` key is misspelt.
+    """
+    check_names((key for key in config if key.startswith(PREFIX)), (s.key for s in SETTINGS))
+    values = {}
+    for setting in SETTINGS:
+        value = config.get(setting.key, options.get(setting.option, setting.default))
+        try:
+            values[setting.option] = setting.read(value)
+        except ValueError as error:
+            raise ConfigError(f"{setting.key} {error}.") from None
+    return Settings(**values)

@@ -1,0 +1,80 @@
+"""JSON as RFC 8259 has it, and only what every reader of the stored row can read again.
+
+https://www.rfc-editor.org/rfc/rfc8259: UTF-8 without a byte order mark, no NaN, no Infinity. The
+rest is what our databases refuse (NUL, lone surrogates) or would change (numbers out of range).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import NoReturn
+
+MAX_DEPTH = 32
+MAX_INTEGER = 2**63 - 1
+
+
+class NotStrictJson(ValueError):
+    """The text is not JSON we accept; the message says why and quotes nothing of it."""
+
+
+def loads(body: bytes) -> object:
+    """Return the value of a JSON text. Of a key that stands twice in an object, the last counts.
+
+    Raises:
+        NotStrictJson: for every text that is not accepted; nothing else is raised.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise NotStrictJson("The body is not UTF-8.") from None
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno}"
+        raise NotStrictJson(f"The body is not valid JSON: {error.msg} at {where}.") from None
+    except NotStrictJson:
+        raise
+    except ValueError:  # an integer of more digits than Python converts
+        raise NotStrictJson("The body holds a number that is out of range.") from None
+    except RecursionError:
+        raise NotStrictJson(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
+    _check(value)
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise NotStrictJson(f"The body is not valid JSON: {name} is not a number.")
+
+
+def _check(value: object) -> None:
+    """Walk with a list of our own: a recursive walk would need the stack the parser had left."""
+    to_visit = [(value, 1)]
+    while to_visit:
+        item, depth = to_visit.pop()
+        if isinstance(item, str):
+            _check_text(item)
+        elif isinstance(item, float):
+            if not math.isfinite(item):
+                raise NotStrictJson("The body holds a number that is out of range.")
+        elif isinstance(item, int):
+            if abs(item) > MAX_INTEGER:
+                raise NotStrictJson("The body holds a number that is out of range.")
+        elif isinstance(item, dict | list):
+            if depth > MAX_DEPTH:
+                raise NotStrictJson(f"The body is nested deeper than {MAX_DEPTH} levels.")
+            if isinstance(item, dict):
+                for key in item:
+                    _check_text(key)
+                item = item.values()
+            to_visit.extend((child, depth + 1) for child in item)
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text:
+        raise NotStrictJson("The body holds a NUL character.")
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise NotStrictJson("The body holds half of a surrogate pair.") from None
