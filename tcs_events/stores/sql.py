@@ -76,8 +76,9 @@ class SqlStore:
         if dialect_insert is None:
             return self._insert_or_look(connection, row)
         statement = dialect_insert(self._table).on_conflict_do_nothing(index_elements=["event_id"])
-        stored = connection.execute(statement, row).rowcount
-        return Outcome.ACCEPTED if stored else Outcome.DUPLICATE
+        # RETURNING gives a row for what was stored; the row count of a driver may be -1 here.
+        stored = connection.execute(statement.returning(self._table.c.event_id), row).first()
+        return Outcome.ACCEPTED if stored is not None else Outcome.DUPLICATE
 
     def _insert_or_look(self, connection: Connection, row: dict[str, Any]) -> Outcome:
         """Insert on a database whose conflict clause we do not speak."""

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from flask import Blueprint, Flask
+from flask_sqlalchemy import SQLAlchemy
+
+from tcs_events import events_bp
+from tests.support import need, new_database, postgres_binary, postgres_server
+
+MakeHost = Callable[..., Flask]
+_database_numbers = itertools.count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-skips",
+        action="store_true",
+        help="fail where a test would be skipped, for a machine that should have everything",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+    report = yield
+    if report.skipped and item.config.getoption("--no-skips"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped under --no-skips: {report.longrepr[2]}"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _structlog_defaults() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url() -> Iterator[str]:
+    """A PostgreSQL server: the one of the environment, else one of our own."""
+    need(importlib.util.find_spec("psycopg"), "psycopg", "pip install -e '.[test]'")
+    if url := os.environ.get("TCS_EVENTS_TEST_POSTGRES_URL"):
+        yield url
+        return
+    need(
+        postgres_binary("initdb"),
+        "PostgreSQL",
+        "apt-get install postgresql, or set TCS_EVENTS_TEST_POSTGRES_URL",
+    )
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server_url: str) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database."""
+    name = f"tcs_events_test_{os.getpid()}_{next(_database_numbers)}"
+    with new_database(postgres_server_url, name) as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of an SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path}/host.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database of each kind we run on."""
+    name = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+def close_later() -> Iterator[list[Flask]]:
+    """Apps put in here have their connections closed after the test."""
+    apps: list[Flask] = []
+    yield apps
+    for app in apps:
+        if (db := app.extensions.get("sqlalchemy")) is not None:
+            with app.app_context():
+                for engine in db.engines.values():
+                    engine.dispose()
+
+
+@pytest.fixture
+def make_host(close_later: list[Flask]) -> MakeHost:
+    """Build a host as the README does: `make_host(url, blueprint, db=..., create=..., KEY=...)`."""
+
+    def make(
+        url: str,
+        blueprint: Blueprint = events_bp,
+        *,
+        db: SQLAlchemy | None = None,
+        create: bool = True,
+        **config: object,
+    ) -> Flask:
+        app = Flask("host")
+        app.config.update(SQLALCHEMY_DATABASE_URI=url, **config)
+        db = db or SQLAlchemy()
+        db.init_app(app)
+        close_later.append(app)
+        app.register_blueprint(blueprint)
+        if create:
+            with app.app_context():
+                db.create_all()
+        return app
+
+    return make
+
+
+@pytest.fixture
+def app(make_host: MakeHost, database_url: str) -> Flask:
+    """A host on each kind of database."""
+    return make_host(database_url)
