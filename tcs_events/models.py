@@ -69,7 +69,8 @@ class _HostQuery:
         return query
 
 
-_own = SQLAlchemy(metadata=sa.MetaData(info=_HostInfo()), add_models_to_shell=False)
+_own = SQLAlchemy()
+_own.metadata.info = _HostInfo(_own.metadata.info)
 
 
 def _utc_now() -> datetime:
@@ -103,7 +104,7 @@ class UserEvent(_own.Model):  # type: ignore[name-defined,misc]
 
 
 TABLE_NAME = UserEvent.__tablename__
-_COPY_OF = "tcs_events_copy_of"
+_COPY_KEY = "tcs_events_copy"  # in the info of the metadata: Alembic writes out a table's info
 
 
 def _bare_jsonb() -> JSONB:
@@ -132,22 +133,22 @@ def join_metadata(metadata: sa.MetaData) -> sa.Table:
     Raises:
         ConfigError: the host has a table of this name itself.
     """
-    original = UserEvent.__table__
+    copied: sa.Table | None = metadata.info.get(_COPY_KEY)
     if (existing := metadata.tables.get(TABLE_NAME)) is not None:
-        if existing.info.get(_COPY_OF) is not original:
+        if copied is None or existing is not copied:
             raise ConfigError(
                 f"This app has a table {TABLE_NAME} of its own, where tcs_events keeps its events."
                 " Rename it, or give the events a database of their own with TCS_EVENTS_BIND_KEY."
             )
-        return existing
+        return copied
     # `UserEvent` names no schema, so its copy must not take the default schema of the host's
     # metadata: the class would then look for the table elsewhere than `create_all` made it.
     host_schema, metadata.schema = metadata.schema, None
     try:
-        copy: sa.Table = original.to_metadata(metadata)
+        copy: sa.Table = UserEvent.__table__.to_metadata(metadata)
     finally:
         metadata.schema = host_schema
-    copy.info[_COPY_OF] = original
+    metadata.info[_COPY_KEY] = copy
     for column in copy.columns:
         column.type = _migration_type(column.type)
     return copy

@@ -104,7 +104,7 @@ def check_names(names: Iterable[str], known: Iterable[str]) -> None:
     known = list(known)
     for name in names:
         if name not in known:
-            meant = difflib.get_close_matches(name, known, n=1)
+            meant = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
             hint = f"Did you mean {meant[0]}?" if meant else f"There are: {', '.join(known)}."
             raise ConfigError(f"tcs_events knows no setting {name}. {hint}")
 

@@ -1,0 +1,51 @@
+"""The tracker's own checks, run by npm as a front-end developer runs them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT, need
+
+SNIPPETS = ROOT / "frontend_snippets"
+BUILT = ROOT / "tcs_events" / "static" / "tracker.js"
+
+
+def npm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["npm", "--silent", "run", *arguments],
+        cwd=SNIPPETS,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _npm_packages() -> None:
+    need(shutil.which("npm"), "Node 20 or later", "https://nodejs.org, or apt-get install npm")
+    need((SNIPPETS / "node_modules").is_dir(), "npm packages", "npm ci --prefix frontend_snippets")
+
+
+def test_the_script_in_the_package_is_the_source_as_built_today(tmp_path: Path) -> None:
+    built = tmp_path / "tracker.js"
+    result = npm("build", "--", f"--outfile={built}")
+    assert result.returncode == 0, result.stderr
+    assert built.read_bytes() == BUILT.read_bytes(), "run `npm run build --prefix frontend_snippets`"
+
+
+def test_the_source_is_strictly_typed() -> None:
+    result = npm("check")
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_tests_of_the_source_pass() -> None:
+    result = npm("test")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_source_imports_nothing() -> None:
+    assert "import " not in (SNIPPETS / "tracking.ts").read_text().replace("and import `", "")

@@ -1,0 +1,103 @@
+"""Flask-Migrate as a host uses it, by its commands, in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.dialects.postgresql import JSONB
+
+from tests.support import ROOT, need
+
+PLAIN = """
+import os
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import MetaData
+from sqlalchemy.orm import Mapped, mapped_column
+from tcs_events import events_bp
+
+{db}
+
+class Expert(db.Model):
+    id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(unique=True, index=True)
+
+def create_app():
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
+    app.register_blueprint(events_bp)
+    db.init_app(app)
+    Migrate(app, db)
+    return app
+"""
+DBS = {
+    "plain": "db = SQLAlchemy()",
+    "naming convention": """
+db = SQLAlchemy(metadata=MetaData(naming_convention={
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}))
+""",
+}
+
+
+class Project:
+    """A host in a folder of its own."""
+
+    def __init__(self, folder: Path, db: str) -> None:
+        self.folder = folder
+        (folder / "shop.py").write_text(PLAIN.format(db=db))
+
+    def flask(self, database_url: str, *arguments: str) -> str:
+        command = [sys.executable, "-m", "flask", "--app", "shop:create_app", *arguments]
+        environment = {**os.environ, "DATABASE_URL": database_url, "PYTHONPATH": str(ROOT)}
+        result = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert result.returncode == 0, result.stderr[-500:]
+        return result.stdout + result.stderr
+
+
+@pytest.fixture(params=DBS)
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
+    need(importlib.util.find_spec("flask_migrate"), "Flask-Migrate", "pip install -e '.[test]'")
+    return Project(tmp_path, DBS[request.param])
+
+
+def test_one_migration_makes_our_table_and_leaves_no_difference(
+    project: Project, database_url: str
+) -> None:
+    project.flask(database_url, "db", "init")
+    project.flask(database_url, "db", "migrate", "-m", "events")
+    project.flask(database_url, "db", "upgrade")
+
+    assert "No new upgrade operations detected" in project.flask(database_url, "db", "check")
+    assert "ok     table user_events" in project.flask(database_url, "tcs-events", "doctor")
+    engine = create_engine(database_url)
+    assert {"expert", "user_events"} <= set(inspect(engine).get_table_names())
+    engine.dispose()
+
+
+def test_a_migration_written_on_sqlite_makes_jsonb_on_postgresql(
+    project: Project, sqlite_url: str, postgres_url: str
+) -> None:
+    project.flask(sqlite_url, "db", "init")
+    project.flask(sqlite_url, "db", "migrate", "-m", "events")
+    project.flask(postgres_url, "db", "upgrade")
+
+    assert "No new upgrade operations detected" in project.flask(postgres_url, "db", "check")
+    engine = create_engine(postgres_url)
+    columns = {column["name"]: column for column in inspect(engine).get_columns("user_events")}
+    engine.dispose()
+    assert isinstance(columns["payload"]["type"], JSONB)
+    assert columns["created_at"]["type"].timezone is True
