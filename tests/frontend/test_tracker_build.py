@@ -34,7 +34,9 @@ def test_the_script_in_the_package_is_the_source_as_built_today(tmp_path: Path) 
     built = tmp_path / "tracker.js"
     result = npm("build", "--", f"--outfile={built}")
     assert result.returncode == 0, result.stderr
-    assert built.read_bytes() == BUILT.read_bytes(), "run `npm run build --prefix frontend_snippets`"
+    assert built.read_bytes() == BUILT.read_bytes(), (
+        "run `npm run build --prefix frontend_snippets`"
+    )
 
 
 def test_the_source_is_strictly_typed() -> None:

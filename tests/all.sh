@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Installs what is missing, then runs every test there is. A test that would be skipped fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+missing=()
+python3 -c "import ensurepip" 2>/dev/null || missing+=(python3-venv)
+command -v chromium >/dev/null || missing+=(chromium)
+command -v initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "==> Installing with apt: ${missing[*]}"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
+fi
+if ! command -v npm >/dev/null || [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
+    echo "==> Node 20 or later with npm is needed for the tracker's tests: https://nodejs.org" >&2
+    exit 1
+fi
+
+echo "==> Python packages, into .venv"
+[ -x .venv/bin/pip ] || python3 -m venv .venv
+.venv/bin/pip install --quiet --editable '.[test]'
+echo "==> npm packages, into frontend_snippets/node_modules"
+npm ci --silent --no-audit --no-fund --prefix frontend_snippets
+
+echo "==> Lint and types"
+.venv/bin/ruff check
+.venv/bin/ruff format --check
+.venv/bin/mypy
+echo "==> Tests"
+.venv/bin/pytest --no-skips "$@"

@@ -1,0 +1,153 @@
+"""The README is under test: what it shows works, and it names all there is."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+import tcs_events
+from tcs_events import UserEvent, create_blueprint
+from tcs_events.settings import SETTINGS
+from tests.conftest import MakeHost
+from tests.support import ROOT, URL, post
+
+README = (ROOT / "README.md").read_text()
+FIRST_SCREEN = README.split("\n## ")[0]
+
+
+def blocks(language: str) -> list[str]:
+    """Return the code blocks of a language, without the indentation of a list item."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
+
+
+def cells(table_row: str) -> list[str]:
+    return [cell.strip() for cell in table_row.strip().strip("|").split("|")]
+
+
+def rows_of(heading: str) -> list[list[str]]:
+    """Return the rows of the first table under a heading."""
+    section = re.split(rf"^#+ {heading}\n", README, flags=re.MULTILINE)[1]
+    table = re.search(r"^\|[-|]+\|\n((?:\|.*\n)+)", section, re.MULTILINE)
+    assert table is not None
+    return [cells(row) for row in table.group(1).splitlines()]
+
+
+@pytest.fixture
+def readme_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close_later: list[Flask]) -> Flask:
+    """The app of the README's first example, just as it stands there."""
+    names: dict[str, object] = {"__name__": "readme_host"}
+    exec(blocks("python")[0], names)
+    monkeypatch.setattr("flask.Flask.auto_find_instance_path", lambda _: str(tmp_path))
+    app: Flask = names["create_app"]()
+    close_later.append(app)
+    return app
+
+
+def test_the_host_example_stores_the_event_that_the_readme_shows(readme_app: Flask) -> None:
+    assert post(readme_app, payload={"expert_id": "ada"}).status_code == 202
+    [shown] = [json.loads(block) for block in blocks("json")]
+    with readme_app.app_context():
+        db = readme_app.extensions["sqlalchemy"]
+        [event] = db.session.scalars(select(UserEvent))
+        assert {column.name for column in UserEvent.__table__.columns} == set(shown)
+        assert event.payload == shown["payload"]
+
+
+def test_the_example_of_own_event_types_works(make_host: MakeHost, sqlite_url: str) -> None:
+    [code] = [block for block in blocks("python") if "create_blueprint" in block]
+    names: dict[str, object] = {}
+    exec(code, names)
+    app = make_host(sqlite_url, names["events"])
+    assert post(app, event_type="sign_up", payload={"plan": "free"}).status_code == 202
+    assert post(app, event_type="sign_up", payload={}).status_code == 422
+
+
+def test_the_example_of_a_login_hook_lets_events_through(
+    make_host: MakeHost, sqlite_url: str
+) -> None:
+    from flask import redirect, request
+
+    class NotLoggedIn:
+        is_authenticated = False
+
+    [code] = [block for block in blocks("python") if "demand_login" in block]
+    app = make_host(sqlite_url)
+    exec(code, {"app": app, "request": request, "redirect": redirect, "current_user": NotLoggedIn})
+    assert post(app).status_code == 202
+    assert app.test_client().get("/").location == "/login"
+
+
+def test_the_settings_are_documented_as_they_are() -> None:
+    assert rows_of("Settings") == [
+        [f"`{setting.key}`", f"`{setting.default!r}`".replace("'", '"'), setting.help]
+        for setting in SETTINGS
+    ]
+
+
+def test_the_event_types_are_documented() -> None:
+    default = next(setting.default for setting in SETTINGS if setting.option == "event_types")
+    assert [row[0] for row in rows_of("Event types")] == [f"`{name}`" for name in default]
+
+
+def test_the_fields_are_documented() -> None:
+    documented = [row[0].strip("`") for row in rows_of("The endpoint")]
+    assert documented == list(tcs_events.EventSchema().fields)
+
+
+def test_every_command_is_documented() -> None:
+    for command in create_blueprint().cli.commands:
+        assert f"flask tcs-events {command}" in README
+
+
+def test_the_doctor_says_what_the_readme_shows(readme_app: Flask) -> None:
+    [shown] = blocks("console")
+    output = readme_app.test_cli_runner().invoke(args=["tcs-events", "doctor"]).output
+    said = [line for line in output.splitlines() if line.startswith(("ok", "wrong"))]
+    assert [line.split("sqlite")[0] for line in said] == [
+        line.split("sqlite")[0] for line in shown.splitlines()[1:]
+    ]
+
+
+def test_every_log_event_is_documented() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "tcs_events").rglob("*.py"))
+    from tcs_events.event import Outcome
+
+    named = set(re.findall(r'"(tcs_events\.[a-z_]+)"', source))
+    named |= {f"tcs_events.event_{outcome}" for outcome in Outcome}
+    modules = {f"tcs_events.{path.stem}" for path in (ROOT / "tcs_events").iterdir()}
+    for name in named - modules:
+        assert name in README, name
+
+
+def test_the_first_screen_shows_all_a_newcomer_needs() -> None:
+    assert len(FIRST_SCREEN.splitlines()) < 75
+    for needed in ("tcs_events.demo", "tests/all.sh", "register_blueprint", "tracker.js", URL):
+        assert needed in FIRST_SCREEN
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    [_, command] = blocks("sh")
+    assert command.strip() in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_every_file_that_is_linked_is_there() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_map_of_the_code_names_every_module() -> None:
+    for path in (ROOT / "tcs_events").iterdir():
+        if path.suffix == ".py" or (path.is_dir() and (path / "__init__.py").exists()):
+            assert path.name in README, path.name
+
+
+def test_the_changelog_names_every_setting() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    for setting in SETTINGS:
+        assert f"`{setting.key}`" in changelog
