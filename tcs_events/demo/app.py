@@ -1,0 +1,109 @@
+"""A host of tcs_events: an expert marketplace with a database, three pages and one blueprint."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from flask import Flask, render_template, request
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import JSON, URL, String, exc, func, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from tcs_events import UserEvent, events_bp
+from tcs_events.demo import just_stored
+from tcs_events.demo.experts import EXPERTS
+from tcs_events.demo.search import RATE_CEILING, Search
+
+DEFAULT_DATABASE_URI = "sqlite:///tcs_events_demo.db"
+STARTUP_ATTEMPTS = 20
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+class Expert(db.Model):  # type: ignore[name-defined,misc]
+    __tablename__ = "experts"
+
+    username: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+    title: Mapped[str] = mapped_column(String(80))
+    bio: Mapped[str] = mapped_column(String(400))
+    tags: Mapped[list[str]] = mapped_column(JSON)
+    hourly_rate: Mapped[int]
+    hue: Mapped[int]
+
+    @property
+    def initials(self) -> str:
+        words = self.name.split()
+        return words[0][0] + words[-1][0]
+
+
+def create_app(database_uri: str | URL | None = None) -> Flask:
+    # Flask-SQLAlchemy takes a relative SQLite file from the instance folder; ours is the current.
+    app = Flask(__name__, instance_path=os.getcwd())
+    app.config["SQLALCHEMY_DATABASE_URI"] = (
+        database_uri or os.environ.get("TCS_EVENTS_DEMO_DATABASE_URI") or DEFAULT_DATABASE_URI
+    )
+    db.init_app(app)
+    app.register_blueprint(events_bp)  # the endpoint, the tracker script and the table: all of it
+    with app.app_context():
+        prepare_database()
+
+    app.add_template_global(newest_events)
+    app.add_template_filter(just_stored.summary)
+    app.add_template_filter(just_stored.age_seconds)
+    app.add_template_filter(just_stored.ago)
+
+    @app.get("/")
+    def home() -> str:
+        experts = db.session.scalars(select(Expert).order_by(Expert.name)).all()
+        search = Search.from_args(request.args)
+        return render_template(
+            # demo.js asks for the results alone; without JavaScript they come in the whole page.
+            "_results.html" if "fragment" in request.args else "home.html",
+            search=search,
+            found=search.among(experts),
+            all_tags=sorted({tag for expert in experts for tag in expert.tags}),
+            rate_ceiling=RATE_CEILING,
+        )
+
+    @app.get("/experts/<username>")
+    def expert(username: str) -> str:
+        return render_template("expert.html", expert=db.get_or_404(Expert, username))
+
+    @app.get("/just-stored")
+    def just_stored_rows() -> str:
+        return render_template("_just_stored.html")
+
+    return app
+
+
+def newest_events() -> Sequence[UserEvent]:
+    """Events are rows like any other: they are read through the host's own session."""
+    return db.session.scalars(select(UserEvent).order_by(UserEvent.id.desc()).limit(20)).all()
+
+
+def prepare_database() -> None:
+    """Create the tables (`user_events` among them) and the experts, once.
+
+    Several workers may start at the same moment. Whoever comes second is refused by the database,
+    and finds everything in its place when it looks again.
+    """
+    for attempt in range(1, STARTUP_ATTEMPTS + 1):
+        try:
+            db.create_all()
+            if not db.session.scalar(select(func.count()).select_from(Expert)):
+                db.session.add_all(Expert(**row) for row in EXPERTS)
+                db.session.commit()
+            return
+        except exc.DBAPIError:
+            db.session.rollback()
+            if attempt == STARTUP_ATTEMPTS:
+                raise
+            time.sleep(0.1)

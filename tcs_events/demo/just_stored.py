@@ -1,0 +1,45 @@
+"""How the panel "Just stored" puts an event into words."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from tcs_events import UserEvent
+
+SUMMARY_MAX_LENGTH = 160
+
+
+def summary(event: UserEvent) -> str:
+    """Say what is in a payload.
+
+    Payloads come from browsers, so that no key is certain to be there, nor any value to be short.
+    """
+    payload = event.payload
+    match event.event_type:
+        case "card_click":
+            text = f"{payload.get('expert_id')} · from {payload.get('context')}"
+        case "sage_query":
+            asked = payload.get("query_text")
+            text = f"“{asked}”" if asked else "no words, filters only"
+            text += f" · {payload.get('result_count')} found"
+        case "filter_change":
+            name, filters = str(payload.get("filter")), payload.get("filters")
+            now = filters.get(name) if isinstance(filters, dict) else payload.get("value")
+            if isinstance(now, list):
+                now = ", ".join(map(str, now))
+            text = f"{name}: {now or 'any'} · {payload.get('result_count')} found"
+        case _:
+            text = json.dumps(payload, ensure_ascii=False)
+    return text if len(text) <= SUMMARY_MAX_LENGTH else text[: SUMMARY_MAX_LENGTH - 1] + "…"
+
+
+def age_seconds(event: UserEvent) -> int:
+    return max(0, int((datetime.now(UTC) - event.received_at).total_seconds()))
+
+
+def ago(seconds: int) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        if seconds >= length:
+            return f"{seconds // length} {unit} ago"
+    return "now"
