@@ -225,7 +225,7 @@ def test_a_body_that_a_hook_of_the_host_has_read_is_still_an_event(
     make_host: MakeHost, sqlite_url: str
 ) -> None:
     app = make_host(sqlite_url)
-    app.before_request(lambda: request.get_json(silent=True) and None)
+    app.before_request(lambda: request.get_json(force=True) and None)
     assert post(app).status_code == 202
     assert chunked(app, body_of(1000)).status_code == 202
 
