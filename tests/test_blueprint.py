@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,10 +10,11 @@ from uuid import UUID
 
 import pytest
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, request
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import create_engine, inspect, select, text
 from structlog.testing import capture_logs
+from werkzeug.test import TestResponse
 
 from tcs_events import UserEvent, create_blueprint, events_bp
 from tests.conftest import MakeHost
@@ -207,12 +209,11 @@ def test_a_body_at_the_limit_is_taken_and_one_byte_more_is_413(app: Flask) -> No
     assert len(stored(app)) == 1
 
 
-def chunked(app: Flask, body: bytes) -> Response:
+def chunked(app: Flask, body: bytes) -> TestResponse:
     """Post a body whose length is not announced, as a server hands it over."""
-    import io
-
+    environ = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
     return app.test_client().post(
-        URL, input_stream=io.BytesIO(body), environ_overrides={"wsgi.input_terminated": True}
+        URL, input_stream=io.BytesIO(body), environ_overrides={**environ, "CONTENT_LENGTH": ""}
     )
 
 
