@@ -23,7 +23,7 @@ echo "==> Python packages, into .venv"
 [ -x .venv/bin/pip ] || python3 -m venv .venv
 .venv/bin/pip install --quiet --editable '.[test]'
 echo "==> npm packages, into frontend_snippets/node_modules"
-npm ci --silent --no-audit --no-fund --prefix frontend_snippets
+npm ci --loglevel=error --no-audit --no-fund --prefix frontend_snippets
 
 echo "==> Lint and types"
 .venv/bin/ruff check
