@@ -13,7 +13,7 @@ from sqlalchemy import URL, exc
 from werkzeug.serving import make_server
 
 from tcs_events.demo import create_app
-from tcs_events.demo.app import db
+from tcs_events.demo.models import db
 
 
 def main() -> None:

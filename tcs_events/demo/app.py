@@ -7,41 +7,16 @@ import time
 from collections.abc import Sequence
 
 from flask import Flask, render_template, request
-from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, URL, String, exc, func, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import URL, exc, func, select
 
 from tcs_events import UserEvent, events_bp
 from tcs_events.demo import just_stored
 from tcs_events.demo.experts import EXPERTS
+from tcs_events.demo.models import Expert, db
 from tcs_events.demo.search import RATE_CEILING, Search
 
 DEFAULT_DATABASE_URI = "sqlite:///tcs_events_demo.db"
 STARTUP_ATTEMPTS = 20
-
-
-class Base(DeclarativeBase):
-    pass
-
-
-db = SQLAlchemy(model_class=Base)
-
-
-class Expert(db.Model):  # type: ignore[name-defined,misc]
-    __tablename__ = "experts"
-
-    username: Mapped[str] = mapped_column(String(40), primary_key=True)
-    name: Mapped[str] = mapped_column(String(80))
-    title: Mapped[str] = mapped_column(String(80))
-    bio: Mapped[str] = mapped_column(String(400))
-    tags: Mapped[list[str]] = mapped_column(JSON)
-    hourly_rate: Mapped[int]
-    hue: Mapped[int]
-
-    @property
-    def initials(self) -> str:
-        words = self.name.split()
-        return words[0][0] + words[-1][0]
 
 
 def create_app(database_uri: str | URL | None = None) -> Flask:

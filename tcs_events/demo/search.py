@@ -9,12 +9,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from werkzeug.datastructures import MultiDict
 
-if TYPE_CHECKING:
-    from tcs_events.demo.app import Expert
+from tcs_events.demo.models import Expert
 
 RATE_CEILING = 200  # the right end of the slider, where it means "any rate"
 QUERY_MAX_LENGTH = 200

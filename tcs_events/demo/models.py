@@ -1,0 +1,31 @@
+"""The host's own database: it holds experts, and knows nothing of events."""
+
+from __future__ import annotations
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import JSON, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+class Expert(db.Model):  # type: ignore[name-defined,misc]
+    __tablename__ = "experts"
+
+    username: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+    title: Mapped[str] = mapped_column(String(80))
+    bio: Mapped[str] = mapped_column(String(400))
+    tags: Mapped[list[str]] = mapped_column(JSON)
+    hourly_rate: Mapped[int]
+    hue: Mapped[int]
+
+    @property
+    def initials(self) -> str:
+        words = self.name.split()
+        return words[0][0] + words[-1][0]
