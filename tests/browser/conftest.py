@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 def chromium() -> str:
     """The path of Chromium."""
     need(importlib.util.find_spec("playwright"), "playwright", "pip install -e '.[test]'")
+    need(find_library("atomic"), "libatomic, for playwright's Node", "apt-get install libatomic1")
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     need(path, "Chromium", "apt-get install chromium, or set CHROMIUM to its path")
     assert path is not None
