@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import cast
@@ -13,7 +13,7 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from tcs_events.cli import add_commands
-from tcs_events.collector import answer_error
+from tcs_events.collector import Answer, Collector, answer_error
 from tcs_events.errors import BodyTooLarge, ConfigError, EventInvalid, TcsEventsError
 from tcs_events.registration import EXTENSION_KEY, Registration, registration_of
 from tcs_events.settings import SETTINGS, check_names, read_settings
@@ -45,6 +45,9 @@ def create_blueprint(
 
     blueprint.record(register)
     blueprint.add_url_rule("", view_func=collect, methods=["POST"], strict_slashes=False)
+    blueprint.add_url_rule(
+        "/batch", view_func=collect_batch, methods=["POST"], strict_slashes=False
+    )
     blueprint.add_url_rule("/tracker.js", view_func=tracker)
     add_commands(blueprint)
     return blueprint
@@ -52,10 +55,20 @@ def create_blueprint(
 
 def collect() -> Response:
     """Take one event: 202 when it is stored, 422 when it is not allowed."""
+    return _answer(Collector.collect)
+
+
+def collect_batch() -> Response:
+    """Take a batch of events: 202 with a verdict for each, 422 when none is allowed."""
+    return _answer(Collector.collect_batch)
+
+
+def _answer(collect: Callable[[Collector, bytes], Answer]) -> Response:
+    """Let the collector answer the current request."""
     registration = registration_of(current_app)
     try:
         body = _read_body(registration.settings.max_body_bytes)
-        answer = registration.collector.collect(body)
+        answer = collect(registration.collector, body)
     except ConfigError as error:
         # The developer shall see it at once; a visitor's page shall not break by it.
         if current_app.debug or current_app.testing:
@@ -63,12 +76,7 @@ def collect() -> Response:
         answer = answer_error(error)
     except TcsEventsError as error:
         answer = answer_error(error)
-    return Response(
-        json.dumps(answer.body),
-        answer.status,
-        headers=answer.headers,
-        mimetype="application/json",
-    )
+    return Response(answer.body, answer.status, list(answer.headers))
 
 
 def _read_body(limit_bytes: int) -> bytes:

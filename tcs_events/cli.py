@@ -64,15 +64,13 @@ def _endpoint_findings(app: Flask, registration: Registration) -> Iterator[Findi
 
     Only the real chain of hooks can tell whether the host lets a visitor's event through.
     """
-    names = [name for name, found in app.blueprints.items() if found is registration.blueprint]
-    for rule in app.url_map.iter_rules():
-        if rule.endpoint in {f"{name}.collect" for name in names}:
-            answer = app.test_client().post(rule.rule, data=b"")
-            reached = answer.status_code == 422 and answer.is_json
-            yield (
-                f"endpoint POST {rule.rule}",
-                ""
-                if reached
-                else f"the app answers {answer.status_code} before tcs_events can; in your"
-                f" before_request, return None when request.blueprint == {names[0]!r}",
-            )
+    for path in registration.ingestion_routes(app):
+        answer = app.test_client().post(path, data=b"")
+        reached = answer.status_code == 422 and answer.is_json
+        yield (
+            f"endpoint POST {path}",
+            ""
+            if reached
+            else f"the app answers {answer.status_code} before tcs_events can; in your"
+            f" before_request, return None when request.blueprint == {registration.name_on(app)!r}",
+        )

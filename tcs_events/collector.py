@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import structlog
-from marshmallow import Schema, ValidationError
+from marshmallow import ValidationError
 
 from tcs_events import strict_json
 from tcs_events.errors import (
@@ -21,21 +23,30 @@ from tcs_events.errors import (
     TcsEventsError,
 )
 from tcs_events.event import Event, Outcome
-from tcs_events.stores import Store
+from tcs_events.precheck import Precheck
+from tcs_events.schemas import EventSchema
+from tcs_events.stores import Result, Store
 
 log = structlog.get_logger("tcs_events")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, in no framework's terms. `body` becomes JSON."""
+    """An HTTP answer, in no framework's terms."""
 
     status: int
-    body: dict[str, Any]
-    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
 
 
-ACCEPTED = Answer(202, {"status": "accepted"})
+def answer(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Answer:
+    """Return an answer with a JSON body."""
+    text = json.dumps(body).encode()
+    length = ("Content-Length", str(len(text)))
+    return Answer(status, text, (("Content-Type", "application/json"), length, *headers))
+
+
+ACCEPTED = answer(202, {"status": "accepted"})
 
 
 def _utc_now() -> datetime:
@@ -46,10 +57,16 @@ class Collector:
     """Takes request bodies and answers them."""
 
     def __init__(
-        self, schema: Schema, store: Store, clock: Callable[[], datetime] = _utc_now
+        self,
+        schema: EventSchema,
+        store: Store,
+        max_batch_events: int,
+        clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._schema = schema
+        self._precheck = Precheck(schema)
         self._store = store
+        self._max_batch_events = max_batch_events
         self._clock = clock
 
     def collect(self, body: bytes) -> Answer:
@@ -59,58 +76,142 @@ class Collector:
         """
         event = None
         try:
-            event = self._read(body)
-            [outcome] = self._store.append([event])
+            data, unsure = _parse(body)
+            event = self._read(data, unsure, self._clock())
+            [result] = self._store.append([event], len(body))
+            if isinstance(result, TcsEventsError):
+                raise result
         except TcsEventsError as error:
-            return answer_error(error, event)
-        log.info(
-            f"tcs_events.event_{outcome}",
-            event_type=event.event_type,
-            event_id=str(event.event_id),
-        )
+            return answer_error(error, [event] if event else [])
+        _log_stored(event, result)
         return ACCEPTED
 
-    def _read(self, body: bytes) -> Event:
-        """Return the event in `body`.
+    def collect_batch(self, body: bytes) -> Answer:
+        """Answer the body of one `POST /api/events/batch`, with a verdict for each event.
+
+        202 once all good events are safely stored; 422 where none was good.
+        """
+        events: list[Event] = []
+        refused: dict[int, EventInvalid] = {}
+        try:
+            data, unsure = _parse(body)
+            items = self._items(data)
+            now = self._clock()
+            places = []
+            for place, item in enumerate(items):
+                try:
+                    events.append(self._read(item, unsure, now))
+                    places.append(place)
+                except EventInvalid as error:
+                    refused[place] = error
+            results = self._store.append(events, len(body)) if events else []
+            for result in results:
+                if isinstance(result, StoreUnavailable):
+                    raise result
+        except TcsEventsError as error:
+            return answer_error(error, events)
+        counts = {Outcome.ACCEPTED: 0, Outcome.DUPLICATE: 0}
+        for place, event, result in zip(places, events, results, strict=True):
+            if isinstance(result, EventInvalid):
+                refused[place] = result
+            elif isinstance(result, Outcome):
+                counts[result] += 1
+                _log_stored(event, result)
+        for refusal in refused.values():
+            _log_invalid(refusal)
+        rejected = [{"index": place, "errors": refused[place].errors} for place in sorted(refused)]
+        good = sum(counts.values())
+        return answer(
+            202 if good else 422,
+            {
+                "accepted": counts[Outcome.ACCEPTED],
+                "duplicates": counts[Outcome.DUPLICATE],
+                "rejected": rejected,
+            },
+        )
+
+    def _items(self, data: Any) -> list[Any]:
+        """Return what is in the envelope of a batch.
 
         Raises:
-            EventInvalid: there is none that is allowed.
+            EventInvalid: it is no batch, or one that is empty or too large.
+        """
+        items = data.get("events") if isinstance(data, dict) else None
+        if not isinstance(items, list):
+            raise EventInvalid({"events": ["Must be a list of events."]})
+        if not 0 < len(items) <= self._max_batch_events:
+            raise EventInvalid(
+                {"events": [f"Must be 1 to {self._max_batch_events} events, not {len(items)}."]}
+            )
+        return items
+
+    def _read(self, data: Any, unsure: bool, received_at: datetime) -> Event:
+        """Return the event that parsed JSON holds.
+
+        Raises:
+            EventInvalid: it is not allowed.
         """
         try:
-            data = self._schema.load(strict_json.loads(body))  # type: ignore[arg-type]
+            strict_json.check(data) if unsure else strict_json.check_depth(data)
         except strict_json.NotStrictJson as error:
             raise EventInvalid({"_schema": [str(error)]}) from None
+        return self._precheck(data, received_at) or self._load(data, received_at)
+
+    def _load(self, data: Any, received_at: datetime) -> Event:
+        """Let the schema decide."""
+        try:
+            loaded = self._schema.load(data)
         except ValidationError as error:
             messages = error.normalized_messages()  # type: ignore[no-untyped-call]
             raise EventInvalid(messages) from None
-        received_at = self._clock()
         return Event(
-            event_id=data.get("event_id") or uuid.uuid4(),
-            session_id=data["session_id"],
-            event_type=data["event_type"],
-            payload=data["payload"],
-            email=data["email"],
-            created_at=received_at - timedelta(milliseconds=data["age_ms"]),
+            event_id=loaded.get("event_id") or uuid4(),
+            session_id=loaded["session_id"],
+            event_type=loaded["event_type"],
+            payload=loaded["payload"],
+            email=loaded["email"],
+            created_at=received_at - timedelta(milliseconds=loaded["age_ms"]),
             received_at=received_at,
         )
 
 
-def answer_error(error: TcsEventsError, event: Event | None = None) -> Answer:
+def _parse(body: bytes) -> tuple[Any, bool]:
+    try:
+        return strict_json.parse(body)
+    except strict_json.NotStrictJson as error:
+        raise EventInvalid({"_schema": [str(error)]}) from None
+
+
+def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
     """Turn an error into its log lines and its answer: the one place where it gets a status."""
     match error:
         case EventInvalid():
-            log.info(f"tcs_events.event_{Outcome.INVALID}", fields=sorted(error.errors))
-            return Answer(422, {"errors": error.errors})
+            _log_invalid(error)
+            return answer(422, {"errors": error.errors})
         case BodyTooLarge():
             log.info(f"tcs_events.event_{Outcome.INVALID}", limit_bytes=error.limit_bytes)
-            return Answer(413, {"errors": {"_schema": [str(error)]}})
+            return answer(413, {"errors": {"_schema": [str(error)]}})
     log_trouble(error)
-    log.error(f"tcs_events.event_{Outcome.FAILED}", event_id=str(event.event_id) if event else None)
-    return Answer(
+    failed = partial(log.error, f"tcs_events.event_{Outcome.FAILED}")
+    for event in events:
+        failed(event_type=event.event_type, event_id=str(event.event_id))
+    return answer(
         503,
         {"errors": {"_schema": ["The event was not stored. Send it again later."]}},
-        {"Retry-After": str(StoreUnavailable.retry_after_seconds)},
+        ("Retry-After", str(StoreUnavailable.retry_after_seconds)),
     )
+
+
+def _log_stored(event: Event, result: Result) -> None:
+    log.info(
+        f"tcs_events.event_{result}",
+        event_type=event.event_type,
+        event_id=str(event.event_id),
+    )
+
+
+def _log_invalid(error: EventInvalid) -> None:
+    log.info(f"tcs_events.event_{Outcome.INVALID}", fields=sorted(error.errors))
 
 
 def log_trouble(error: TcsEventsError) -> None:

@@ -64,12 +64,26 @@ class Registration:
                 "This app has no default database. Set SQLALCHEMY_DATABASE_URI, or set"
                 f" TCS_EVENTS_BIND_KEY to one of: {', '.join(engines)}."
             )
-        return SqlStore(engines[self.settings.bind_key], self.table)
+        return SqlStore(engines[self.settings.bind_key], self.table, self.settings)
 
     @cached_property
     def collector(self) -> Collector:
         """The collector of the current app; raises what `store` raises."""
-        return Collector(event_schema(self.settings.event_types), self.store)
+        schema = event_schema(self.settings.event_types)
+        return Collector(schema, self.store, self.settings.max_batch_events)
+
+    def ingestion_routes(self, app: Flask) -> dict[str, str]:
+        """Return the paths that take events, with the method of `Collector` that answers each."""
+        return {
+            rule.rule: rule.endpoint.rpartition(".")[2]
+            for rule in app.url_map.iter_rules()
+            if rule.endpoint.rpartition(".")[0] == self.name_on(app)
+            and "POST" in (rule.methods or ())
+        }
+
+    def name_on(self, app: Flask) -> str:
+        """Return the name the host gave the blueprint, its parents' names included."""
+        return next(name for name, found in app.blueprints.items() if found is self.blueprint)
 
     def log_table(self) -> None:
         """Say in the log whether the events of the current app have a table to go to."""
@@ -86,21 +100,24 @@ class Registration:
             appcontext_pushed.disconnect(self._on_appcontext_pushed, app)
 
     def _on_request_started(self, app: Flask, **_: object) -> None:
-        """Before the first request of the app, whichever page it is for.
+        """Before every `before_request` of the host, and after all it does to set itself up."""
+        if not self._had_request:
+            self.on_first_request(app)
 
-        This signal comes before every `before_request` of the host, and after everything the host
-        does to set itself up. A request that arrives meanwhile waits, so that none is refused for
-        want of the CSRF exemption.
+    def on_first_request(self, app: Flask) -> None:
+        """Do once what must wait for a host that has set itself up.
+
+        A request that arrives meanwhile waits, so that none is refused for want of the CSRF
+        exemption.
         """
-        if self._had_request:
-            return
         with self._first_request:
             if self._had_request:
                 return
             if (csrf := app.extensions.get("csrf")) is not None:
                 # Flask-WTF protects what a cookie gives authority to. Our routes ask for none.
                 csrf.exempt(self.blueprint)
-            self.log_table()
+            with app.app_context():
+                self.log_table()
             self._had_request = True
 
 

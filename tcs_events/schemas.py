@@ -20,8 +20,14 @@ def _printable(text: str) -> None:
         raise ValidationError("Must be printable characters, and not only spaces.")
 
 
-def _email(text: str) -> None:
-    """Check the length first: the address pattern is not for texts of any length."""
+def check_email(text: str) -> None:
+    """Refuse a text that is no address.
+
+    The length comes first: the address pattern is not for texts of any length.
+
+    Raises:
+        ValidationError: it is none, or too long.
+    """
     if len(text) > EMAIL_MAX_LENGTH:
         raise ValidationError(f"Longer than maximum length {EMAIL_MAX_LENGTH}.")
     _printable(text)
@@ -47,7 +53,7 @@ class EventSchema(Schema):
     payload = fields.Dict(load_default=dict)
     event_id = fields.UUID()
     age_ms = fields.Integer(strict=True, validate=validate.Range(0, MAX_AGE_MS), load_default=0)
-    email = fields.String(allow_none=True, load_default=None, validate=_email)
+    email = fields.String(allow_none=True, load_default=None, validate=check_email)
 
     @validates_schema(skip_on_field_errors=False)
     def check_event_type(self, data: dict[str, Any], **_: object) -> None:

@@ -14,6 +14,9 @@ from tcs_events.errors import ConfigError
 PREFIX = "TCS_EVENTS_"
 EVENT_TYPE_MAX_LENGTH = 50  # the width of the column
 
+SYNCED = "synced"
+LOST_ON_POWER_CUT = "lost_on_power_cut"
+
 EventTypes = dict[str, type[Schema] | None]
 """The allowlist: event type to the marshmallow schema of its payload, None for a free-form one."""
 
@@ -39,6 +42,19 @@ def _positive_int(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"must be a whole number of at least 1, not {value!r}")
     return value
+
+
+def _timeout_ms(value: object) -> int:
+    milliseconds = _positive_int(value)
+    if not 100 <= milliseconds <= 1800:
+        raise ValueError(f"must be from 100 to 1800, to answer within two seconds, not {value!r}")
+    return milliseconds
+
+
+def _durability(value: object) -> str:
+    if value not in (SYNCED, LOST_ON_POWER_CUT):
+        raise ValueError(f"must be {SYNCED!r} or {LOST_ON_POWER_CUT!r}, not {value!r}")
+    return str(value)
 
 
 def _bind_key(value: object) -> str | None:
@@ -83,6 +99,39 @@ SETTINGS = (
         _bind_key,
         "The key of `SQLALCHEMY_BINDS` whose database keeps the events; None is the default one.",
     ),
+    Setting(
+        "max_batch_events",
+        500,
+        _positive_int,
+        "The most events that one batch may hold; a larger one is refused whole with 422.",
+    ),
+    Setting(
+        "durability",
+        SYNCED,
+        _durability,
+        'What 202 promises: `"synced"`, that the event is on the disk; `"lost_on_power_cut"`, that'
+        " it outlives the process, while a power cut may take the last events away.",
+    ),
+    Setting(
+        "timeout_ms",
+        1500,
+        _timeout_ms,
+        "How long the database may take to store an event, in milliseconds, before 503 is"
+        " answered.",
+    ),
+    Setting(
+        "queue_max_events",
+        10_000,
+        _positive_int,
+        "How many events of one process may wait for the database; more are answered 503.",
+    ),
+    Setting(
+        "queue_max_bytes",
+        8 * 1024 * 1024,
+        _positive_int,
+        "How many bytes of request bodies of one process may wait for the database; more are"
+        " answered 503.",
+    ),
 )
 
 
@@ -93,6 +142,11 @@ class Settings:
     event_types: EventTypes
     max_body_bytes: int
     bind_key: str | None
+    max_batch_events: int
+    durability: str
+    timeout_ms: int
+    queue_max_events: int
+    queue_max_bytes: int
 
 
 def check_names(names: Iterable[str], known: Iterable[str]) -> None:

@@ -4,34 +4,58 @@ https://www.rfc-editor.org/rfc/rfc8259: UTF-8 without a byte order mark, no NaN,
 rest is what our databases refuse (NUL, lone surrogates) or would give back changed: numbers beyond
 what RFC 7493, section 2.2, calls interoperable. PostgreSQL's JSONB writes 1e23 out as an integer,
 and JavaScript rounds 2^53 + 1.
+
+orjson is used where it is installed, and has no say: what it refuses, the standard library decides
+and words, so that the answers are the same with and without it.
 """
 
 from __future__ import annotations
 
 import json
-from typing import NoReturn
+import re
+from typing import Any, NoReturn
+
+try:
+    import orjson
+except ImportError:
+    orjson = None  # type: ignore[assignment]
 
 MAX_DEPTH = 32
 MAX_NUMBER = 2**53 - 1
 OUT_OF_RANGE = f"The body holds a number that is not between -{MAX_NUMBER} and {MAX_NUMBER}."
+TOO_DEEP = f"The body is nested deeper than {MAX_DEPTH} levels."
+
+# Without an escape by number there is no NUL and no surrogate: raw ones are refused by the parser.
+# Without 16 digits in a row or an exponent there is no number beyond 2^53. A text may look like
+# one; then the walk finds nothing wrong with it.
+_MAY_BE_UNSTORABLE = re.compile(rb"\\u|[0-9]{16}|[:\[,\s]-?[0-9][0-9.]*[eE]").search
 
 
 class NotStrictJson(ValueError):
     """The text is not JSON we accept; the message says why and quotes nothing of it."""
 
 
-def loads(body: bytes) -> object:
-    """Return the value of a JSON text. Of a key that stands twice in an object, the last counts.
+def parse(body: bytes) -> tuple[Any, bool]:
+    """Return the value of a JSON text, and whether its parts need a `check`.
+
+    Where they do not, `check_depth` is enough. Of a key that stands twice in an object, the last
+    counts.
 
     Raises:
-        NotStrictJson: for every text that is not accepted; nothing else is raised.
+        NotStrictJson: for every text that is no JSON; nothing else is raised.
     """
+    unsure = _MAY_BE_UNSTORABLE(body) is not None
+    if orjson is not None:
+        try:
+            return orjson.loads(body), unsure
+        except orjson.JSONDecodeError:
+            pass
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         raise NotStrictJson("The body is not UTF-8.") from None
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant), unsure
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise NotStrictJson(f"The body is not valid JSON: {error.msg} at {where}.") from None
@@ -40,17 +64,46 @@ def loads(body: bytes) -> object:
     except ValueError:  # an integer of more digits than Python converts
         raise NotStrictJson(OUT_OF_RANGE) from None
     except RecursionError:
-        raise NotStrictJson(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
-    _check(value)
-    return value
+        raise NotStrictJson(TOO_DEEP) from None
+
+
+def dumps(value: object) -> str:
+    """Return the JSON text of a value that `parse` gave."""
+    if orjson is not None:
+        return orjson.dumps(value).decode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise NotStrictJson(f"The body is not valid JSON: {name} is not a number.")
 
 
-def _check(value: object) -> None:
-    """Walk with a list of our own: a recursive walk would need the stack the parser had left."""
+def check_depth(value: object) -> None:
+    """Refuse a value that is nested too deep.
+
+    Raises:
+        NotStrictJson: it is.
+    """
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for item in level
+            for child in (item.values() if isinstance(item, dict) else item)
+            if type(child) is dict or type(child) is list
+        ]
+        if not level:
+            return
+    raise NotStrictJson(TOO_DEEP)
+
+
+def check(value: object) -> None:
+    """Refuse a value that some reader of the stored row could not read, or would read changed.
+
+    Raises:
+        NotStrictJson: it holds such a text or number, or is nested too deep.
+    """
+    # A list of our own: a recursive walk would need the stack that the parser has left.
     to_visit = [(value, 1)]
     while to_visit:
         item, depth = to_visit.pop()
@@ -61,7 +114,7 @@ def _check(value: object) -> None:
                 raise NotStrictJson(OUT_OF_RANGE)
         elif isinstance(item, dict | list):
             if depth > MAX_DEPTH:
-                raise NotStrictJson(f"The body is nested deeper than {MAX_DEPTH} levels.")
+                raise NotStrictJson(TOO_DEEP)
             if isinstance(item, dict):
                 for key in item:
                     _check_text(key)

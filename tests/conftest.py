@@ -86,6 +86,8 @@ def close_later() -> Iterator[list[Flask]]:
     apps: list[Flask] = []
     yield apps
     for app in apps:
+        if "store" in vars(registration := app.extensions["tcs_events"]):
+            registration.store.close()
         if (db := app.extensions.get("sqlalchemy")) is not None:
             with app.app_context():
                 for engine in db.engines.values():

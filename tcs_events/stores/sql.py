@@ -1,46 +1,129 @@
-"""Events in the host's own database."""
+"""Events in the host's own database: the store that the blueprint uses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+from time import monotonic
+from typing import Protocol
 
-from sqlalchemy import Connection, Engine, Table, exc, insert, inspect, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Engine, Table, exc, inspect
 
 from tcs_events.errors import EventInvalid, StoreUnavailable, TableMissing
-from tcs_events.event import Event, Outcome
+from tcs_events.event import Event
+from tcs_events.settings import Settings
+from tcs_events.stores.connection import OwnConnection, within
+from tcs_events.stores.contract import Result
+from tcs_events.stores.generic import GenericCommitter
+from tcs_events.stores.group_commit import GroupCommit
+from tcs_events.stores.postgresql import PostgresCommitter
+from tcs_events.stores.sqlite import SqliteCommitter
 
-_INSERT_WITH_CONFLICT: dict[str, Callable[[Table], postgresql.Insert | sqlite.Insert]] = {
-    "postgresql": postgresql.insert,
-    "sqlite": sqlite.insert,
-}
+QUESTION_SECONDS = 0.5
+SQLITE_BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED: https://www.sqlite.org/rescode.html
+
+
+class Committer(Protocol):
+    """Writes to one kind of database; raises what its driver raises."""
+
+    @property
+    def own(self) -> OwnConnection | None: ...
+
+    def write(self, events: Sequence[Event], deadline: float) -> list[Result]: ...
+
+
+def make_committers(engine: Engine, table: Table, settings: Settings) -> list[Committer]:
+    """Return as many committers as may usefully write to this database at once."""
+    dialect, durability = engine.dialect, settings.durability
+    if dialect.name == "sqlite" and _is_file(engine):
+        return [SqliteCommitter(engine, table, durability)]
+    if dialect.name == "postgresql" and dialect.driver == "psycopg":
+        seconds = settings.timeout_ms / 1000
+        return [
+            PostgresCommitter(engine, table, durability, seconds)
+            for _ in range(PostgresCommitter.max_committers)
+        ]
+    return [GenericCommitter(engine, table)]
+
+
+def _is_file(engine: Engine) -> bool:
+    """Tell a file from a database in memory, which is gone with its one connection."""
+    database = engine.url.database or ""
+    return database not in ("", ":memory:") and "mode=memory" not in str(engine.url)
 
 
 class SqlStore:
-    """Writes on a connection and in a transaction of its own.
+    """Writes on connections and in transactions of its own.
 
     The host's session is never used: what the host has pending is not committed with an event, and
     a rollback of the host takes no event away.
     """
 
-    def __init__(self, engine: Engine, table: Table) -> None:
+    def __init__(self, engine: Engine, table: Table, settings: Settings) -> None:
         self._engine = engine
         self._table = table
+        self._committers = make_committers(engine, table, settings)
+        self._group_commit = GroupCommit(
+            [partial(self._write, committer) for committer in self._committers],
+            max_events=settings.queue_max_events,
+            max_bytes=settings.queue_max_bytes,
+            timeout_seconds=settings.timeout_ms / 1000,
+        )
 
-    def append(self, events: Sequence[Event]) -> list[Outcome]:
+    def append(self, events: Sequence[Event], size_bytes: int = 0) -> list[Result]:
+        return self._group_commit.append(events, size_bytes)
+
+    def close(self) -> None:
+        """Close the store's connections; the next event opens new ones."""
+        for committer in self._committers:
+            if committer.own is not None:
+                committer.own.drop()
+
+    def _write(
+        self, committer: Committer, events: Sequence[Event], deadline: float
+    ) -> list[Result]:
+        """Write a group, once more where the connection had died since it was last used."""
+        was_open = committer.own is not None and committer.own.is_open
         try:
-            with self._engine.begin() as connection:
-                return [self._insert(connection, asdict(event)) for event in events]
-        except exc.DataError:
-            # The value was refused, not the moment: sending it again would never help.
-            raise EventInvalid({"_schema": ["The database does not take this value."]}) from None
-        except (exc.DBAPIError, exc.TimeoutError) as error:
-            # Every database names the table it misses; only then is it worth a second question.
-            if self._table.name in str(error) and not self.has_table():
-                raise TableMissing(self._table.name) from None
-            raise StoreUnavailable(type(error).__name__) from None
+            return committer.write(events, deadline)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            if self._is_about_the_values(error):
+                return self._write_one_by_one(committer, events, deadline)
+            if committer.own is not None and not _is_busy(error):
+                committer.own.drop()
+                if was_open and self._is_disconnect(error) and monotonic() < deadline:
+                    # What the dead connection may have stored, the same event_id finds again.
+                    return self._write(committer, events, deadline)
+            raise self._unavailable(error) from None
+
+    def _write_one_by_one(
+        self, committer: Committer, events: Sequence[Event], deadline: float
+    ) -> list[Result]:
+        """Find the event that the database does not take; its neighbours are stored."""
+        if len(events) == 1:
+            return [EventInvalid({"_schema": ["The database does not take this value."]})]
+        return [self._write(committer, [event], deadline)[0] for event in events]
+
+    def _is_about_the_values(self, error: Exception) -> bool:
+        """Tell a value that can never be stored from a moment at which nothing can."""
+        driver = self._engine.dialect.loaded_dbapi
+        refused = (driver.DataError, UnicodeError, OverflowError)
+        return isinstance(getattr(error, "orig", None) or error, refused)
+
+    def _is_disconnect(self, error: Exception) -> bool:
+        original = getattr(error, "orig", None) or error
+        driver = self._engine.dialect.loaded_dbapi
+        return isinstance(original, driver.Error) and self._engine.dialect.is_disconnect(
+            original, None, None
+        )
+
+    def _unavailable(self, error: Exception) -> StoreUnavailable:
+        # Every database names the table it misses; only then is it worth a second question.
+        if self._table.name in str(error) and not self.has_table():
+            return TableMissing(self._table.name)
+        return StoreUnavailable(type(getattr(error, "orig", None) or error).__name__)
 
     def has_table(self) -> bool:
         """Return whether the database has our table.
@@ -49,7 +132,10 @@ class SqlStore:
             StoreUnavailable: the database does not answer.
         """
         try:
-            return inspect(self._engine).has_table(self._table.name, self._table.schema)
+            return within(
+                QUESTION_SECONDS,
+                lambda: inspect(self._engine).has_table(self._table.name, self._table.schema),
+            )
         except (exc.DBAPIError, exc.TimeoutError) as error:
             raise StoreUnavailable(type(error).__name__) from None
 
@@ -71,23 +157,8 @@ class SqlStore:
         """The URL of the database, without its password."""
         return self._engine.url.render_as_string(hide_password=True)
 
-    def _insert(self, connection: Connection, row: dict[str, Any]) -> Outcome:
-        dialect_insert = _INSERT_WITH_CONFLICT.get(connection.dialect.name)
-        if dialect_insert is None:
-            return self._insert_or_look(connection, row)
-        statement = dialect_insert(self._table).on_conflict_do_nothing(index_elements=["event_id"])
-        # RETURNING gives a row for what was stored; the row count of a driver may be -1 here.
-        stored = connection.execute(statement.returning(self._table.c.event_id), row).first()
-        return Outcome.ACCEPTED if stored is not None else Outcome.DUPLICATE
 
-    def _insert_or_look(self, connection: Connection, row: dict[str, Any]) -> Outcome:
-        """Insert on a database whose conflict clause we do not speak."""
-        try:
-            with connection.begin_nested():
-                connection.execute(insert(self._table), row)
-        except exc.IntegrityError:
-            same_id = select(self._table.c.id).where(self._table.c.event_id == row["event_id"])
-            if connection.execute(same_id).first() is None:
-                raise
-            return Outcome.DUPLICATE
-        return Outcome.ACCEPTED
+def _is_busy(error: Exception) -> bool:
+    """Tell a locked SQLite file: there is nothing wrong with the connection to it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in SQLITE_BUSY

@@ -1,0 +1,117 @@
+"""Events into PostgreSQL, through psycopg 3."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import Engine, Table
+
+from tcs_events.event import Event, Outcome
+from tcs_events.settings import LOST_ON_POWER_CUT
+from tcs_events.stores.connection import OwnConnection
+from tcs_events.stores.contract import Result
+from tcs_events.strict_json import dumps
+
+DO_NOTHING = "ON CONFLICT (event_id) DO NOTHING RETURNING event_id"
+COPY_FROM_EVENTS = 6
+"""From this many events on, COPY is quicker than an INSERT of several rows (measured)."""
+
+
+class PostgresCommitter:
+    """Writes groups of events on one connection, each in one statement and so one transaction."""
+
+    max_committers = 2  # while one waits for its sync, the other is at work
+
+    def __init__(
+        self, engine: Engine, table: Table, durability: str, timeout_seconds: float
+    ) -> None:
+        import psycopg
+
+        self._driver = psycopg
+        preparer = engine.dialect.identifier_preparer
+        names = [column.name for column in table.columns if not column.primary_key]
+        columns = ", ".join(map(preparer.quote, names))
+        into = f"{preparer.format_table(table)} ({columns})"
+        self._insert_into = f"INSERT INTO {into}"
+        self._copy = f"COPY {into} FROM STDIN"
+        self._one_row = "(" + ", ".join(["%s"] * len(names)) + ")"
+        self._synchronous = durability != LOST_ON_POWER_CUT
+        self._timeout_ms = int(timeout_seconds * 1000)
+        self._deadline = 0.0
+        self.own = OwnConnection(engine, self._prepare)
+
+    def _prepare(self, driver: Any) -> None:
+        # The server's own limit is the shorter one: a statement that waits for a lock ends there
+        # with an answer, and the connection stays in use.
+        driver.execute(f"SET statement_timeout = {self._timeout_ms}")
+        [setting] = driver.execute("SHOW synchronous_commit").fetchone()
+        if not self._synchronous:
+            driver.execute("SET synchronous_commit = off")
+        elif setting == "off":
+            driver.execute("SET synchronous_commit = on")
+        patient_wait = driver.wait
+
+        def wait(generator: Any, *args: Any, **kwargs: Any) -> Any:
+            return patient_wait(self._until_deadline(generator), *args, **kwargs)
+
+        driver.wait = wait
+
+    def _until_deadline(self, generator: Any) -> Generator[Any, Any, Any]:
+        """Pass psycopg's waiting on, and stop it at the deadline.
+
+        A server that is stopped, or gone without a word, answers nothing, and the kernel keeps the
+        connection up. psycopg looks up every tenth of a second; here is who tells it to give up.
+        """
+        try:
+            state = next(generator)
+            while True:
+                ready = yield state
+                if not ready and monotonic() > self._deadline:
+                    raise self._driver.OperationalError("no answer in time")
+                state = generator.send(ready)
+        except StopIteration as stop:
+            return stop.value
+
+    def write(self, events: Sequence[Event], deadline: float) -> list[Result]:
+        """Write events in one transaction."""
+        self._deadline = deadline
+        driver = self.own.get(deadline)
+        rows = [
+            (
+                event.event_id,
+                event.session_id,
+                event.event_type,
+                dumps(event.payload),
+                event.email,
+                event.created_at,
+                event.received_at,
+            )
+            for event in events
+        ]
+        with driver.cursor() as cursor:
+            if len(rows) >= COPY_FROM_EVENTS:
+                try:
+                    with cursor.copy(self._copy) as copy:
+                        for row in rows:
+                            copy.write_row(row)
+                    return [Outcome.ACCEPTED] * len(rows)
+                except self._driver.errors.UniqueViolation:
+                    pass  # COPY knows no ON CONFLICT: all are away again, and INSERT sorts them out
+            return self._insert(cursor, rows)
+
+    def _insert(self, cursor: Any, rows: list[tuple[Any, ...]]) -> list[Result]:
+        # In one order for all: two statements with the same ids cannot wait for each other.
+        ordered = sorted(rows, key=lambda row: row[0].int) if len(rows) > 1 else rows
+        values = ", ".join([self._one_row] * len(rows))
+        cursor.execute(
+            f"{self._insert_into} VALUES {values} {DO_NOTHING}",
+            [value for row in ordered for value in row],
+        )
+        stored = {event_id for (event_id,) in cursor.fetchall()}
+        results: list[Result] = []
+        for row in rows:
+            results.append(Outcome.ACCEPTED if row[0] in stored else Outcome.DUPLICATE)
+            stored.discard(row[0])  # a second one of the same id in this group is a duplicate
+        return results

@@ -1,0 +1,127 @@
+"""The face that speaks WSGI: the same collector, with no Flask in front of it.
+
+    app.register_blueprint(events_bp)
+    app.wsgi_app = EventsMiddleware(app)
+
+Flask's routing, contexts and response objects cost several times what storing an event does. The
+middleware answers the ingestion routes before Flask sees them, with the same bodies and the same
+answers, and passes everything else on. Hooks of the host (`before_request`, `after_request`,
+Flask-Limiter) are not run for the events it answers: it is for the host that wants that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.sansio.utils import get_content_length
+from werkzeug.wsgi import get_input_stream
+
+from tcs_events.collector import Answer, answer_error
+from tcs_events.errors import BodyTooLarge, ConfigError, EventInvalid, TcsEventsError
+from tcs_events.registration import EXTENSION_KEY, registration_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase.upper()}" for status in HTTPStatus}
+
+
+class EventsMiddleware:
+    """Answers `POST` on the ingestion routes of an app that has registered the blueprint.
+
+    Args:
+        app: the Flask app; what it has as `wsgi_app` now gets all other requests.
+
+    Raises:
+        ConfigError: the app has not registered the blueprint.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        if EXTENSION_KEY not in app.extensions:
+            raise ConfigError(
+                "EventsMiddleware needs the blueprint: call app.register_blueprint(events_bp)"
+                " before app.wsgi_app = EventsMiddleware(app)."
+            )
+        self._app = app
+        self._next: WSGIApplication = app.wsgi_app
+        self._registration = registration_of(app)
+        self._limit_bytes = self._registration.settings.max_body_bytes
+        self._collect: dict[str, Callable[[bytes], Answer]] = {}
+        self._routes: dict[str, str] = {}
+        for path, collect in self._registration.ingestion_routes(app).items():
+            self._routes[path] = self._routes[f"{path}/"] = collect
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer an event, or pass the request on."""
+        method = self._routes.get(environ["PATH_INFO"])
+        if method is None or environ["REQUEST_METHOD"] != "POST":
+            return self._next(environ, start_response)
+        answer = self._answer(method, environ)
+        start_response(_STATUS_LINES[answer.status], list(answer.headers))
+        return [answer.body]
+
+    def _answer(self, method: str, environ: WSGIEnvironment) -> Answer:
+        try:
+            body = read_body(environ, self._limit_bytes, self._app.config["MAX_CONTENT_LENGTH"])
+            collect = self._collect.get(method) or self._prepare(method)
+            return collect(body)
+        except ConfigError as error:
+            if self._app.debug or self._app.testing:
+                raise
+            return answer_error(error)
+        except TcsEventsError as error:
+            return answer_error(error)
+
+    def _prepare(self, method: str) -> Callable[[bytes], Answer]:
+        """Get ready at the first event: the host has set itself up by then."""
+        self._registration.on_first_request(self._app)
+        with self._app.app_context():
+            collector = self._registration.collector
+        collect: Callable[[bytes], Answer] = getattr(collector, method)
+        self._collect[method] = collect
+        return collect
+
+
+def read_body(environ: WSGIEnvironment, limit_bytes: int, host_limit_bytes: int | None) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        BodyTooLarge: it is longer than either limit.
+        EventInvalid: it ended before its announced length.
+    """
+    limit = limit_bytes if host_limit_bytes is None else min(limit_bytes, host_limit_bytes)
+    length = get_content_length(
+        environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING")
+    )
+    if length is not None and length > limit:
+        raise BodyTooLarge(limit)
+    try:
+        if length is not None:
+            body: bytes = environ["wsgi.input"].read(length)
+            if len(body) == length:
+                return body
+            # Less than announced: what is missing may still come.
+            body += _read_all(environ["wsgi.input"], length - len(body))
+            if len(body) == length:
+                return body
+            raise ClientDisconnected
+        body = get_input_stream(environ).read(limit + 1)
+    except RequestEntityTooLarge:
+        raise BodyTooLarge(limit) from None
+    except (ClientDisconnected, OSError):
+        raise EventInvalid({"_schema": ["The body ended too early."]}) from None
+    if len(body) > limit:
+        raise BodyTooLarge(limit)
+    return body
+
+
+def _read_all(stream: Any, length: int) -> bytes:
+    pieces = []
+    while length > 0 and (piece := stream.read(length)):
+        pieces.append(piece)
+        length -= len(piece)
+    return b"".join(pieces)
