@@ -13,6 +13,7 @@ from flask import Blueprint, Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from tcs_events import events_bp
+from tcs_events.wsgi import EventsMiddleware
 from tests.support import need, new_database, postgres_binary, postgres_server
 
 MakeHost = Callable[..., Flask]
@@ -120,7 +121,10 @@ def make_host(close_later: list[Flask]) -> MakeHost:
     return make
 
 
-@pytest.fixture
-def app(make_host: MakeHost, database_url: str) -> Flask:
-    """A host on each kind of database."""
-    return make_host(database_url)
+@pytest.fixture(params=["view", "middleware"])
+def app(request: pytest.FixtureRequest, make_host: MakeHost, database_url: str) -> Flask:
+    """A host on each kind of database, with each face of the endpoint."""
+    app = make_host(database_url)
+    if request.param == "middleware":
+        app.wsgi_app = EventsMiddleware(app)
+    return app

@@ -288,13 +288,13 @@ def test_each_outcome_is_one_log_line_that_quotes_nothing_of_the_visitor(app: Fl
     assert logs == [
         {
             "event": "tcs_events.event_accepted",
-            "log_level": "info",
+            "log_level": "debug",
             "event_type": "card_click",
             "event_id": AN_ID,
         },
         {
             "event": "tcs_events.event_duplicate",
-            "log_level": "info",
+            "log_level": "debug",
             "event_type": "card_click",
             "event_id": AN_ID,
         },

@@ -28,8 +28,9 @@ def message_for(config: dict[str, object]) -> str:
         ),
         (
             {"TCS_EVENTS_X": 1},
-            "tcs_events knows no setting TCS_EVENTS_X. There are: TCS_EVENTS_EVENT_TYPES,"
-            " TCS_EVENTS_MAX_BODY_BYTES, TCS_EVENTS_BIND_KEY.",
+            "tcs_events knows no setting TCS_EVENTS_X. There are: "
+            + ", ".join(setting.key for setting in SETTINGS)
+            + ".",
         ),
         (
             {"TCS_EVENTS_MAX_BODY_BYTES": 0},
@@ -42,6 +43,15 @@ def message_for(config: dict[str, object]) -> str:
         (
             {"TCS_EVENTS_MAX_BODY_BYTES": "64K"},
             "TCS_EVENTS_MAX_BODY_BYTES must be a whole number of at least 1, not '64K'.",
+        ),
+        (
+            {"TCS_EVENTS_TIMEOUT_MS": 2000},
+            "TCS_EVENTS_TIMEOUT_MS must be from 100 to 1800, to answer within two seconds, not"
+            " 2000.",
+        ),
+        (
+            {"TCS_EVENTS_DURABILITY": "fast"},
+            "TCS_EVENTS_DURABILITY must be 'synced' or 'lost_on_power_cut', not 'fast'.",
         ),
         (
             {"TCS_EVENTS_BIND_KEY": 1},

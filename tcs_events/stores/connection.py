@@ -99,14 +99,15 @@ class OwnConnection:
     def __init__(self, engine: Engine, prepare: Prepare) -> None:
         self._engine = engine
         self._prepare = prepare
-        self._driver: Any = None
+        self.driver: Any = None
+        """The connection as its driver has it, None where there is none."""
         self._attempt: _Attempt | None = None
         self._pid = os.getpid()
 
     @property
     def is_open(self) -> bool:
         """Whether `get` gives a connection that was used before."""
-        return self._driver is not None and self._pid == os.getpid()
+        return self.driver is not None and self._pid == os.getpid()
 
     def get(self, deadline: float) -> Any:
         """Return the connection as its driver has it: SQLAlchemy's costs several times a commit.
@@ -116,11 +117,11 @@ class OwnConnection:
             Exception: what the driver, or SQLAlchemy, says of a database that refused.
         """
         if self._pid != os.getpid():
-            _of_a_parent_process.append((self._driver, self._attempt))
-            self._driver, self._attempt, self._pid = None, None, os.getpid()
-        if self._driver is None:
-            self._driver = self._connect(deadline)
-        return self._driver
+            _of_a_parent_process.append((self.driver, self._attempt))
+            self.driver, self._attempt, self._pid = None, None, os.getpid()
+        if self.driver is None:
+            self.driver = self._connect(deadline)
+        return self.driver
 
     def _connect(self, deadline: float) -> Any:
         attempt = self._attempt
@@ -138,7 +139,7 @@ class OwnConnection:
 
     def drop(self) -> None:
         """Close the connection, whatever state it is in."""
-        driver, self._driver = self._driver, None
+        driver, self.driver = self.driver, None
         if driver is not None:
             with contextlib.suppress(Exception):  # it may be dead: that is why it is dropped
                 driver.close()

@@ -1,16 +1,22 @@
-"""Events into any other database SQLAlchemy speaks to, and into SQLite in memory."""
+"""Events into any other database or driver SQLAlchemy speaks to, and into SQLite in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, exc, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from tcs_events.event import Event, Outcome
 from tcs_events.stores.connection import OwnConnection
 from tcs_events.stores.contract import Result
+
+_INSERT_WITH_CONFLICT: dict[str, Callable[[Table], postgresql.Insert | sqlite.Insert]] = {
+    "postgresql": postgresql.insert,
+    "sqlite": sqlite.insert,
+}
 
 
 class GenericCommitter:
@@ -29,6 +35,16 @@ class GenericCommitter:
             return [self._insert(connection, asdict(event)) for event in events]
 
     def _insert(self, connection: Connection, row: dict[str, Any]) -> Outcome:
+        insert_ignoring = _INSERT_WITH_CONFLICT.get(connection.dialect.name)
+        if insert_ignoring is None:
+            return self._insert_or_look(connection, row)
+        statement = insert_ignoring(self._table).on_conflict_do_nothing(index_elements=["event_id"])
+        # RETURNING gives a row for what was stored; the row count of a driver may be -1 here.
+        stored = connection.execute(statement.returning(self._table.c.event_id), row).first()
+        return Outcome.ACCEPTED if stored is not None else Outcome.DUPLICATE
+
+    def _insert_or_look(self, connection: Connection, row: dict[str, Any]) -> Outcome:
+        """Insert on a database whose conflict clause we do not speak."""
         same_id = select(self._table.c.id).where(self._table.c.event_id == row["event_id"])
         try:
             with connection.begin_nested():

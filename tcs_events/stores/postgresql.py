@@ -102,12 +102,10 @@ class PostgresCommitter:
             return self._insert(cursor, rows)
 
     def _insert(self, cursor: Any, rows: list[tuple[Any, ...]]) -> list[Result]:
-        # In one order for all: two statements with the same ids cannot wait for each other.
-        ordered = sorted(rows, key=lambda row: row[0].int) if len(rows) > 1 else rows
         values = ", ".join([self._one_row] * len(rows))
         cursor.execute(
             f"{self._insert_into} VALUES {values} {DO_NOTHING}",
-            [value for row in ordered for value in row],
+            [value for row in rows for value in row],
         )
         stored = {event_id for (event_id,) in cursor.fetchall()}
         results: list[Result] = []

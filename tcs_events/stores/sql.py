@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Engine, Table, exc, inspect
 
@@ -71,7 +71,7 @@ class SqlStore:
         )
 
     def append(self, events: Sequence[Event], size_bytes: int = 0) -> list[Result]:
-        return self._group_commit.append(events, size_bytes)
+        return self._group_commit.append(events, size_bytes) if events else []
 
     def close(self) -> None:
         """Close the store's connections; the next event opens new ones."""
@@ -91,9 +91,12 @@ class SqlStore:
         except Exception as error:
             if self._is_about_the_values(error):
                 return self._write_one_by_one(committer, events, deadline)
+            if _is_deadlock(error) and monotonic() < deadline:
+                return self._write(committer, events, deadline)
             if committer.own is not None and not _is_busy(error):
+                was_lost = was_open and self._is_disconnect(error, committer.own.driver)
                 committer.own.drop()
-                if was_open and self._is_disconnect(error) and monotonic() < deadline:
+                if was_lost and monotonic() < deadline:
                     # What the dead connection may have stored, the same event_id finds again.
                     return self._write(committer, events, deadline)
             raise self._unavailable(error) from None
@@ -112,11 +115,10 @@ class SqlStore:
         refused = (driver.DataError, UnicodeError, OverflowError)
         return isinstance(getattr(error, "orig", None) or error, refused)
 
-    def _is_disconnect(self, error: Exception) -> bool:
-        original = getattr(error, "orig", None) or error
-        driver = self._engine.dialect.loaded_dbapi
-        return isinstance(original, driver.Error) and self._engine.dialect.is_disconnect(
-            original, None, None
+    def _is_disconnect(self, error: Exception, connection: Any) -> bool:
+        dialect = self._engine.dialect
+        return isinstance(error, dialect.loaded_dbapi.Error) and dialect.is_disconnect(
+            error, connection, None
         )
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
@@ -156,6 +158,14 @@ class SqlStore:
     def address(self) -> str:
         """The URL of the database, without its password."""
         return self._engine.url.render_as_string(hide_password=True)
+
+
+def _is_deadlock(error: Exception) -> bool:
+    """Tell two statements that waited for each other's ids: PostgreSQL ended one, which was ours.
+
+    https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
+    return getattr(error, "sqlstate", None) == "40P01"
 
 
 def _is_busy(error: Exception) -> bool:

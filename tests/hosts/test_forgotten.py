@@ -50,7 +50,8 @@ class TestATableThatIsThere:
             0,
             f"ok     database {sqlite_url}\n"
             "ok     table user_events\n"
-            "ok     endpoint POST /api/events\n",
+            "ok     endpoint POST /api/events\n"
+            "ok     endpoint POST /api/events/batch\n",
         )
         assert stored(app) == []
 
@@ -209,4 +210,7 @@ def test_the_first_request_of_many_threads_checks_the_table_once(
 
 def test_the_endpoint_is_found_where_it_is_mounted(make_host: MakeHost, sqlite_url: str) -> None:
     app = make_host(sqlite_url)
-    assert [rule.rule for rule in app.url_map.iter_rules() if "collect" in rule.endpoint] == [URL]
+    assert [rule.rule for rule in app.url_map.iter_rules() if "collect" in rule.endpoint] == [
+        URL,
+        f"{URL}/batch",
+    ]

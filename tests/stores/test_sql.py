@@ -1,0 +1,233 @@
+"""The store in each kind of database: durable, apart from the host, and bounded in time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import text
+
+from tcs_events.errors import EventInvalid
+from tcs_events.event import Event, Outcome
+from tcs_events.stores.generic import GenericCommitter
+from tests.conftest import MakeHost
+from tests.support import ROOT, post, stored
+
+
+def event(session_id: str = "visitor-1", event_id: UUID | None = None) -> Event:
+    from datetime import UTC, datetime
+
+    now = datetime.now(UTC)
+    return Event(event_id or uuid4(), session_id, "card_click", {"a": 1}, None, now, now)
+
+
+@pytest.fixture(params=["own", "generic"])
+def store(
+    request: pytest.FixtureRequest,
+    make_host: MakeHost,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    """The store on each database: as it is, and as it is on one that we know nothing of."""
+    if request.param == "generic":
+        monkeypatch.setattr(
+            "tcs_events.stores.sql.make_committers",
+            lambda engine, table, settings: [GenericCommitter(engine, table)],
+        )
+    app = make_host(database_url)
+    with app.app_context():
+        yield app.extensions["tcs_events"].store
+
+
+class TestContract:
+    def test_no_events_give_no_results(self, store: Any) -> None:
+        assert store.append([]) == []
+
+    @pytest.mark.parametrize("count", [1, 2, 5, 6, 7, 100])
+    def test_events_are_stored_in_their_order(self, store: Any, count: int) -> None:
+        events = [event(f"visitor-{n}") for n in range(count)]
+        assert store.append(events) == [Outcome.ACCEPTED] * count
+        with store._engine.connect() as connection:
+            rows = connection.execute(text("SELECT session_id FROM user_events ORDER BY id"))
+            assert [row[0] for row in rows] == [event.session_id for event in events]
+
+    @pytest.mark.parametrize("others", [0, 1, 50])
+    def test_the_first_of_an_id_stands(self, store: Any, others: int) -> None:
+        known = event("first")
+        store.append([known])
+        more = [event() for _ in range(others)]
+        again = event("second", known.event_id)
+        twice = event("third")
+        assert store.append([again, *more, twice, twice]) == [
+            Outcome.DUPLICATE,
+            *[Outcome.ACCEPTED] * others,
+            Outcome.ACCEPTED,
+            Outcome.DUPLICATE,
+        ]
+
+    def test_a_row_the_database_refuses_fails_alone(self, store: Any) -> None:
+        bad = event("half a pair \ud800")  # no database takes it; the schema would not let it in
+        results = store.append([event("before"), bad, event("after")])
+        assert results[0] is results[2] is Outcome.ACCEPTED
+        assert isinstance(results[1], EventInvalid)
+
+
+class TestSqliteFile:
+    def test_commits_are_synced_in_a_write_ahead_log(
+        self, make_host: MakeHost, sqlite_url: str
+    ) -> None:
+        app = make_host(sqlite_url)
+        post(app)
+        [committer] = app.extensions["tcs_events"].store._committers
+        driver = committer.own.get(time.monotonic() + 1)
+        assert driver.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert driver.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+
+    def test_the_weaker_mode_is_asked_for_by_its_name(
+        self, make_host: MakeHost, sqlite_url: str
+    ) -> None:
+        app = make_host(sqlite_url, TCS_EVENTS_DURABILITY="lost_on_power_cut")
+        post(app)
+        [committer] = app.extensions["tcs_events"].store._committers
+        driver = committer.own.get(time.monotonic() + 1)
+        assert driver.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
+
+    def test_a_locked_file_is_503_in_time_and_heals_by_itself(
+        self, make_host: MakeHost, sqlite_url: str
+    ) -> None:
+        app = make_host(sqlite_url)
+        post(app)
+        with app.app_context():
+            engine = app.extensions["sqlalchemy"].engine
+        with engine.connect() as other:
+            other.exec_driver_sql("BEGIN IMMEDIATE")
+            started = time.monotonic()
+            answer = post(app)
+            assert time.monotonic() - started < 2
+            assert answer.status_code == 503
+            assert "Retry-After" in answer.headers
+        assert post(app).status_code == 202
+        assert len(stored(app)) == 2
+
+
+class TestPostgres:
+    def test_commits_are_synced_even_where_the_role_says_otherwise(
+        self, make_host: MakeHost, postgres_url: str
+    ) -> None:
+        app = make_host(postgres_url)
+        with app.app_context():
+            engine = app.extensions["sqlalchemy"].engine
+        name = engine.url.database
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
+            admin.execute(text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
+        engine.dispose()
+        post(app)
+        for committer in app.extensions["tcs_events"].store._committers:
+            driver = committer.own.get(time.monotonic() + 1)
+            assert driver.execute("SHOW synchronous_commit").fetchone() == ("on",)
+
+    def test_a_connection_that_died_meanwhile_costs_no_event(
+        self, make_host: MakeHost, postgres_url: str
+    ) -> None:
+        app = make_host(postgres_url)
+        post(app)
+        with app.app_context():
+            engine = app.extensions["sqlalchemy"].engine
+            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+            with engine.connect() as connection:
+                connection.execute(
+                    text(f"{others} AND pid <> pg_backend_pid()"), {"name": engine.url.database}
+                )
+        assert post(app).status_code == 202
+
+    def test_a_locked_table_is_503_in_time_and_heals_by_itself(
+        self, make_host: MakeHost, postgres_url: str
+    ) -> None:
+        app = make_host(postgres_url)
+        post(app)
+        with app.app_context():
+            engine = app.extensions["sqlalchemy"].engine
+        with engine.begin() as other:
+            other.execute(text("LOCK TABLE user_events IN ACCESS EXCLUSIVE MODE"))
+            started = time.monotonic()
+            assert post(app).status_code == 503
+            assert time.monotonic() - started < 2
+        assert post(app).status_code == 202
+
+    def test_a_host_whose_pool_is_empty_costs_no_event(
+        self, make_host: MakeHost, postgres_url: str
+    ) -> None:
+        app = make_host(
+            postgres_url,
+            SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 1, "max_overflow": 0, "pool_timeout": 30},
+        )
+        post(app)  # from now on the store has its own
+        with app.app_context():
+            db: SQLAlchemy = app.extensions["sqlalchemy"]
+            with db.engine.connect():
+                assert post(app).status_code == 202
+
+    def test_a_pool_that_is_empty_from_the_start_is_503_in_time(
+        self, make_host: MakeHost, postgres_url: str
+    ) -> None:
+        app = make_host(
+            postgres_url,
+            SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 1, "max_overflow": 0, "pool_timeout": 30},
+        )
+        app.test_client().get("/")  # the table was looked for while there was a connection
+        with app.app_context(), app.extensions["sqlalchemy"].engine.connect():
+            started = time.monotonic()
+            assert post(app).status_code == 503
+            assert time.monotonic() - started < 2
+        assert post(app).status_code == 202
+
+
+def test_a_child_process_has_a_connection_of_its_own(
+    make_host: MakeHost, database_url: str
+) -> None:
+    app: Flask = make_host(database_url)
+    post(app, session_id="parent")
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if post(app, session_id="child").status_code == 202 else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert post(app, session_id="parent again").status_code == 202
+    assert [row["session_id"] for row in stored(app)] == ["parent", "child", "parent again"]
+
+
+def test_nothing_is_lost_when_the_process_is_killed_after_its_answer(tmp_path: Path) -> None:
+    """The whole of the promise in one process; many processes under load are in tests/faults."""
+    script = tmp_path / "host.py"
+    script.write_text(
+        "import sys, json; from flask import Flask; from flask_sqlalchemy import SQLAlchemy\n"
+        "from tcs_events import events_bp\n"
+        "app, db = Flask('host'), SQLAlchemy()\n"
+        f"app.config['SQLALCHEMY_DATABASE_URI'] = 'sqlite:///{tmp_path}/host.db'\n"
+        "db.init_app(app); app.register_blueprint(events_bp)\n"
+        "with app.app_context(): db.create_all()\n"
+        "import os, signal\n"
+        "answer = app.test_client().post('/api/events', json=json.loads(sys.argv[1]))\n"
+        "os.kill(os.getpid(), signal.SIGKILL) if answer.status_code == 202 else sys.exit(1)\n"
+    )
+    body = json.dumps({"event_type": "card_click", "session_id": "s"})
+    for _ in range(3):
+        result = subprocess.run(
+            [sys.executable, script, body], env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+        assert result.returncode == -signal.SIGKILL
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "host.db") as connection:
+        assert connection.execute("SELECT count(*) FROM user_events").fetchone() == (3,)
+    connection.close()
