@@ -14,7 +14,7 @@ import tcs_events
 from tcs_events import UserEvent, create_blueprint
 from tcs_events.settings import SETTINGS
 from tests.conftest import MakeHost
-from tests.support import ROOT, URL, post
+from tests.support import ROOT, URL, card_click, post
 
 README = (ROOT / "README.md").read_text()
 FIRST_SCREEN = README.split("\n## ")[0]
@@ -51,7 +51,7 @@ def readme_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close_later: lis
 
 def test_the_host_example_stores_the_event_that_the_readme_shows(readme_app: Flask) -> None:
     assert post(readme_app, payload={"expert_id": "ada"}).status_code == 202
-    [shown] = [json.loads(block) for block in blocks("json")]
+    shown = json.loads(blocks("json")[0])
     with readme_app.app_context():
         db = readme_app.extensions["sqlalchemy"]
         [event] = db.session.scalars(select(UserEvent))
@@ -151,3 +151,17 @@ def test_the_changelog_names_every_setting() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     for setting in SETTINGS:
         assert f"`{setting.key}`" in changelog
+
+
+def test_the_answer_to_a_batch_has_the_shape_that_is_shown(readme_app: Flask) -> None:
+    shown = json.loads(blocks("json")[1])
+    bad = card_click(session_id=...)
+    answer = readme_app.test_client().post(f"{URL}/batch", json={"events": [card_click(), bad]})
+    assert list(answer.json) == list(shown)
+    assert answer.json["rejected"][0]["errors"] == shown["rejected"][0]["errors"]
+
+
+def test_the_middleware_is_one_line(readme_app: Flask) -> None:
+    [code] = [block for block in blocks("python") if "EventsMiddleware" in block]
+    exec(code, {"app": readme_app})
+    assert post(readme_app).status_code == 202

@@ -1,0 +1,84 @@
+"""What is measured: the rows of the table, and the packages that could not be rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+APPS = "tests.benchmarks.apps"
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    meaning: str
+    app: str
+    table: str | None  # where it stores one row per event, if anywhere
+    events: int = 0  # in a batch; 0 where an event is posted by itself
+    peer: bool = False
+
+    @property
+    def ours(self) -> bool:
+        """Whether a refused or lost event is a bug of this package."""
+        return self.app.startswith(f"{APPS}.ours:")
+
+    @property
+    def path(self) -> str:
+        return "/api/events/batch" if self.events else "/api/events"
+
+    @property
+    def events_per_request(self) -> int:
+        return self.events or 1
+
+
+YARDSTICK = Row(
+    "yardstick",
+    "a Flask view that parses the event and answers; it stores nothing",
+    f"{APPS}.yardstick:create_app",
+    None,
+)
+OBVIOUS = Row(
+    "obvious",
+    "by hand: marshmallow, `db.session.add`, one `commit` per event, one log line",
+    f"{APPS}.obvious:create_app",
+    "events",
+)
+VIEW = Row(
+    "view",
+    "tcs_events through Flask: `app.register_blueprint(events_bp)`",
+    f"{APPS}.ours:create_app",
+    "user_events",
+)
+MIDDLEWARE = Row(
+    "middleware",
+    "tcs_events in front of Flask: `app.wsgi_app = EventsMiddleware(app)`",
+    f"{APPS}.ours:create_app_with_middleware",
+    "user_events",
+)
+BATCH_10 = replace(MIDDLEWARE, name="batch 10", meaning="the same, ten events a request", events=10)
+BATCH_50 = replace(
+    MIDDLEWARE, name="batch 50", meaning="the same, fifty events a request", events=50
+)
+PORTAL_METRICS = Row(
+    "Flask-Portal-Metrics",
+    "1.0.2, records the request (without its payload), one commit each",
+    f"{APPS}.peers:portal_metrics",
+    "portal_metrics_user_activity",
+    peer=True,
+)
+VIEW_COUNTER = Row(
+    "flask-view-counter",
+    "0.1.2, records the request (without its payload), one commit each",
+    f"{APPS}.peers:view_counter",
+    "vc_requests",
+    peer=True,
+)
+PEERS = [PORTAL_METRICS, VIEW_COUNTER]
+ROWS = [YARDSTICK, OBVIOUS, VIEW, MIDDLEWARE, BATCH_10, BATCH_50, *PEERS]
+
+PEERS_INSTALLED = ["flask-portal-metrics==1.0.2", "flask-view-counter==0.1.2"]
+PEERS_NOT_RUN = {
+    "Flask-Track-Usage 2.0.0": "imports `_request_ctx_stack`, gone since Flask 2.3",
+    "flask-statistics 1.0.2": "imports `Model` and `BaseQuery`, gone since Flask-SQLAlchemy 3.0",
+    "Flask-Analytics 0.6.0": "stores nothing itself (snippets of other services), and imports"
+    " `Markup`, gone since Flask 3.0",
+}
