@@ -10,8 +10,9 @@ from typing import cast
 
 from flask import Blueprint, Flask, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected
 
+from tcs_events.body import read_body
 from tcs_events.cli import add_commands
 from tcs_events.collector import Answer, Collector, answer_error
 from tcs_events.errors import BodyTooLarge, ConfigError, EventInvalid, TcsEventsError
@@ -86,21 +87,19 @@ def _read_body(limit_bytes: int) -> bytes:
         BodyTooLarge: it is longer than `limit_bytes`, or than the host allows.
         EventInvalid: it ended before its announced length.
     """
-    too_large = BodyTooLarge(limit_bytes)
+    host_limit_bytes = current_app.config["MAX_CONTENT_LENGTH"]
     try:
-        if request.content_length is not None:
-            if request.content_length > limit_bytes:
-                raise too_large
-            return request.get_data()
-        # A chunked body. Where a hook of the host has read it, the stream is at its end, and
-        # Werkzeug has kept what was in it.
-        body = request.stream.read(limit_bytes + 1) or request.get_data()
-    except RequestEntityTooLarge:
-        raise BodyTooLarge(request.max_content_length or limit_bytes) from None
+        if body := read_body(request.environ, limit_bytes, host_limit_bytes):
+            return body
+    except EventInvalid:
+        pass
+    # Empty, cut off, or read by a hook of the host: then Werkzeug has kept what was in it.
+    try:
+        body = request.get_data()
     except ClientDisconnected:
         raise EventInvalid({"_schema": ["The body ended too early."]}) from None
     if len(body) > limit_bytes:
-        raise too_large
+        raise BodyTooLarge(limit_bytes)
     return body
 
 

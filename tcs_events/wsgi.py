@@ -13,15 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Flask
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
-from werkzeug.sansio.utils import get_content_length
-from werkzeug.wsgi import get_input_stream
 
+from tcs_events.body import read_body
 from tcs_events.collector import Answer, answer_error
-from tcs_events.errors import BodyTooLarge, ConfigError, EventInvalid, TcsEventsError
+from tcs_events.errors import ConfigError, TcsEventsError
 from tcs_events.registration import EXTENSION_KEY, registration_of
 
 if TYPE_CHECKING:
@@ -84,44 +82,3 @@ class EventsMiddleware:
         collect: Callable[[bytes], Answer] = getattr(collector, method)
         self._collect[method] = collect
         return collect
-
-
-def read_body(environ: WSGIEnvironment, limit_bytes: int, host_limit_bytes: int | None) -> bytes:
-    """Return the body of a request.
-
-    Raises:
-        BodyTooLarge: it is longer than either limit.
-        EventInvalid: it ended before its announced length.
-    """
-    limit = limit_bytes if host_limit_bytes is None else min(limit_bytes, host_limit_bytes)
-    length = get_content_length(
-        environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING")
-    )
-    if length is not None and length > limit:
-        raise BodyTooLarge(limit)
-    try:
-        if length is not None:
-            body: bytes = environ["wsgi.input"].read(length)
-            if len(body) == length:
-                return body
-            # Less than announced: what is missing may still come.
-            body += _read_all(environ["wsgi.input"], length - len(body))
-            if len(body) == length:
-                return body
-            raise ClientDisconnected
-        body = get_input_stream(environ).read(limit + 1)
-    except RequestEntityTooLarge:
-        raise BodyTooLarge(limit) from None
-    except (ClientDisconnected, OSError):
-        raise EventInvalid({"_schema": ["The body ended too early."]}) from None
-    if len(body) > limit:
-        raise BodyTooLarge(limit)
-    return body
-
-
-def _read_all(stream: Any, length: int) -> bytes:
-    pieces = []
-    while length > 0 and (piece := stream.read(length)):
-        pieces.append(piece)
-        length -= len(piece)
-    return b"".join(pieces)
