@@ -21,7 +21,7 @@ from tcs_events.stores.contract import Result
 Write = Callable[[Sequence[Event], float], list[Result]]
 """Writes events in one transaction, before the `monotonic()` time given; raises as a store does."""
 
-GROUP_MAX_EVENTS = 1000
+GROUP_MAX_EVENTS = 3000
 # The last to be answered is one who joined the queue just before its time was over.
 ANSWER_MARGIN_SECONDS = 0.2
 

@@ -13,7 +13,7 @@ import pytest
 
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Event, Outcome
-from tcs_events.stores.group_commit import GroupCommit, Write
+from tcs_events.stores.group_commit import GROUP_MAX_EVENTS, GroupCommit, Write
 
 EVENT: Any = object()  # the queue looks into no event
 
@@ -198,12 +198,12 @@ def test_a_group_is_bounded_and_the_rest_comes_next(
 ) -> None:
     queue = queue_before(database.write, max_events=10_000)
     first = hold_first(queue, database, pool)
-    others = join(queue, pool, 5, events=400)
+    others = join(queue, pool, 5, events=1000)
     database.may_go_on.set()
     for request in (first, *others):
         request.result(5)
-    assert sum(database.groups) == 2001
-    assert max(database.groups) <= 1000
+    assert sum(database.groups) == 5001
+    assert max(database.groups) <= GROUP_MAX_EVENTS
 
 
 def test_several_committers_are_at_work_at_once(pool: ThreadPoolExecutor) -> None:
