@@ -33,7 +33,7 @@ export function trackEvent(event_type: string, payload: Payload = {}): void {
       method: "POST",
       keepalive: true,
       // No Content-Type: a string goes as text/plain, which needs no preflight across origins.
-      body: JSON.stringify({ event_id: uuid4(), event_type, session_id: sessionId(), payload }),
+      body: JSON.stringify({ event_id: eventId(), event_type, session_id: sessionId(), payload }),
     }).catch(ignore);
   } catch {
     // No fetch, or a payload that is no JSON. The page comes first.
@@ -76,7 +76,16 @@ function sessionId(): string {
   return (sessionInMemory ||= uuid4());
 }
 
-/** A version 4 UUID: RFC 9562, section 5.4. */
+/**
+ * A version 7 UUID, which begins with the time: RFC 9562, section 5.7. Ids that come in order are
+ * neighbours in the database's index, and cost it less.
+ */
+function eventId(): string {
+  const time = Date.now().toString(16).padStart(12, "0");
+  return time.slice(0, 8) + "-" + time.slice(8) + "-7" + uuid4().slice(15);
+}
+
+/** A version 4 UUID, which is random: RFC 9562, section 5.4. */
 function uuid4(): string {
   // Browsers offer randomUUID on https and localhost only.
   if (crypto.randomUUID) return crypto.randomUUID();

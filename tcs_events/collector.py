@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from marshmallow import ValidationError
@@ -22,7 +21,7 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
-from tcs_events.event import Event, Outcome
+from tcs_events.event import Event, Outcome, new_event_id
 from tcs_events.precheck import Precheck
 from tcs_events.schemas import EventSchema
 from tcs_events.stores import Result, Store
@@ -165,7 +164,7 @@ class Collector:
             messages = error.normalized_messages()  # type: ignore[no-untyped-call]
             raise EventInvalid(messages) from None
         return Event(
-            event_id=loaded.get("event_id") or uuid4(),
+            event_id=loaded.get("event_id") or new_event_id(),
             session_id=loaded["session_id"],
             event_type=loaded["event_type"],
             payload=loaded["payload"],

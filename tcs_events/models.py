@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import sqlalchemy as sa
 from flask import current_app
@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
 from tcs_events.errors import ConfigError
+from tcs_events.event import new_event_id
 from tcs_events.schemas import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 
@@ -92,7 +93,7 @@ class UserEvent(_own.Model):  # type: ignore[name-defined,misc]
         sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
         primary_key=True,
     )
-    event_id: Mapped[UUID] = mapped_column(sa.Uuid(), unique=True, default=uuid4)
+    event_id: Mapped[UUID] = mapped_column(sa.Uuid(), unique=True, default=new_event_id)
     session_id: Mapped[str] = mapped_column(sa.String(SESSION_ID_MAX_LENGTH), index=True)
     event_type: Mapped[str] = mapped_column(sa.String(EVENT_TYPE_MAX_LENGTH))
     payload: Mapped[dict[str, Any]] = mapped_column(

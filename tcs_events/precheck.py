@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from marshmallow import ValidationError
 
-from tcs_events.event import Event
+from tcs_events.event import Event, new_event_id
 from tcs_events.schemas import MAX_AGE_MS, SESSION_ID_MAX_LENGTH, EventSchema, check_email
 
 
@@ -48,7 +48,7 @@ class Precheck:
         event_id = get("event_id", _ABSENT)
         try:
             if event_id is _ABSENT:
-                event_id = uuid4()
+                event_id = new_event_id()
             elif type(event_id) is str:
                 event_id = UUID(event_id)
             else:

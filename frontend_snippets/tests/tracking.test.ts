@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
+const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
 let fetched: ReturnType<typeof vi.fn>;
 let trackEvent: typeof import("../tracking").trackEvent;
 let trackClicks: typeof import("../tracking").trackClicks;
@@ -35,7 +37,7 @@ describe("trackEvent", () => {
     expect(init).toMatchObject({ method: "POST", keepalive: true });
     expect(init.headers).toBeUndefined(); // text/plain: no preflight across origins
     expect(sent()[0]).toEqual({
-      event_id: expect.stringMatching(UUID_V4),
+      event_id: expect.stringMatching(UUID_V7),
       event_type: "card_click",
       session_id: localStorage.getItem("tcs_session_id"),
       payload: { expert_id: "ada" },
@@ -78,13 +80,25 @@ describe("trackEvent", () => {
     expect(second!["session_id"]).toBe(first!["session_id"]);
   });
 
-  it("makes version 4 UUIDs on plain http, where there is no randomUUID", () => {
+  it("gives later events later ids, for the index they go into", () => {
+    vi.useFakeTimers({ now: new Date("2026-03-01T09:30:00Z") });
+    trackEvent("card_click");
+    vi.advanceTimersByTime(1);
+    trackEvent("card_click");
+    vi.useRealTimers();
+    const [first, second] = sent().map((event) => event["event_id"] as string);
+    expect(first! < second!).toBe(true);
+    expect(parseInt(first!.replace("-", "").slice(0, 12), 16)).toBe(Date.UTC(2026, 2, 1, 9, 30));
+  });
+
+  it("makes good UUIDs on plain http, where there is no randomUUID", () => {
     const { getRandomValues } = crypto;
     vi.stubGlobal("crypto", { getRandomValues: getRandomValues.bind(crypto) });
     for (let i = 0; i < 50; i++) trackEvent("card_click");
     const ids = sent().map((event) => event["event_id"] as string);
-    for (const id of ids) expect(id).toMatch(UUID_V4);
+    for (const id of ids) expect(id).toMatch(UUID_V7);
     expect(new Set(ids).size).toBe(50);
+    expect(sent()[0]!["session_id"]).toMatch(UUID_V4);
   });
 
   it("throws nothing into the page, whatever is missing or broken", async () => {

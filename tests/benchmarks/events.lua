@@ -2,12 +2,20 @@
 --
 --   wrk -s events.lua URL -- FILE MIDDLE [RATE]
 --
--- FILE has a body a line, with @ where an event_id goes. MIDDLE is what stands between the first
--- and the last group of every UUID, new for every run. With RATE, requests start at that many per
--- second whatever the answers do, as visitors do, instead of as fast as the answers come.
+-- FILE has a body a line, with @ where an event_id goes. MIDDLE is what stands in the middle of every
+-- UUID, new for every run. With RATE, requests start at that many per second whatever the answers
+-- do, as visitors do, instead of as fast as the answers come.
 
 local ffi = require("ffi")
 ffi.cdef("typedef struct { long s, ns; } moment; int clock_gettime(int, moment *);")
+
+local moment = ffi.new("moment")
+local REALTIME, MONOTONIC = 0, 1
+
+local function clock_ms(clock)
+  ffi.C.clock_gettime(clock or REALTIME, moment)
+  return tonumber(moment.s) * 1000 + tonumber(moment.ns) / 1e6
+end
 
 local threads = {}
 local requests, sizes = {}, {}
@@ -20,11 +28,13 @@ function setup(thread)
   table.insert(threads, thread)
 end
 
--- The first group scatters the ids over the index, as random UUIDs do; the last makes them unique.
+-- Version 7 UUIDs, as the tracker makes them: they begin with the time of the visitor's clock, and
+-- visitors' clocks differ by some seconds. The last group makes them unique.
 local function event_id()
   count = count + 1
-  local scattered = (count % 2097152) * 2654435761 % 4294967296
-  return string.format("%08x%s%02x%010x", scattered, middle, number, count)
+  local ms = math.floor(clock_ms()) + count * 2654435761 % 4000
+  local high, low = math.floor(ms / 65536), ms % 65536
+  return string.format("%08x-%04x-7%s%02x%010x", high, low, middle, number, count)
 end
 
 function init(args)
@@ -57,11 +67,10 @@ function request()
   return table.concat(pieces)
 end
 
-local moment, slot = ffi.new("moment"), nil
+local slot
 
 local function now_ms()
-  ffi.C.clock_gettime(1, moment)
-  return tonumber(moment.s) * 1000 + tonumber(moment.ns) / 1e6
+  return clock_ms(MONOTONIC)
 end
 
 -- A connection that is free takes the next slot of one timetable. Where all were busy at a slot, its

@@ -109,7 +109,7 @@ def post(
     command = ["wrk", "--latency", "--threads", "1", "--connections", str(connections)]
     # wrk's own limit of 2 s would count a slow answer as none.
     command += ["--duration", f"{round(seconds)}s", "--timeout", "60s", "--script", str(SCRIPT)]
-    command += [url, "--", str(bodies_file), str(uuid4())[8:24]]
+    command += [url, "--", str(bodies_file), str(uuid4())[15:24]]
     if rate is not None:
         command.append(str(rate))
     result = subprocess.run(command, check=True, capture_output=True, text=True)
