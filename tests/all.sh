@@ -7,6 +7,7 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 missing=()
 python3 -c "import ensurepip" 2>/dev/null || missing+=(python3-venv)
+command -v strace >/dev/null || missing+=(strace)
 command -v chromium >/dev/null || missing+=(chromium)
 /sbin/ldconfig -p | grep -q 'libatomic\.so\.1' || missing+=(libatomic1) # for playwright's own Node
 command -v initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)

@@ -45,8 +45,8 @@ class _Attempt(threading.Thread):
             connection = self._engine.connect()
             # Out of the host's pool: its size, time-outs and resets are for the host's requests.
             connection.detach()
-            driver = connection.connection.dbapi_connection
-            self._engine.dialect.set_isolation_level(driver, "AUTOCOMMIT")  # type: ignore[arg-type]
+            driver: Any = connection.connection.dbapi_connection
+            self._engine.dialect.set_isolation_level(driver, "AUTOCOMMIT")
             self._prepare(driver)
         except BaseException as error:
             self.error = error

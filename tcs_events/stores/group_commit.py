@@ -22,6 +22,9 @@ Write = Callable[[Sequence[Event], float], list[Result]]
 """Writes events in one transaction, before the `monotonic()` time given; raises as a store does."""
 
 GROUP_MAX_EVENTS = 3000
+# Where a server takes one request at a time, the next one has waited out the failure of this one.
+SHORT_PATIENCE_SECONDS = 0.1
+SHORT_PATIENCE_FOR_SECONDS = 1.0
 # The last to be answered is one who joined the queue just before its time was over.
 ANSWER_MARGIN_SECONDS = 0.2
 
@@ -81,6 +84,7 @@ class GroupCommit:
         self._waiting_events = 0
         self._waiting_bytes = 0
         self._failing = False
+        self._failed_at = -SHORT_PATIENCE_FOR_SECONDS
 
     def append(self, events: Sequence[Event], size_bytes: int = 0) -> list[Result]:
         """Keep events as `Store.append` promises, within `timeout_seconds` and a little."""
@@ -135,6 +139,11 @@ class GroupCommit:
                 count += len(joined.events)
                 group.append(joined)
         events = [event for member in group for event in member.events]
+        started_at = monotonic()
+        if started_at - self._failed_at < SHORT_PATIENCE_FOR_SECONDS:
+            deadline = min(deadline, started_at + SHORT_PATIENCE_SECONDS)
+        elif self._failing:
+            self._failed_at = started_at  # until this one knows better, the others are brief
         results: list[Result] | None = None
         error: StoreUnavailable | None = None
         try:
@@ -143,6 +152,10 @@ class GroupCommit:
             error = unavailable
         finally:
             # Also where a server ends this thread in the middle: the others must not wait on.
+            if results is None and deadline - started_at > SHORT_PATIENCE_SECONDS:
+                self._failed_at = monotonic()
+            elif results is not None:
+                self._failed_at = -SHORT_PATIENCE_FOR_SECONDS
             self._finish(group, results, error, committer)
 
     def _finish(

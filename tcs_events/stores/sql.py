@@ -17,10 +17,9 @@ from tcs_events.stores.contract import Result
 from tcs_events.stores.generic import GenericCommitter
 from tcs_events.stores.group_commit import GroupCommit
 from tcs_events.stores.postgresql import PostgresCommitter
-from tcs_events.stores.sqlite import SqliteCommitter
+from tcs_events.stores.sqlite import SqliteCommitter, is_busy
 
 QUESTION_SECONDS = 0.5
-SQLITE_BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED: https://www.sqlite.org/rescode.html
 
 
 class Committer(Protocol):
@@ -93,7 +92,7 @@ class SqlStore:
                 return self._write_one_by_one(committer, events, deadline)
             if _is_deadlock(error) and monotonic() < deadline:
                 return self._write(committer, events, deadline)
-            if committer.own is not None and not _is_busy(error):
+            if committer.own is not None and not is_busy(error):
                 was_lost = was_open and self._is_disconnect(error, committer.own.driver)
                 committer.own.drop()
                 if was_lost and monotonic() < deadline:
@@ -166,9 +165,3 @@ def _is_deadlock(error: Exception) -> bool:
     https://www.postgresql.org/docs/current/errcodes-appendix.html
     """
     return getattr(error, "sqlstate", None) == "40P01"
-
-
-def _is_busy(error: Exception) -> bool:
-    """Tell a locked SQLite file: there is nothing wrong with the connection to it."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in SQLITE_BUSY

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any
@@ -18,7 +20,11 @@ from tcs_events.strict_json import dumps
 CACHE_KIB = 16 * 1024
 # A longer write-ahead log writes a page back once that several commits have touched.
 WAL_PAGES = 4000
-PATIENCE_STEP_MS = 100
+SETUP_PATIENCE_MS = 500
+PAUSE_SECONDS = 0.01
+# https://www.sqlite.org/rescode.html
+BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
+IO_ERROR = 10  # SQLITE_IOERR
 
 
 class SqliteCommitter:
@@ -34,30 +40,49 @@ class SqliteCommitter:
         columns = [column.name for column in table.columns if not column.primary_key]
         statement = insert(table).on_conflict_do_nothing(index_elements=["event_id"])
         self._insert = str(statement.compile(dialect=engine.dialect, column_keys=columns))
-        self._synchronous = "NORMAL" if durability == LOST_ON_POWER_CUT else "FULL"
-        self._patience_ms = 0
+        self._is_synced = durability != LOST_ON_POWER_CUT
+        self._had_io_error = False
         self.own = OwnConnection(engine, self._prepare)
 
     def _prepare(self, driver: Any) -> None:
-        self._patience_ms = 1000
-        for pragma in (
-            f"busy_timeout = {self._patience_ms}",
-            "journal_mode = WAL",
-            f"synchronous = {self._synchronous}",
-            f"cache_size = -{CACHE_KIB}",
-            f"wal_autocheckpoint = {WAL_PAGES}",
-        ):
-            driver.execute(f"PRAGMA {pragma}").close()
+        _pragma(driver, f"busy_timeout = {SETUP_PATIENCE_MS}")
+        synced = "FULL" if _pragma(driver, "journal_mode = WAL") == "wal" else "EXTRA"
+        _pragma(driver, f"synchronous = {synced if self._is_synced else 'NORMAL'}")
+        _pragma(driver, f"cache_size = -{CACHE_KIB}")
+        _pragma(driver, f"wal_autocheckpoint = {WAL_PAGES}")
+        if self._is_synced:
+            self._sync_what_is_there(driver)
+        # From here on we wait ourselves: SQLite's own waiting stops every greenlet of the process.
+        _pragma(driver, "busy_timeout = 0")
+
+    def _sync_what_is_there(self, driver: Any) -> None:
+        """See that the rows we find are on the disk, before one of them is called a duplicate.
+
+        A process that is killed between writing to the log and syncing it leaves rows that the next
+        one finds, out of the page cache. So does a sync that fails.
+        """
+        # A connection that has just switched the file to WAL opens the log with its first read;
+        # before that a checkpoint answers that the table is locked.
+        driver.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        if not _pragma(driver, "wal_checkpoint(TRUNCATE)"):  # 1: somebody was in the way
+            self._had_io_error = False
+        elif self._had_io_error:
+            # A later sync of the same file would succeed, and not bring back what this one lost.
+            raise sqlite3.OperationalError("the log cannot be written back after an I/O error")
+        else:
+            # A reader is in the way of the checkpoint. Any commit syncs the whole of the log.
+            driver.execute("BEGIN IMMEDIATE")
+            version = _pragma(driver, "user_version")
+            _pragma(driver, f"user_version = {version}")
+            driver.execute("COMMIT")
 
     def write(self, events: Sequence[Event], deadline: float) -> list[Result]:
         """Write events in one transaction."""
         driver = self.own.get(deadline)
+        rows = [_row(event) for event in events]
         cursor = driver.cursor()
         try:
-            self._be_patient_until(deadline, cursor)
-            rows = [_row(event) for event in events]
-            # Nobody reads before writing here, so that waiting is done once, for the write lock.
-            cursor.execute("BEGIN IMMEDIATE")
+            self._begin(cursor, deadline)
             try:
                 cursor.executemany(self._insert, rows)
                 if cursor.rowcount == len(rows):
@@ -65,25 +90,51 @@ class SqliteCommitter:
                 else:
                     # Some were there before. Which ones, only one by one can tell.
                     cursor.execute("ROLLBACK")
-                    cursor.execute("BEGIN IMMEDIATE")
+                    self._begin(cursor, deadline)
                     results = [self._write_one(cursor, row) for row in rows]
                 cursor.execute("COMMIT")
             finally:
                 if driver.in_transaction:
                     cursor.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            self._had_io_error |= _primary_code(error) == IO_ERROR
+            raise
         finally:
             cursor.close()
         return results
+
+    def _begin(self, cursor: Any, deadline: float) -> None:
+        """Take the write lock at once, so that nothing later in the transaction has to wait."""
+        while True:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if not is_busy(error) or monotonic() > deadline:
+                    raise
+                time.sleep(PAUSE_SECONDS)
+            else:
+                return
 
     def _write_one(self, cursor: Any, row: tuple[object, ...]) -> Outcome:
         cursor.execute(self._insert, row)
         return Outcome.ACCEPTED if cursor.rowcount else Outcome.DUPLICATE
 
-    def _be_patient_until(self, deadline: float, cursor: Any) -> None:
-        left_ms = max(0, int((deadline - monotonic()) * 1000))
-        if abs(left_ms - self._patience_ms) > PATIENCE_STEP_MS:
-            cursor.execute(f"PRAGMA busy_timeout = {left_ms}")
-            self._patience_ms = left_ms
+
+def _pragma(driver: Any, text: str) -> Any:
+    """Run a PRAGMA to its end, and return the first value it gives, if any."""
+    cursor = driver.execute(f"PRAGMA {text}")
+    rows = cursor.fetchall()
+    cursor.close()
+    return rows[0][0] if rows else None
+
+
+def is_busy(error: Exception) -> bool:
+    """Tell a locked file: there is nothing wrong with the connection to it."""
+    return _primary_code(error) in BUSY
+
+
+def _primary_code(error: Exception) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _row(event: Event) -> tuple[object, ...]:

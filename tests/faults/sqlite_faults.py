@@ -1,0 +1,96 @@
+"""What can happen to an SQLite file while events arrive."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.faults.clients import Visitors, settle
+from tests.faults.ledger import Ledger, stored_rows
+from tests.faults.load import Fault
+from tests.faults.report import Report
+from tests.faults.servers import Server
+from tests.faults.syncs import strace
+from tests.support import need
+
+LOCKED_SECONDS = 4
+FULL_SECONDS = 1.5
+DISK_BYTES, BALLAST_BYTES = 16 << 20, 12 << 20
+
+
+def locked(path: Path, how: str) -> Fault:
+    """Another process holds the write lock for longer than any answer may take."""
+
+    def fault(visitors: Visitors) -> None:
+        connection = sqlite3.connect(path, timeout=5, isolation_level=None)
+        try:
+            connection.execute(f"BEGIN {how}")
+            time.sleep(LOCKED_SECONDS)
+            connection.execute("ROLLBACK")
+        finally:
+            connection.close()
+
+    return fault
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """Give a folder on a disk of its own, part of it taken by a file named ballast."""
+    folder.mkdir()
+    options = ["-o", f"size={DISK_BYTES}", "none", str(folder)]
+    mounted = subprocess.run(["mount", "-t", "tmpfs", *options], capture_output=True)
+    need(mounted.returncode == 0, "a small disk", "run as root where mount is allowed")
+    try:
+        (folder / "ballast").write_bytes(bytes(BALLAST_BYTES))
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def full(disk: Path) -> Fault:
+    """The disk fills up with events; then there is room again."""
+
+    def fault(visitors: Visitors) -> None:
+        refused = visitors.first(503, after=time.monotonic())
+        assert refused, "the disk does not get full"
+        time.sleep(FULL_SECONDS)
+        (disk / "ballast").unlink()
+
+    return fault
+
+
+def failing_syncs(database_url: str, folder: Path, *, from_sync: int, face: str = "view") -> Report:
+    """Let every sync of each thread fail from the so-manieth on; restart; let events settle."""
+    inject = f"inject=fsync,fdatasync:error=EIO:when={from_sync}+"
+    failing = strace("/dev/null", "-e", "trace=fsync,fdatasync", "-e", inject)
+    ledger = Ledger()
+    log = folder / "server.log"
+    server = Server(database_url, log, kind="gunicorn-gthread-1", face=face, under=failing)
+    with server:
+        with Visitors(server.port, ledger) as visitors:
+            refused = visitors.first(503, after=time.monotonic())
+            assert refused, f"no sync fails: {server.log_tail()}"
+            time.sleep(0.5)
+        server.kill()
+        server.under.clear()
+        server.start()
+        settled = settle(server.port, ledger)
+        balance = ledger.balance(lambda: stored_rows(database_url))
+    return Report([*visitors.answers, *settled], balance)
+
+
+def integrity(path: Path) -> str:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        [said] = connection.execute("PRAGMA integrity_check").fetchone()
+        return str(said)
+
+
+LOCKS: dict[str, Callable[[Path], Fault]] = {
+    "immediate": lambda path: locked(path, "IMMEDIATE"),
+    "exclusive": lambda path: locked(path, "EXCLUSIVE"),
+}

@@ -1,0 +1,75 @@
+"""PostgreSQL is crashed, restarted, frozen and hurt under load, and the web server stays up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.load import under_load
+from tests.faults.postgres import Postgres, running_postgres
+from tests.faults.postgres_faults import FAULTS, crash
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as running:
+        yield running
+
+
+@pytest.fixture
+def empty_postgres(postgres: Postgres) -> Postgres:
+    with postgres.connect() as connection:
+        connection.execute("DROP TABLE IF EXISTS user_events, commits")
+        connection.execute("ALTER DATABASE postgres RESET synchronous_commit")
+    return postgres
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_postgresql_is_answered_503_in_time_and_heals_by_itself(
+    empty_postgres: Postgres, tmp_path: Path, fault: str
+) -> None:
+    report = under_load(
+        empty_postgres.url, tmp_path, lambda visitors: FAULTS[fault](empty_postgres)
+    )
+
+    assert report.complaints() == []
+
+
+def test_the_harness_sees_events_lost_in_a_crash_by_a_host_that_does_not_wait_for_the_sync(
+    empty_postgres: Postgres, tmp_path: Path
+) -> None:
+    report = under_load(
+        empty_postgres.url, tmp_path, lambda visitors: crash(empty_postgres), face="unsynced"
+    )
+
+    assert report.balance.missing
+
+
+def test_events_are_committed_synchronously_even_where_the_database_says_otherwise(
+    empty_postgres: Postgres, tmp_path: Path
+) -> None:
+    def watch(visitors: object) -> None:
+        # The writer's own view of the setting, from inside its transaction.
+        with empty_postgres.connect() as connection:
+            connection.execute("CREATE TABLE commits (synchronous text)")
+            connection.execute(
+                "CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                " INSERT INTO commits VALUES (current_setting('synchronous_commit'));"
+                " RETURN NEW; END $$"
+            )
+            connection.execute(
+                "CREATE TRIGGER note BEFORE INSERT ON user_events"
+                " FOR EACH ROW EXECUTE FUNCTION note()"
+            )
+        time.sleep(0.5)
+
+    with empty_postgres.connect() as connection:
+        connection.execute("ALTER DATABASE postgres SET synchronous_commit = off")
+    under_load(empty_postgres.url, tmp_path, watch)
+
+    with empty_postgres.connect() as connection:
+        noted = connection.execute("SELECT DISTINCT synchronous FROM commits").fetchall()
+    assert noted == [("on",)]

@@ -1,0 +1,52 @@
+"""The same promises on every WSGI server, and on both faces of the endpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.server_contract import reconcile, stop_in_order
+from tests.faults.servers import FACES, SERVERS
+
+EVENTS = 500
+STOP_SECONDS = 12
+ON_POSTGRESQL = ["gunicorn-gevent", "gunicorn-preload", "granian"]
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("kind", SERVERS)
+def test_what_is_accepted_is_stored_once_and_what_is_refused_is_not(
+    sqlite_url: str, tmp_path: Path, kind: str, face: str
+) -> None:
+    report = reconcile(sqlite_url, tmp_path, events=EVENTS, kind=kind, face=face)
+
+    assert report.balance.violations == {}
+    assert report.balance.stored == report.balance.acknowledged > EVENTS // 2
+    assert report.balance.refused > 0
+    assert set(report.statuses()) == {202, 422}
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("kind", ON_POSTGRESQL)
+def test_postgresql_stores_each_accepted_event_once_whatever_forks_or_switches_the_writer(
+    postgres_url: str, tmp_path: Path, kind: str, face: str
+) -> None:
+    report = reconcile(postgres_url, tmp_path, events=EVENTS, kind=kind, face=face)
+
+    assert report.balance.violations == {}
+    assert report.balance.stored == report.balance.acknowledged > EVENTS // 2
+    assert set(report.statuses()) == {202, 422}
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_stopped_under_load_has_stored_what_it_acknowledged(
+    sqlite_url: str, tmp_path: Path, kind: str, face: str
+) -> None:
+    report, seconds = stop_in_order(sqlite_url, tmp_path, kind=kind, face=face)
+
+    assert report.balance.violations == {}
+    assert report.balance.unknown == 0
+    assert set(report.statuses()) <= {0, 202}
+    assert seconds < STOP_SECONDS

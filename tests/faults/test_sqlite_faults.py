@@ -1,0 +1,42 @@
+"""The SQLite file is locked, its disk full, its syncs fail; the web server answers 503."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.load import under_load
+from tests.faults.sqlite_faults import LOCKS, failing_syncs, full, integrity, small_disk
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_locked_file_is_answered_503_in_time_and_heals_by_itself(
+    sqlite_url: str, tmp_path: Path, lock: str
+) -> None:
+    report = under_load(sqlite_url, tmp_path, LOCKS[lock](tmp_path / "host.db"))
+
+    assert report.complaints() == []
+    assert report.statuses()[503] > 0
+
+
+def test_a_full_disk_is_answered_503_until_there_is_room_again(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        url = f"sqlite:///{disk}/host.db"
+
+        # Little calm, or the disk is full again.
+        report = under_load(url, tmp_path, full(disk), padding=1500, calm_after=0.05)
+
+        assert integrity(disk / "host.db") == "ok"
+    assert report.complaints() == []
+
+
+@pytest.mark.parametrize("from_sync", [1, 2, 7, 40])
+def test_a_failed_sync_is_answered_503_and_loses_nothing_acknowledged(
+    sqlite_url: str, tmp_path: Path, from_sync: int
+) -> None:
+    report = failing_syncs(sqlite_url, tmp_path, from_sync=from_sync)
+
+    assert report.complaints() == []
+    assert report.statuses()[503] > 0
+    assert integrity(tmp_path / "host.db") == "ok"
