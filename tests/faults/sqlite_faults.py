@@ -49,7 +49,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
         (folder / "ballast").write_bytes(bytes(BALLAST_BYTES))
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def full(disk: Path) -> Fault:
