@@ -66,13 +66,14 @@ def collect_batch() -> Response:
 
 def _answer(collect: Callable[[Collector, bytes], Answer]) -> Response:
     """Let the collector answer the current request."""
-    registration = registration_of(current_app)
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    registration = registration_of(app)
     try:
-        body = _read_body(registration.settings.max_body_bytes)
+        body = _read_body(registration.settings.max_body_bytes, app.config["MAX_CONTENT_LENGTH"])
         answer = collect(registration.collector, body)
     except ConfigError as error:
         # The developer shall see it at once; a visitor's page shall not break by it.
-        if current_app.debug or current_app.testing:
+        if app.debug or app.testing:
             raise
         answer = answer_error(error)
     except TcsEventsError as error:
@@ -80,14 +81,13 @@ def _answer(collect: Callable[[Collector, bytes], Answer]) -> Response:
     return Response(answer.body, answer.status, list(answer.headers))
 
 
-def _read_body(limit_bytes: int) -> bytes:
+def _read_body(limit_bytes: int, host_limit_bytes: int | None) -> bytes:
     """Return the body of the current request, whatever its Content-Type says it is.
 
     Raises:
         BodyTooLarge: it is longer than `limit_bytes`, or than the host allows.
         EventInvalid: it ended before its announced length.
     """
-    host_limit_bytes = current_app.config["MAX_CONTENT_LENGTH"]
     try:
         if body := read_body(request.environ, limit_bytes, host_limit_bytes):
             return body

@@ -22,9 +22,8 @@ Write = Callable[[Sequence[Event], float], list[Result]]
 """Writes events in one transaction, before the `monotonic()` time given; raises as a store does."""
 
 GROUP_MAX_EVENTS = 3000
-# Where a server takes one request at a time, the next one has waited out the failure of this one.
-SHORT_PATIENCE_SECONDS = 0.1
-SHORT_PATIENCE_FOR_SECONDS = 1.0
+BRIEF_SECONDS = 0.1
+BRIEF_FOR_SECONDS = 1.0
 # The last to be answered is one who joined the queue just before its time was over.
 ANSWER_MARGIN_SECONDS = 0.2
 
@@ -48,6 +47,35 @@ class _Entry:
         if self.results is None:
             raise self.error or StoreUnavailable("Interrupted")
         return self.results
+
+
+class _Patience:
+    """How long a commit may take: for a while after one has failed, the next ones are brief.
+
+    A server that takes one request at a time lets the next one wait for the failure of this one;
+    if each took its full time, the last would be answered long after its visitor had left.
+    """
+
+    def __init__(self) -> None:
+        self.is_failing = False
+        self._brief_until = 0.0
+
+    def limit(self, deadline: float) -> float:
+        now = monotonic()
+        if now < self._brief_until:
+            return min(deadline, now + BRIEF_SECONDS)
+        if self.is_failing:
+            self._brief_until = now + BRIEF_FOR_SECONDS  # this one finds out for the others
+        return deadline
+
+    def failed(self) -> None:
+        self.is_failing = True
+        if (now := monotonic()) >= self._brief_until:
+            self._brief_until = now + BRIEF_FOR_SECONDS
+
+    def succeeded(self) -> None:
+        self.is_failing = False
+        self._brief_until = 0.0
 
 
 class GroupCommit:
@@ -83,8 +111,7 @@ class GroupCommit:
         self._queue: deque[_Entry] = deque()
         self._waiting_events = 0
         self._waiting_bytes = 0
-        self._failing = False
-        self._failed_at = -SHORT_PATIENCE_FOR_SECONDS
+        self._patience = _Patience()
 
     def append(self, events: Sequence[Event], size_bytes: int = 0) -> list[Result]:
         """Keep events as `Store.append` promises, within `timeout_seconds` and a little."""
@@ -102,7 +129,7 @@ class GroupCommit:
         return entry.outcome()
 
     def _enqueue(self, entry: _Entry) -> None:
-        if self._failing:
+        if self._patience.is_failing:
             # One request finds out whether the database is back; the others need not hang on it.
             raise StoreUnavailable("Failing")
         self._waiting_events += len(entry.events)
@@ -139,23 +166,14 @@ class GroupCommit:
                 count += len(joined.events)
                 group.append(joined)
         events = [event for member in group for event in member.events]
-        started_at = monotonic()
-        if started_at - self._failed_at < SHORT_PATIENCE_FOR_SECONDS:
-            deadline = min(deadline, started_at + SHORT_PATIENCE_SECONDS)
-        elif self._failing:
-            self._failed_at = started_at  # until this one knows better, the others are brief
         results: list[Result] | None = None
         error: StoreUnavailable | None = None
         try:
-            results = committer(events, deadline)
+            results = committer(events, self._patience.limit(deadline))
         except StoreUnavailable as unavailable:
             error = unavailable
         finally:
             # Also where a server ends this thread in the middle: the others must not wait on.
-            if results is None and deadline - started_at > SHORT_PATIENCE_SECONDS:
-                self._failed_at = monotonic()
-            elif results is not None:
-                self._failed_at = -SHORT_PATIENCE_FOR_SECONDS
             self._finish(group, results, error, committer)
 
     def _finish(
@@ -165,16 +183,20 @@ class GroupCommit:
         error: StoreUnavailable | None,
         committer: Write,
     ) -> None:
-        given = iter(results or ())
+        start = 0
         for member in group:
             if results is not None:
-                member.results = [next(given) for _ in member.events]
+                end = start + len(member.events)
+                member.results = results[start:end]
+                start = end
             else:
                 member.error = error
         to_wake = group[1:]
         with self._mutex:
-            self._failing = results is None
-            if self._failing:
+            if results is not None:
+                self._patience.succeeded()
+            else:
+                self._patience.failed()
                 # They would wait for the same failure, each for as long as this one did.
                 for queued in self._queue:
                     queued.error = error

@@ -78,6 +78,18 @@ class PostgresCommitter:
         """Write events in one transaction."""
         self._deadline = deadline
         driver = self.own.get(deadline)
+        with driver.cursor() as cursor:
+            if len(events) >= COPY_FROM_EVENTS:
+                lines = "".join(map(_copy_line, events))
+                try:
+                    with cursor.copy(self._copy) as copy:
+                        copy.write(lines)
+                    return [Outcome.ACCEPTED] * len(events)
+                except self._driver.errors.UniqueViolation:
+                    pass  # COPY knows no ON CONFLICT: all are away again, and INSERT sorts them out
+            return self._insert(cursor, events)
+
+    def _insert(self, cursor: Any, events: Sequence[Event]) -> list[Result]:
         rows = [
             (
                 event.event_id,
@@ -90,18 +102,6 @@ class PostgresCommitter:
             )
             for event in events
         ]
-        with driver.cursor() as cursor:
-            if len(rows) >= COPY_FROM_EVENTS:
-                try:
-                    with cursor.copy(self._copy) as copy:
-                        for row in rows:
-                            copy.write_row(row)
-                    return [Outcome.ACCEPTED] * len(rows)
-                except self._driver.errors.UniqueViolation:
-                    pass  # COPY knows no ON CONFLICT: all are away again, and INSERT sorts them out
-            return self._insert(cursor, rows)
-
-    def _insert(self, cursor: Any, rows: list[tuple[Any, ...]]) -> list[Result]:
         values = ", ".join([self._one_row] * len(rows))
         cursor.execute(
             f"{self._insert_into} VALUES {values} {DO_NOTHING}",
@@ -113,3 +113,26 @@ class PostgresCommitter:
             results.append(Outcome.ACCEPTED if row[0] in stored else Outcome.DUPLICATE)
             stored.discard(row[0])  # a second one of the same id in this group is a duplicate
         return results
+
+
+def _copy_line(event: Event) -> str:
+    """Return a row as COPY reads it: https://www.postgresql.org/docs/current/sql-copy.html.
+
+    Written out here because it costs a third of what the driver's own way does. JSON text and
+    printable text hold no tab and no line end; a backslash is all there is to escape.
+    """
+    created_at = event.created_at.isoformat()
+    received_at = (
+        created_at if event.received_at is event.created_at else event.received_at.isoformat()
+    )
+    session_id, payload, email = event.session_id, dumps(event.payload), event.email
+    if "\\" in session_id:
+        session_id = session_id.replace("\\", r"\\")
+    if "\\" in payload:
+        payload = payload.replace("\\", r"\\")
+    email = r"\N" if email is None else email.replace("\\", r"\\")
+    event_type = event.event_type.replace("\\", r"\\")
+    return (
+        f"{event.event_id.hex}\t{session_id}\t{event_type}\t{payload}\t{email}"
+        f"\t{created_at}\t{received_at}\n"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -15,8 +16,10 @@ from uuid import UUID, uuid4
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
+from tcs_events import UserEvent
 from tcs_events.errors import EventInvalid
 from tcs_events.event import Event, Outcome
 from tcs_events.stores.generic import GenericCommitter
@@ -60,6 +63,22 @@ class TestContract:
         with store._engine.connect() as connection:
             rows = connection.execute(text("SELECT session_id FROM user_events ORDER BY id"))
             assert [row[0] for row in rows] == [event.session_id for event in events]
+
+    @pytest.mark.parametrize("count", [1, 8])
+    def test_every_text_is_read_back_equal(self, store: Any, count: int) -> None:
+        tricky = r"back\slash \t \n \N \. \\ 'quote' \"double\" , ; %s {} \x41"
+        sent = []
+        for n in range(count):
+            good = event(f"{n} {tricky} \N{OWL}"[:64])
+            payload = {tricky: [tricky, "tab\t line\n return\r \u2028", None, 1.5]}
+            sent.append(dataclasses.replace(good, payload=payload, email=rf"a\{n}@example.com"))
+        assert store.append(sent) == [Outcome.ACCEPTED] * count
+        with Session(store._engine) as session:
+            rows = session.scalars(select(UserEvent).order_by(UserEvent.id)).all()
+        names = [field.name for field in dataclasses.fields(Event)]
+        assert [{name: getattr(row, name) for name in names} for row in rows] == [
+            {name: getattr(one, name) for name in names} for one in sent
+        ]
 
     @pytest.mark.parametrize("others", [0, 1, 50])
     def test_the_first_of_an_id_stands(self, store: Any, others: int) -> None:
