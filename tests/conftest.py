@@ -87,7 +87,8 @@ def close_later() -> Iterator[list[Flask]]:
     apps: list[Flask] = []
     yield apps
     for app in apps:
-        if "store" in vars(registration := app.extensions["tcs_events"]):
+        registration = app.extensions.get("tcs_events")
+        if registration is not None and "store" in vars(registration):
             registration.store.close()
         if (db := app.extensions.get("sqlalchemy")) is not None:
             with app.app_context():
