@@ -43,7 +43,7 @@ def readme_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close_later: lis
     """The app of the README's first example, just as it stands there."""
     names: dict[str, object] = {"__name__": "readme_host"}
     exec(blocks("python")[0], names)
-    monkeypatch.setattr("flask.Flask.auto_find_instance_path", lambda _: str(tmp_path))
+    monkeypatch.chdir(tmp_path)  # where Flask puts the instance folder of a script
     app: Flask = names["create_app"]()
     close_later.append(app)
     return app
