@@ -46,6 +46,10 @@ def answer(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Answ
 
 
 ACCEPTED = answer(202, {"status": "accepted"})
+_STORED = {
+    Outcome.ACCEPTED: "tcs_events.event_accepted",
+    Outcome.DUPLICATE: "tcs_events.event_duplicate",
+}
 
 
 def _utc_now() -> datetime:
@@ -67,6 +71,9 @@ class Collector:
         self._store = store
         self._max_batch_events = max_batch_events
         self._clock = clock
+        # Bound once: an unbound logger binds itself anew for each line, also for one that the
+        # host's level leaves out.
+        self._log = log.bind()
 
     def collect(self, body: bytes) -> Answer:
         """Answer the body of one `POST /api/events`: 202 once its event is safely stored.
@@ -82,7 +89,10 @@ class Collector:
                 raise result
         except TcsEventsError as error:
             return answer_error(error, [event] if event else [])
-        _log_stored(event, result)
+        # Debug: at a thousand events a second, a line for each is for nobody to read.
+        self._log.debug(
+            _STORED[result], event_type=event.event_type, event_id=str(event.event_id)
+        )
         return ACCEPTED
 
     def collect_batch(self, body: bytes) -> Answer:
@@ -198,15 +208,6 @@ def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
         503,
         {"errors": {"_schema": ["The event was not stored. Send it again later."]}},
         ("Retry-After", str(StoreUnavailable.retry_after_seconds)),
-    )
-
-
-def _log_stored(event: Event, result: Result) -> None:
-    # Debug: at a thousand events a second, a line for each is for nobody to read.
-    log.debug(
-        f"tcs_events.event_{result}",
-        event_type=event.event_type,
-        event_id=str(event.event_id),
     )
 
 
