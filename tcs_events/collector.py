@@ -24,7 +24,7 @@ from tcs_events.errors import (
 from tcs_events.event import Event, Outcome, new_event_id
 from tcs_events.precheck import Precheck
 from tcs_events.schemas import EventSchema
-from tcs_events.stores import Result, Store
+from tcs_events.stores import Store
 
 log = structlog.get_logger("tcs_events")
 
@@ -90,9 +90,7 @@ class Collector:
         except TcsEventsError as error:
             return answer_error(error, [event] if event else [])
         # Debug: at a thousand events a second, a line for each is for nobody to read.
-        self._log.debug(
-            _STORED[result], event_type=event.event_type, event_id=str(event.event_id)
-        )
+        self._log.debug(_STORED[result], event_type=event.event_type, event_id=str(event.event_id))
         return ACCEPTED
 
     def collect_batch(self, body: bytes) -> Answer:

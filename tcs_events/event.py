@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 
@@ -36,9 +36,11 @@ class Outcome(StrEnum):
     """Not stored this time; sending it again may succeed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A validated event. The fields are the columns of `user_events`; both times are in UTC."""
+class Event(NamedTuple):
+    """A validated event. The fields are the columns of `user_events`; both times are in UTC.
+
+    A tuple, because it is made for every event and a frozen dataclass takes twice as long to make.
+    """
 
     event_id: UUID
     session_id: str

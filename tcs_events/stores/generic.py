@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, exc, insert, select
@@ -32,7 +31,7 @@ class GenericCommitter:
     def write(self, events: Sequence[Event], deadline: float) -> list[Result]:
         """Write events in one transaction."""
         with self._engine.begin() as connection:
-            return [self._insert(connection, asdict(event)) for event in events]
+            return [self._insert(connection, event._asdict()) for event in events]
 
     def _insert(self, connection: Connection, row: dict[str, Any]) -> Outcome:
         insert_ignoring = _INSERT_WITH_CONFLICT.get(connection.dialect.name)

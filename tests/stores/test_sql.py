@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
@@ -71,11 +70,11 @@ class TestContract:
         for n in range(count):
             good = event(f"{n} {tricky} \N{OWL}"[:64])
             payload = {tricky: [tricky, "tab\t line\n return\r \u2028", None, 1.5]}
-            sent.append(dataclasses.replace(good, payload=payload, email=rf"a\{n}@example.com"))
+            sent.append(good._replace(payload=payload, email=rf"a\{n}@example.com"))
         assert store.append(sent) == [Outcome.ACCEPTED] * count
         with Session(store._engine) as session:
             rows = session.scalars(select(UserEvent).order_by(UserEvent.id)).all()
-        names = [field.name for field in dataclasses.fields(Event)]
+        names = Event._fields
         assert [{name: getattr(row, name) for name in names} for row in rows] == [
             {name: getattr(one, name) for name in names} for one in sent
         ]
