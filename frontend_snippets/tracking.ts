@@ -1,24 +1,77 @@
 /**
- * Sends what visitors do to `POST /api/events`.
+ * Sends what visitors do to `POST /api/events`, and loses none of it: what the server has not
+ * acknowledged stays in `localStorage` and is sent again, by this page, by the next one or by
+ * another tab, with the same `event_id`, so that it is stored once.
  *
  * Copy this file into a bundled front end and import `trackEvent`, or load its built copy by
  * `<script src="/api/events/tracker.js" defer></script>` and call `tcsEvents.trackEvent`.
  */
 
-/** What an event says beyond its type. Anything that JSON can hold. */
-export type Payload = Record<string, unknown>;
+/** Where on the page an expert's card is: in the list, or in an answer of Sage. */
+export type CardContext = "grid" | "sage_panel";
 
-const SESSION_KEY = "tcs_session_id";
-const SESSION_MAX_LENGTH = 64;
-const DEFAULT_ENDPOINT = "/api/events";
+/** What the visitor has filtered by; a filter that is off is left out. */
+export type Filters = Record<string, unknown>;
 
-const script = typeof document === "undefined" ? null : document.currentScript;
+/**
+ * The event types and their payloads, so that a misspelt type or field does not compile. Add yours:
+ * `declare module "./tracking" { interface EventPayloads { sign_up: { plan: string } } }`.
+ */
+export interface EventPayloads {
+  card_click: { expert_id: string; context: CardContext };
+  sage_query: {
+    query_text: string;
+    function_called: "search_experts" | "apply_filters";
+    result_count: number;
+    expert_ids: string[];
+    filters: Filters;
+  };
+  filter_change: { filter: string; value: unknown; filters: Filters; result_count: number };
+  card_impression: { expert_id: string; context: CardContext; position: number };
+}
 
-/** The URL the script tag names, without its `/tracker.js`; nothing where a bundler loads us. */
-const scriptEndpoint = /^(.+)\/tracker\.js\b/.exec((script as HTMLScriptElement | null)?.src ?? "")?.[1];
+export type EventType = keyof EventPayloads;
 
-/** The session of a page that may store nothing: it lives as long as the page does. */
-let sessionInMemory = "";
+export interface Options {
+  /** Where events go. Defaults to where the script came from, else to `/api/events`. */
+  endpoint?: string;
+  /** Sent with every event from now on, for a visitor who is known. Defaults to none. */
+  email?: string | undefined;
+  /** Whether a browser that says Global Privacy Control is left alone. Defaults to true. */
+  respectGpc?: boolean;
+  /** False sends nothing and forgets what is stored, the session too. Defaults to true. */
+  consent?: boolean;
+}
+
+/** What is stored of an event: until when it is on its way, when it happened, what to send. */
+type Entry = [claimedUntil: number, at: number, body: { event_type?: string }];
+
+type Gpc = { globalPrivacyControl?: boolean };
+
+const SESSION = "tcs_session_id";
+const MAX_EVENTS = 50;
+/** Browsers let the requests that outlive a page have 64 KiB together. */
+const MAX_BYTES = 49e3;
+/** For so long nobody sends an event again that is on its way: its answer is still to come. */
+const CLAIM_MS = 1e4;
+const TICK_MS = 2e3;
+const FIRST_WAIT_MS = 1e3;
+const LONGEST_WAIT_MS = 3e5;
+
+/** Set by the build of the script that a tag loads; a bundler does not know it. */
+declare const IS_SCRIPT: true | undefined;
+const isScript = typeof IS_SCRIPT !== "undefined";
+
+let options: Options = {
+  endpoint: isScript
+    ? (document.currentScript as HTMLScriptElement).src.split("/tracker.js")[0]!
+    : "/api/events",
+};
+/** `localStorage`; or what would be in it, for as long as the page lives, where it is denied. */
+let storage: Record<string, string> = {};
+let session: string;
+let quietUntil = 0;
+let waitMs = FIRST_WAIT_MS;
 
 /**
  * Records an event of the visitor. Call it and go on: it returns nothing, throws nothing and waits
@@ -26,76 +79,131 @@ let sessionInMemory = "";
  *
  * Does nothing where there is no browser, as in server-side rendering.
  */
-export function trackEvent(event_type: string, payload: Payload = {}): void {
-  if (typeof document === "undefined") return;
-  try {
-    void fetch(scriptEndpoint ?? DEFAULT_ENDPOINT, {
-      method: "POST",
-      keepalive: true,
-      // No Content-Type: a string goes as text/plain, which needs no preflight across origins.
-      body: JSON.stringify({ event_id: eventId(), event_type, session_id: sessionId(), payload }),
-    }).catch(ignore);
-  } catch {
-    // No fetch, or a payload that is no JSON. The page comes first.
-  }
+export function trackEvent<T extends EventType>(event_type: T, payload: EventPayloads[T]): void {
+  flush({ event_type, payload, email: options.email });
+}
+
+/** Links the visitor's session, its past and its future, to a person. Rewrites no event. */
+export function identify(email: string): void {
+  flush({ email });
+}
+
+/** Sets options; those that are left out stay as they are. */
+export function configure(changes: Options): void {
+  options = { ...options, ...changes };
+  flush();
+}
+
+/** Ends tracking on this page. What is not acknowledged stays stored, for the next page to send. */
+export function stop(): void {
+  flush = () => {};
 }
 
 /**
- * Sends an event for every click on an element with `data-track-event`, its payload being the JSON
- * in `data-track-payload`. A page that loads us by a script tag has this from the start.
- *
- * Returns its own clean-up.
+ * Queues something new, if anything, and sends all that is queued and not on its way already. In one
+ * piece because the script has 1,000 bytes: what is called once is written where it is called.
  */
-export function trackClicks(root: Document | HTMLElement = document): () => void {
+let flush = (body?: object): void =>
+  attempt(() => {
+    const now = Date.now();
+    storage = attempt(() => localStorage as unknown as typeof storage) ?? storage;
+    if (body) {
+      keep(SESSION, (session = storage[SESSION] || session || uuid()));
+      // A UUID that begins with the time, which the database's index likes: RFC 9562, section 5.7.
+      const event_id = ("0" + now.toString(16)).replace(/.{8}/, "$&-") + "-7" + uuid().slice(15);
+      keep(
+        "tcs_event_" + event_id,
+        JSON.stringify([0, now, { event_id, session_id: session, ...body }]),
+      );
+    }
+    const queue = Object.entries(storage)
+      .filter((item) => /^tcs_event_/.test(item as never))
+      .sort(); // by their ids: the oldest come first
+    if (
+      (!isScript && !document) || // throws where there is no page
+      options.consent === false ||
+      (options.respectGpc !== false && (navigator as Gpc).globalPrivacyControl)
+    )
+      throw [[SESSION], ...queue].map(([key]) => delete storage[key!]);
+    while (queue[MAX_EVENTS] || new Blob(queue as never).size > MAX_BYTES)
+      delete storage[queue.shift()![0]];
+    if (now > quietUntil)
+      queue.map(([key, text]) =>
+        attempt(() => {
+          const [claimedUntil, at, body] = JSON.parse(text) as Entry;
+          if (claimedUntil > now) return;
+          keep(key, JSON.stringify([now + CLAIM_MS, at, body]));
+          fetch(options.endpoint + (body.event_type ? "" : "/identify"), {
+            method: "POST",
+            keepalive: true,
+            // No Content-Type: a string goes as text/plain, which needs no preflight across origins.
+            body: JSON.stringify({ ...body, age_ms: Math.max(0, now - at) }),
+          })
+            .then((response) => {
+              // Stored, or refused for good. 429 and 5xx mean "later"; 200 is another's answer.
+              if (!/202|4.[^9]/.test(response.status as never))
+                throw response.headers.get("Retry-After");
+              waitMs = FIRST_WAIT_MS;
+              delete storage[key];
+            })
+            .catch((retryAfter) => {
+              // Of several that fail together, the first one counts.
+              if (quietUntil < now)
+                quietUntil =
+                  Date.now() +
+                  (retryAfter * 1e3 || (waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS))) *
+                    (1 + Math.random()); // so that visitors do not come back all at once
+            });
+        }),
+      );
+  });
+
+/** Where storage is full the entry is in memory for now, and is sent from there. */
+function keep(key: string, text: string): void {
+  try {
+    storage[key] = text;
+  } catch {
+    storage = { ...storage, [key]: text };
+  }
+}
+
+/** A random UUID: RFC 9562, section 5.4. */
+function uuid(): string {
+  return (
+    // Browsers offer randomUUID on https and localhost only.
+    crypto.randomUUID?.() ??
+    "xxxxxxxx-xxxx-4xxx-axxx-xxxxxxxxxxxx".replace(/x/g, () =>
+      (crypto.getRandomValues(new Uint8Array(1))[0]! & 15).toString(16),
+    )
+  );
+}
+
+/** What is missing or denied is no reason to throw: the page comes first. */
+function attempt<T>(action: () => T): T | void {
+  try {
+    return action();
+  } catch {}
+}
+
+/** Tracks a click on an element with `data-track-event`, and takes every occasion to send. */
+function onEvent(event: Event): void {
+  if (event.type == "online") quietUntil = 0;
+  attempt(() => {
+    const data = (event.target as Element).closest<HTMLElement>("[data-track-event]")!.dataset;
+    trackEvent(
+      data["trackEvent"] as EventType,
+      // A payload that is no JSON is left out: the click happened all the same.
+      attempt(() => JSON.parse(data["trackPayload"]!)) as never,
+    );
+  });
+  flush();
+}
+
+if (isScript || typeof document === "object") {
   // Capturing: a handler of the page that stops the click does not hide it from us.
-  root.addEventListener("click", onClick, true);
-  return () => root.removeEventListener("click", onClick, true);
+  ["click", "online", "pagehide", "visibilitychange"].map((type) =>
+    addEventListener(type, onEvent as EventListener, true),
+  );
+  setInterval(onEvent, TICK_MS, 0);
+  if (isScript) (self as { tcsEvents?: object }).tcsEvents = { trackEvent, identify, configure, stop };
 }
-
-function onClick({ target }: Event): void {
-  const element = target instanceof Element && target.closest("[data-track-event]");
-  if (!element) return;
-  let payload: Payload = {};
-  try {
-    payload = JSON.parse(element.getAttribute("data-track-payload") ?? "{}") as Payload;
-  } catch {
-    // Not JSON: the click happened all the same.
-  }
-  trackEvent(element.getAttribute("data-track-event") ?? "", payload);
-}
-
-/** The visitor's session, made on the first visit and kept in `localStorage`. */
-function sessionId(): string {
-  try {
-    const stored = localStorage.getItem(SESSION_KEY);
-    if (stored && stored.length <= SESSION_MAX_LENGTH) return stored;
-    localStorage.setItem(SESSION_KEY, (sessionInMemory ||= uuid4()));
-  } catch {
-    // Storage is denied or full.
-  }
-  return (sessionInMemory ||= uuid4());
-}
-
-/**
- * A version 7 UUID, which begins with the time: RFC 9562, section 5.7. Ids that come in order are
- * neighbours in the database's index, and cost it less.
- */
-function eventId(): string {
-  const time = Date.now().toString(16).padStart(12, "0");
-  return time.slice(0, 8) + "-" + time.slice(8) + "-7" + uuid4().slice(15);
-}
-
-/** A version 4 UUID, which is random: RFC 9562, section 5.4. */
-function uuid4(): string {
-  // Browsers offer randomUUID on https and localhost only.
-  if (crypto.randomUUID) return crypto.randomUUID();
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => (byte + 256).toString(16).slice(1)).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-}
-
-function ignore(): void {}
-
-if (scriptEndpoint) trackClicks();

@@ -10,7 +10,7 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
-from tcs_events.models import UserEvent, db
+from tcs_events.models import UserEvent, UserEventIdentity, db
 from tcs_events.schemas import EventSchema
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "TableMissing",
     "TcsEventsError",
     "UserEvent",
+    "UserEventIdentity",
     "create_blueprint",
     "db",
     "events_bp",

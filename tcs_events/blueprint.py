@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from functools import cache
-from importlib.resources import files
 from typing import cast
 
 from flask import Blueprint, Flask, Response, current_app, request
@@ -17,9 +14,8 @@ from tcs_events.cli import add_commands
 from tcs_events.collector import Answer, Collector, answer_error
 from tcs_events.errors import BodyTooLarge, ConfigError, EventInvalid, TcsEventsError
 from tcs_events.registration import EXTENSION_KEY, Registration, registration_of
+from tcs_events.script import script_tag, tracker
 from tcs_events.settings import SETTINGS, check_names, read_settings
-
-TRACKER_MAX_AGE_SECONDS = 3600
 
 
 def create_blueprint(
@@ -45,11 +41,10 @@ def create_blueprint(
         Registration(cast(Flask, state.app), blueprint, read_settings(state.app.config, options))
 
     blueprint.record(register)
-    blueprint.add_url_rule("", view_func=collect, methods=["POST"], strict_slashes=False)
-    blueprint.add_url_rule(
-        "/batch", view_func=collect_batch, methods=["POST"], strict_slashes=False
-    )
+    for path, view in {"": collect, "/batch": collect_batch, "/identify": identify}.items():
+        blueprint.add_url_rule(path, view_func=view, methods=["POST"], strict_slashes=False)
     blueprint.add_url_rule("/tracker.js", view_func=tracker)
+    blueprint.add_app_template_global(script_tag, "tcs_events_script")
     add_commands(blueprint)
     return blueprint
 
@@ -62,6 +57,11 @@ def collect() -> Response:
 def collect_batch() -> Response:
     """Take a batch of events: 202 with a verdict for each, 422 when none is allowed."""
     return _answer(Collector.collect_batch)
+
+
+def identify() -> Response:
+    """Take who a session belongs to: 202 when it is stored, 422 when it is not allowed."""
+    return _answer(Collector.identify)
 
 
 def _answer(collect: Callable[[Collector, bytes], Answer]) -> Response:
@@ -101,24 +101,6 @@ def _read_body(limit_bytes: int, host_limit_bytes: int | None) -> bytes:
     if len(body) > limit_bytes:
         raise BodyTooLarge(limit_bytes)
     return body
-
-
-@cache
-def _tracker_script() -> tuple[bytes, str]:
-    """Return the built tracker and its ETag."""
-    script = files("tcs_events").joinpath("static/tracker.js").read_bytes()
-    return script, hashlib.sha256(script).hexdigest()[:16]
-
-
-def tracker() -> Response:
-    """Serve the built tracker."""
-    script, etag = _tracker_script()
-    response = Response(script, mimetype="text/javascript")
-    response.set_etag(etag)
-    response.cache_control.public = True
-    response.cache_control.max_age = TRACKER_MAX_AGE_SECONDS
-    response.make_conditional(request)
-    return response
 
 
 events_bp = create_blueprint()

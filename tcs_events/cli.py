@@ -8,8 +8,8 @@ import click
 from flask import Blueprint, Flask, current_app
 
 from tcs_events.errors import TableMissing, TcsEventsError
-from tcs_events.models import TABLE_NAME
 from tcs_events.registration import Registration, registration_of
+from tcs_events.stores import SqlStore
 
 Finding = tuple[str, str]
 """What was looked at, and the trouble with it: "" where there is none."""
@@ -43,13 +43,14 @@ def _findings(app: Flask) -> Iterator[Finding]:
     except TcsEventsError as error:
         yield "database", str(error)
         return
-    yield f"table {TABLE_NAME}", _trouble_with_table(registration)
+    for store in (registration.store, registration.identity_store):
+        yield f"table {store.table_name}", _trouble_with_table(store)
     yield from _endpoint_findings(app, registration)
 
 
-def _trouble_with_table(registration: Registration) -> str:
+def _trouble_with_table(store: SqlStore) -> str:
     try:
-        missing = registration.store.missing_columns()
+        missing = store.missing_columns()
     except TableMissing as error:
         return f"it is not there; {error.remedy}"
     except TcsEventsError as error:

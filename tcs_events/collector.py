@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError
 
 from tcs_events import strict_json
 from tcs_events.errors import (
@@ -21,9 +21,9 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
-from tcs_events.event import Event, Outcome, new_event_id
+from tcs_events.event import Event, Identity, Outcome, identity_id, new_event_id
 from tcs_events.precheck import Precheck
-from tcs_events.schemas import EventSchema
+from tcs_events.schemas import EventSchema, IdentitySchema
 from tcs_events.stores import Store
 
 log = structlog.get_logger("tcs_events")
@@ -63,12 +63,15 @@ class Collector:
         self,
         schema: EventSchema,
         store: Store,
+        identity_store: Store,
         max_batch_events: int,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._schema = schema
         self._precheck = Precheck(schema)
         self._store = store
+        self._identity_schema = IdentitySchema()
+        self._identity_store = identity_store
         self._max_batch_events = max_batch_events
         self._clock = clock
         # Bound once: an unbound logger binds itself anew for each line, also for one that the
@@ -137,6 +140,32 @@ class Collector:
             {"accepted": accepted, "duplicates": duplicates, "rejected": rejected},
         )
 
+    def identify(self, body: bytes) -> Answer:
+        """Answer the body of one `POST /api/events/identify`: 202 once the link is safely stored.
+
+        A repeated link is answered like the first, which stands. No event is changed.
+        """
+        try:
+            data, unsure = _parse(body)
+            _check(data, unsure)
+            loaded = _loaded(self._identity_schema, data)
+            now = self._clock()
+            session_id, email = loaded["session_id"], loaded["email"]
+            identity = Identity(
+                identity_id=identity_id(session_id, email),
+                session_id=session_id,
+                email=email,
+                created_at=now - timedelta(milliseconds=loaded["age_ms"]),
+                received_at=now,
+            )
+            [result] = self._identity_store.append([identity], len(body))
+            if isinstance(result, TcsEventsError):
+                raise result
+        except TcsEventsError as error:
+            return answer_error(error)
+        log.info("tcs_events.session_identified", is_new=result is Outcome.ACCEPTED)
+        return ACCEPTED
+
     def _items(self, data: Any) -> list[Any]:
         """Return what is in the envelope of a batch.
 
@@ -158,19 +187,12 @@ class Collector:
         Raises:
             EventInvalid: it is not allowed.
         """
-        try:
-            strict_json.check(data) if unsure else strict_json.check_numbers(data)
-        except strict_json.NotStrictJson as error:
-            raise EventInvalid({"_schema": [str(error)]}) from None
+        _check(data, unsure)
         return self._precheck(data, received_at) or self._load(data, received_at)
 
     def _load(self, data: Any, received_at: datetime) -> Event:
         """Let the schema decide."""
-        try:
-            loaded = self._schema.load(data)
-        except ValidationError as error:
-            messages = error.normalized_messages()  # type: ignore[no-untyped-call]
-            raise EventInvalid(messages) from None
+        loaded = _loaded(self._schema, data)
         return Event(
             event_id=loaded.get("event_id") or new_event_id(),
             session_id=loaded["session_id"],
@@ -187,6 +209,23 @@ def _parse(body: bytes) -> tuple[Any, bool]:
         return strict_json.parse(body)
     except strict_json.NotStrictJson as error:
         raise EventInvalid({"_schema": [str(error)]}) from None
+
+
+def _check(data: Any, unsure: bool) -> None:
+    try:
+        strict_json.check(data) if unsure else strict_json.check_numbers(data)
+    except strict_json.NotStrictJson as error:
+        raise EventInvalid({"_schema": [str(error)]}) from None
+
+
+def _loaded(schema: Schema, data: Any) -> dict[str, Any]:
+    """Let a schema decide."""
+    try:
+        loaded: dict[str, Any] = schema.load(data)
+    except ValidationError as error:
+        messages = error.normalized_messages()  # type: ignore[no-untyped-call]
+        raise EventInvalid(messages) from None
+    return loaded
 
 
 def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:

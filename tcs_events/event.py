@@ -1,4 +1,4 @@
-"""An event on its way from the request to the store, and how that way can end."""
+"""What is on its way from a request to the store, and how that way can end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 
 def new_event_id() -> UUID:
@@ -49,3 +49,23 @@ class Event(NamedTuple):
     email: str | None
     created_at: datetime
     received_at: datetime
+
+
+class Identity(NamedTuple):
+    """Who a session belongs to, as a browser has said. The fields are those of its table."""
+
+    identity_id: UUID
+    """Made of the session and the address, so that the same link is stored once."""
+    session_id: str
+    email: str
+    created_at: datetime
+    received_at: datetime
+
+
+def identity_id(session_id: str, email: str) -> UUID:
+    """Return the id of a link: the same one for the same session and address."""
+    return uuid5(NAMESPACE_URL, f"tcs_events:{session_id} {email}")
+
+
+Record = Event | Identity
+"""What a store keeps. The first field is its id: a second one of the same id is a duplicate."""

@@ -78,6 +78,10 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+# SQLite numbers rows by itself only in a column declared INTEGER.
+_RowNumber = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
 class UserEvent(_own.Model):  # type: ignore[name-defined,misc]
     """Something a visitor did.
 
@@ -88,11 +92,7 @@ class UserEvent(_own.Model):  # type: ignore[name-defined,misc]
     __table_args__ = (sa.Index("ix_user_events_event_type_created_at", "event_type", "created_at"),)
     query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
 
-    id: Mapped[int] = mapped_column(
-        # SQLite numbers rows by itself only in a column declared INTEGER.
-        sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-        primary_key=True,
-    )
+    id: Mapped[int] = mapped_column(_RowNumber, primary_key=True)
     event_id: Mapped[UUID] = mapped_column(sa.Uuid(), unique=True, default=new_event_id)
     session_id: Mapped[str] = mapped_column(sa.String(SESSION_ID_MAX_LENGTH), index=True)
     event_type: Mapped[str] = mapped_column(sa.String(EVENT_TYPE_MAX_LENGTH))
@@ -104,8 +104,31 @@ class UserEvent(_own.Model):  # type: ignore[name-defined,misc]
     received_at: Mapped[datetime] = mapped_column(UtcDateTime(), default=_utc_now)
 
 
-TABLE_NAME = UserEvent.__tablename__
-_COPY_KEY = "tcs_events_copy"  # in the info of the metadata: Alembic writes out a table's info
+class UserEventIdentity(_own.Model):  # type: ignore[name-defined,misc]
+    """A session, and the person it belongs to: what a browser said with `identify`.
+
+    A session may belong to several persons, one after the other. No event refers to this: who
+    joins the two by `session_id` sees what a person did before and after they were known.
+    """
+
+    __tablename__ = "user_event_identities"
+    query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
+
+    id: Mapped[int] = mapped_column(_RowNumber, primary_key=True)
+    identity_id: Mapped[UUID] = mapped_column(sa.Uuid(), unique=True)
+    session_id: Mapped[str] = mapped_column(sa.String(SESSION_ID_MAX_LENGTH), index=True)
+    email: Mapped[str] = mapped_column(sa.String(EMAIL_MAX_LENGTH), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime(), default=_utc_now)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime(), default=_utc_now)
+
+
+Tables = dict[str, sa.Table]
+"""Tables by their names."""
+
+EVENTS_TABLE = UserEvent.__tablename__
+IDENTITIES_TABLE = UserEventIdentity.__tablename__
+TABLES: Tables = dict(_own.metadata.tables)
+_COPIES_KEY = "tcs_events_copies"  # in the info of the metadata: Alembic writes out a table's info
 
 
 def _bare_jsonb() -> JSONB:
@@ -128,28 +151,35 @@ def _migration_type(column_type: TypeEngine[Any]) -> TypeEngine[Any]:
     return column_type
 
 
-def join_metadata(metadata: sa.MetaData) -> sa.Table:
-    """Return the copy of our table in `metadata`, made now or by an earlier app of the process.
+def join_metadata(metadata: sa.MetaData) -> Tables:
+    """Return the copies of our tables in `metadata`, made now or by an earlier app of the process.
 
     Raises:
-        ConfigError: the host has a table of this name itself.
+        ConfigError: the host has a table of one of these names itself.
     """
-    copied: sa.Table | None = metadata.info.get(_COPY_KEY)
-    if (existing := metadata.tables.get(TABLE_NAME)) is not None:
-        if copied is None or existing is not copied:
+    copied: Tables | None = metadata.info.get(_COPIES_KEY)
+    for name in TABLES:
+        existing = metadata.tables.get(name)
+        if existing is not None and (copied is None or existing is not copied[name]):
             raise ConfigError(
-                f"This app has a table {TABLE_NAME} of its own, where tcs_events keeps its events."
+                f"This app has a table {name} of its own, where tcs_events keeps what is its."
                 " Rename it, or give the events a database of their own with TCS_EVENTS_BIND_KEY."
             )
-        return copied
-    # `UserEvent` names no schema, so its copy must not take the default schema of the host's
+    if copied is None:
+        copied = metadata.info[_COPIES_KEY] = {
+            name: _copy(table, metadata) for name, table in TABLES.items()
+        }
+    return copied
+
+
+def _copy(table: sa.Table, metadata: sa.MetaData) -> sa.Table:
+    # Our class names no schema, so its copy must not take the default schema of the host's
     # metadata: the class would then look for the table elsewhere than `create_all` made it.
     host_schema, metadata.schema = metadata.schema, None
     try:
-        copy: sa.Table = UserEvent.__table__.to_metadata(metadata)
+        copy: sa.Table = table.to_metadata(metadata)
     finally:
         metadata.schema = host_schema
-    metadata.info[_COPY_KEY] = copy
     for column in copy.columns:
         column.type = _migration_type(column.type)
     return copy

@@ -7,11 +7,19 @@ from functools import cached_property
 
 import structlog
 from flask import Blueprint, Flask, appcontext_pushed, current_app, has_app_context, request_started
-from sqlalchemy import Connection, MetaData, Table, event
+from sqlalchemy import Connection, MetaData, event
 
 from tcs_events.collector import Collector, log_trouble
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
-from tcs_events.models import TABLE_NAME, UserEvent, join_metadata
+from tcs_events.models import (
+    EVENTS_TABLE,
+    IDENTITIES_TABLE,
+    TABLES,
+    Tables,
+    UserEvent,
+    UserEventIdentity,
+    join_metadata,
+)
 from tcs_events.schemas import event_schema
 from tcs_events.settings import Settings
 from tcs_events.stores import SqlStore
@@ -26,29 +34,41 @@ class Registration:
     def __init__(self, app: Flask, blueprint: Blueprint, settings: Settings) -> None:
         self.blueprint = blueprint
         self.settings = settings
-        self.table: Table | None = None
+        self.tables: Tables = {}
+        """Our tables in the metadata of the host's `db`; none while the app has no `db`."""
         self._first_request = threading.Lock()
         self._had_request = False
         app.extensions[EXTENSION_KEY] = self
-        app.shell_context_processor(lambda: {UserEvent.__name__: UserEvent})
+        app.shell_context_processor(
+            lambda: {model.__name__: model for model in (UserEvent, UserEventIdentity)}
+        )
         request_started.connect(self._on_request_started, app)
         if not self.join(app):
             appcontext_pushed.connect(self._on_appcontext_pushed, app)
 
     def join(self, app: Flask) -> bool:
-        """Put the table into the metadata of the host's `db`; False while the app has none."""
-        if self.table is None and (database := app.extensions.get("sqlalchemy")) is not None:
+        """Put our tables into the metadata of the host's `db`; False while the app has none."""
+        if not self.tables and (database := app.extensions.get("sqlalchemy")) is not None:
             bind_key = self.settings.bind_key
             if bind_key not in database.metadatas:
                 raise ConfigError(
                     f"TCS_EVENTS_BIND_KEY is {bind_key!r}, which is not in SQLALCHEMY_BINDS."
                 )
-            self.table = join_metadata(database.metadatas[bind_key])
-        return self.table is not None
+            self.tables = join_metadata(database.metadatas[bind_key])
+        return bool(self.tables)
 
     @cached_property
     def store(self) -> SqlStore:
-        """The store of the current app.
+        """The store of the current app's events; raises what `store_for` raises."""
+        return self.store_for(EVENTS_TABLE)
+
+    @cached_property
+    def identity_store(self) -> SqlStore:
+        """The store of who a session belongs to; raises what `store_for` raises."""
+        return self.store_for(IDENTITIES_TABLE)
+
+    def store_for(self, table: str) -> SqlStore:
+        """Return a store that writes into one of our tables, for the current app.
 
         Raises:
             DatabaseMissing: the app has no `SQLAlchemy`.
@@ -56,7 +76,7 @@ class Registration:
         """
         app = current_app._get_current_object()  # type: ignore[attr-defined]
         self.join(app)
-        if self.table is None:
+        if not self.tables:
             raise DatabaseMissing
         engines = app.extensions["sqlalchemy"].engines
         if self.settings.bind_key not in engines:
@@ -64,13 +84,15 @@ class Registration:
                 "This app has no default database. Set SQLALCHEMY_DATABASE_URI, or set"
                 f" TCS_EVENTS_BIND_KEY to one of: {', '.join(engines)}."
             )
-        return SqlStore(engines[self.settings.bind_key], self.table, self.settings)
+        return SqlStore(engines[self.settings.bind_key], self.tables[table], self.settings)
 
     @cached_property
     def collector(self) -> Collector:
         """The collector of the current app; raises what `store` raises."""
         schema = event_schema(self.settings.event_types)
-        return Collector(schema, self.store, self.settings.max_batch_events)
+        return Collector(
+            schema, self.store, self.identity_store, max_batch_events=self.settings.max_batch_events
+        )
 
     def ingestion_routes(self, app: Flask) -> dict[str, str]:
         """Return the paths that take events, with the method of `Collector` that answers each."""
@@ -85,15 +107,16 @@ class Registration:
         """Return the name the host gave the blueprint, its parents' names included."""
         return next(name for name, found in app.blueprints.items() if found is self.blueprint)
 
-    def log_table(self) -> None:
-        """Say in the log whether the events of the current app have a table to go to."""
+    def log_tables(self) -> None:
+        """Say in the log whether the events of the current app have their tables."""
         try:
-            if not self.store.has_table():
-                raise TableMissing(TABLE_NAME)
+            for store in (self.store, self.identity_store):
+                if not store.has_table():
+                    raise TableMissing(store.table_name)
         except TcsEventsError as error:
             log_trouble(error)
         else:
-            log.info("tcs_events.table_ready", table=TABLE_NAME)
+            log.info("tcs_events.tables_ready", tables=list(TABLES))
 
     def _on_appcontext_pushed(self, app: Flask) -> None:
         if self.join(app):
@@ -117,7 +140,7 @@ class Registration:
                 # Flask-WTF protects what a cookie gives authority to. Our routes ask for none.
                 csrf.exempt(self.blueprint)
             with app.app_context():
-                self.log_table()
+                self.log_tables()
             self._had_request = True
 
 
@@ -132,13 +155,13 @@ def _join_before_create_all(metadata: MetaData, connection: Connection, **_: obj
     """Catch the one order in which no app context is pushed once the host has its `db`.
 
     That is: push a context, register the blueprint, `db.init_app`, `db.create_all`. The tables to
-    be created are listed by then, so ours is created here.
+    be created are listed by then, so ours are created here.
     """
     if not has_app_context() or EXTENSION_KEY not in current_app.extensions:
         return
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     registration = registration_of(app)
-    if registration.table is None and registration.join(app):
-        table = registration.table
-        if table is not None and table.metadata is metadata:
-            table.create(connection, checkfirst=True)
+    if not registration.tables and registration.join(app):
+        for table in registration.tables.values():
+            if table.metadata is metadata:
+                table.create(connection, checkfirst=True)

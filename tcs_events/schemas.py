@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -34,6 +35,10 @@ def check_email(text: str) -> None:
     validate.Email()(text)
 
 
+_SESSION_ID: list[Callable[[str], object]] = [validate.Length(1, SESSION_ID_MAX_LENGTH), _printable]
+_AGE_MS = validate.Range(0, MAX_AGE_MS)
+
+
 class EventSchema(Schema):
     """What a client sends for one event.
 
@@ -47,12 +52,10 @@ class EventSchema(Schema):
     """The allowlist: event type to the schema of its payload. `event_schema` fills it in."""
 
     event_type = fields.String(required=True)
-    session_id = fields.String(
-        required=True, validate=[validate.Length(1, SESSION_ID_MAX_LENGTH), _printable]
-    )
+    session_id = fields.String(required=True, validate=_SESSION_ID)
     payload = fields.Dict(load_default=dict)
     event_id = fields.UUID()
-    age_ms = fields.Integer(strict=True, validate=validate.Range(0, MAX_AGE_MS), load_default=0)
+    age_ms = fields.Integer(strict=True, validate=_AGE_MS, load_default=0)
     email = fields.String(allow_none=True, load_default=None, validate=check_email)
 
     @validates_schema(skip_on_field_errors=False)
@@ -69,6 +72,17 @@ class EventSchema(Schema):
             errors = payload_schema.validate(data["payload"])
             if errors:
                 raise ValidationError({"payload": errors})
+
+
+class IdentitySchema(Schema):
+    """What a client sends to say who a session belongs to."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    session_id = fields.String(required=True, validate=_SESSION_ID)
+    email = fields.String(required=True, validate=check_email)
+    age_ms = fields.Integer(strict=True, validate=_AGE_MS, load_default=0)
 
 
 def event_schema(event_types: EventTypes) -> EventSchema:

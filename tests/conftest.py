@@ -98,8 +98,9 @@ def close_later() -> Iterator[list[Flask]]:
     yield apps
     for app in apps:
         registration = app.extensions.get("tcs_events")
-        if registration is not None and "store" in vars(registration):
-            registration.store.close()
+        for name in ("store", "identity_store"):
+            if registration is not None and name in vars(registration):
+                vars(registration)[name].close()
         if (db := app.extensions.get("sqlalchemy")) is not None:
             with app.app_context():
                 for engine in db.engines.values():

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 import tcs_events
 from tcs_events import UserEvent, create_blueprint
+from tcs_events.payloads import PAYLOAD_SCHEMAS
 from tcs_events.settings import SETTINGS
 from tests.conftest import MakeHost
 from tests.support import ROOT, URL, card_click, post
@@ -60,12 +61,21 @@ def test_the_host_example_stores_the_event_that_the_readme_shows(readme_app: Fla
 
 
 def test_the_example_of_own_event_types_works(make_host: MakeHost, sqlite_url: str) -> None:
-    [code] = [block for block in blocks("python") if "create_blueprint" in block]
+    [code] = [block for block in blocks("python") if "SignUp" in block]
     names: dict[str, object] = {}
     exec(code, names)
     app = make_host(sqlite_url, names["events"])
     assert post(app, event_type="sign_up", payload={"plan": "free"}).status_code == 202
     assert post(app, event_type="sign_up", payload={}).status_code == 422
+
+
+def test_the_example_of_checked_payloads_works(make_host: MakeHost, sqlite_url: str) -> None:
+    [code] = [block for block in blocks("python") if "PAYLOAD_SCHEMAS" in block]
+    names: dict[str, object] = {}
+    exec(code, names)
+    app = make_host(sqlite_url, names["checked"])
+    assert post(app).status_code == 202
+    assert post(app, payload={}).status_code == 422
 
 
 def test_the_example_of_a_login_hook_lets_events_through(
@@ -92,7 +102,21 @@ def test_the_settings_are_documented_as_they_are() -> None:
 
 def test_the_event_types_are_documented() -> None:
     default = next(setting.default for setting in SETTINGS if setting.option == "event_types")
-    assert [row[0] for row in rows_of("Event types")] == [f"`{name}`" for name in default]
+    documented = [row[0].strip("`") for row in rows_of("Event types")]
+    assert documented == list(PAYLOAD_SCHEMAS)
+    assert set(default) < set(documented)
+
+
+def test_the_payloads_are_documented() -> None:
+    for name, _, payload in rows_of("Event types"):
+        for field in PAYLOAD_SCHEMAS[name.strip("`")]().fields:
+            assert f"`{field}`" in payload
+
+
+def test_the_functions_of_the_tracker_are_documented() -> None:
+    source = (ROOT / "frontend_snippets" / "tracking.ts").read_text()
+    documented = [row[0].strip("`").split("(")[0] for row in rows_of("The tracker")]
+    assert documented == re.findall(r"^export function (\w+)", source, re.MULTILINE)
 
 
 def test_the_fields_are_documented() -> None:

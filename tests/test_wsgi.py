@@ -70,7 +70,7 @@ def test_the_first_event_is_a_first_request_too(app: Flask) -> None:
     with capture_logs() as logs:
         post(app)
         post(app)
-    assert [entry["event"] for entry in logs].count("tcs_events.table_ready") == 1
+    assert [entry["event"] for entry in logs].count("tcs_events.tables_ready") == 1
 
 
 @pytest.mark.parametrize("testing", [True, False])

@@ -5,6 +5,6 @@ it("can be imported and called where there is no browser, and sends nothing", as
   const fetched = vi.fn();
   vi.stubGlobal("fetch", fetched);
   const { trackEvent } = await import("../tracking");
-  trackEvent("card_click", { expert_id: "ada" });
+  trackEvent("card_click", { expert_id: "ada", context: "grid" });
   expect(fetched).not.toHaveBeenCalled();
 });

@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from tcs_events.errors import StoreUnavailable
-from tcs_events.event import Event
+from tcs_events.event import Record
 from tcs_events.stores.contract import Result
 
-Write = Callable[[Sequence[Event], float], list[Result]]
+Write = Callable[[Sequence[Record], float], list[Result]]
 """Writes events in one transaction, before the `monotonic()` time given; raises as a store does."""
 
 GROUP_MAX_EVENTS = 3000
@@ -33,7 +33,7 @@ class _Entry:
 
     __slots__ = ("committer", "error", "events", "results", "size_bytes", "woken")
 
-    def __init__(self, events: Sequence[Event], size_bytes: int) -> None:
+    def __init__(self, events: Sequence[Record], size_bytes: int) -> None:
         self.events = events
         self.size_bytes = size_bytes
         self.results: list[Result] | None = None
@@ -113,7 +113,7 @@ class GroupCommit:
         self._waiting_bytes = 0
         self._patience = _Patience()
 
-    def append(self, events: Sequence[Event], size_bytes: int = 0) -> list[Result]:
+    def append(self, events: Sequence[Record], size_bytes: int = 0) -> list[Result]:
         """Keep events as `Store.append` promises, within `timeout_seconds` and a little."""
         deadline = monotonic() + self._timeout_seconds
         entry = _Entry(events, size_bytes)

@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Engine, Table
 
-from tcs_events.event import Event, Outcome
+from tcs_events.event import Event, Outcome, Record
 from tcs_events.settings import LOST_ON_POWER_CUT
 from tcs_events.stores.connection import OwnConnection
 from tcs_events.stores.contract import Result
+from tcs_events.stores.tables import data_columns, unique_id
 from tcs_events.strict_json import dumps
 
-DO_NOTHING = "ON CONFLICT (event_id) DO NOTHING RETURNING event_id"
 COPY_FROM_EVENTS = 6
 """From this many events on, COPY is quicker than an INSERT of several rows (measured)."""
 
@@ -31,10 +31,12 @@ class PostgresCommitter:
 
         self._driver = psycopg
         preparer = engine.dialect.identifier_preparer
-        names = [column.name for column in table.columns if not column.primary_key]
-        columns = ", ".join(map(preparer.quote, names))
+        names = [preparer.quote(column.name) for column in data_columns(table)]
+        columns = ", ".join(names)
         into = f"{preparer.format_table(table)} ({columns})"
         self._insert_into = f"INSERT INTO {into}"
+        record_id = preparer.quote(unique_id(table).name)
+        self._do_nothing = f"ON CONFLICT ({record_id}) DO NOTHING RETURNING {record_id}"
         self._copy = f"COPY {into} FROM STDIN"
         self._one_row = "(" + ", ".join(["%s"] * len(names)) + ")"
         self._synchronous = durability != LOST_ON_POWER_CUT
@@ -74,40 +76,34 @@ class PostgresCommitter:
         except StopIteration as stop:
             return stop.value
 
-    def write(self, events: Sequence[Event], deadline: float) -> list[Result]:
-        """Write events in one transaction."""
+    def write(self, records: Sequence[Record], deadline: float) -> list[Result]:
+        """Write records in one transaction."""
         self._deadline = deadline
         driver = self.own.get(deadline)
         with driver.cursor() as cursor:
-            if len(events) >= COPY_FROM_EVENTS:
-                lines = "".join(map(_copy_line, events))
+            if len(records) >= COPY_FROM_EVENTS and isinstance(records[0], Event):
+                lines = "".join(map(_copy_line, records))  # type: ignore[arg-type]
                 try:
                     with cursor.copy(self._copy) as copy:
                         copy.write(lines)
-                    return [Outcome.ACCEPTED] * len(events)
+                    return [Outcome.ACCEPTED] * len(records)
                 except self._driver.errors.UniqueViolation:
                     pass  # COPY knows no ON CONFLICT: all are away again, and INSERT sorts them out
-            return self._insert(cursor, events)
+            return self._insert(cursor, records)
 
-    def _insert(self, cursor: Any, events: Sequence[Event]) -> list[Result]:
+    def _insert(self, cursor: Any, records: Sequence[Record]) -> list[Result]:
         rows = [
-            (
-                event.event_id,
-                event.session_id,
-                event.event_type,
-                dumps(event.payload),
-                event.email,
-                event.created_at,
-                event.received_at,
-            )
-            for event in events
+            record._replace(payload=dumps(record.payload))  # type: ignore[arg-type]
+            if isinstance(record, Event)
+            else record
+            for record in records
         ]
         values = ", ".join([self._one_row] * len(rows))
         cursor.execute(
-            f"{self._insert_into} VALUES {values} {DO_NOTHING}",
+            f"{self._insert_into} VALUES {values} {self._do_nothing}",
             [value for row in rows for value in row],
         )
-        stored = {event_id for (event_id,) in cursor.fetchall()}
+        stored = {record_id for (record_id,) in cursor.fetchall()}
         results: list[Result] = []
         for row in rows:
             results.append(Outcome.ACCEPTED if row[0] in stored else Outcome.DUPLICATE)

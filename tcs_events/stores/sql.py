@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from sqlalchemy import Engine, Table, exc, inspect
 
 from tcs_events.errors import EventInvalid, StoreUnavailable, TableMissing
-from tcs_events.event import Event
+from tcs_events.event import Record
 from tcs_events.settings import Settings
 from tcs_events.stores.connection import OwnConnection, within
 from tcs_events.stores.contract import Result
@@ -28,7 +28,7 @@ class Committer(Protocol):
     @property
     def own(self) -> OwnConnection | None: ...
 
-    def write(self, events: Sequence[Event], deadline: float) -> list[Result]: ...
+    def write(self, events: Sequence[Record], deadline: float) -> list[Result]: ...
 
 
 def make_committers(engine: Engine, table: Table, settings: Settings) -> list[Committer]:
@@ -69,7 +69,7 @@ class SqlStore:
             timeout_seconds=settings.timeout_ms / 1000,
         )
 
-    def append(self, events: Sequence[Event], size_bytes: int = 0) -> list[Result]:
+    def append(self, events: Sequence[Record], size_bytes: int = 0) -> list[Result]:
         return self._group_commit.append(events, size_bytes) if events else []
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class SqlStore:
                 committer.own.drop()
 
     def _write(
-        self, committer: Committer, events: Sequence[Event], deadline: float
+        self, committer: Committer, events: Sequence[Record], deadline: float
     ) -> list[Result]:
         """Write a group, once more where the connection had died since it was last used."""
         was_open = committer.own is not None and committer.own.is_open
@@ -101,7 +101,7 @@ class SqlStore:
             raise self._unavailable(error) from None
 
     def _write_one_by_one(
-        self, committer: Committer, events: Sequence[Event], deadline: float
+        self, committer: Committer, events: Sequence[Record], deadline: float
     ) -> list[Result]:
         """Find the event that the database does not take; its neighbours are stored."""
         if len(events) == 1:
@@ -152,6 +152,11 @@ class SqlStore:
         found = inspect(self._engine).get_columns(self._table.name, self._table.schema)
         names = {column["name"] for column in found}
         return [column.name for column in self._table.columns if column.name not in names]
+
+    @property
+    def table_name(self) -> str:
+        """The table it writes into."""
+        return self._table.name
 
     @property
     def address(self) -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
 from sqlalchemy import Engine, Table
 from sqlalchemy.dialects.sqlite import insert
 
-from tcs_events.event import Event, Outcome
+from tcs_events.event import Event, Identity, Outcome, Record
 from tcs_events.settings import LOST_ON_POWER_CUT
 from tcs_events.stores.connection import OwnConnection
 from tcs_events.stores.contract import Result
+from tcs_events.stores.tables import data_columns, unique_id
 from tcs_events.strict_json import dumps
 
 CACHE_KIB = 16 * 1024
@@ -37,8 +39,8 @@ class SqliteCommitter:
     max_committers = 1  # SQLite has one writer at a time
 
     def __init__(self, engine: Engine, table: Table, durability: str) -> None:
-        columns = [column.name for column in table.columns if not column.primary_key]
-        statement = insert(table).on_conflict_do_nothing(index_elements=["event_id"])
+        columns = [column.name for column in data_columns(table)]
+        statement = insert(table).on_conflict_do_nothing(index_elements=[unique_id(table)])
         self._insert = str(statement.compile(dialect=engine.dialect, column_keys=columns))
         self._is_synced = durability != LOST_ON_POWER_CUT
         self._had_io_error = False
@@ -76,7 +78,7 @@ class SqliteCommitter:
             _pragma(driver, f"user_version = {version}")
             driver.execute("COMMIT")
 
-    def write(self, events: Sequence[Event], deadline: float) -> list[Result]:
+    def write(self, events: Sequence[Record], deadline: float) -> list[Result]:
         """Write events in one transaction."""
         driver = self.own.get(deadline)
         rows = [_row(event) for event in events]
@@ -137,14 +139,28 @@ def _primary_code(error: Exception) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def _row(event: Event) -> tuple[object, ...]:
+def _row(record: Record) -> tuple[object, ...]:
     """Return the values in the order of the columns, as SQLAlchemy's types write them."""
-    created_at = event.created_at.replace(tzinfo=None).isoformat(" ", "microseconds")
-    received_at = (
-        created_at
-        if event.received_at is event.created_at
-        else event.received_at.replace(tzinfo=None).isoformat(" ", "microseconds")
+    return _event_row(record) if isinstance(record, Event) else _identity_row(record)
+
+
+def _identity_row(identity: Identity) -> tuple[object, ...]:
+    return (
+        identity.identity_id.hex,
+        identity.session_id,
+        identity.email,
+        _text(identity.created_at),
+        _text(identity.received_at),
     )
+
+
+def _text(time: datetime) -> str:
+    return time.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _event_row(event: Event) -> tuple[object, ...]:
+    created_at = _text(event.created_at)
+    received_at = created_at if event.received_at is event.created_at else _text(event.received_at)
     return (
         event.event_id.hex,
         event.session_id,

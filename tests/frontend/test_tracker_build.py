@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from tests.support import ROOT, need
 
 SNIPPETS = ROOT / "frontend_snippets"
+README = (ROOT / "README.md").read_text()
 BUILT = ROOT / "tcs_events" / "static" / "tracker.js"
 
 
@@ -32,11 +35,18 @@ def _npm_packages() -> None:
 
 def test_the_script_in_the_package_is_the_source_as_built_today(tmp_path: Path) -> None:
     built = tmp_path / "tracker.js"
-    result = npm("build", "--", f"--outfile={built}")
+    result = npm("build", "--", "--output", str(built))
     assert result.returncode == 0, result.stderr
     assert built.read_bytes() == BUILT.read_bytes(), (
         "run `npm run build --prefix frontend_snippets`"
     )
+
+
+def test_the_script_is_as_small_as_the_readme_says() -> None:
+    size = len(gzip.compress(BUILT.read_bytes(), 9))
+    assert size <= 1000
+    [said] = re.findall(r"(\d+) bytes gzipped", README)
+    assert size == int(said)
 
 
 def test_the_source_is_strictly_typed() -> None:

@@ -39,7 +39,11 @@ class TestATableThatIsThere:
             app.test_client().get("/any-page")
             app.test_client().get("/any-page")
         assert logs == [
-            {"event": "tcs_events.table_ready", "table": "user_events", "log_level": "info"}
+            {
+                "event": "tcs_events.tables_ready",
+                "tables": ["user_events", "user_event_identities"],
+                "log_level": "info",
+            }
         ]
 
     def test_the_doctor_finds_nothing_wrong_and_stores_nothing(
@@ -50,8 +54,10 @@ class TestATableThatIsThere:
             0,
             f"ok     database {sqlite_url}\n"
             "ok     table user_events\n"
+            "ok     table user_event_identities\n"
             "ok     endpoint POST /api/events\n"
-            "ok     endpoint POST /api/events/batch\n",
+            "ok     endpoint POST /api/events/batch\n"
+            "ok     endpoint POST /api/events/identify\n",
         )
         assert stored(app) == []
 
@@ -203,7 +209,7 @@ def test_the_first_request_of_many_threads_checks_the_table_once(
     with capture_logs() as logs, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: post(app).status_code, range(16)))
     assert answers == [202] * 16
-    assert [entry["event"] for entry in logs].count("tcs_events.table_ready") == 1
+    assert [entry["event"] for entry in logs].count("tcs_events.tables_ready") == 1
     with app.app_context():
         assert UserEvent.query.count() == 16
 

@@ -114,7 +114,10 @@ class TestASecondBind:
         assert post(app).status_code == 202
         with app.app_context():
             assert inspect(db.engines[None]).get_table_names() == [note.__tablename__]
-            assert inspect(db.engines["events"]).get_table_names() == ["user_events"]
+            assert inspect(db.engines["events"]).get_table_names() == [
+                "user_event_identities",
+                "user_events",
+            ]
             assert len(db.session.scalars(select(UserEvent)).all()) == 1
 
     def test_each_app_has_its_own_bind(self, make_host: MakeHost, tmp_path: Path) -> None:
