@@ -1,4 +1,4 @@
-"""A host of tcs_events: an expert marketplace with a database, three pages and one blueprint."""
+"""A host of tcs_events: an expert marketplace with a database, three pages and a JSON API."""
 
 from __future__ import annotations
 
@@ -7,16 +7,24 @@ import time
 from collections.abc import Sequence
 
 from flask import Flask, render_template, request
-from sqlalchemy import URL, exc, func, select
+from sqlalchemy import URL, exc, select
 
-from tcs_events import UserEvent, events_bp
+from tcs_events import UserEvent, create_blueprint
 from tcs_events.demo import just_stored
+from tcs_events.demo.api import api_bp
 from tcs_events.demo.experts import EXPERTS
-from tcs_events.demo.models import Expert, db
-from tcs_events.demo.search import RATE_CEILING, Search
+from tcs_events.demo.models import Expert, db, experts_by_name
+from tcs_events.demo.search import RATE_CEILING, Search, tags_of
 
 DEFAULT_DATABASE_URI = "sqlite:///tcs_events_demo.db"
 STARTUP_ATTEMPTS = 20
+
+# `from tcs_events import events_bp` would do, if this host did not accept a type of its own: a page
+# tells by card_impression which cards came into view. A list replaces the default one, so that the
+# three types of the default stand here too.
+events_bp = create_blueprint(
+    event_types=["card_click", "sage_query", "filter_change", "card_impression"]
+)
 
 
 def create_app(database_uri: str | URL | None = None) -> Flask:
@@ -27,6 +35,7 @@ def create_app(database_uri: str | URL | None = None) -> Flask:
     )
     db.init_app(app)
     app.register_blueprint(events_bp)  # the endpoint, the tracker script and the table: all of it
+    app.register_blueprint(api_bp)
     with app.app_context():
         prepare_database()
 
@@ -37,14 +46,15 @@ def create_app(database_uri: str | URL | None = None) -> Flask:
 
     @app.get("/")
     def home() -> str:
-        experts = db.session.scalars(select(Expert).order_by(Expert.name)).all()
+        experts = experts_by_name()
         search = Search.from_args(request.args)
         return render_template(
             # demo.js asks for the results alone; without JavaScript they come in the whole page.
             "_results.html" if "fragment" in request.args else "home.html",
             search=search,
             found=search.among(experts),
-            all_tags=sorted({tag for expert in experts for tag in expert.tags}),
+            # A tag of one expert is no filter to offer, but their own page links to it.
+            tags=sorted({*tags_of(experts, shared_by=2), *search.tags}),
             rate_ceiling=RATE_CEILING,
         )
 
@@ -65,7 +75,7 @@ def newest_events() -> Sequence[UserEvent]:
 
 
 def prepare_database() -> None:
-    """Create the tables (`user_events` among them) and the experts, once.
+    """Create the tables (`user_events` among them), and the experts who are not there yet.
 
     Several workers may start at the same moment. Whoever comes second is refused by the database,
     and finds everything in its place when it looks again.
@@ -73,9 +83,9 @@ def prepare_database() -> None:
     for attempt in range(1, STARTUP_ATTEMPTS + 1):
         try:
             db.create_all()
-            if not db.session.scalar(select(func.count()).select_from(Expert)):
-                db.session.add_all(Expert(**row) for row in EXPERTS)
-                db.session.commit()
+            there = set(db.session.scalars(select(Expert.username)))
+            db.session.add_all(Expert(**row) for row in EXPERTS if row["username"] not in there)
+            db.session.commit()
             return
         except exc.DBAPIError:
             db.session.rollback()

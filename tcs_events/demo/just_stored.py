@@ -19,6 +19,9 @@ def summary(event: UserEvent) -> str:
     match event.event_type:
         case "card_click":
             text = f"{payload.get('expert_id')} · from {payload.get('context')}"
+        case "card_impression":
+            text = f"{payload.get('expert_id')} · seen in {payload.get('context')}"
+            text += f", position {payload.get('position')}"
         case "sage_query":
             asked = payload.get("query_text")
             text = f"“{asked}”" if asked else "no words, filters only"

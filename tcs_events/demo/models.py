@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, String
+from sqlalchemy import JSON, String, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -29,3 +31,7 @@ class Expert(db.Model):  # type: ignore[name-defined,misc]
     def initials(self) -> str:
         words = self.name.split()
         return words[0][0] + words[-1][0]
+
+
+def experts_by_name() -> Sequence[Expert]:
+    return db.session.scalars(select(Expert).order_by(Expert.name)).all()

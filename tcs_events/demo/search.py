@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from werkzeug.datastructures import MultiDict
@@ -18,7 +19,8 @@ RATE_CEILING = 200  # the right end of the slider, where it means "any rate"
 QUERY_MAX_LENGTH = 200
 
 SMALL_WORDS = """
-a an and any are at can could do does expert experts find for from give has have help how i in is it
+a all an and any anyone are at can could do does everybody everyone expert experts find for from
+give has have help how i in is it
 know knows looking make me my need of on or our please show somebody someone that the to up us want
 we what who whose with you your
 """
@@ -32,12 +34,24 @@ class Search:
 
     @classmethod
     def from_args(cls, args: MultiDict[str, str]) -> Search:
-        rate_max = args.get("rate_max", type=int)
+        return cls.of(
+            args.get("q", "").strip()[:QUERY_MAX_LENGTH],
+            args.getlist("tags"),
+            args.get("rate_max", type=int),
+        )
+
+    @classmethod
+    def of(cls, query: str, tags: Iterable[str], rate_max: int | None) -> Search:
         return cls(
-            query=args.get("q", "").strip()[:QUERY_MAX_LENGTH],
-            tags=tuple(dict.fromkeys(args.getlist("tags"))),
+            query=query.strip(),
+            tags=tuple(dict.fromkeys(tags)),
             rate_max=None if rate_max is None or rate_max >= RATE_CEILING else rate_max,
         )
+
+    @property
+    def has_words(self) -> bool:
+        """Whether there is anything to search for, beside the filters."""
+        return bool(_words(self.query))
 
     def among(self, experts: Sequence[Expert]) -> list[Expert]:
         """Return those who pass the filters and match as many words as the best of them."""
@@ -51,20 +65,26 @@ class Search:
 
     def answer(self, found: Sequence[Expert]) -> str:
         """Say in Sage's words what was found."""
-        asked = f"“{self.query}”"
+        asked = f" for “{self.query}”" if self.query else ""
         if self.rate_max is not None:
             asked += f" up to €{self.rate_max} an hour"
         if self.tags:
-            asked += f", tagged {' and '.join(self.tags)}"
+            asked += f"{',' if asked else ''} tagged {' and '.join(self.tags)}"
         if not found:
-            return f"I found nobody for {asked}. I would rather say so than guess."
+            return f"I found nobody{asked}. I would rather say so than guess."
         if len(found) == 1:
-            return f"I found one expert for {asked}: {found[0].name}."
-        return f"I found {len(found)} experts for {asked}."
+            return f"I found one expert{asked}: {found[0].name}."
+        return f"I found {len(found)} experts{asked}."
 
     def _passes(self, expert: Expert) -> bool:
         affordable = self.rate_max is None or expert.hourly_rate <= self.rate_max
         return affordable and set(self.tags) <= set(expert.tags)
+
+
+def tags_of(experts: Iterable[Expert], shared_by: int = 1) -> list[str]:
+    """Return the tags that at least so many of the experts have, sorted."""
+    counts = Counter(tag for expert in experts for tag in expert.tags)
+    return sorted(tag for tag, count in counts.items() if count >= shared_by)
 
 
 def _words(text: str) -> set[str]:
@@ -79,7 +99,14 @@ def _count_hits(words: set[str], expert: Expert) -> int:
     return sum(any(_same(word, other) for other in theirs) for word in words)
 
 
-def _same(word: str, other: str) -> bool:
-    """Compare by the shorter one: "designer" meets "design", but "ai" does not meet "aid"."""
-    shorter, longer = sorted((word, other), key=len)
-    return word == other or (len(shorter) >= 3 and longer.startswith(shorter))
+def _same(asked: str, theirs: str) -> bool:
+    """Compare beginnings: "pay" meets "payments", but "ai" does not meet "aid".
+
+    The other way round only an ending may differ: "designers" meets "design", but "history" does
+    not meet the "his" of a bio.
+    """
+    if asked == theirs:
+        return True
+    if len(asked) < len(theirs):
+        return len(asked) >= 3 and theirs.startswith(asked)
+    return len(theirs) >= 3 and asked.startswith(theirs) and len(asked) - len(theirs) <= 3
