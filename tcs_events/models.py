@@ -71,7 +71,9 @@ class _HostQuery:
 
 
 _own = SQLAlchemy()
-_own.metadata.info = _HostInfo(_own.metadata.info)
+own_metadata = _own.metadata
+"""All our tables, as they are before a host has them."""
+own_metadata.info = _HostInfo(own_metadata.info)
 
 
 def _utc_now() -> datetime:
@@ -79,7 +81,7 @@ def _utc_now() -> datetime:
 
 
 # SQLite numbers rows by itself only in a column declared INTEGER.
-_RowNumber = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+row_number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 class UserEvent(_own.Model):  # type: ignore[name-defined,misc]
@@ -92,7 +94,7 @@ class UserEvent(_own.Model):  # type: ignore[name-defined,misc]
     __table_args__ = (sa.Index("ix_user_events_event_type_created_at", "event_type", "created_at"),)
     query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
 
-    id: Mapped[int] = mapped_column(_RowNumber, primary_key=True)
+    id: Mapped[int] = mapped_column(row_number, primary_key=True)
     event_id: Mapped[UUID] = mapped_column(sa.Uuid(), unique=True, default=new_event_id)
     session_id: Mapped[str] = mapped_column(sa.String(SESSION_ID_MAX_LENGTH), index=True)
     event_type: Mapped[str] = mapped_column(sa.String(EVENT_TYPE_MAX_LENGTH))
@@ -114,7 +116,7 @@ class UserEventIdentity(_own.Model):  # type: ignore[name-defined,misc]
     __tablename__ = "user_event_identities"
     query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
 
-    id: Mapped[int] = mapped_column(_RowNumber, primary_key=True)
+    id: Mapped[int] = mapped_column(row_number, primary_key=True)
     identity_id: Mapped[UUID] = mapped_column(sa.Uuid(), unique=True)
     session_id: Mapped[str] = mapped_column(sa.String(SESSION_ID_MAX_LENGTH), index=True)
     email: Mapped[str] = mapped_column(sa.String(EMAIL_MAX_LENGTH), index=True)
@@ -127,7 +129,6 @@ Tables = dict[str, sa.Table]
 
 EVENTS_TABLE = UserEvent.__tablename__
 IDENTITIES_TABLE = UserEventIdentity.__tablename__
-TABLES: Tables = dict(_own.metadata.tables)
 _COPIES_KEY = "tcs_events_copies"  # in the info of the metadata: Alembic writes out a table's info
 
 
@@ -158,7 +159,7 @@ def join_metadata(metadata: sa.MetaData) -> Tables:
         ConfigError: the host has a table of one of these names itself.
     """
     copied: Tables | None = metadata.info.get(_COPIES_KEY)
-    for name in TABLES:
+    for name in own_metadata.tables:
         existing = metadata.tables.get(name)
         if existing is not None and (copied is None or existing is not copied[name]):
             raise ConfigError(
@@ -167,7 +168,7 @@ def join_metadata(metadata: sa.MetaData) -> Tables:
             )
     if copied is None:
         copied = metadata.info[_COPIES_KEY] = {
-            name: _copy(table, metadata) for name, table in TABLES.items()
+            name: _copy(table, metadata) for name, table in own_metadata.tables.items()
         }
     return copied
 

@@ -14,12 +14,12 @@ from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEve
 from tcs_events.models import (
     EVENTS_TABLE,
     IDENTITIES_TABLE,
-    TABLES,
     Tables,
     UserEvent,
     UserEventIdentity,
     join_metadata,
 )
+from tcs_events.rollups.refresh import Refresher
 from tcs_events.schemas import event_schema
 from tcs_events.settings import Settings
 from tcs_events.stores import SqlStore
@@ -67,6 +67,11 @@ class Registration:
         """The store of who a session belongs to; raises what `store_for` raises."""
         return self.store_for(IDENTITIES_TABLE)
 
+    @cached_property
+    def refresher(self) -> Refresher:
+        """Keeps the counts of the current app up to date; raises what `store_for` raises."""
+        return Refresher(self.store.engine, self.settings.timezone)
+
     def store_for(self, table: str) -> SqlStore:
         """Return a store that writes into one of our tables, for the current app.
 
@@ -110,13 +115,22 @@ class Registration:
     def log_tables(self) -> None:
         """Say in the log whether the events of the current app have their tables."""
         try:
-            for store in (self.store, self.identity_store):
-                if not store.has_table():
-                    raise TableMissing(store.table_name)
+            if missing := self.missing_tables():
+                raise TableMissing(missing[0])
         except TcsEventsError as error:
             log_trouble(error)
         else:
-            log.info("tcs_events.tables_ready", tables=list(TABLES))
+            log.info("tcs_events.tables_ready", tables=list(self.tables))
+
+    def missing_tables(self) -> list[str]:
+        """Return our tables that the database of the current app has not.
+
+        Raises:
+            DatabaseMissing: the app has no `SQLAlchemy`.
+            StoreUnavailable: the database does not answer.
+        """
+        there = self.store.table_names()
+        return [name for name in self.tables if name not in there]
 
     def _on_appcontext_pushed(self, app: Flask) -> None:
         if self.join(app):

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from marshmallow import Schema
 
@@ -55,6 +56,15 @@ def _durability(value: object) -> str:
     if value not in (SYNCED, LOST_ON_POWER_CUT):
         raise ValueError(f"must be {SYNCED!r} or {LOST_ON_POWER_CUT!r}, not {value!r}")
     return str(value)
+
+
+def _timezone(value: object) -> ZoneInfo:
+    if isinstance(value, ZoneInfo):
+        return value
+    try:
+        return ZoneInfo(value)  # type: ignore[arg-type]
+    except (ZoneInfoNotFoundError, TypeError, ValueError, OSError):
+        raise ValueError(f"must be a time zone such as 'Europe/Berlin', not {value!r}") from None
 
 
 def _bind_key(value: object) -> str | None:
@@ -132,6 +142,20 @@ SETTINGS = (
         "How many bytes of request bodies of one process may wait for the database; more are"
         " answered 503.",
     ),
+    Setting(
+        "timezone",
+        "UTC",
+        _timezone,
+        "The time zone of the days, hours and weeks in reports. Where it changes, everything is"
+        " counted again.",
+    ),
+    Setting(
+        "min_sessions",
+        3,
+        _positive_int,
+        "In how many sessions a query must have been asked to be listed as unmet demand, and an"
+        " expert exposed to be judged: fewer say too little, and rare words may be personal.",
+    ),
 )
 
 
@@ -147,6 +171,8 @@ class Settings:
     timeout_ms: int
     queue_max_events: int
     queue_max_bytes: int
+    timezone: ZoneInfo
+    min_sessions: int
 
 
 def check_names(names: Iterable[str], known: Iterable[str]) -> None:

@@ -126,6 +126,20 @@ class SqlStore:
             return TableMissing(self._table.name)
         return StoreUnavailable(type(getattr(error, "orig", None) or error).__name__)
 
+    def table_names(self) -> set[str]:
+        """Return the names of all tables of the database, the host's too.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        try:
+            return within(
+                QUESTION_SECONDS,
+                lambda: set(inspect(self._engine).get_table_names(self._table.schema)),
+            )
+        except (exc.DBAPIError, exc.TimeoutError) as error:
+            raise StoreUnavailable(type(error).__name__) from None
+
     def has_table(self) -> bool:
         """Return whether the database has our table.
 
@@ -152,6 +166,11 @@ class SqlStore:
         found = inspect(self._engine).get_columns(self._table.name, self._table.schema)
         names = {column["name"] for column in found}
         return [column.name for column in self._table.columns if column.name not in names]
+
+    @property
+    def engine(self) -> Engine:
+        """The host's engine, for questions; events are written on connections of our own."""
+        return self._engine
 
     @property
     def table_name(self) -> str:

@@ -1,0 +1,105 @@
+"""How much was going on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+import sqlalchemy as sa
+
+from tcs_events.reports.period import Period
+from tcs_events.reports.reading import reading_counts, this_registration, total, within
+from tcs_events.rollups.days import day
+from tcs_events.rollups.facts import ALL_TYPES
+from tcs_events.rollups.tables import activity as counts
+
+Unit = Literal["hour", "day", "week"]
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The events of one type in one hour, day or week."""
+
+    starts_at: datetime
+    """When it began, in the zone of the reports. A week begins on Monday, or with the period."""
+    event_type: str
+    """The type; "" for all types together."""
+    events: int
+    sessions: int
+    """Sessions that sent at least one of these events: in an hour; on a day; or the sum of the
+    days of a week."""
+
+
+def activity(period: Period, unit: Unit = "day") -> list[Activity]:
+    """Return what was going on, oldest first and then by type.
+
+    Days and weeks without events are there, with 0, under the types that the period has; hours
+    are listed only where something happened. No events in the period give an empty list.
+    """
+    if unit == "hour":
+        return _hours(period)
+    with reading_counts() as connection:
+        rows = connection.execute(
+            sa.select(counts.c.day, counts.c.event_type, counts.c.events, counts.c.sessions).where(
+                within(counts, period), counts.c.starts_at.is_(None)
+            )
+        ).all()
+    buckets: dict[tuple[date, str], list[int]] = {
+        (_bucket(of_day, unit, period), event_type): [0, 0]
+        for event_type in {row.event_type for row in rows}
+        for of_day in period.dates()
+    }
+    for of_day, event_type, events, sessions in rows:
+        bucket = buckets[_bucket(of_day, unit, period), event_type]
+        bucket[0] += events
+        bucket[1] += sessions
+    zone = this_registration().settings.timezone
+    return [
+        Activity(day(of_day, zone).start.astimezone(zone), event_type, events, sessions)
+        for (of_day, event_type), (events, sessions) in sorted(buckets.items())
+    ]
+
+
+def _hours(period: Period) -> list[Activity]:
+    with reading_counts() as connection:
+        rows = connection.execute(
+            sa.select(
+                counts.c.starts_at,
+                counts.c.event_type,
+                total(counts.c.events),
+                total(counts.c.sessions),
+            )
+            .where(within(counts, period), counts.c.starts_at.is_not(None))
+            .group_by(counts.c.starts_at, counts.c.event_type)
+            .order_by(counts.c.starts_at, counts.c.event_type)
+        ).all()
+    zone = this_registration().settings.timezone
+    return [
+        Activity(starts_at.astimezone(zone), event_type, events, sessions)
+        for starts_at, event_type, events, sessions in rows
+    ]
+
+
+def _bucket(of_day: date, unit: Unit, period: Period) -> date:
+    if unit == "day":
+        return of_day
+    return max(of_day - timedelta(days=of_day.weekday()), period.first)
+
+
+def total_activity(period: Period) -> dict[str, Activity]:
+    """Return the sums over a period by type, "" for all types; an empty dict where nothing was."""
+    sums: dict[str, Activity] = {}
+    rows = activity(period)
+    for event_type in {row.event_type for row in rows}:
+        of_type = [row for row in rows if row.event_type == event_type]
+        sums[event_type] = Activity(
+            of_type[0].starts_at,
+            event_type,
+            sum(row.events for row in of_type),
+            sum(row.sessions for row in of_type),
+        )
+    return sums
+
+
+__all__ = ["ALL_TYPES", "Activity", "Unit", "activity", "total_activity"]

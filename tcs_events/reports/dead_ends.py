@@ -1,0 +1,68 @@
+"""Filters after which nothing was left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from tcs_events.reports.period import Period
+from tcs_events.reports.reading import reading_counts, total, within
+from tcs_events.reports.top import parsed
+from tcs_events.rollups.tables import uses
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEnd:
+    """A value of a filter, or a combination of filters, that left nothing. In sessions."""
+
+    filter: str | None
+    """The filter that was set; None for a combination."""
+    value: Any
+    """The value it was set to; for a combination a dict of all active filters."""
+    dead: int
+    """Sessions that were left with nothing."""
+    sessions: int
+    """Sessions that used it."""
+
+    @property
+    def share(self) -> float:
+        """The part of the sessions that used it which were left with nothing, 0 to 1."""
+        return self.dead / self.sessions
+
+
+def dead_end_values(period: Period, limit: int = 20) -> list[DeadEnd]:
+    """Return the filter values after which nothing was left, first the most sessions."""
+    return [
+        DeadEnd(row.name, parsed(row.detail), row.dead, row.sessions)
+        for row in _dead_ends("dead_filter", "filter", period, limit)
+    ]
+
+
+def dead_end_combinations(period: Period, limit: int = 20) -> list[DeadEnd]:
+    """Return the combinations of filters after which nothing was left, first the most sessions."""
+    return [
+        DeadEnd(None, parsed(row.name), row.dead, row.sessions)
+        for row in _dead_ends("dead_combination", "combination", period, limit)
+    ]
+
+
+def _dead_ends(dead_kind: str, kind: str, period: Period, limit: int) -> list[Any]:
+    def sums(of_kind: str, label: str) -> sa.Subquery:
+        return (
+            sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions).label(label))
+            .where(within(uses, period), uses.c.kind == of_kind)
+            .group_by(uses.c.name, uses.c.detail)
+            .subquery()
+        )
+
+    dead, used = sums(dead_kind, "dead"), sums(kind, "sessions")
+    query = (
+        sa.select(dead.c.name, dead.c.detail, dead.c.dead, used.c.sessions)
+        .join(used, (used.c.name == dead.c.name) & (used.c.detail == dead.c.detail))
+        .order_by(dead.c.dead.desc(), dead.c.name, dead.c.detail)
+        .limit(limit)
+    )
+    with reading_counts() as connection:
+        return list(connection.execute(query))

@@ -1,0 +1,200 @@
+"""Who is before visitors, and who is never seen."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from math import sqrt
+from typing import Any
+
+import sqlalchemy as sa
+from flask import current_app
+
+from tcs_events.reports.period import Period
+from tcs_events.reports.reading import reading_counts, this_registration, total, within
+from tcs_events.rollups.tables import exposure as counts
+
+FIRST_POSITIONS = 5
+"""How many results a visitor looks at before anything else."""
+CONFIDENCE_Z = 1.96  # 95 %, two-sided
+
+
+class Rung(StrEnum):
+    """How far an expert gets with visitors: the first rung that is missing."""
+
+    NEVER_RETURNED = "never_returned"
+    """No query returned the expert."""
+    NEVER_FIRST = "never_first"
+    """Returned, but never among the first."""
+    NEVER_CLICKED = "never_clicked"
+    """Before enough visitors, and clicked by none."""
+    UNDER_CLICKED = "under_clicked"
+    """Clicked less than the positions predict, by more than chance explains."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertExposure:
+    """How often an expert was before visitors. All counts are sessions, each once a day."""
+
+    expert_id: str
+    exposed: int
+    """Returned, seen or clicked: a click implies an exposure."""
+    returned: int
+    """Returned by a query."""
+    returned_first: int
+    """Returned among the first `first_positions`."""
+    best_position: int | None
+    """The best position of the period, from 1; None where never returned."""
+    mean_position: float | None
+    """The mean of the best position of each session; None where never returned."""
+    seen: int
+    """Seen for a second, where the host sends `card_impression`."""
+    clicked: int
+    click_through: float | None
+    """`clicked` of `exposed`, 0 to 1; None where never exposed."""
+    expected_click_through: float | None
+    """What all experts reach at the same positions; None where never exposed."""
+    rung: Rung | None
+    """What is missing; None where nothing is, or where there is too little to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Who is before visitors."""
+
+    experts: list[ExpertExposure]
+    """The least exposed first. With a catalogue, its experts and no others."""
+    coverage: float | None
+    """The part of the catalogue that was exposed at all, 0 to 1; None without a catalogue."""
+    gini: float | None
+    """How unequally exposure is spread: 0 evenly, towards 1 all on one; None without exposures."""
+
+
+Catalogue = sa.Select[tuple[str]] | Iterable[str]
+"""The ids of the experts there are: a query of the host's own, or the ids themselves."""
+
+
+def exposure(
+    period: Period,
+    catalogue: Catalogue | None = None,
+    *,
+    first_positions: int = FIRST_POSITIONS,
+    min_sessions: int | None = None,
+) -> Exposure:
+    """Return who was before visitors, and how far they got.
+
+    Args:
+        period: the days.
+        catalogue: with it the report knows of experts that no event names:
+            `catalogue=select(Expert.username)`.
+        first_positions: how many results count as the first ones.
+        min_sessions: an expert exposed in fewer sessions is not judged by clicks. Defaults to
+            `TCS_EVENTS_MIN_SESSIONS`.
+    """
+    if min_sessions is None:
+        min_sessions = this_registration().settings.min_sessions
+    with reading_counts() as connection:
+        rows = connection.execute(
+            sa.select(
+                counts.c.expert_id,
+                counts.c.position,
+                total(counts.c.exposed),
+                total(counts.c.seen),
+                total(counts.c.clicked),
+            )
+            .where(within(counts, period))
+            .group_by(counts.c.expert_id, counts.c.position)
+        ).all()
+    by_expert: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        by_expert[row.expert_id].append(row)
+    usual = _usual_click_through(rows)
+    ids = sorted(set(_ids(catalogue)) if catalogue is not None else by_expert)
+    experts = [
+        _of_expert(expert_id, by_expert.get(expert_id, []), usual, first_positions, min_sessions)
+        for expert_id in ids
+    ]
+    experts.sort(key=lambda expert: (expert.exposed, expert.returned, expert.expert_id))
+    is_exposed = [expert.exposed > 0 for expert in experts]
+    return Exposure(
+        experts,
+        coverage=sum(is_exposed) / len(experts) if catalogue is not None and experts else None,
+        gini=gini([expert.exposed for expert in experts]),
+    )
+
+
+def _ids(catalogue: Catalogue) -> list[str]:
+    if isinstance(catalogue, sa.Select):
+        return list(current_app.extensions["sqlalchemy"].session.scalars(catalogue))
+    return list(catalogue)
+
+
+def _usual_click_through(rows: Iterable[Any]) -> dict[int, float]:
+    """Return what all experts together reach at each position."""
+    exposed: dict[int, int] = defaultdict(int)
+    clicked: dict[int, int] = defaultdict(int)
+    for row in rows:
+        exposed[row.position] += row.exposed
+        clicked[row.position] += row.clicked
+    return {position: clicked[position] / exposed[position] for position in exposed}
+
+
+def _of_expert(
+    expert_id: str,
+    rows: list[Any],
+    usual: dict[int, float],
+    first_positions: int,
+    min_sessions: int,
+) -> ExpertExposure:
+    exposed, clicked = sum(row.exposed for row in rows), sum(row.clicked for row in rows)
+    at_positions = [row for row in rows if row.position > 0]
+    returned = sum(row.exposed for row in at_positions)
+    first = sum(row.exposed for row in at_positions if row.position <= first_positions)
+    expected = sum(row.exposed * usual[row.position] for row in rows)
+    rung = None
+    if not returned:
+        rung = Rung.NEVER_RETURNED
+    elif not first:
+        rung = Rung.NEVER_FIRST
+    elif exposed >= min_sessions and not clicked:
+        rung = Rung.NEVER_CLICKED
+    elif exposed >= min_sessions and wilson_upper(clicked, exposed) < expected / exposed:
+        rung = Rung.UNDER_CLICKED
+    return ExpertExposure(
+        expert_id,
+        exposed=exposed,
+        returned=returned,
+        returned_first=first,
+        best_position=min((row.position for row in at_positions), default=None),
+        mean_position=sum(row.position * row.exposed for row in at_positions) / returned
+        if returned
+        else None,
+        seen=sum(row.seen for row in rows),
+        clicked=clicked,
+        click_through=clicked / exposed if exposed else None,
+        expected_click_through=expected / exposed if exposed else None,
+        rung=rung,
+    )
+
+
+def wilson_upper(successes: int, trials: int) -> float:
+    """Return the upper end of the 95 % Wilson score interval.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
+    """
+    z = CONFIDENCE_Z
+    share = successes / trials
+    middle = share + z * z / (2 * trials)
+    spread = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    return (middle + spread) / (1 + z * z / trials)
+
+
+def gini(values: list[int]) -> float | None:
+    """Return the Gini coefficient of the values; None where they are none or all 0."""
+    if not (whole := sum(values)):
+        return None
+    count = len(values)
+    ranked = sum(rank * value for rank, value in enumerate(sorted(values), start=1))
+    return 2 * ranked / (count * whole) - (count + 1) / count

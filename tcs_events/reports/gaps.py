@@ -1,0 +1,94 @@
+"""What visitors wanted and did not get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from tcs_events.reports.period import Period
+from tcs_events.reports.reading import reading_counts, this_registration, total, within
+from tcs_events.rollups.tables import demand
+
+
+@dataclass(frozen=True, slots=True)
+class UnmetDemand:
+    """A query that did not lead to what was wanted. All counts are sessions, each once a day."""
+
+    query: str
+    """The normalised text: NFKC, casefolded, single spaces."""
+    sample: str
+    """One of the texts as they were typed."""
+    sessions: int
+    """Sessions that asked it."""
+    no_result: int
+    """Sessions that were shown nothing at least once: `hidden_by_filter` + `not_available`."""
+    hidden_by_filter: int
+    """Of these, those whose filters hid what there is: without any, the query had results."""
+    not_available: int
+    """The rest of these: we do not have it."""
+    no_click: int
+    """Sessions that were shown something and clicked nothing within five minutes."""
+    reformulated: int
+    """Sessions that asked something else within 60 seconds."""
+
+
+def unmet_demand(
+    period: Period, limit: int = 50, min_sessions: int | None = None
+) -> list[UnmetDemand]:
+    """Return the queries that were not answered, first what we do not have.
+
+    Ordered by `not_available`, `hidden_by_filter`, `no_click` and `reformulated`, each the most
+    first. The three reasons may overlap: a session may be shown nothing, and later something.
+
+    Args:
+        period: the days of the queries. "Without filters it had results" is looked for in it, too.
+        limit: how many queries at most.
+        min_sessions: a query asked in fewer sessions is not listed: one visitor is no demand, and
+            rare words may be personal. Defaults to `TCS_EVENTS_MIN_SESSIONS`.
+    """
+    if min_sessions is None:
+        min_sessions = this_registration().settings.min_sessions
+    sums = {name: total(demand.c[name]) for name in _COUNTS}
+    hidden = sa.case(
+        (sums["found_unfiltered"].element > 0, sums["no_result_filtered"].element), else_=0
+    )
+    missing = sums["no_result"].element - hidden
+    query = (
+        sa.select(
+            demand.c.query,
+            sa.func.min(demand.c.sample).label("sample"),
+            *sums.values(),
+            hidden.label("hidden_by_filter"),
+            missing.label("not_available"),
+        )
+        .where(within(demand, period))
+        .group_by(demand.c.query)
+        .having(
+            sums["sessions"].element >= min_sessions,
+            sums["no_result"].element + sums["no_click"].element + sums["reformulated"].element > 0,
+        )
+        .order_by(
+            *(
+                sa.desc(name)
+                for name in ("not_available", "hidden_by_filter", "no_click", "reformulated")
+            ),
+            demand.c.query,
+        )
+        .limit(limit)
+    )
+    with reading_counts() as connection:
+        return [
+            UnmetDemand(**{name: getattr(row, name) for name in UnmetDemand.__dataclass_fields__})
+            for row in connection.execute(query)
+        ]
+
+
+_COUNTS = (
+    "sessions",
+    "no_result",
+    "no_result_filtered",
+    "found_unfiltered",
+    "no_click",
+    "reformulated",
+)

@@ -1,0 +1,55 @@
+"""The days a report is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from flask import current_app
+
+from tcs_events.registration import registration_of
+from tcs_events.rollups.days import date_in, dates
+
+MAX_DAYS = 3660
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Days from `first` to `last`, both included, in the zone of `TCS_EVENTS_TIMEZONE`.
+
+    Raises:
+        ValueError: the last day is before the first one, or more than ten years after it.
+    """
+
+    first: date
+    last: date
+
+    def __post_init__(self) -> None:
+        if not 0 <= (self.last - self.first).days < MAX_DAYS:
+            raise ValueError(
+                f"a period runs from its first day to its last, {MAX_DAYS} days at most,"
+                f" not from {self.first} to {self.last}"
+            )
+
+    @property
+    def days(self) -> int:
+        """How many days it has."""
+        return (self.last - self.first).days + 1
+
+    def dates(self) -> list[date]:
+        """Return its days, oldest first."""
+        return list(dates(self.first, self.last))
+
+    def before(self) -> Period:
+        """Return the period of the same length that ends where this one begins."""
+        return Period(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
+
+
+def last_days(days: int, today: date | None = None) -> Period:
+    """Return the last so many days, today included.
+
+    Raises:
+        ValueError: it is not 1 to 3660 days.
+    """
+    last = today or date_in(registration_of(current_app).settings.timezone, datetime.now(UTC))
+    return Period(last - timedelta(days=days - 1), last)

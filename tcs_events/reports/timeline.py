@@ -1,0 +1,76 @@
+"""What one visitor did, one thing after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from tcs_events.models import UserEvent, UserEventIdentity
+from tcs_events.reports.reading import reading_events, this_registration
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEvent:
+    """Something a visitor did."""
+
+    at: datetime
+    """When, in the zone of the reports."""
+    session_id: str
+    event_type: str
+    payload: dict[str, Any]
+    is_known: bool
+    """Whether it was known by then who the visitor is."""
+
+
+def session_timeline(session_id: str, limit: int = 500) -> list[TimelineEvent]:
+    """Return what happened in a session, oldest first; the last `limit` of it."""
+    return _timeline(UserEvent.session_id == session_id, limit)
+
+
+def person_timeline(email: str, limit: int = 500) -> list[TimelineEvent]:
+    """Return what a person did, before and after being known, oldest first; the last `limit` of it.
+
+    That is all of the sessions that were linked to the address, and every event that carries it.
+    """
+    sessions = sa.select(UserEventIdentity.session_id).where(UserEventIdentity.email == email)
+    return _timeline(UserEvent.session_id.in_(sessions) | (UserEvent.email == email), limit)
+
+
+def _timeline(condition: sa.ColumnElement[bool], limit: int) -> list[TimelineEvent]:
+    zone = this_registration().settings.timezone
+    with reading_events() as connection:
+        events = connection.execute(
+            sa.select(
+                UserEvent.created_at,
+                UserEvent.session_id,
+                UserEvent.event_type,
+                UserEvent.payload,
+                UserEvent.email,
+            )
+            .where(condition)
+            .order_by(UserEvent.created_at.desc(), UserEvent.id.desc())
+            .limit(limit)
+        ).all()
+        known = dict(
+            connection.execute(
+                sa.select(UserEventIdentity.session_id, sa.func.min(UserEventIdentity.created_at))
+                .where(UserEventIdentity.session_id.in_({event.session_id for event in events}))
+                .group_by(UserEventIdentity.session_id)
+            )
+            .tuples()
+            .all()
+        )
+    return [
+        TimelineEvent(
+            event.created_at.astimezone(zone),
+            event.session_id,
+            event.event_type,
+            event.payload,
+            event.email is not None
+            or (event.session_id in known and known[event.session_id] <= event.created_at),
+        )
+        for event in reversed(events)
+    ]

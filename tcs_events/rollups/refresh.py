@@ -1,0 +1,290 @@
+"""Keeps the counts up to date: finds the days that something happened to, and counts them again.
+
+Nothing is triggered by ingestion. A refresh looks for events that were stored since the last one,
+whatever day they belong to, so that late events find their day. Rows become visible in the order
+in which their transactions end, not in that of their ids; a refresh therefore looks again at
+whatever the one before `SETTLED_AFTER` could have missed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, select
+
+from tcs_events.models import UserEvent
+from tcs_events.rollups import tables
+from tcs_events.rollups.days import Day, date_in, dates, day
+from tcs_events.rollups.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use, count_day
+
+VERSION = 1
+"""Of what is counted, and how. Where it changes, everything is counted again."""
+SETTLED_AFTER = timedelta(seconds=30)
+"""By now a transaction that was open has ended; ours are ended after two seconds."""
+LEASE = timedelta(minutes=5)
+"""For so long nobody else refreshes; whoever has died meanwhile holds nobody up for longer."""
+IDS_IN_FLIGHT = 100_000
+"""Rows that were being written while everything was counted have ids no further from the newest."""
+FETCH_ROWS = 5_000
+INSERT_ROWS = 1_000
+
+Progress = Callable[[int, int], None]
+"""Is told how many days are done, and how many there are to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh did."""
+
+    days: list[date]
+    """The days that were counted (again), oldest first."""
+    events: int
+    """How many events these hold."""
+
+
+class _LeaseLost(Exception):
+    """Somebody else refreshes."""
+
+
+class Refresher:
+    """Refreshes the counts of one database.
+
+    Args:
+        engine: of the database that holds the events.
+        zone: whose days are counted. Where it changes, everything is counted again.
+        clock: the time in UTC.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        zone: ZoneInfo,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._engine = engine
+        self._zone = zone
+        self._clock = clock
+
+    def refreshed_at(self) -> datetime | None:
+        """Return until when the counts are complete, None where nothing is counted yet."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(tables.state)).one_or_none()
+        if row is None or (row.version, row.zone) != (VERSION, self._zone.key):
+            return None
+        at: datetime | None = row.refreshed_at
+        return at
+
+    def refresh(
+        self, *, rebuild: bool = False, progress: Progress = lambda done, of: None
+    ) -> Refreshed | None:
+        """Count what has changed, or with `rebuild` everything.
+
+        Returns None where somebody else is at it.
+        """
+        holder, now = uuid4(), self._clock()
+        state = self._take_lease(holder, now)
+        if state is None:
+            return None
+        try:
+            return self._refresh(state, holder, now, rebuild, progress)
+        except _LeaseLost:
+            return None
+        finally:
+            with contextlib.suppress(_LeaseLost), self._engine.begin() as connection:
+                _update_state(connection, holder, lease_until=now, lease_holder=None)
+
+    def _take_lease(self, holder: UUID, now: datetime) -> sa.Row[Any] | None:
+        with self._engine.begin() as connection:
+            if connection.execute(select(tables.state.c.id)).first() is None:
+                nothing = {"safe_id": 0, "seen_id": 0, "seen_at": now, "lease_until": now}
+                first = {"id": 1, "version": 0, "zone": self._zone.key, **nothing}
+                try:
+                    with connection.begin_nested():
+                        connection.execute(tables.state.insert().values(first))
+                except sa.exc.IntegrityError:
+                    return None  # somebody else began at this very moment
+            taken = connection.execute(
+                tables.state.update()
+                .where(tables.state.c.lease_until <= now)
+                .values(lease_until=now + LEASE, lease_holder=holder)
+            )
+            if taken.rowcount != 1:
+                return None
+            return connection.execute(select(tables.state)).one()
+
+    def _refresh(
+        self,
+        state: sa.Row[Any],
+        holder: UUID,
+        now: datetime,
+        rebuild: bool,
+        progress: Progress,
+    ) -> Refreshed:
+        is_all = rebuild or (state.version, state.zone) != (VERSION, self._zone.key)
+        with self._engine.connect() as connection:
+            newest_id = connection.scalar(select(sa.func.max(UserEvent.id))) or 0
+            if is_all:
+                to_count = self._all_dates(connection)
+            else:
+                to_count = self._changed_dates(connection, state.safe_id)
+        if is_all:
+            self._forget_everything(holder)
+        events = 0
+        for done, of_day in enumerate(to_count):
+            progress(done, len(to_count))
+            events += self._count(day(of_day, self._zone), holder)
+        progress(len(to_count), len(to_count))
+        values: dict[str, object] = {
+            "version": VERSION,
+            "zone": self._zone.key,
+            "refreshed_at": now,
+        }
+        if is_all:
+            safe_id = max(0, newest_id - IDS_IN_FLIGHT)
+            values |= {"safe_id": safe_id, "seen_id": newest_id, "seen_at": now}
+        elif now - state.seen_at >= SETTLED_AFTER:
+            # What was the newest a while ago has no gaps below it any more.
+            values |= {"safe_id": state.seen_id, "seen_id": newest_id, "seen_at": now}
+        with self._engine.begin() as connection:
+            _update_state(connection, holder, **values)
+        return Refreshed(to_count, events)
+
+    def _all_dates(self, connection: Connection) -> list[date]:
+        bounds = [
+            connection.execute(
+                select(sa.func.min(UserEvent.created_at), sa.func.max(UserEvent.created_at)).where(
+                    UserEvent.event_type == event_type
+                )
+            ).one()
+            for event_type in event_types(connection)
+        ]
+        if not bounds:
+            return []
+        first = min(at for at, _ in bounds)
+        last = max(at for _, at in bounds)
+        return list(dates(date_in(self._zone, first), date_in(self._zone, last)))
+
+    def _changed_dates(self, connection: Connection, after_id: int) -> list[date]:
+        changed = set(connection.scalars(select(tables.days.c.day).where(tables.days.c.is_stale)))
+        new = connection.execution_options(yield_per=FETCH_ROWS).scalars(
+            select(UserEvent.created_at).where(UserEvent.id > after_id)
+        )
+        for at in new:
+            # Just after midnight it says how the queries of the day before have ended.
+            changed |= {date_in(self._zone, at), date_in(self._zone, at - LOOK_AHEAD)}
+        return sorted(changed)
+
+    def _forget_everything(self, holder: UUID) -> None:
+        with self._engine.begin() as connection:
+            _update_state(connection, holder, version=0)
+            for table in (*tables.COUNTS, tables.days):
+                connection.execute(table.delete())
+
+    def _count(self, of_day: Day, holder: UUID) -> int:
+        """Count a day and put it in the place of what was kept of it."""
+        with self._engine.connect() as connection:
+            facts = count_day(of_day, _sessions(connection, of_day))
+        with self._engine.begin() as connection:
+            # First of all: it holds off everybody else until this day is in its place.
+            _update_state(connection, holder, lease_until=self._clock() + LEASE)
+            for table in (*tables.COUNTS, tables.days):
+                connection.execute(table.delete().where(table.c.day == of_day.date))
+            for table, rows in _rows(of_day.date, facts):
+                for start in range(0, len(rows), INSERT_ROWS):
+                    connection.execute(table.insert(), rows[start : start + INSERT_ROWS])
+        return facts.events
+
+
+def mark_stale(connection: Connection, zone: ZoneInfo, times: Sequence[datetime]) -> None:
+    """Have the days of events that are deleted counted again, in the transaction that does it."""
+    for of_day in {date_in(zone, at) for at in times} | {
+        date_in(zone, at - LOOK_AHEAD) for at in times
+    }:
+        connection.execute(
+            tables.days.update().where(tables.days.c.day == of_day).values(is_stale=True)
+        )
+
+
+def _update_state(connection: Connection, holder: UUID, **values: object) -> None:
+    updated = connection.execute(
+        tables.state.update().where(tables.state.c.lease_holder == holder).values(**values)
+    )
+    if updated.rowcount != 1:
+        raise _LeaseLost
+
+
+def event_types(connection: Connection) -> list[str]:
+    """Return the types there are. Each is one step in the index; DISTINCT would read all rows."""
+    found: list[str] = []
+    newest = connection.scalar(select(sa.func.min(UserEvent.event_type)))
+    while newest is not None:
+        found.append(newest)
+        newest = connection.scalar(
+            select(sa.func.min(UserEvent.event_type)).where(UserEvent.event_type > newest)
+        )
+    return found
+
+
+def events_between(
+    connection: Connection, start: datetime, end: datetime, types: Collection[str]
+) -> Iterator[tuple[str, str, dict[str, Any], datetime]]:
+    """Give session, type, payload and time of the events from `start` until before `end`.
+
+    They come session by session, each oldest first, and are not all in memory at once.
+    """
+    yield from (
+        connection.execution_options(yield_per=FETCH_ROWS)
+        .execute(
+            select(
+                UserEvent.session_id, UserEvent.event_type, UserEvent.payload, UserEvent.created_at
+            )
+            .where(
+                UserEvent.event_type.in_(types),  # the index begins with it
+                UserEvent.created_at >= start,
+                UserEvent.created_at < end,
+            )
+            .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
+        )
+        .tuples()
+    )
+
+
+def _sessions(connection: Connection, of_day: Day) -> Iterator[list[Seen]]:
+    """Give the events of each session of a day, oldest first, and a little of the next day."""
+    rows = events_between(
+        connection, of_day.start, of_day.end + LOOK_AHEAD, event_types(connection)
+    )
+    for _, events in groupby(rows, key=lambda row: row[0]):
+        yield [Seen(event_type, payload, at) for _, event_type, payload, at in events]
+
+
+def _rows(of_day: date, facts: Facts) -> Iterator[tuple[sa.Table, list[dict[str, object]]]]:
+    """Give the rows that keep a day's facts, by their tables."""
+
+    def rows_of(
+        counts: dict[Any, Any], names: Sequence[str], kind: type, leave_out: Sequence[str] = ()
+    ) -> list[dict[str, object]]:
+        columns = [column.name for column in fields(kind)]
+        rows = []
+        for key, counted in counts.items():
+            row = dict(zip(columns, astuple(counted), strict=True))
+            row |= dict(zip(names, key if isinstance(key, tuple) else (key,), strict=True))
+            row["day"] = of_day
+            rows.append({name: value for name, value in row.items() if name not in leave_out})
+        return rows
+
+    names = ("starts_at", "event_type")
+    yield tables.activity, rows_of(facts.activity, names, Use, leave_out=["sample"])
+    yield tables.uses, rows_of(facts.uses, ("kind", "name", "detail"), Use)
+    yield tables.demand, rows_of(facts.demand, ("query",), Demand)
+    yield tables.exposure, rows_of(facts.exposure, ("expert_id", "position"), Exposure)
+    if facts.events:
+        yield tables.days, [{"day": of_day, "events": facts.events, "is_stale": False}]
