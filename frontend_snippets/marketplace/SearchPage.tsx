@@ -1,0 +1,112 @@
+import { useEffect, useState, useSyncExternalStore } from "react";
+import { ExpertCard } from "../ExpertCard";
+import { RateSlider } from "../RateSlider";
+import { SearchInput } from "../SearchInput";
+import type { SearchStore } from "../searchStore";
+import { TagFilter } from "../TagFilter";
+import { fetchFilterChoices, type FilterChoices, type GroveExpert } from "./api";
+import { profileAddress } from "./App";
+import { Avatar } from "./Avatar";
+
+export interface SearchPageProps {
+  store: SearchStore<GroveExpert>;
+  onViewProfile(username: string): void;
+}
+
+const RATE_STEP = 10;
+
+/** Filters, and the experts who fit them. */
+export function SearchPage({ store, onViewProfile }: SearchPageProps) {
+  const choices = useFilterChoices();
+  useEffect(() => {
+    if (store.getState().result_count === null) store.getState().refresh();
+  }, [store]);
+
+  return (
+    <>
+      <section className="search" role="search" aria-label="Experts">
+        <h1>Find someone who has&nbsp;done it before.</h1>
+        <p className="lede">Independent experts, by the hour. Search here, or tell Sage what you need.</p>
+        <div className="field">
+          <svg className="glass" viewBox="0 0 24 24" aria-hidden="true">
+            <circle cx="11" cy="11" r="6.5" />
+            <path d="m16 16 4.5 4.5" />
+          </svg>
+          <SearchInput store={store} label="Search experts" placeholder="Name, skill or craft" />
+        </div>
+        {choices && (
+          <div className="filters">
+            <TagFilter store={store} tags={choices.tags} />
+            <RateSlider
+              store={store}
+              // The ends are steps too, or the right one could not be reached.
+              min={Math.floor(choices.rate_min / RATE_STEP) * RATE_STEP}
+              max={choices.rate_ceiling}
+              step={RATE_STEP}
+            />
+          </div>
+        )}
+      </section>
+      <Results store={store} onViewProfile={onViewProfile} />
+    </>
+  );
+}
+
+function Results({ store, onViewProfile }: SearchPageProps) {
+  const state = useSyncExternalStore(store.subscribe, store.getState);
+  const { results, result_count, isSearching, clearFilters, refresh } = state;
+  const isFiltered = Object.keys(state.filters).length > 0;
+
+  if (result_count === null && !isSearching)
+    return (
+      <section className="nobody" role="alert">
+        <p>
+          The experts could not be loaded. Is their host running? <code>python -m tcs_events.demo</code>
+        </p>
+        <button className="button quiet" onClick={refresh}>
+          Try again
+        </button>
+      </section>
+    );
+
+  return (
+    <section className="results" aria-label="Results" aria-busy={isSearching}>
+      <p className="count">
+        <span role="status">
+          {result_count !== null && `${result_count} ${result_count === 1 ? "expert" : "experts"}`}
+        </span>
+        {isFiltered && (
+          <button className="link" onClick={clearFilters}>
+            Clear filters
+          </button>
+        )}
+      </p>
+      {result_count === 0 && (
+        <p className="nobody">Nobody fits. Try fewer words, a higher rate or one tag less.</p>
+      )}
+      <ul className="cards">
+        {results.map((expert, index) => (
+          <li key={expert.username}>
+            <ExpertCard
+              expert={expert}
+              context="grid"
+              position={index + 1}
+              href={profileAddress(expert.username)}
+              picture={<Avatar expert={expert} />}
+              onViewProfile={onViewProfile}
+            />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** What can be filtered by, once the host has said so. Without it the words still search. */
+function useFilterChoices(): FilterChoices | undefined {
+  const [choices, setChoices] = useState<FilterChoices>();
+  useEffect(() => {
+    fetchFilterChoices().then(setChoices, () => {});
+  }, []);
+  return choices;
+}

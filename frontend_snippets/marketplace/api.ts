@@ -1,0 +1,66 @@
+/** What the host answers: see `tcs_events/demo/api.py`. */
+
+import type { Expert } from "../ExpertCard";
+import type { SearchAnswer, SearchFilters } from "../searchStore";
+import type { Filters } from "../tracking";
+import type { SageAnswer } from "../useSage";
+
+export interface GroveExpert extends Expert {
+  /** Of the avatar, in degrees of the colour wheel. */
+  hue: number;
+}
+
+export interface GroveAnswer extends SageAnswer {
+  /** In Sage's words. */
+  answer: string;
+  experts: readonly GroveExpert[];
+}
+
+/** What can be filtered by. */
+export interface FilterChoices {
+  tags: readonly string[];
+  rate_min: number;
+  rate_ceiling: number;
+}
+
+const TIMEOUT_MS = 10_000;
+
+/** Those who fit, by name; all of them without filters. */
+export async function searchExperts(
+  { query, tags = [], rate_max }: SearchFilters,
+  signal?: AbortSignal,
+): Promise<SearchAnswer<GroveExpert>> {
+  const params = new URLSearchParams(tags.map((tag) => ["tags", tag]));
+  if (query) params.set("q", query);
+  if (rate_max !== undefined) params.set("rate_max", String(rate_max));
+  const found = await fetchJson<{ experts: GroveExpert[]; result_count: number }>(
+    `/api/experts?${params}`,
+    signal && { signal },
+  );
+  return { results: found.experts, result_count: found.result_count };
+}
+
+/** The expert of this name, or undefined where there is none. */
+export async function findExpert(username: string): Promise<GroveExpert | undefined> {
+  const { results } = await searchExperts({});
+  return results.find((expert) => expert.username === username);
+}
+
+export function fetchFilterChoices(): Promise<FilterChoices> {
+  return fetchJson("/api/experts/filters");
+}
+
+export function askSage(query: string, filters: Filters): Promise<GroveAnswer> {
+  return fetchJson("/api/sage", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ query, filters }),
+  });
+}
+
+async function fetchJson<T>(url: string, { signal, ...init }: RequestInit = {}): Promise<T> {
+  const signals = [AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])];
+  const response = await fetch(url, { ...init, signal: AbortSignal.any(signals) });
+  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+  return (await response.json()) as T;
+}
