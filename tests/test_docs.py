@@ -156,13 +156,20 @@ def test_the_first_screen_shows_all_a_newcomer_needs() -> None:
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
-    [_, command] = blocks("sh")
+    command = next(block for block in blocks("sh") if "tests/all.sh" in block)
     assert command.strip() in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
 def test_every_file_that_is_linked_is_there() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_every_file_of_the_react_kit_is_documented() -> None:
+    snippets = ROOT / "frontend_snippets"
+    kit = {path.name for pattern in ("*.ts", "*.tsx") for path in snippets.glob(pattern)}
+    documented = {row[0].split("`")[1] for row in rows_of("React")}
+    assert documented == kit - {"tracking.ts"}
 
 
 def test_the_map_of_the_code_names_every_module() -> None:

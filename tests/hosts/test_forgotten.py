@@ -11,6 +11,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from tcs_events import DatabaseMissing, UserEvent, events_bp
+from tcs_events.models import own_metadata
 from tests.conftest import MakeHost
 from tests.support import URL, post, stored
 
@@ -41,7 +42,7 @@ class TestATableThatIsThere:
         assert logs == [
             {
                 "event": "tcs_events.tables_ready",
-                "tables": ["user_events", "user_event_identities"],
+                "tables": list(own_metadata.tables),
                 "log_level": "info",
             }
         ]
