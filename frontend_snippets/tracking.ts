@@ -60,11 +60,12 @@ const LONGEST_WAIT_MS = 3e5;
 
 /** Set by the build of the script that a tag loads; a bundler does not know it. */
 declare const IS_SCRIPT: true | undefined;
+declare let tcsEvents: object;
 const isScript = typeof IS_SCRIPT !== "undefined";
 
 let options: Options = {
   endpoint: isScript
-    ? (document.currentScript as HTMLScriptElement).src.split("/tracker.js")[0]!
+    ? (document.currentScript as HTMLScriptElement).src.replace(/.tracker.js.*/, "")
     : "/api/events",
 };
 /** `localStorage`; or what would be in it, for as long as the page lives, where it is denied. */
@@ -96,7 +97,7 @@ export function configure(changes: Options): void {
 
 /** Ends tracking on this page. What is not acknowledged stays stored, for the next page to send. */
 export function stop(): void {
-  flush = () => {};
+  flush = attempt as never; // which does nothing, as there is nothing to do
 }
 
 /**
@@ -110,14 +111,15 @@ let flush = (body?: object): void =>
     if (body) {
       keep(SESSION, (session = storage[SESSION] || session || uuid()));
       // A UUID that begins with the time, which the database's index likes: RFC 9562, section 5.7.
-      const event_id = ("0" + now.toString(16)).replace(/.{8}/, "$&-") + "-7" + uuid().slice(15);
+      const event_id = now.toString(16).replace(/.{7}/, "0$&-") + "-7" + uuid().slice(15);
       keep(
-        "tcs_event_" + event_id,
-        JSON.stringify([0, now, { event_id, session_id: session, ...body }]),
+        "tcs_e_" + event_id,
+        // No claim yet, but as long as one: a storage that takes this will take the claim.
+        JSON.stringify([now, now, { event_id, session_id: session, ...body }]),
       );
     }
     const queue = Object.entries(storage)
-      .filter((item) => /^tcs_event_/.test(item as never))
+      .filter((item) => /^tcs_e_/.test(item as never))
       .sort(); // by their ids: the oldest come first
     if (
       (!isScript && !document) || // throws where there is no page
@@ -131,7 +133,8 @@ let flush = (body?: object): void =>
       queue.map(([key, text]) =>
         attempt(() => {
           const [claimedUntil, at, body] = JSON.parse(text) as Entry;
-          if (claimedUntil > now) return;
+          // A claim that is further off was made before the clock was set back.
+          if (claimedUntil > now && claimedUntil <= now + CLAIM_MS) return;
           keep(key, JSON.stringify([now + CLAIM_MS, at, body]));
           fetch(options.endpoint + (body.event_type ? "" : "/identify"), {
             method: "POST",
@@ -205,5 +208,5 @@ if (isScript || typeof document === "object") {
     addEventListener(type, onEvent as EventListener, true),
   );
   setInterval(onEvent, TICK_MS, 0);
-  if (isScript) (self as { tcsEvents?: object }).tcsEvents = { trackEvent, identify, configure, stop };
+  if (isScript) tcsEvents = { trackEvent, identify, configure, stop };
 }

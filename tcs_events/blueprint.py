@@ -12,6 +12,7 @@ from werkzeug.exceptions import ClientDisconnected
 from tcs_events.body import read_body
 from tcs_events.cli import add_commands
 from tcs_events.collector import Answer, Collector, answer_error
+from tcs_events.cors import cors_headers
 from tcs_events.errors import BodyTooLarge, ConfigError, EventInvalid, TcsEventsError
 from tcs_events.registration import EXTENSION_KEY, Registration, registration_of
 from tcs_events.script import script_tag, tracker
@@ -45,6 +46,7 @@ def create_blueprint(
         blueprint.add_url_rule(path, view_func=view, methods=["POST"], strict_slashes=False)
     blueprint.add_url_rule("/tracker.js", view_func=tracker)
     blueprint.add_app_template_global(script_tag, "tcs_events_script")
+    blueprint.after_request(_let_other_origins_read)
     add_commands(blueprint)
     return blueprint
 
@@ -79,6 +81,14 @@ def _answer(collect: Callable[[Collector, bytes], Answer]) -> Response:
     except TcsEventsError as error:
         answer = answer_error(error)
     return Response(answer.body, answer.status, list(answer.headers))
+
+
+def _let_other_origins_read(response: Response) -> Response:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    origins = registration_of(app).settings.cors_origins
+    if origins and request.method != "GET":
+        response.headers.extend(cors_headers(request.headers.get("Origin"), origins))
+    return response
 
 
 def _read_body(limit_bytes: int, host_limit_bytes: int | None) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from tcs_events.errors import ConfigError
 
 PREFIX = "TCS_EVENTS_"
 EVENT_TYPE_MAX_LENGTH = 50  # the width of the column
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?|https?://\[[0-9a-f:]+\](:[0-9]+)?")
 
 SYNCED = "synced"
 LOST_ON_POWER_CUT = "lost_on_power_cut"
@@ -56,6 +59,19 @@ def _durability(value: object) -> str:
     if value not in (SYNCED, LOST_ON_POWER_CUT):
         raise ValueError(f"must be {SYNCED!r} or {LOST_ON_POWER_CUT!r}, not {value!r}")
     return str(value)
+
+
+def _origins(value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError("must be a list of origins, such as ['https://shop.example']")
+    origins = tuple(value)
+    for origin in origins:
+        if not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
+            raise ValueError(
+                f"has {origin!r}, but takes exact origins: scheme, host and port if any, in lower"
+                " case, as in 'https://shop.example'"
+            )
+    return origins
 
 
 def _timezone(value: object) -> ZoneInfo:
@@ -143,6 +159,13 @@ SETTINGS = (
         " answered 503.",
     ),
     Setting(
+        "cors_origins",
+        (),
+        _origins,
+        "The origins of other sites whose pages may send events and read the answers, such as"
+        ' `["https://shop.example"]`.',
+    ),
+    Setting(
         "timezone",
         "UTC",
         _timezone,
@@ -171,6 +194,7 @@ class Settings:
     timeout_ms: int
     queue_max_events: int
     queue_max_bytes: int
+    cors_origins: tuple[str, ...]
     timezone: ZoneInfo
     min_sessions: int
 

@@ -19,6 +19,7 @@ from flask import Flask
 
 from tcs_events.body import read_body
 from tcs_events.collector import Answer, answer_error
+from tcs_events.cors import cors_headers
 from tcs_events.errors import ConfigError, TcsEventsError
 from tcs_events.registration import EXTENSION_KEY, registration_of
 
@@ -48,6 +49,7 @@ class EventsMiddleware:
         self._next: WSGIApplication = app.wsgi_app
         self._registration = registration_of(app)
         self._limit_bytes = self._registration.settings.max_body_bytes
+        self._origins = self._registration.settings.cors_origins
         self._collect: dict[str, Callable[[bytes], Answer]] = {}
         self._routes: dict[str, str] = {}
         for path, collect in self._registration.ingestion_routes(app).items():
@@ -59,7 +61,10 @@ class EventsMiddleware:
         if method is None or environ["REQUEST_METHOD"] != "POST":
             return self._next(environ, start_response)
         answer = self._answer(method, environ)
-        start_response(_STATUS_LINES[answer.status], list(answer.headers))
+        headers = list(answer.headers)
+        if self._origins:
+            headers += cors_headers(environ.get("HTTP_ORIGIN"), self._origins)
+        start_response(_STATUS_LINES[answer.status], headers)
         return [answer.body]
 
     def _answer(self, method: str, environ: WSGIEnvironment) -> Answer:

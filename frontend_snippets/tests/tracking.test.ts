@@ -41,7 +41,7 @@ function sent(): Sent[] {
 }
 
 function queued(): string[] {
-  return Object.keys(localStorage).filter((key) => key.startsWith("tcs_event_"));
+  return Object.keys(localStorage).filter((key) => key.startsWith("tcs_e_"));
 }
 
 const seconds = (count: number) => vi.advanceTimersByTimeAsync(count * 1000);
@@ -258,7 +258,7 @@ describe("the queue", () => {
   function left(age = 60_000): { key: string; value: string } {
     const event_id = `0195${"0".repeat(4)}-0000-7000-a000-${String(Math.floor(age)).padStart(12, "0")}`;
     const body = { event_id, event_type: "card_click", session_id: "s", payload: ADA };
-    return { key: `tcs_event_${event_id}`, value: JSON.stringify([0, Date.now() - age, body]) };
+    return { key: `tcs_e_${event_id}`, value: JSON.stringify([0, Date.now() - age, body]) };
   }
 
   it("sends what an earlier page has left, and nothing of it twice", async () => {
@@ -327,7 +327,7 @@ describe("the queue", () => {
   });
 
   it("passes over an entry that is not its own", async () => {
-    localStorage.setItem("tcs_event_00000000", "{what?");
+    localStorage.setItem("tcs_e_00000000", "{what?");
     localStorage.setItem("tcs_theme", "dark");
     tracker.trackEvent("card_click", ADA);
     await seconds(0);

@@ -63,6 +63,24 @@ def wait_until_served(url: str, server: subprocess.Popen[bytes], seconds: float 
     raise TimeoutError(url)
 
 
+def start_gunicorn(
+    factory: str, port: int, folder: Path, **environment: str
+) -> subprocess.Popen[bytes]:
+    """Start gunicorn in a process group of its own; its log is in `folder`."""
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
+    # One worker: several would race to make the tables.
+    command += ["--workers", "1", "--threads", "8", "--log-level", "warning", factory]
+    with (folder / f"server-{port}.log").open("ab") as log:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """Serve an app factory with gunicorn: `serve("tcs_events.demo:create_app()", url)`."""
@@ -71,16 +89,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 
         def start(factory: str, database_url: str) -> Site:
             port = free_port()
-            command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
-            command += ["--workers", "2", "--threads", "4", "--log-level", "warning", factory]
-            environment = {
-                **os.environ,
-                "TCS_EVENTS_DEMO_DATABASE_URI": database_url,
-                "PYTHONPATH": str(ROOT),
-            }
-            log = stack.enter_context((tmp_path / f"server-{port}.log").open("wb"))
-            server = subprocess.Popen(
-                command, cwd=tmp_path, env=environment, stdout=log, stderr=log
+            server = start_gunicorn(
+                factory, port, tmp_path, TCS_EVENTS_DEMO_DATABASE_URI=database_url
             )
             stack.callback(server.wait)
             stack.callback(server.terminate)
