@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
+from sqlalchemy.orm import Mapped, mapped_column
 
 import tcs_events
-from tcs_events import UserEvent, create_blueprint
+from tcs_events import UserEvent, create_blueprint, reports
 from tcs_events.payloads import PAYLOAD_SCHEMAS
 from tcs_events.settings import SETTINGS
 from tests.conftest import MakeHost
@@ -127,6 +131,30 @@ def test_the_fields_are_documented() -> None:
 def test_every_command_is_documented() -> None:
     for command in create_blueprint().cli.commands:
         assert f"flask tcs-events {command}" in README
+
+
+def test_the_examples_of_asking_work(make_host: MakeHost, sqlite_url: str) -> None:
+    db = SQLAlchemy()
+
+    class Expert(db.Model):  # type: ignore[name-defined]
+        username: Mapped[str] = mapped_column(primary_key=True)
+
+    app = make_host(sqlite_url, db=db)
+    [code] = [block for block in blocks("python") if "unmet_demand" in block]
+    for visitor in range(3):
+        payload = {"query_text": "rust embedded", "result_count": 0, "expert_ids": []}
+        post(app, event_type="sage_query", session_id=f"visitor-{visitor}", payload=payload)
+    with app.app_context(), contextlib.redirect_stdout(io.StringIO()) as said:
+        db.session.add(Expert(username="ada"))
+        db.session.commit()
+        exec(code, {"Expert": Expert})
+    assert said.getvalue() == "rust embedded 3 0\nada never_returned\n"
+
+
+def test_every_question_is_documented() -> None:
+    functions = {name for name in reports.__all__ if name.islower()}
+    documented = {name for row in rows_of("Asking") for name in re.findall(r"`(\w+)", row[1])}
+    assert functions - {"last_days"} == documented
 
 
 def test_the_doctor_says_what_the_readme_shows(readme_app: Flask) -> None:

@@ -1,12 +1,13 @@
-"""`flask tcs-events`: what an operator asks of an app."""
+"""Would an event be stored?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import click
-from flask import Blueprint, Flask, current_app
+from flask import Flask, current_app
 
+from tcs_events.cli.command import command
 from tcs_events.errors import TableMissing, TcsEventsError
 from tcs_events.registration import Registration, registration_of
 from tcs_events.stores import SqlStore
@@ -15,16 +16,11 @@ Finding = tuple[str, str]
 """What was looked at, and the trouble with it: "" where there is none."""
 
 
-def add_commands(blueprint: Blueprint) -> None:
-    """Give the blueprint its commands."""
-    blueprint.cli.help = "Look after the events that tcs_events records."
-    blueprint.cli.command("doctor")(doctor)
-
-
+@command("doctor", needs_tables=False)
 def doctor() -> None:
-    """Check that an event would be stored, and say what to do if not.
+    """Check that an event would be stored.
 
-    Stores nothing. Exits with 1 when something is wrong.
+    Says what to do if not, and exits with 1 then. Stores nothing.
     """
     findings = list(_findings(current_app._get_current_object()))  # type: ignore[attr-defined]
     for what, trouble in findings:

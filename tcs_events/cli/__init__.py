@@ -1,0 +1,38 @@
+"""`flask tcs-events`: what an operator asks of an app. One file per group of commands."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from tcs_events.cli.activity import stats, types
+from tcs_events.cli.counting import rollup, worker
+from tcs_events.cli.demand import dead_ends, gaps, top
+from tcs_events.cli.doctor import doctor
+from tcs_events.cli.exporting import export
+from tcs_events.cli.exposure import exposure
+from tcs_events.cli.tail import tail
+from tcs_events.cli.visitors import funnel, retention, timeline
+
+COMMANDS = (
+    stats,
+    types,
+    top,
+    gaps,
+    dead_ends,
+    exposure,
+    funnel,
+    retention,
+    timeline,
+    tail,
+    export,
+    rollup,
+    worker,
+    doctor,
+)
+
+
+def add_commands(blueprint: Blueprint) -> None:
+    """Give the blueprint its commands."""
+    blueprint.cli.help = "Look after the events that tcs_events records, and ask about them."
+    for command in COMMANDS:
+        blueprint.cli.add_command(command)

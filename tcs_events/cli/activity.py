@@ -1,0 +1,134 @@
+"""How much was going on, and of what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import click
+from flask import current_app
+
+from tcs_events.cli import options
+from tcs_events.cli.command import command
+from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
+from tcs_events.cli.output import bar, print_json, print_line, print_table, sparkline
+from tcs_events.registration import registration_of
+from tcs_events.reports import Activity, Period, activity, total_activity
+from tcs_events.reports.activity import ALL_TYPES, Unit
+from tcs_events.reports.reading import reading_events
+from tcs_events.rollups.refresh import event_types
+
+UNITS = {"hour": "%Y-%m-%d %H:%M", "day": "%a %Y-%m-%d", "week": "%Y-%m-%d"}
+"""The units there are, and how their beginning is written."""
+
+
+@command("stats")
+@click.option("--by", "unit", type=click.Choice(list(UNITS)), default="day", show_default=True)
+@click.option(
+    "--type", "event_type", metavar="TYPE", type=options.read_text, help="Only events of this type."
+)
+@options.of_period
+@options.as_json
+def stats(period: Period, unit: str, event_type: str | None, as_json: bool) -> None:
+    """Count events and sessions by type and by time.
+
+    A session counts once a day. JSON: "activity" and "total", where the type "" is all types.
+    """
+    rows = activity(period, cast(Unit, unit))
+    total = total_activity(period)
+    warn_if_incomplete()
+    if event_type is not None:
+        rows = [row for row in rows if row.event_type == event_type]
+        total = {name: row for name, row in total.items() if name == event_type}
+    if as_json:
+        print_json({"activity": rows, "total": [total[name] for name in sorted(total)]})
+    elif not total:
+        print_nothing(period, "events")
+    else:
+        print_heading(period)
+        shown = event_type or ALL_TYPES
+        _print_times(unit, [row for row in rows if row.event_type == shown], total[shown])
+        print_line()
+        _print_types(rows, total)
+
+
+def _print_times(unit: str, rows: list[Activity], total: Activity) -> None:
+    most = max((row.events for row in rows), default=0)
+    times = [
+        (f"{row.starts_at:{UNITS[unit]}}", row.events, row.sessions, bar(row.events, most))
+        for row in rows
+    ]
+    print_table(
+        (unit, "events", "sessions", ""), [*times, ("total", total.events, total.sessions, "")]
+    )
+
+
+def _print_types(rows: list[Activity], total: dict[str, Activity]) -> None:
+    print_table(
+        ("event type", "events", "sessions", ""),
+        [
+            (
+                name,
+                of_type.events,
+                of_type.sessions,
+                sparkline([row.events for row in rows if row.event_type == name]),
+            )
+            for name, of_type in sorted(total.items(), key=lambda item: -item[1].events)
+            if name != ALL_TYPES
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """A type that is accepted, or was."""
+
+    event_type: str
+    is_accepted: bool
+    is_checked: bool
+    """Whether payloads are checked against a schema."""
+    events: int
+    """Events of the period."""
+    sessions: int
+
+
+@command("types")
+@options.of_period
+@options.as_json
+def types(period: Period, as_json: bool) -> None:
+    """List the event types, and how many events each has.
+
+    Those that are accepted, and those that are stored but no longer accepted.
+    """
+    accepted = registration_of(current_app).settings.event_types
+    total = total_activity(period)
+    warn_if_incomplete()
+    with reading_events() as connection:
+        stored = event_types(connection)
+    rows = [
+        EventType(
+            name,
+            is_accepted=name in accepted,
+            is_checked=accepted.get(name) is not None,
+            events=total[name].events if name in total else 0,
+            sessions=total[name].sessions if name in total else 0,
+        )
+        for name in [*accepted, *(name for name in stored if name not in accepted)]
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    print_heading(period)
+    print_table(
+        ("event type", "accepted", "payload", "events", "sessions"),
+        [
+            (
+                row.event_type,
+                row.is_accepted,
+                "checked" if row.is_checked else "free-form",
+                row.events,
+                row.sessions,
+            )
+            for row in rows
+        ],
+    )

@@ -1,0 +1,111 @@
+"""Keeps the counts that reports read up to date."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import sqlalchemy as sa
+import structlog
+from flask import current_app
+
+from tcs_events.cli import options
+from tcs_events.cli.command import check_tables, command, unavailable
+from tcs_events.cli.output import print_json, print_line
+from tcs_events.cli.signals import ended_by
+from tcs_events.collector import log_trouble
+from tcs_events.errors import ConfigError, StoreUnavailable
+from tcs_events.registration import registration_of
+from tcs_events.rollups.refresh import Progress, Refreshed
+
+log = structlog.get_logger("tcs_events")
+
+
+@command("rollup")
+@click.option("--rebuild", is_flag=True, help="Count everything again.")
+@options.as_json
+def rollup(rebuild: bool, as_json: bool) -> None:
+    """Count now what has changed.
+
+    Reports do so by themselves where the counts are older than a minute.
+    """
+    with _progress_bar() as progress:
+        refreshed = registration_of(current_app).refresher.refresh(
+            rebuild=rebuild, progress=progress
+        )
+    if refreshed is None:
+        raise click.ClickException("Somebody else is counting; try again when that is done.")
+    if as_json:
+        print_json(refreshed)
+    else:
+        days = len(refreshed.days)
+        print_line(f"Counted {days:,} day{'s' * (days != 1)} with {refreshed.events:,} events.")
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Progress]:
+    """Give what draws a bar on stderr, where that is a terminal, once it is known how long."""
+    bars: list[Any] = []
+
+    def progress(done: int, of: int) -> None:
+        if not bars:
+            bars.append(click.progressbar(length=of, label="Counting days", file=sys.stderr))
+            bars[0].__enter__()
+        bars[0].update(done - bars[0].pos)
+
+    try:
+        yield progress if sys.stderr.isatty() else lambda done, of: None
+    finally:
+        for bar in bars:
+            bar.__exit__(None, None, None)
+
+
+@command("worker", needs_tables=False)
+@click.option(
+    "--every",
+    "seconds",
+    type=click.FloatRange(0.1, 86_400),
+    default=30,
+    show_default=True,
+    help="Seconds from one count to the next.",
+)
+@click.option("--once", is_flag=True, help="Count once, and end; with 1 if that was not possible.")
+def worker(seconds: float, once: bool) -> None:
+    """Keep the counts fresh until SIGTERM or SIGINT.
+
+    No report has to wait for them then. Any number of workers may run; one of them counts. A
+    database that is away is asked again.
+    """
+    if once:
+        check_tables()
+        _log(registration_of(current_app).refresher.refresh())
+        return
+    # At once: a day is counted in a transaction, and what is rolled back is counted by the next.
+    with ended_by(signal.SIGTERM, signal.SIGINT, exit_code=0):
+        log.info("tcs_events.worker_started", every_seconds=seconds)
+        while True:
+            _count()
+            time.sleep(seconds)
+
+
+def _count() -> None:
+    """Count, or say in the log why not: the next time may go better."""
+    try:
+        check_tables()
+        _log(registration_of(current_app).refresher.refresh())
+    except ConfigError:
+        raise
+    except StoreUnavailable as error:
+        log_trouble(error)
+    except sa.exc.SQLAlchemyError as error:
+        log_trouble(unavailable(error))
+
+
+def _log(refreshed: Refreshed | None) -> None:
+    if refreshed is not None and refreshed.days:
+        log.info("tcs_events.counts_refreshed", days=len(refreshed.days), events=refreshed.events)

@@ -1,0 +1,149 @@
+"""What visitors wanted, and what they did not get."""
+
+from __future__ import annotations
+
+import click
+
+from tcs_events.cli import options
+from tcs_events.cli.command import command
+from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
+from tcs_events.cli.output import Share, print_json, print_line, print_table
+from tcs_events.cli.visible import visible_json
+from tcs_events.reports import (
+    DeadEnd,
+    Period,
+    TopExpert,
+    TopFilter,
+    TopQuery,
+    dead_end_combinations,
+    dead_end_values,
+    top_experts,
+    top_filters,
+    top_queries,
+    unmet_demand,
+)
+
+_TOPS = ("experts", "queries", "filters")
+
+
+@command("top")
+@click.argument("what", nargs=-1, metavar="[experts|queries|filters]...", type=click.Choice(_TOPS))
+@options.of_period
+@options.limit(20, "of each")
+@options.as_json
+def top(what: tuple[str, ...], period: Period, limit: int, as_json: bool) -> None:
+    """List the most used experts, queries and filters.
+
+    Or only some of these; those of the most sessions come first.
+    """
+    found = {name: _top(name, period, limit) for name in what or _TOPS}
+    warn_if_incomplete()
+    if as_json:
+        print_json(found)
+        return
+    print_heading(period)
+    for number, (name, rows) in enumerate(found.items()):
+        if number:
+            print_line()
+        if rows:
+            _print_top(rows)
+        else:
+            print_nothing(period, name)
+
+
+def _top(name: str, period: Period, limit: int) -> list[TopExpert | TopQuery | TopFilter]:
+    if name == "experts":
+        return [*top_experts(period, limit)]
+    if name == "queries":
+        return [*top_queries(period, limit)]
+    return [*top_filters(period, limit)]
+
+
+def _print_top(rows: list[TopExpert | TopQuery | TopFilter]) -> None:
+    titles: tuple[str, ...] = ()
+    cells: list[tuple[object, ...]] = []
+    for row in rows:
+        match row:
+            case TopExpert():
+                titles = ("expert", "clicks", "sessions", "sessions by context")
+                contexts = ", ".join(f"{name} {count:,}" for name, count in row.by_context.items())
+                cells.append((row.expert_id, row.clicks, row.sessions, contexts))
+            case TopQuery():
+                titles = ("query", "asks", "sessions", "as typed")
+                cells.append((row.query, row.asks, row.sessions, row.sample))
+            case TopFilter():
+                titles = ("filter", "uses", "sessions", "value")
+                cells.append((row.filter, row.uses, row.sessions, _value(row.value)))
+    print_table(titles, cells)
+
+
+@command("gaps")
+@options.of_period
+@options.limit(50, "queries")
+@options.min_sessions
+@options.as_json
+def gaps(period: Period, limit: int, min_sessions: int | None, as_json: bool) -> None:
+    """List the queries that were not answered.
+
+    What you do not have comes first; counts are sessions.
+    """
+    rows = unmet_demand(period, limit, min_sessions)
+    warn_if_incomplete()
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        print_nothing(period, "unmet demand that enough sessions had")
+    else:
+        print_heading(period)
+        print_table(
+            ("query", "sessions", "not available", "hidden by filter", "no click", "asked anew"),
+            [
+                (
+                    row.sample,
+                    row.sessions,
+                    row.not_available,
+                    row.hidden_by_filter,
+                    row.no_click,
+                    row.reformulated,
+                )
+                for row in rows
+            ],
+        )
+
+
+@command("dead-ends")
+@options.of_period
+@options.limit(20, "of each")
+@options.as_json
+def dead_ends(period: Period, limit: int, as_json: bool) -> None:
+    """List the filters after which nothing was left.
+
+    Their values, and their combinations; the most sessions come first.
+    """
+    values = dead_end_values(period, limit)
+    combinations = dead_end_combinations(period, limit)
+    warn_if_incomplete()
+    if as_json:
+        print_json({"values": values, "combinations": combinations})
+    elif not values and not combinations:
+        print_nothing(period, "filter that left nothing")
+    else:
+        print_heading(period)
+        print_table(
+            ("filter", "left nothing", "of sessions", "", "value"),
+            [(row.filter, *_dead(row)) for row in values],
+        )
+        print_line()
+        print_table(
+            ("left nothing", "of sessions", "", "combination"),
+            [_dead(row) for row in combinations],
+        )
+
+
+def _dead(row: DeadEnd) -> tuple[object, ...]:
+    return row.dead, row.sessions, Share(row.share), _value(row.value)
+
+
+def _value(value: object) -> str:
+    """Return the value of a filter as a cell of text, also where it is a number."""
+    return value if isinstance(value, str) else visible_json(value)

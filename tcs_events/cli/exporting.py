@@ -1,0 +1,128 @@
+"""The stored events as a file."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import click
+from flask import current_app
+
+from tcs_events.cli import options
+from tcs_events.cli.command import command
+from tcs_events.cli.signals import ended_by
+from tcs_events.export.formats import FORMATS, STREAMS, open_writer
+from tcs_events.export.new_file import NotReplaced, new_file
+from tcs_events.export.rows import Row, Selection, count_rows, read_rows
+from tcs_events.registration import registration_of
+from tcs_events.reports import Period
+from tcs_events.reports.reading import reading_events
+from tcs_events.rollups.days import day
+
+STDOUT = "-"
+
+
+@command("export")
+@click.argument("file", type=click.Path())
+@click.option("--format", "format_name", type=click.Choice(FORMATS), help="Default: as FILE ends.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    type=options.read_text,
+    help="Only this type; repeat it.",
+)
+@options.of_any_period
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--raw", is_flag=True, help="CSV for programs: no ' before cells like formulas.")
+def export(
+    file: str,
+    format_name: str | None,
+    types: tuple[str, ...],
+    period: Period | None,
+    force: bool,
+    raw: bool,
+) -> None:
+    """Write the stored events into a file, or to stdout: "-".
+
+    All of them, unless told which. FILE appears when it is complete, readable by you alone.
+    """
+    format_name = _format(file, format_name)
+    selection = _selection(period, types)
+    try:
+        # 143 is what a shell says of SIGTERM; raised, it removes the unfinished file.
+        with ended_by(signal.SIGTERM, exit_code=143), _target(file, force) as target:
+            count = _export(target, format_name, selection, raw)
+    except NotReplaced as error:
+        raise click.BadParameter(str(error), param_hint="FILE") from None
+    except FileNotFoundError:
+        raise click.BadParameter(
+            f"there is no folder {Path(file).parent}.", param_hint="FILE"
+        ) from None
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # whoever read it has read enough: click knows what to do
+        raise click.ClickException(f"{file} could not be written: {error.strerror}.") from None
+    click.echo(f"Exported {count:,} events.", err=True)
+
+
+def _format(file: str, name: str | None) -> str:
+    name = name or Path(file).suffix.removeprefix(".").lower()
+    if name not in FORMATS:
+        raise click.UsageError(f"Say which format: --format {'|'.join(FORMATS)}.")
+    if file == STDOUT and name not in STREAMS:
+        raise click.UsageError(f"{name} goes into a file, not to stdout.")
+    if file == STDOUT and sys.stdout.isatty():
+        # A terminal obeys escape sequences, and an export holds what visitors have typed.
+        raise click.UsageError("Send what goes to stdout on: `> FILE`, or `| less`.")
+    return name
+
+
+def _selection(period: Period | None, types: tuple[str, ...]) -> Selection:
+    if period is None:
+        return Selection(types=types)
+    zone = registration_of(current_app).settings.timezone
+    return Selection(day(period.first, zone).start, day(period.last, zone).end, types)
+
+
+@contextmanager
+def _target(file: str, force: bool) -> Iterator[IO[bytes]]:
+    if file == STDOUT:
+        yield sys.stdout.buffer
+        return
+    with new_file(Path(file), replace=force) as target:
+        yield target
+
+
+def _export(target: IO[bytes], format_name: str, selection: Selection, raw: bool) -> int:
+    writer, count = open_writer(target, format_name, raw=raw), 0
+    with reading_events() as connection:
+        length = count_rows(connection, selection) if sys.stderr.isatty() else None
+        with _progress(read_rows(connection, selection), length) as batches:
+            for rows in batches:
+                writer.write(rows)
+                count += len(rows)
+    writer.close()
+    return count
+
+
+@contextmanager
+def _progress(batches: Iterable[list[Row]], length: int | None) -> Iterator[Iterable[list[Row]]]:
+    """Draw a bar on stderr, if it is known how many events there are."""
+    if length is None:
+        yield batches
+        return
+    with click.progressbar(length=length, label="Exporting", file=sys.stderr) as bar:
+
+        def drawn() -> Iterator[list[Row]]:
+            for rows in batches:
+                yield rows
+                bar.update(len(rows))
+
+        yield drawn()

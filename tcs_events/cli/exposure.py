@@ -1,0 +1,133 @@
+"""Who is before visitors, and who is never seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+import click
+import sqlalchemy as sa
+from flask import current_app
+
+from tcs_events import reports
+from tcs_events.cli import options
+from tcs_events.cli.command import command
+from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
+from tcs_events.cli.output import Share, print_json, print_line, print_table, share
+from tcs_events.reports import Period
+
+
+@command("exposure")
+@click.option(
+    "--catalogue", metavar="TABLE.COLUMN", help="The column of your database with all experts' ids."
+)
+@click.option(
+    "--catalogue-file", type=click.File(encoding="utf-8"), help="The same, one id per line."
+)
+@options.of_period
+@options.limit(None, "experts, the least exposed first")
+@options.min_sessions
+@options.as_json
+def exposure(
+    catalogue: str | None,
+    catalogue_file: TextIO | None,
+    period: Period,
+    limit: int | None,
+    min_sessions: int | None,
+    as_json: bool,
+) -> None:
+    """List how far each expert gets with visitors.
+
+    The least exposed come first; counts are sessions. Experts that no event names are known only
+    with a catalogue.
+    """
+    found = reports.exposure(
+        period, _catalogue(catalogue, catalogue_file), min_sessions=min_sessions
+    )
+    warn_if_incomplete()
+    experts = found.experts[:limit]
+    if as_json:
+        print_json(reports.Exposure(experts, found.coverage, found.gini))
+    elif not experts:
+        print_nothing(period, "expert")
+    else:
+        print_heading(period)
+        print_table(
+            (
+                "expert",
+                "exposed",
+                "returned",
+                "first",
+                "best",
+                "mean",
+                "seen",
+                "clicked",
+                "clicks",
+                "expected",
+                "missing",
+            ),
+            [
+                (
+                    expert.expert_id,
+                    expert.exposed,
+                    expert.returned,
+                    expert.returned_first,
+                    expert.best_position,
+                    expert.mean_position,
+                    expert.seen,
+                    expert.clicked,
+                    share(expert.click_through),
+                    share(expert.expected_click_through),
+                    None if expert.rung is None else expert.rung.replace("_", " "),
+                )
+                for expert in experts
+            ],
+        )
+        print_line()
+        if found.coverage is not None:
+            print_line(f"{Share(found.coverage)} of the catalogue was exposed.")
+        if found.gini is not None:
+            print_line(f"Gini coefficient of exposure: {found.gini:.2f}")
+
+
+def _catalogue(column: str | None, file: TextIO | None) -> set[str] | None:
+    if column is not None and file is not None:
+        raise click.UsageError("--catalogue and --catalogue-file both name the experts; give one.")
+    if file is not None:
+        try:
+            return _ids(line.strip() for line in file)
+        except UnicodeDecodeError:
+            raise click.BadParameter("is not UTF-8 text.", param_hint="--catalogue-file") from None
+    if column is not None:
+        session = current_app.extensions["sqlalchemy"].session
+        return _ids(session.scalars(sa.select(host_column(column))))
+    return None
+
+
+def _ids(values: Iterable[Any]) -> set[str]:
+    """Return the values as events name them: an id that is a number is text in a payload."""
+    return {str(value) for value in values if value not in (None, "")}
+
+
+def host_column(name: str) -> sa.Column[Any]:
+    """Return a column of a table that the host has declared, so that no name becomes SQL text.
+
+    Raises:
+        click.BadParameter: there is no such column.
+    """
+    table_name, _, column_name = name.rpartition(".")
+    tables: dict[str, sa.Table] = {}
+    for metadata in current_app.extensions["sqlalchemy"].metadatas.values():
+        tables |= metadata.tables
+    if table_name not in tables:
+        raise click.BadParameter(
+            f"{name!r} is no TABLE.COLUMN; the tables are {', '.join(sorted(tables))}.",
+            param_hint="--catalogue",
+        )
+    columns = tables[table_name].columns
+    if column_name not in columns:
+        raise click.BadParameter(
+            f"{table_name} has no column {column_name!r}; it has {', '.join(columns.keys())}.",
+            param_hint="--catalogue",
+        )
+    return columns[column_name]

@@ -1,0 +1,130 @@
+"""The options that several commands have, and what they read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from functools import wraps
+from typing import Any
+
+import click
+from flask import current_app
+
+from tcs_events.registration import registration_of
+from tcs_events.reports import Period, Step, step
+from tcs_events.reports.period import MAX_DAYS
+from tcs_events.rollups.days import date_in
+
+DEFAULT_DAYS = 30
+YEARS = range(1970, 9999)
+"""Years whose days have a midnight before and after them in every time zone."""
+MAX_ROWS = 1_000_000
+DAY = "YYYY-MM-DD"
+
+Function = Callable[..., Any]
+Decorator = Callable[[Function], Function]
+
+
+def read_text(text: str) -> str:
+    """Return a text that can be in a database; what a shell passes on may be other bytes.
+
+    Raises:
+        click.BadParameter: it is no such text, as for the other readers here.
+    """
+    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise click.BadParameter(f"{text!r} is not UTF-8 text.")
+    return text
+
+
+def read_step(text: str) -> Step:
+    """Return a step of a funnel."""
+    try:
+        return step(read_text(text))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
+def read_day(text: str) -> date:
+    """Return a day, as ISO 8601 writes it."""
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no day; write it as 2026-03-01.") from None
+    if day.year not in YEARS:
+        raise click.BadParameter(f"{text!r} is not from {YEARS[0]} to {YEARS[-1]}.")
+    return day
+
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout, for programs."
+)
+min_sessions = click.option(
+    "--min-sessions",
+    metavar="N",
+    type=click.IntRange(1, MAX_ROWS),
+    help="Leave out, or do not judge, what fewer sessions did. Default: TCS_EVENTS_MIN_SESSIONS.",
+)
+
+
+def limit(default: int | None, what: str) -> Decorator:
+    """Add `--limit`: how many of `what` to show at most."""
+    return click.option(
+        "--limit",
+        metavar="N",
+        type=click.IntRange(1, MAX_ROWS),
+        default=default,
+        show_default=default is not None,
+        help=f"At most so many {what}.",
+    )
+
+
+def of_period(function: Function) -> Function:
+    """Add `--days`, `--from` and `--to`, and pass the `period` they mean: else the last 30 days."""
+    return _with_period(function, DEFAULT_DAYS)
+
+
+def of_any_period(function: Function) -> Function:
+    """Add the same options, and pass None where none is given: all there is."""
+    return _with_period(function, None)
+
+
+def _with_period(function: Function, default_days: int | None) -> Function:
+    default = f"default: {default_days}" if default_days else "default: all there are"
+
+    @click.option(
+        "--days",
+        metavar="N",
+        type=click.IntRange(1, MAX_DAYS),
+        help=f"The last so many days, until --to ({default}).",
+    )
+    @click.option("--from", "first", type=read_day, metavar=DAY, help="The first day.")
+    @click.option("--to", "last", type=read_day, metavar=DAY, help="The last day; default: today.")
+    @wraps(function)
+    def with_period(
+        *args: object, days: int | None, first: date | None, last: date | None, **values: object
+    ) -> Any:
+        if default_days is None and days is None and first is None and last is None:
+            return function(*args, period=None, **values)
+        period = read_period(days, first, last, default_days or DEFAULT_DAYS)
+        return function(*args, period=period, **values)
+
+    return with_period
+
+
+def read_period(
+    days: int | None, first: date | None, last: date | None, default_days: int
+) -> Period:
+    """Return the period that the options mean.
+
+    Raises:
+        click.UsageError: they contradict each other, or mean no period.
+    """
+    if days is not None and first is not None:
+        raise click.UsageError("--days and --from both say where to begin; give one of them.")
+    zone = registration_of(current_app).settings.timezone
+    last = last or date_in(zone, datetime.now(UTC))
+    first = first or last - timedelta(days=(days or default_days) - 1)
+    try:
+        return Period(first, last)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.".capitalize()) from None

@@ -1,0 +1,140 @@
+"""The newest events, as they come."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import click
+import sqlalchemy as sa
+from flask import current_app
+
+from tcs_events.cli import options
+from tcs_events.cli.command import command
+from tcs_events.cli.output import print_json, print_line
+from tcs_events.cli.visible import visible, visible_json
+from tcs_events.models import UserEvent
+from tcs_events.registration import registration_of
+from tcs_events.reports.reading import reading_events
+
+POLL_SECONDS = 0.5
+LATE_SECONDS = 5.0
+"""A row may become visible after one with a higher id, but no later: ours are committed by then."""
+IDS_IN_FLIGHT = 1_000
+"""So far below the newest id there may be rows that are not visible yet."""
+
+
+class _Row(NamedTuple):
+    """An event; the fields are the columns of `user_events` that are shown."""
+
+    id: int
+    session_id: str
+    event_type: str
+    payload: dict[str, Any]
+    email: str | None
+    created_at: datetime
+
+
+@command("tail")
+@options.limit(20, "events to begin with")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    type=options.read_text,
+    help="Only this type; repeat it.",
+)
+@click.option("--follow", "-f", is_flag=True, help="Go on with new events as they are stored.")
+@click.option("--with-email", is_flag=True, help="Print e-mail addresses that came with events.")
+@options.as_json
+def tail(limit: int, types: tuple[str, ...], follow: bool, with_email: bool, as_json: bool) -> None:
+    """Print the newest events, and with --follow those to come.
+
+    Payloads are printed as they are. With --follow, JSON is one document per line.
+    """
+    newest = _Newest(types)
+    events = newest.first(limit)
+    if as_json and not follow:
+        print_json([_document(event, with_email) for event in events])
+        return
+    try:
+        while True:
+            for event in events:
+                if as_json:
+                    print_json(_document(event, with_email), is_line=True)
+                else:
+                    print_line(_line(event, with_email))
+            if not follow:
+                return
+            time.sleep(POLL_SECONDS)
+            events = newest.more()
+    except KeyboardInterrupt:
+        return  # that is how it ends
+
+
+class _Newest:
+    """Reads the events that were not read before, each once, in the order they became visible."""
+
+    def __init__(self, types: Sequence[str]) -> None:
+        self._of_types = UserEvent.event_type.in_(types) if types else sa.true()
+        self._polls: deque[tuple[float, int]] = deque()
+        """When we looked, and an id below which nothing was to come any more by `LATE_SECONDS`."""
+        self._read: set[int] = set()
+        """The ids above that of the first poll which were read."""
+
+    def first(self, limit: int) -> list[_Row]:
+        """Return the newest ones, oldest first, and begin from here."""
+        with reading_events() as connection:
+            newest_id = _newest_id(connection)
+            above = newest_id - IDS_IN_FLIGHT
+            # All that are there already, shown or not, are not to come as new ones.
+            there = connection.scalars(sa.select(UserEvent.id).where(UserEvent.id > above))
+            self._read = set(there)
+            query = self._query().order_by(UserEvent.id.desc()).limit(limit)
+            events = [_Row(*row) for row in connection.execute(query)]
+        self._read |= {event.id for event in events}
+        self._polls.extend([(time.monotonic(), above), (time.monotonic(), newest_id)])
+        return events[::-1]
+
+    def more(self) -> list[_Row]:
+        """Return those that have become visible since, in the order of their ids."""
+        now = time.monotonic()
+        while len(self._polls) > 1 and now - self._polls[1][0] > LATE_SECONDS:
+            self._polls.popleft()
+        above = self._polls[0][1]
+        with reading_events() as connection:
+            self._polls.append((now, _newest_id(connection)))
+            query = self._query().where(UserEvent.id > above).order_by(UserEvent.id)
+            events = [_Row(*row) for row in connection.execute(query)]
+        new = [event for event in events if event.id not in self._read]
+        self._read = {event_id for event_id in self._read if event_id > above}
+        self._read |= {event.id for event in new}
+        return new
+
+    def _query(self) -> sa.Select[Any]:
+        columns = [getattr(UserEvent, name) for name in _Row._fields]
+        return sa.select(*columns).where(self._of_types)
+
+
+def _newest_id(connection: sa.Connection) -> int:
+    return connection.scalar(sa.select(sa.func.max(UserEvent.id))) or 0
+
+
+def _document(event: _Row, with_email: bool) -> dict[str, object]:
+    document: dict[str, object] = event._asdict()
+    if not with_email:
+        del document["email"]
+    return document
+
+
+def _line(event: _Row, with_email: bool) -> str:
+    zone = registration_of(current_app).settings.timezone
+    at = f"{event.created_at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    parts = [at, visible(event.session_id), visible(event.event_type), visible_json(event.payload)]
+    if with_email and event.email is not None:
+        parts.append(visible(event.email))
+    return "  ".join(parts)

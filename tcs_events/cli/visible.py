@@ -1,0 +1,50 @@
+"""Text of visitors, on a terminal that obeys what it is sent."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Any
+
+
+def visible(text: str) -> str:
+    r"""Return the text with everything that a terminal would obey or hide written out.
+
+    An escape is `\x1b`, a line break `\n`, a change of direction `\u202e`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def visible_json(value: Any) -> str:
+    """Return a value of a payload as short JSON, visible."""
+    return visible(json.dumps(value, ensure_ascii=False))
+
+
+def columns_of(text: str) -> int:
+    """Return how many columns of a terminal the visible text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(_width(char) for char in text)
+
+
+def cut(text: str, columns: int) -> str:
+    """Return the text in at most so many columns; "…" stands where it was cut."""
+    if columns_of(text) <= columns:
+        return text
+    kept, room = [], columns - 1
+    for char in text:
+        room -= _width(char)
+        if room < 0:
+            break
+        kept.append(char)
+    return "".join(kept) + "…" if columns > 0 else ""
+
+
+def _width(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1

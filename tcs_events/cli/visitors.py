@@ -1,0 +1,117 @@
+"""What visitors did one after the other, how far they went, and whether they came back."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import click
+
+from tcs_events import reports
+from tcs_events.cli import options
+from tcs_events.cli.command import command
+from tcs_events.cli.heading import print_heading, print_nothing
+from tcs_events.cli.output import bar, print_json, print_line, print_table, share
+from tcs_events.reports import Period, Step
+from tcs_events.reports.retention import CohortUnit
+
+
+@command("funnel")
+@click.argument("steps", nargs=-1, required=True, type=options.read_step, metavar="STEP...")
+@options.of_period
+@options.as_json
+def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
+    r"""Count the sessions that took some steps in their order.
+
+    Anything may happen in between. A step is an event type, with conditions on its payload if you
+    like:
+
+    \b
+        flask tcs-events funnel 'sage_query[result_count>0]' 'card_click[context=sage_panel]'
+    """
+    rows = reports.funnel(period, steps)
+    if as_json:
+        print_json(rows)
+        return
+    print_heading(period)
+    print_table(
+        ("step", "sessions", "of first", "of previous", ""),
+        [
+            (
+                str(row.step),
+                row.sessions,
+                share(row.of_first),
+                share(row.of_previous),
+                bar(row.sessions, rows[0].sessions),
+            )
+            for row in rows
+        ],
+    )
+
+
+@command("retention")
+@click.option("--by", "unit", type=click.Choice(["day", "week"]), default="week", show_default=True)
+@click.option(
+    "--returning",
+    type=options.read_step,
+    metavar="STEP",
+    help="What counts as coming back; any event.",
+)
+@options.of_period
+@options.as_json
+def retention(unit: str, returning: Step | None, period: Period, as_json: bool) -> None:
+    """Count the visitors that came back.
+
+    By the day or week of their first visit in the period.
+    """
+    cohorts = reports.retention(period, cast(CohortUnit, unit), returning)
+    if as_json:
+        print_json(cohorts)
+    elif not cohorts:
+        print_nothing(period, "visitors")
+    else:
+        print_heading(period)
+        longest = max(len(cohort.returned) for cohort in cohorts)
+        print_table(
+            (f"first {unit}", "visitors", *(f"+{later}" for later in range(1, longest))),
+            [
+                (
+                    str(cohort.starts_on),
+                    cohort.size,
+                    *(share(count / cohort.size) for count in cohort.returned[1:]),
+                    *("" for _ in range(longest - len(cohort.returned))),
+                )
+                for cohort in cohorts
+            ],
+        )
+
+
+@command("timeline")
+@click.argument("session_id", required=False, metavar="[SESSION]", type=options.read_text)
+@click.option(
+    "--email",
+    metavar="ADDRESS",
+    type=options.read_text,
+    help="A person: all their sessions, before and after.",
+)
+@options.limit(500, "events, the last ones")
+@options.as_json
+def timeline(session_id: str | None, email: str | None, limit: int, as_json: bool) -> None:
+    """Print what a session or a person did."""
+    if (session_id is None) == (email is None):
+        raise click.UsageError("Give either a session or --email.")
+    if session_id is not None:
+        events = reports.session_timeline(session_id, limit)
+    else:
+        events = reports.person_timeline(cast(str, email), limit)
+    if as_json:
+        print_json(events)
+    elif not events:
+        print_line("No events.")
+    else:
+        print_table(
+            ("at", "session", "known", "event type", "payload"),
+            [
+                (event.at, event.session_id, event.is_known, event.event_type, event.payload)
+                for event in events
+            ],
+        )

@@ -1,0 +1,297 @@
+"""The commands that answer questions: JSON for programs, tables for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tcs_events import UserEventIdentity, create_blueprint
+from tcs_events.cli.output import plain
+from tcs_events.reports import (
+    Period,
+    dead_end_combinations,
+    dead_end_values,
+    exposure,
+    funnel,
+    retention,
+    session_timeline,
+    step,
+    top_experts,
+    top_filters,
+    top_queries,
+    unmet_demand,
+)
+from tests.cli.asking import MARCH, NOON, ask, change, click, lines, query, run, save
+from tests.conftest import MakeHost
+
+PERIOD = Period(date(2026, 3, 1), date(2026, 3, 31))
+
+
+@pytest.fixture
+def host(host: Flask) -> Flask:
+    """A host where something went on for two days."""
+    tomorrow = NOON + timedelta(days=1)
+    save(
+        host,
+        *(query("Flask  developer", f"visitor-{number}", "ada", "bob") for number in range(3)),
+        *(query("cobol", f"visitor-{number}", created_at=tomorrow) for number in range(4)),
+        click("ada", "visitor-1", created_at=NOON + timedelta(seconds=9)),
+        change("tags", "design", 0),
+        change("max_rate", 120, 3),
+        click("ada", "visitor-9", created_at=tomorrow),
+    )
+    return host
+
+
+QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
+    "top": (
+        ["top"],
+        lambda: {
+            "experts": top_experts(PERIOD),
+            "queries": top_queries(PERIOD),
+            "filters": top_filters(PERIOD),
+        },
+    ),
+    "one top": (["top", "queries", "--limit", "1"], lambda: {"queries": top_queries(PERIOD, 1)}),
+    "gaps": (["gaps"], lambda: unmet_demand(PERIOD)),
+    "more gaps": (["gaps", "--min-sessions", "1"], lambda: unmet_demand(PERIOD, min_sessions=1)),
+    "dead ends": (
+        ["dead-ends"],
+        lambda: {
+            "values": dead_end_values(PERIOD),
+            "combinations": dead_end_combinations(PERIOD),
+        },
+    ),
+    "exposure": (["exposure"], lambda: exposure(PERIOD)),
+    "funnel": (
+        ["funnel", "sage_query[result_count>0]", "card_click"],
+        lambda: funnel(PERIOD, [step("sage_query[result_count>0]"), step("card_click")]),
+    ),
+    "retention": (["retention", "--by", "day"], lambda: retention(PERIOD, "day")),
+    "returning": (
+        ["retention", "--by", "day", "--returning", "sage_query"],
+        lambda: retention(PERIOD, "day", step("sage_query")),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_json_is_what_the_report_returns(host: Flask, name: str) -> None:
+    args, report = QUESTIONS[name]
+    answer = ask(host, *args, *MARCH)
+    with host.app_context():
+        expected = plain(report())
+    assert answer == expected
+    assert expected
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_table_for_people_names_the_days_it_is_about(host: Flask, name: str) -> None:
+    assert lines(host, *QUESTIONS[name][0], *MARCH)[0] == "2026-03-01 to 2026-03-31 (UTC)"
+
+
+def test_stats_count_events_and_sessions_by_type_and_time(host: Flask) -> None:
+    answer = ask(host, "stats", *MARCH)
+    assert [
+        (row["starts_at"], row["events"], row["sessions"])
+        for row in answer["activity"]
+        if row["event_type"] == "" and row["events"]
+    ] == [("2026-03-02T00:00:00+00:00", 6, 3), ("2026-03-03T00:00:00+00:00", 5, 5)]
+    assert {row["event_type"]: row["events"] for row in answer["total"]} == {
+        "": 11,
+        "card_click": 2,
+        "filter_change": 2,
+        "sage_query": 7,
+    }
+
+
+@pytest.mark.parametrize(
+    ("unit", "times"),
+    [("hour", ["2026-03-02 12:00", "2026-03-03 12:00"]), ("day", ["Mon 2026-03-02"])],
+)
+def test_stats_for_people_have_a_line_per_time_a_total_and_bars(
+    host: Flask, unit: str, times: list[str]
+) -> None:
+    shown = lines(host, "stats", "--by", unit, *MARCH)
+    for time in times:
+        assert any(line.startswith(time) for line in shown)
+    [total] = [line for line in shown if line.startswith("total")]
+    assert total.split() == ["total", "11", "8"]
+    [busiest] = [line for line in shown if line.startswith(times[0])]
+    assert busiest.endswith("█" * 20)
+    assert busiest.split()[-3:-1] == ["6", "3"]
+
+
+def test_stats_of_a_type_leave_the_others_out(host: Flask) -> None:
+    answer = ask(host, "stats", "--type", "card_click", *MARCH)
+    assert {row["event_type"] for row in answer["activity"]} == {"card_click"}
+    assert "sage_query" not in run(host, "stats", "--type", "card_click", *MARCH).stdout
+
+
+def test_the_numbers_of_a_table_are_aligned_to_the_right(host: Flask) -> None:
+    shown = lines(host, "top", "queries", *MARCH)
+    assert shown[2:] == [
+        "query            asks  sessions  as typed",
+        "cobol               4         4  cobol",
+        "flask developer     3         3  Flask  developer",
+    ]
+
+
+def test_what_is_not_known_is_a_dash(host: Flask) -> None:
+    [first, second] = lines(host, "funnel", "card_click", "sign_up", *MARCH)[3:]
+    assert first.split()[:4] == ["card_click", "2", "100.0", "%"]
+    assert first.split()[4] == "–"  # noqa: RUF001
+    assert second.split() == ["sign_up", "0", "0.0", "%", "0.0", "%"]
+
+
+def test_a_period_without_events_is_said_to_have_none(host: Flask) -> None:
+    day = ("--from", "2020-01-01", "--to", "2020-01-01")
+    for command in ("stats", "gaps", "dead-ends", "exposure", "retention"):
+        [line] = lines(host, command, *day)
+        assert line.startswith("No ")
+        assert line.endswith("from 2020-01-01 to 2020-01-01.")
+    assert ask(host, "stats", *day) == {"activity": [], "total": []}
+
+
+def test_the_days_are_the_last_thirty_unless_told_otherwise(sqlite_host: Flask) -> None:
+    def first_of(*args: str) -> tuple[date, date]:
+        first, _, last, _ = lines(sqlite_host, "types", *args)[0].split()
+        return date.fromisoformat(first), date.fromisoformat(last)
+
+    first, last = first_of()
+    assert (last - first).days == 29
+    assert first_of("--days", "7") == (last - timedelta(days=6), last)
+    assert first_of("--from", str(first)) == (first, last)
+    assert first_of("--days", "2", "--to", "2026-03-01") == (date(2026, 2, 28), date(2026, 3, 1))
+
+
+class TestTypes:
+    def test_those_accepted_and_those_only_stored_are_listed(
+        self, make_host: MakeHost, database_url: str
+    ) -> None:
+        app = make_host(database_url, create_blueprint(event_types=["sign_up", "card_click"]))
+        save(app, click(), query("x"), query("y", "visitor-2"))
+        assert ask(app, "types", *MARCH) == [
+            {
+                "event_type": name,
+                "is_accepted": accepted,
+                "is_checked": False,
+                "events": events,
+                "sessions": sessions,
+            }
+            for name, accepted, events, sessions in [
+                ("sign_up", True, 0, 0),
+                ("card_click", True, 1, 1),
+                ("sage_query", False, 2, 2),
+            ]
+        ]
+
+    def test_people_read_it_too(self, make_host: MakeHost, sqlite_url: str) -> None:
+        app = make_host(sqlite_url, create_blueprint(event_types=["card_click"]))
+        save(app, query("x"))
+        assert lines(app, "types", *MARCH)[2:] == [
+            "event type  accepted  payload    events  sessions",
+            "card_click  yes       free-form       0         0",
+            "sage_query  no        free-form       1         1",
+        ]
+
+
+class TestTheCatalogue:
+    def test_a_file_names_experts_that_no_event_does(self, host: Flask, tmp_path: Path) -> None:
+        (tmp_path / "ids").write_text("ada\n\n zoë \n")
+        answer = ask(host, "exposure", "--catalogue-file", str(tmp_path / "ids"), *MARCH)
+        assert [(one["expert_id"], one["rung"]) for one in answer["experts"]] == [
+            ("zoë", "never_returned"),
+            ("ada", None),
+        ]
+        assert answer["coverage"] == 0.5
+
+    def test_a_column_of_the_host_does_so_too(self, make_host: MakeHost, database_url: str) -> None:
+        db = SQLAlchemy()
+
+        class Expert(db.Model):  # type: ignore[name-defined,misc]
+            number: Mapped[int] = mapped_column(primary_key=True)
+
+        app = make_host(database_url, db=db)
+        with app.app_context():
+            db.session.add_all([Expert(number=7), Expert(number=8)])
+            db.session.commit()
+        save(app, click("7"))
+        answer = ask(app, "exposure", "--catalogue", "expert.number", *MARCH)
+        assert {one["expert_id"]: one["clicked"] for one in answer["experts"]} == {"7": 1, "8": 0}
+        assert "50.0 % of the catalogue" in "\n".join(
+            lines(app, "exposure", "--catalogue", "expert.number", *MARCH)
+        )
+
+    @pytest.mark.parametrize(
+        "column",
+        ["nope.id", "id", "", "user_events.nope", "user_events.id; DROP TABLE user_events"],
+    )
+    def test_what_the_host_has_not_declared_is_refused(self, host: Flask, column: str) -> None:
+        result = run(host, "exposure", "--catalogue", column)
+        assert result.exit_code == 2
+        assert "Invalid value for --catalogue" in result.stderr
+        assert ask(host, "stats", *MARCH)["total"]
+
+    def test_a_file_that_is_no_text_is_refused(self, host: Flask, tmp_path: Path) -> None:
+        (tmp_path / "ids").write_bytes(b"\xff\xfe")
+        result = run(host, "exposure", "--catalogue-file", str(tmp_path / "ids"))
+        assert result.exit_code == 2
+        assert "is not UTF-8 text" in result.stderr
+
+
+class TestTheTimeline:
+    def test_a_session_is_told_in_its_order(self, host: Flask) -> None:
+        answer = ask(host, "timeline", "visitor-1")
+        with host.app_context():
+            assert answer == plain(session_timeline("visitor-1"))
+        assert answer[-1]["payload"]["query_text"] == "cobol"
+        shown = lines(host, "timeline", "visitor-1", "--limit", "2")
+        assert len(shown) == 3
+        assert shown[-1].startswith("2026-03-03 12:00:00  visitor-1  no     sage_query ")
+
+    def test_a_person_is_found_by_address_which_is_not_printed(self, host: Flask) -> None:
+        link = UserEventIdentity(
+            identity_id=uuid4(),
+            session_id="visitor-9",
+            email="ada@example.com",
+            created_at=NOON,
+            received_at=NOON,
+        )
+        save(host, link)
+        result = run(host, "timeline", "--email", "ada@example.com", "--json")
+        assert [row["session_id"] for row in json.loads(result.stdout)] == ["visitor-9"]
+        assert "ada@example.com" not in result.output
+
+    def test_nobody_has_no_events(self, host: Flask) -> None:
+        assert ask(host, "timeline", "nobody") == []
+        assert lines(host, "timeline", "nobody") == ["No events."]
+
+
+def test_numbers_that_are_still_being_counted_are_said_to_be_too_low(sqlite_host: Flask) -> None:
+    save(sqlite_host, click())
+    with sqlite_host.app_context():
+        refresher = sqlite_host.extensions["tcs_events"].refresher
+        seen: list[tuple[str, str]] = []
+
+        def ask_meanwhile(done: int, of: int) -> None:
+            if done == 0:
+                result = run(sqlite_host, "stats", *MARCH, "--json")
+                seen.append((result.stdout[:1], result.stderr))
+
+        refresher.refresh(rebuild=True, progress=ask_meanwhile)
+    assert seen == [
+        (
+            "{",
+            "Everything is being counted again; until that is done, numbers are too low.\n",
+        )
+    ]

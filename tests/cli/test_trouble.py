@@ -1,0 +1,160 @@
+"""Wrong input ends with 2, a database that cannot answer with 1, and nothing with a traceback."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import text
+
+import tcs_events.cli.command
+from tcs_events import create_blueprint, events_bp
+from tests.cli.asking import click, run, save
+from tests.conftest import MakeHost
+
+WRONG = {
+    "no days": (["stats", "--days", "0"], "0 is not in the range"),
+    "too many days": (["stats", "--days", "99999999999"], "is not in the range"),
+    "no number": (["gaps", "--limit", "many"], "is not a valid integer"),
+    "a limit beyond integers": (["top", "--limit", str(2**70)], "is not in the range"),
+    "no day": (["stats", "--from", "yesterday"], "'yesterday' is no day; write it as 2026-03-01."),
+    "no such day": (["stats", "--to", "2026-02-30"], "'2026-02-30' is no day"),
+    "before all clocks": (["stats", "--from", "0001-01-01"], "is not from 1970 to 9998"),
+    "after all clocks": (["stats", "--to", "9999-12-31"], "is not from 1970 to 9998"),
+    "backwards": (["stats", "--from", "2026-03-02", "--to", "2026-03-01"], "A period runs from"),
+    "two beginnings": (["gaps", "--days", "3", "--from", "2026-03-01"], "give one of them"),
+    "no such unit": (["stats", "--by", "year"], "'year' is not one of"),
+    "no such top": (["top", "pages"], "'pages' is not one of"),
+    "no step": (["funnel"], "Missing argument 'STEP...'"),
+    "a step that is none": (["funnel", "card_click[context"], "'card_click[context' is no step"),
+    "a condition that is none": (["funnel", "card_click[context]"], "'context' is no condition"),
+    "a step with bytes": (["funnel", "\udcff"], "is not UTF-8 text"),
+    "nobody": (["timeline"], "Give either a session or --email."),
+    "two of them": (["timeline", "visitor-1", "--email", "a@example.com"], "Give either"),
+    "a session with bytes": (["timeline", "\udcff"], "is not UTF-8 text"),
+    "a session with a NUL": (["timeline", "a\0b"], "is not UTF-8 text"),
+    "an address with bytes": (["timeline", "--email", "\udcff"], "is not UTF-8 text"),
+    "no such file": (["exposure", "--catalogue-file", "/no/such/file"], "No such file"),
+    "two catalogues": (
+        ["exposure", "--catalogue", "a.b", "--catalogue-file", "/dev/null"],
+        "both name the experts",
+    ),
+    "no format": (["export", "events"], "Say which format: --format csv|ndjson|parquet."),
+    "an unknown format": (["export", "events.xlsx"], "Say which format"),
+    "no folder": (["export", "/no/such/folder/events.csv"], "there is no folder /no/such/folder"),
+    "a file as folder": (["export", "/dev/null/events.csv"], "could not be written"),
+    "parquet down a pipe": (["export", "-", "--format", "parquet"], "goes into a file"),
+    "a hurry": (["worker", "--every", "0"], "is not in the range"),
+    "an unknown command": (["drop"], "No such command 'drop'"),
+    "an unknown option": (["stats", "--year"], "No such option"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_input_is_told_what_is_wrong_and_ends_with_two(sqlite_host: Flask, name: str) -> None:
+    args, message = WRONG[name]
+    result = run(sqlite_host, *args)
+    assert isinstance(result.exception, SystemExit)
+    assert (result.exit_code, result.stdout) == (1 if name == "a file as folder" else 2, "")
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("command", ["stats", "top", "gaps", "retention"])
+def test_the_first_and_the_last_days_there_are_can_be_asked_about(
+    make_host: MakeHost, sqlite_url: str, command: str
+) -> None:
+    for zone in ("Asia/Kathmandu", "Pacific/Pago_Pago"):
+        app = make_host(sqlite_url, create_blueprint(timezone=zone), create=zone[0] == "A")
+        save(app, click())
+        for day in ("1970-01-01", "9998-12-31"):
+            assert run(app, command, "--from", day, "--to", day).exit_code == 0
+
+
+COMMANDS = {
+    "stats": [],
+    "types": [],
+    "top": [],
+    "gaps": [],
+    "dead-ends": [],
+    "exposure": [],
+    "funnel": ["card_click"],
+    "retention": [],
+    "timeline": ["visitor-1"],
+    "tail": [],
+    "export": ["-", "--format", "csv"],
+    "rollup": [],
+    "worker": ["--once"],
+}
+
+
+def test_every_command_is_held_to_this() -> None:
+    assert set(COMMANDS) | {"doctor"} == set(events_bp.cli.commands)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+class TestADatabaseThatCannotAnswer:
+    def test_lacks_the_tables(self, make_host: MakeHost, database_url: str, command: str) -> None:
+        app = make_host(database_url, create=False)
+        result = run(app, command, *COMMANDS[command])
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == (
+            "Error: There is no table user_events; run `db.create_all()` in an app context,"
+            " or `flask db migrate` and `flask db upgrade`.\n"
+        )
+
+    def test_is_not_there(self, make_host: MakeHost, tmp_path: Path, command: str) -> None:
+        app = make_host(f"sqlite:///{tmp_path}/no/such/folder/host.db", create=False)
+        result = run(app, command, *COMMANDS[command])
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == (
+            "Error: The database does not answer (OperationalError); see that the database runs,"
+            " is reachable and has room, and that nothing locks it.\n"
+        )
+
+    def test_has_a_table_of_other_columns(
+        self, make_host: MakeHost, database_url: str, command: str
+    ) -> None:
+        app = make_host(database_url)
+        save(app, click())
+        with app.app_context():
+            session = app.extensions["sqlalchemy"].session
+            session.execute(text("ALTER TABLE user_events RENAME COLUMN created_at TO happened_at"))
+            session.commit()
+        result = run(app, command, *COMMANDS[command])
+        assert result.exit_code == 1
+        [line] = result.stderr.splitlines()
+        assert line.startswith("Error: The database refused (")
+        assert line.endswith("`flask tcs-events doctor` says what it lacks.")
+
+    def test_is_not_on_the_app_at_all(self, command: str) -> None:
+        app = Flask("forgetful")
+        app.register_blueprint(events_bp)
+        result = run(app, command, *COMMANDS[command])
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "Add `db.init_app(app)`" in result.stderr
+
+
+def test_a_database_that_is_hung_is_not_waited_for(
+    make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcs_events.cli.command, "ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql+psycopg://nobody@127.0.0.1:{silent.getsockname()[1]}/none"
+        app = make_host(url, db=SQLAlchemy(), create=False)
+        result = run(app, "stats")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: The database does not answer (Timeout); see that")
+
+
+def test_the_error_of_the_database_quotes_no_event(sqlite_host: Flask) -> None:
+    with sqlite_host.app_context():
+        session = sqlite_host.extensions["sqlalchemy"].session
+        session.execute(text("DROP TABLE user_events"))
+        session.execute(text("CREATE TABLE user_events (id INTEGER PRIMARY KEY)"))
+        session.commit()
+    result = run(sqlite_host, "timeline", "--email", "canary@example.com")
+    assert result.exit_code == 1
+    assert "canary" not in result.output
