@@ -151,6 +151,19 @@ def test_the_examples_of_asking_work(make_host: MakeHost, sqlite_url: str) -> No
     assert said.getvalue() == "rust embedded 3 0\nada never_returned\n"
 
 
+def test_the_dashboard_is_mounted_as_shown(make_host: MakeHost, sqlite_url: str) -> None:
+    class Admin:
+        is_authenticated = is_admin = True
+
+    [code] = [block for block in blocks("python") if "create_dashboard" in block]
+    app = make_host(sqlite_url)
+    experts = type("Expert", (), {"username": UserEvent.session_id})
+    exec(code, {"app": app, "Expert": experts, "current_user": Admin})
+    assert app.test_client().get("/insights/").status_code == 200
+    Admin.is_admin = False
+    assert app.test_client().get("/insights/").status_code == 403
+
+
 def test_every_question_is_documented() -> None:
     functions = {name for name in reports.__all__ if name.islower()}
     documented = {name for row in rows_of("Asking") for name in re.findall(r"`(\w+)", row[1])}

@@ -10,6 +10,7 @@ from flask import Flask, render_template, request
 from sqlalchemy import URL, exc, select
 
 from tcs_events import UserEvent, create_blueprint
+from tcs_events.dashboard import create_dashboard
 from tcs_events.demo import just_stored
 from tcs_events.demo.api import api_bp
 from tcs_events.demo.experts import EXPERTS
@@ -27,6 +28,17 @@ events_bp = create_blueprint(
 )
 
 
+def is_on_this_machine() -> bool:
+    """Let the dashboard be read on the machine that runs the demo, and nowhere else.
+
+    A real host asks its login here: `return current_user.is_admin`.
+    """
+    return request.remote_addr in ("127.0.0.1", "::1")
+
+
+dashboard = create_dashboard(is_on_this_machine, catalogue=select(Expert.username))
+
+
 def create_app(database_uri: str | URL | None = None) -> Flask:
     # Flask-SQLAlchemy takes a relative SQLite file from the instance folder; ours is the current.
     app = Flask(__name__, instance_path=os.getcwd())
@@ -35,6 +47,7 @@ def create_app(database_uri: str | URL | None = None) -> Flask:
     )
     db.init_app(app)
     app.register_blueprint(events_bp)  # the endpoint, the tracker script and the table: all of it
+    app.register_blueprint(dashboard)  # the pages over the events, at /insights
     app.register_blueprint(api_bp)
     with app.app_context():
         prepare_database()

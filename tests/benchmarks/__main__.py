@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import half_load, million, report, store_alone, throughput
+from tests.benchmarks import half_load, large_tables, million, report, store_alone, throughput
 from tests.benchmarks.database import DATABASES
 from tests.benchmarks.measure import Setup
 from tests.benchmarks.peers import install_peers
@@ -78,12 +78,16 @@ def set_up(databases: Sequence[str], peers: bool) -> Iterator[Setup]:
 @click.option("--half-load", "at_half_load", is_flag=True, help="Instead: times at half the rate.")
 @click.option("--million", "a_million", is_flag=True, help="Instead: memory over a million events.")
 @click.option("--store", "store_only", is_flag=True, help="Instead: the store alone, without HTTP.")
+@click.option("--reports", "large_tables_only", is_flag=True, help="Instead: many events, asked.")
+@click.option("--events", default=10_000_000, show_default=True, help="Of --reports; SQLite: half.")
 def main(
     quick: bool,
     markdown: str | None,
     at_half_load: bool,
     a_million: bool,
     store_only: bool,
+    large_tables_only: bool,
+    events: int,
     **given: str | None,
 ) -> None:
     """Measure events per second on this machine, beside a yardstick that stores nothing.
@@ -101,10 +105,14 @@ def main(
     databases = chosen(options["databases"], DATABASES, "--databases")
     connections = [int(number) for number in options["connections"].split(",")]
     seconds, repeats = int(options["seconds"]), int(options["repeats"])
-    peers = any(row.peer for row in rows) and not (at_half_load or a_million or store_only)
+    peers = any(row.peer for row in rows) and not (
+        at_half_load or a_million or store_only or large_tables_only
+    )
     with set_up(["sqlite"] if a_million else databases, peers) as setup:
         if a_million:
             text, well = million.run(setup)
+        elif large_tables_only:
+            text, well = large_tables.run(setup, databases, events)
         elif store_only:
             text, well = store_alone.run(setup, databases, seconds)
         elif at_half_load:

@@ -1,0 +1,132 @@
+"""What the URL asks for: a period, and whatever a page takes besides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from werkzeug.datastructures import MultiDict
+
+from tcs_events.reports import Period, last_days
+from tcs_events.reports.exposure import Catalogue
+
+PERIODS = (7, 30, 90)
+"""The periods, in days, that are one click away."""
+DEFAULT_DAYS = 30
+FIRST_YEAR, LAST_YEAR = 1970, 2999
+MAX_PAGE = 100
+PARAMETER_MAX_LENGTH = 400
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+class BadParameter(Exception):
+    """The URL asks for something that there cannot be; the message is for whoever wrote it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question, as it stands in the URL."""
+
+    args: MultiDict[str, str]
+    period: Period
+    days: int | None
+    """How many days up to today were asked for; None for days from one date to another."""
+    catalogue: Catalogue | None = None
+    cut_from: Period | None = None
+    """The period that was asked for, where that is longer than the page can show."""
+
+    @property
+    def period_args(self) -> dict[str, str]:
+        """The period as parameters of a URL: as it was asked for, even where the page cut it."""
+        if self.days is not None:
+            return {"days": str(self.days)}
+        whole = self.cut_from or self.period
+        return {"from": whole.first.isoformat(), "to": whole.last.isoformat()}
+
+    def text(self, name: str, max_length: int = PARAMETER_MAX_LENGTH) -> str:
+        """Return a parameter without the spaces around it; "" where it is not there."""
+        return _checked(name, self.args.get(name, ""), max_length)
+
+    def texts(self, name: str, max_count: int) -> list[str]:
+        """Return all that is given for a parameter, without empty ones."""
+        found = [_checked(name, text, PARAMETER_MAX_LENGTH) for text in self.args.getlist(name)]
+        found = [text for text in found if text]
+        if len(found) > max_count:
+            raise BadParameter(f"There are at most {max_count} of “{name}”.")
+        return found
+
+    def choice(self, name: str, choices: Sequence[str]) -> str:
+        """Return one of the choices; the first where nothing is asked for."""
+        text = self.text(name) or choices[0]
+        if text not in choices:
+            raise BadParameter(f"“{name}” is one of {', '.join(filter(None, choices))}.")
+        return text
+
+    def number(self, name: str, default: int, maximum: int) -> int:
+        """Return a whole number from 1 to `maximum`."""
+        text = self.text(name)
+        if not text:
+            return default
+        return _number(name, text, maximum)
+
+    def at_most(self, days: int) -> Asked:
+        """Return the same question about the last days of its period, where that is longer."""
+        if self.period.days <= days:
+            return self
+        last = self.period.last
+        cut = Period(last - timedelta(days=days - 1), last)
+        return replace(self, period=cut, cut_from=self.cut_from or self.period)
+
+
+def ask(args: MultiDict[str, str], catalogue: Catalogue | None = None) -> Asked:
+    """Read the question that every page is asked.
+
+    Raises:
+        BadParameter: its period is none.
+    """
+    texts = {name: _checked(name, args.get(name, ""), 10) for name in ("days", "from", "to")}
+    if not (texts["from"] or texts["to"]):
+        days = _number("days", texts["days"], 3660) if texts["days"] else DEFAULT_DAYS
+        return Asked(args, last_days(days), days, catalogue)
+    today = last_days(1).last
+    last = _date("to", texts["to"]) if texts["to"] else today
+    if texts["from"]:
+        first = _date("from", texts["from"])
+    else:
+        first = last - timedelta(days=DEFAULT_DAYS - 1)
+    try:
+        return Asked(args, Period(first, last), None, catalogue)
+    except ValueError:
+        raise BadParameter(
+            f"“from” ({first}) is a day before “to” ({last}), or the same, and at most ten years"
+            " before it."
+        ) from None
+
+
+def _checked(name: str, text: str, max_length: int) -> str:
+    text = text.strip()
+    if len(text) > max_length:
+        raise BadParameter(f"“{name}” is at most {max_length} characters long.")
+    if not text.isprintable():
+        raise BadParameter(f"“{name}” has characters that cannot be printed.")
+    return text
+
+
+def _number(name: str, text: str, maximum: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= maximum:
+        raise BadParameter(f"“{name}” is a whole number from 1 to {maximum}.")
+    return int(text)
+
+
+def _date(name: str, text: str) -> date:
+    try:
+        if not _DATE.fullmatch(text):
+            raise ValueError
+        of_day = date.fromisoformat(text)
+    except ValueError:
+        raise BadParameter(f"“{name}” is a date such as 2026-01-31.") from None
+    if not FIRST_YEAR <= of_day.year <= LAST_YEAR:
+        raise BadParameter(f"“{name}” is a date from {FIRST_YEAR} to {LAST_YEAR}.")
+    return of_day

@@ -1,0 +1,174 @@
+"""The second blueprint: pages, tables, CSV and JSON over the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import sqlalchemy as sa
+from flask import Blueprint, Response, request
+from flask.blueprints import BlueprintSetupState
+
+from tcs_events.dashboard.asked import MAX_PAGE, Asked, ask
+from tcs_events.dashboard.csv_text import csv_text
+from tcs_events.dashboard.guard import (
+    Access,
+    ask_access,
+    check_access_rule,
+    demand_events_blueprint,
+    protect,
+)
+from tcs_events.dashboard.json_text import json_text
+from tcs_events.dashboard.page import Page
+from tcs_events.dashboard.pages import PAGES, TABLES
+from tcs_events.dashboard.rendering import render
+from tcs_events.dashboard.tables import MAX_ROWS, Table
+from tcs_events.dashboard.troubles import NoSuchPage, in_words, method_not_allowed, not_found
+from tcs_events.errors import ConfigError
+from tcs_events.reports.exposure import Catalogue
+from tcs_events.reports.reading import this_registration
+
+JSON_ROWS, JSON_MAX_ROWS = 100, 1000
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+def create_dashboard(
+    access: Access,
+    *,
+    catalogue: Catalogue | None = None,
+    name: str = "tcs_events_dashboard",
+    url_prefix: str = "/insights",
+) -> Blueprint:
+    """Return a blueprint with pages over the events, to register next to `events_bp`.
+
+    Args:
+        access: a function without arguments that is called on every request, files and JSON
+            included, before anything else. True lets in; False, None and the like are answered
+            403; a response, such as a redirect to the login, is given as it is; an exception, such
+            as that of `abort(401)`, is passed on.
+        catalogue: the ids of all experts, or the query for them: `select(Expert.username)`. With
+            it the pages know of experts that no event names.
+        name: of the blueprint.
+        url_prefix: where the pages are, unless the host says so at registration.
+
+    Raises:
+        ConfigError: `access` is no function, or `catalogue` is a text. At registration: there is
+            neither a prefix nor a subdomain. At a request: `events_bp` is not registered, or
+            `access` returned something else.
+    """
+    check_access_rule(access)
+    ids = _catalogue(catalogue)
+    blueprint = Blueprint(
+        name,
+        __name__,
+        url_prefix=url_prefix,
+        static_folder="static",
+        static_url_path="/static",
+    )
+    blueprint.record(_check_place)
+    blueprint.before_request(lambda: ask_access(access))
+    blueprint.before_request(demand_events_blueprint)
+    blueprint.after_request(protect)
+
+    def add(path: str, endpoint: str, view: Callable[..., Response]) -> None:
+        def answer(**names: str) -> Response:
+            return in_words(lambda: view(ask(request.args, ids), **names))
+
+        blueprint.add_url_rule(path, endpoint, answer, strict_slashes=False)
+
+    for page in PAGES.values():
+        add(page.path, page.name, partial(_show_page, page))
+    add("/api/<question>.json", "as_json", _show_json)
+    add("/tables/<name>", "as_table", _show_table)
+    add("/csv/<name>.csv", "as_csv", _show_csv)
+    # Whatever else there may be below the prefix: whoever is not let in learns nothing of it.
+    for path in ("/", "/<path:path>"):
+        blueprint.add_url_rule(path, "nothing", _nothing, methods=METHODS, strict_slashes=False)
+    return blueprint
+
+
+def _catalogue(catalogue: Catalogue | None) -> Catalogue | None:
+    if isinstance(catalogue, str) or not isinstance(catalogue, sa.Select | Iterable | None):
+        raise ConfigError(
+            "The catalogue of create_dashboard is a query for the ids of all experts, or the ids:"
+            f" catalogue=select(Expert.username), not {catalogue!r}."
+        )
+    # A generator would be empty from the second request on.
+    return catalogue if catalogue is None or isinstance(catalogue, sa.Select) else [*catalogue]
+
+
+def _check_place(state: BlueprintSetupState) -> None:
+    if not (state.url_prefix or "").strip("/") and not state.subdomain:
+        raise ConfigError(
+            "The dashboard needs a place of its own, or it would answer for every address that the"
+            " host does not have: create_dashboard(access, url_prefix='/insights')."
+        )
+
+
+def _show_page(page: Page, asked: Asked) -> Response:
+    asked = page.within_reach(asked)
+    answer = page.answer(asked, page.rows + 1)
+    return render(
+        f"{page.name}.html",
+        asked,
+        page=page,
+        answer=answer,
+        shown={
+            table.name: table.of(answer[table.name], size=page.rows)
+            for table in page.tables
+            if isinstance(answer.get(table.name), list)
+        },
+        zone=this_registration().settings.timezone.key,
+        **page.show(asked, answer),
+    )
+
+
+def _show_json(asked: Asked, question: str) -> Response:
+    if (page := PAGES.get(question)) is None:
+        raise NoSuchPage
+    asked = page.within_reach(asked)
+    answer = {
+        "question": page.name,
+        "period": asked.period if page.has_period else None,
+        "timezone": this_registration().settings.timezone.key,
+        "answer": page.answer(asked, asked.number("limit", JSON_ROWS, JSON_MAX_ROWS)),
+    }
+    return Response(json_text(answer), mimetype="application/json")
+
+
+def _find_table(asked: Asked, name: str) -> tuple[Page, Table, Asked]:
+    if name not in TABLES:
+        raise NoSuchPage
+    page, table = TABLES[name]
+    return page, table, page.within_reach(asked)
+
+
+def _show_table(asked: Asked, name: str) -> Response:
+    page, table, asked = _find_table(asked, name)
+    number = asked.number("page", 1, MAX_PAGE)
+    return render(
+        "table.html",
+        asked,
+        page=page,
+        table=table,
+        shown=table.page(asked, number),
+        number=number,
+        max_page=MAX_PAGE,
+        max_rows=MAX_ROWS,
+        zone=this_registration().settings.timezone.key,
+    )
+
+
+def _show_csv(asked: Asked, name: str) -> Response:
+    page, table, asked = _find_table(asked, name)
+    text = csv_text(table.columns, table.rows(asked, MAX_ROWS))
+    response = Response(text.encode("utf-8", "replace"), mimetype="text/csv")
+    period = f"-{asked.period.first}-{asked.period.last}" if page.has_period else ""
+    response.headers["Content-Disposition"] = f'attachment; filename="{table.name}{period}.csv"'
+    return response
+
+
+def _nothing(path: str = "") -> Response:
+    if request.method not in ("GET", "HEAD"):
+        return method_not_allowed()
+    return not_found()

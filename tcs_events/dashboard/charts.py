@@ -1,0 +1,170 @@
+"""The geometry of charts, in percent of their width and height, so that text keeps its size.
+
+Templates draw them. Nothing here is markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor, log10
+
+from tcs_events.dashboard.formats import count
+
+TOP, BOTTOM, SMALL_BOTTOM = 10.0, 88.0, 78.0
+"""Where the plot begins and ends, from above; the labels of the axis are below it."""
+MAX_TICKS, SMALL_MAX_TICKS = 5, 3
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value of a chart, and how it is named."""
+
+    label: str
+    """In full: `12 Oct 2026`."""
+    tick: str
+    """In short, for the axis: `12 Oct`; "" where the axis does not name it."""
+    value: int
+    before: int | None = None
+    """The value at this place of the period before."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar, and the whole height above it that the pointer may be over."""
+
+    point: Point
+    slot_x: float
+    slot_width: float
+    x: float
+    width: float
+    y: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A label of an axis, and the end it hangs at: `start`, `middle` or `end`."""
+
+    at: float
+    text: str
+    anchor: str = "start"
+
+
+@dataclass(frozen=True)
+class BarChart:
+    """Bars over time, and the period before as a line."""
+
+    chart_id: str
+    title: str
+    means: str
+    """What one value counts: `sessions, each once a day`."""
+    bars: list[Bar]
+    lines: list[Tick]
+    """The lines across, from above."""
+    ticks: list[Tick]
+    before: str
+    """The points of the line; "" where there is none."""
+    bottom: float
+    """Where the axis is, from above."""
+
+    @property
+    def points(self) -> list[Point]:
+        """The values, for the table that says the same."""
+        return [bar.point for bar in self.bars]
+
+
+def bar_chart(
+    chart_id: str, title: str, means: str, points: Sequence[Point], *, is_small: bool = False
+) -> BarChart:
+    """Return a chart of values over time, oldest first."""
+    bottom = SMALL_BOTTOM if is_small else BOTTOM
+    has_before = any(point.before is not None for point in points)
+    top = scale(max((max(point.value, point.before or 0) for point in points), default=0))
+    slot = 100 / max(1, len(points))
+    gap = min(slot * 0.28, 0.6)
+
+    def y(value: float) -> float:
+        return bottom - (bottom - TOP) * value / top
+
+    bars = [
+        Bar(
+            point,
+            slot_x=_round(number * slot),
+            slot_width=_round(slot),
+            x=_round(number * slot + gap / 2),
+            width=_round(slot - gap),
+            y=_round(y(point.value)),
+            height=_round(bottom - y(point.value)),
+        )
+        for number, point in enumerate(points)
+    ]
+    middles = (((number + 0.5) * slot, point) for number, point in enumerate(points))
+    before = " ".join(f"{_round(x)},{_round(y(point.before or 0))}" for x, point in middles)
+    lines = [Tick(_round(y(value)), count(value)) for value in (top, top // 2)]
+    return BarChart(
+        chart_id,
+        title,
+        means,
+        bars,
+        lines,
+        _ticks(points, SMALL_MAX_TICKS if is_small else MAX_TICKS),
+        before if has_before else "",
+        bottom,
+    )
+
+
+def _ticks(points: Sequence[Point], most: int) -> list[Tick]:
+    """Name a few points: the first and the last that may be named, and some between."""
+    named = [place for place, point in enumerate(points) if point.tick]
+    several = len(named) if len(named) <= most + 2 else most
+    if several > 1:
+        step = (len(named) - 1) / (several - 1)
+        named = [named[round(number * step)] for number in range(several)]
+    return [_tick(points, place) for place in named]
+
+
+def _tick(points: Sequence[Point], place: int) -> Tick:
+    text, last = points[place].tick, len(points) - 1
+    if last and place == 0:
+        return Tick(0, text, "start")
+    if last and place == last:
+        return Tick(100, text, "end")
+    return Tick(_round((place + 0.5) * 100 / len(points)), text, "middle")
+
+
+def scale(highest: int) -> int:
+    """Return a round even number that is not below the highest value: 2, 4, 10, 20, 40, 50 ..."""
+    if highest <= 2:
+        return 2
+    power = 10 ** floor(log10(highest))
+    return next(
+        int(step * power)
+        for step in (1, 2, 4, 6, 8, 10)
+        if step * power >= highest and step * power % 2 == 0
+    )
+
+
+@dataclass(frozen=True)
+class Lorenz:
+    """How much of all exposure the least exposed experts have together, up to all of them."""
+
+    points: str
+    lower_half: float
+    """The part that the less exposed half has, 0 to 1."""
+
+
+def lorenz(values: Sequence[int]) -> Lorenz | None:
+    """Return the Lorenz curve of the values; None where they are none or all 0."""
+    if not (whole := sum(values)):
+        return None
+    points, so_far = ["0,100"], 0
+    ranked = sorted(values)
+    for rank, value in enumerate(ranked, start=1):
+        so_far += value
+        points.append(f"{_round(100 * rank / len(ranked))},{_round(100 - 100 * so_far / whole)}")
+    return Lorenz(" ".join(points), sum(ranked[: len(ranked) // 2]) / whole)
+
+
+def _round(value: float) -> float:
+    return round(value, 3)

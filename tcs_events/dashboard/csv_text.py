@@ -1,0 +1,34 @@
+"""CSV that a spreadsheet shows and never runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from tcs_events.dashboard.json_text import plain
+from tcs_events.dashboard.tables import Columns
+
+# What begins with one of these is a formula to one spreadsheet or another, the full-width forms
+# too: https://owasp.org/www-community/attacks/CSV_Injection
+_BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+
+
+def csv_text(columns: Columns, rows: Iterable[Any]) -> str:
+    """Return the rows under the names of their fields, every cell quoted; no data is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
+    writer.writerow([column.name for column in columns])
+    writer.writerows([_cell(column.of(row)) for column in columns] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    value = plain(value)
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_BEGINS_FORMULA) else value
+    return json.dumps(value, ensure_ascii=False)

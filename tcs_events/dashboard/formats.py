@@ -1,0 +1,141 @@
+"""How numbers and dates are written. "No data" is a dash, never a zero."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from tcs_events.reports import Period
+
+NO_DATA = "\N{EN DASH}"
+TEXT_MAX_LENGTH = 400
+"""The styles cut what is long; this keeps a page of enormous payloads from being enormous."""
+
+
+def count(value: float | None) -> str:
+    """1204 → `1,204`."""
+    return NO_DATA if value is None else f"{value:,}"
+
+
+def decimal(value: float | None) -> str:
+    """2.345 → `2.3`."""
+    return NO_DATA if value is None else f"{value:,.1f}"
+
+
+def hundredths(value: float | None) -> str:
+    """0.4567 → `0.46`."""
+    return NO_DATA if value is None else f"{value:.2f}"
+
+
+def share(value: float | None) -> str:
+    """0.123 → `12 %`; below ten percent `1.2 %`. What is not nothing is not written as nothing."""
+    if value is None:
+        return NO_DATA
+    percent = value * 100
+    if 0 < percent < 0.1:
+        return "< 0.1 %"
+    return f"{percent:.0f} %" if percent >= 9.95 or percent == 0 else f"{percent:.1f} %"
+
+
+def change(now: int | None, before: int | None) -> str:
+    """Say how much more or less it is than before: `+12 %`; a dash where nothing was before."""
+    if now is None or not before:
+        return NO_DATA
+    difference = (now - before) / before
+    if abs(difference) >= 10:
+        return f"{now / before:,.0f} times"
+    return "no change" if not difference else f"{difference:+.0%}".replace("%", " %")
+
+
+def day(value: date | None) -> str:
+    """`12 Oct 2026`."""
+    return NO_DATA if value is None else f"{value.day} {value:%b %Y}"
+
+
+def short_day(value: date) -> str:
+    """`12 Oct`."""
+    return f"{value.day} {value:%b}"
+
+
+def moment(value: datetime | None) -> str:
+    """`12 Oct 2026, 14:05`; the hour alone is not left out, for it may be midnight."""
+    return NO_DATA if value is None else f"{day(value)}, {value:%H:%M}"
+
+
+def clock(value: datetime) -> str:
+    """`14:05:59`."""
+    return f"{value:%H:%M:%S}"
+
+
+def period(value: Period) -> str:
+    """`12 Oct to 10 Nov 2026`, with a year that the two days share said once."""
+    if value.first == value.last:
+        return day(value.last)
+    is_one_year = value.first.year == value.last.year
+    return f"{short_day(value.first) if is_one_year else day(value.first)} to {day(value.last)}"
+
+
+def value_text(value: Any) -> str:
+    """Write what a browser sent, in words where it is simple, as JSON where it is not.
+
+    `["a", "b"]` is `a, b`, and `{"tags": ["a"], "rate_max": 90}` is `tags: a · rate_max: 90`.
+    """
+    if value is None:
+        return NO_DATA
+    if isinstance(value, Mapping) and value and not any(map(_is_deep, value.values())):
+        text = " · ".join(f"{name}: {_scalars(of)}" for name, of in value.items())
+    else:
+        text = _scalars(value)
+    return text if len(text) <= TEXT_MAX_LENGTH else text[: TEXT_MAX_LENGTH - 1] + "…"
+
+
+def _is_deep(value: Any) -> bool:
+    return isinstance(value, Mapping) or (
+        isinstance(value, list) and not all(isinstance(of, str) for of in value)
+    )
+
+
+def _scalars(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value and not _is_deep(value):
+        return ", ".join(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def filters(value: Any) -> list[tuple[str, str]]:
+    """Return the filters of a combination with their values; a cut one as the text it is."""
+    if not isinstance(value, dict):
+        return [("", value_text(value))]
+    return [
+        (
+            value_text(name),
+            value_text(set_to),
+        )
+        for name, set_to in value.items()
+    ]
+
+
+def plural(value: int, one: str, many: str | None = None) -> str:
+    """`1 session`, `1,204 sessions`."""
+    return f"{count(value)} {one if value == 1 else many or one + 's'}"
+
+
+FORMATS = {
+    "change": change,
+    "clock": clock,
+    "count": count,
+    "day": day,
+    "decimal": decimal,
+    "filters": filters,
+    "hundredths": hundredths,
+    "moment": moment,
+    "period": period,
+    "plural": plural,
+    "share": share,
+    "short_day": short_day,
+    "value_text": value_text,
+}
+"""The filters of the templates."""

@@ -1,0 +1,36 @@
+"""The pages, in the order of the navigation. Each is paired with the template of its name."""
+
+from __future__ import annotations
+
+from tcs_events.dashboard.page import Page
+from tcs_events.dashboard.pages import (
+    activity,
+    dead_ends,
+    exposure,
+    funnel,
+    gaps,
+    overview,
+    retention,
+    timeline,
+    top,
+)
+from tcs_events.dashboard.tables import Table
+
+PAGES: dict[str, Page] = {
+    module.page.name: module.page
+    for module in (
+        overview,
+        activity,
+        top,
+        gaps,
+        exposure,
+        dead_ends,
+        funnel,
+        retention,
+        timeline,
+    )
+}
+TABLES: dict[str, tuple[Page, Table]] = {
+    table.name: (page, table) for page in PAGES.values() for table in page.tables
+}
+"""Every table, with the page it is on."""

@@ -1,0 +1,134 @@
+"""How much was going on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any, get_args
+
+from tcs_events.dashboard.asked import Asked
+from tcs_events.dashboard.charts import BarChart, Point, bar_chart
+from tcs_events.dashboard.formats import day, moment, short_day
+from tcs_events.dashboard.page import Answer, Page
+from tcs_events.dashboard.tables import MAX_ROWS, Column, Table
+from tcs_events.reports import Activity, Period, activity, last_days, total_activity
+from tcs_events.reports.activity import Unit
+from tcs_events.reports.reading import this_registration
+from tcs_events.rollups.days import day as day_of
+
+UNITS: tuple[Unit, ...] = ("day", "hour", "week")
+MAX_DAYS = {"hour": 14, "day": 400, "week": 3660}
+"""More bars than that are no chart. Days a page shows, by unit."""
+SESSIONS = {
+    "hour": "sessions with at least one event in the hour",
+    "day": "sessions, each once a day",
+    "week": "sessions, each once a day, summed over the week",
+}
+
+by_type = Table(
+    "totals",
+    "By type",
+    "All that was sent in the period, by type of event.",
+    (
+        Column(
+            "event_type",
+            "Type",
+            "what the browser said had happened",
+            value=lambda row: row.event_type or "all types",
+        ),
+        Column("events", "Events", "everything that was sent", "count"),
+        Column("sessions", "Sessions", "sessions that sent at least one, each once a day", "bar"),
+    ),
+    lambda asked, limit: [
+        row for _, row in sorted(total_activity(asked.period).items(), key=lambda item: item[0])
+    ][:limit],
+)
+over_time = Table(
+    "activity",
+    "Every count",
+    "Events and sessions by time and by type.",
+    (
+        Column("starts_at", "Begins", "when the day, hour or week begins", "moment"),
+        Column(
+            "event_type",
+            "Type",
+            "what the browser said had happened",
+            value=lambda row: row.event_type or "all types",
+        ),
+        Column("events", "Events", "everything that was sent", "count"),
+        Column("sessions", "Sessions", "sessions that sent at least one", "count"),
+    ),
+    lambda asked, limit: activity(asked.period, unit_of(asked))[:limit],
+    keeps=("unit",),
+)
+
+
+def unit_of(asked: Asked) -> Unit:
+    """Return what time is counted in."""
+    unit = asked.choice("unit", UNITS)
+    return next(one for one in get_args(Unit) if one == unit)
+
+
+def answer(asked: Asked, limit: int) -> Answer:
+    """Return the counts over time (all of them: the charts need them) and the totals."""
+    return {
+        "unit": unit_of(asked),
+        "activity": over_time.rows(asked, MAX_ROWS),
+        "totals": by_type.rows(asked, limit),
+    }
+
+
+def show(asked: Asked, answer: Answer) -> dict[str, Any]:
+    """Draw a chart of the sessions, and a small one of each type."""
+    rows: list[Activity] = sorted(answer["activity"], key=lambda row: row.event_type)
+    charts = [
+        chart(f"type-{number}", event_type, answer["unit"], asked.period, list(of_type))
+        for number, (event_type, of_type) in enumerate(groupby(rows, lambda row: row.event_type))
+    ]
+    return {"charts": charts, "units": UNITS, "is_empty": not rows}
+
+
+def chart(
+    chart_id: str, event_type: str, unit: Unit, period: Period, rows: list[Activity]
+) -> BarChart:
+    """Return the sessions of one type over time, with 0 where nothing was."""
+    sessions = {row.starts_at.astimezone(UTC): row.sessions for row in rows}
+    starts = _hours(period) if unit == "hour" else [row.starts_at for row in rows]
+    points = [
+        Point(*label(start, unit), sessions.get(start.astimezone(UTC), 0)) for start in starts
+    ]
+    title = f"{event_type or 'All types'} by {unit}"
+    return bar_chart(chart_id, title, SESSIONS[unit], points, is_small=bool(event_type))
+
+
+def label(start: datetime, unit: Unit) -> tuple[str, str]:
+    """Name an hour, day or week, in full and for an axis."""
+    if unit == "hour":
+        return moment(start), short_day(start) if start.hour == 0 else ""
+    if unit == "week":
+        return f"week from {day(start)}", short_day(start)
+    is_today = start.date() == last_days(1).last
+    return day(start) + (" so far" if is_today else ""), short_day(start)
+
+
+def _hours(period: Period) -> list[datetime]:
+    zone = this_registration().settings.timezone
+    start, end = day_of(period.first, zone).start, day_of(period.last, zone).end
+    hours = []
+    while start < end:
+        hours.append(start.astimezone(zone))
+        start += timedelta(hours=1)
+    return hours
+
+
+page = Page(
+    "activity",
+    "Activity",
+    "How much was going on?",
+    "Sessions over time, all together and by what they did.",
+    answer,
+    show,
+    (by_type, over_time),
+    keeps=("unit",),
+    max_days=lambda asked: MAX_DAYS[unit_of(asked)],
+)

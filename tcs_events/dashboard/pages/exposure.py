@@ -1,0 +1,137 @@
+"""Who is before visitors, and who is never seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tcs_events.dashboard.asked import Asked
+from tcs_events.dashboard.charts import lorenz
+from tcs_events.dashboard.page import Answer, Page
+from tcs_events.dashboard.tables import Column, Table
+from tcs_events.reports import ExpertExposure, Exposure, Rung, exposure
+from tcs_events.reports.reading import this_registration
+
+RUNG_EXPERTS = 12
+"""How many experts a rung of the ladder names."""
+RUNGS = {
+    Rung.NEVER_RETURNED: ("Never returned", "no query returned them"),
+    Rung.NEVER_FIRST: ("Never among the first", "returned, but never in the first five places"),
+    Rung.NEVER_CLICKED: ("Never clicked", "before enough visitors, and clicked by none"),
+    Rung.UNDER_CLICKED: (
+        "Clicked too rarely",
+        "clicked less than others at the same places, by more than chance explains",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class RungShown:
+    """A rung of the ladder with the experts on it."""
+
+    rung: Rung
+    title: str
+    means: str
+    experts: list[ExpertExposure]
+
+
+def rungs_of(found: Exposure) -> list[RungShown]:
+    """Return the ladder from its foot, each rung with the experts who get no further."""
+    return [
+        RungShown(rung, *RUNGS[rung], [one for one in found.experts if one.rung == rung])
+        for rung in Rung
+    ]
+
+
+def rung_of(asked: Asked) -> str:
+    """Return the rung that a table is narrowed to; "" for all experts."""
+    return asked.choice("rung", ["", *Rung])
+
+
+def _rows(asked: Asked, limit: int) -> list[ExpertExposure]:
+    rung = rung_of(asked)
+    found = exposure(asked.period, asked.catalogue).experts
+    return [one for one in found if rung in ("", one.rung)][:limit]
+
+
+table = Table(
+    "exposure",
+    "Everyone, the least exposed first",
+    "In sessions, each once a day. A click implies an exposure.",
+    (
+        Column("expert_id", "Expert", "the id that the events and the catalogue name"),
+        Column(
+            "exposed", "Exposed", "sessions they were returned to, seen by or clicked by", "bar"
+        ),
+        Column("returned", "Returned", "sessions a query returned them to", "count"),
+        Column(
+            "returned_first",
+            "First five",
+            "sessions they were returned to among the first",
+            "count",
+        ),
+        Column("best_position", "Best place", "the best place of the period, from 1", "count"),
+        Column(
+            "mean_position",
+            "Mean place",
+            "the mean of the best place of each session",
+            "decimal",
+            is_extra=True,
+        ),
+        Column(
+            "seen",
+            "Seen",
+            "sessions that had the card in view for a second",
+            "count",
+            is_extra=True,
+        ),
+        Column("clicked", "Clicked", "sessions that clicked, of those exposed", "count"),
+        Column("click_through", "Rate", "clicked of exposed", "share"),
+        Column(
+            "expected_click_through",
+            "Usual rate",
+            "what all experts reach at the same places",
+            "share",
+        ),
+        Column(
+            "rung",
+            "Held up at",
+            "the first rung that is missing; nothing where none is",
+            words={rung: title for rung, (title, _) in RUNGS.items()},
+        ),
+    ),
+    _rows,
+    keeps=("rung",),
+)
+
+
+def answer(asked: Asked, limit: int) -> Answer:
+    """Return the report: every expert, for the ladder names them."""
+    return {"exposure": exposure(asked.period, asked.catalogue)}
+
+
+def show(asked: Asked, answer: Answer) -> dict[str, Any]:
+    """Draw the ladder and the spread."""
+    found: Exposure = answer["exposure"]
+    return {
+        "rungs": rungs_of(found),
+        "rung_experts": RUNG_EXPERTS,
+        "table": table,
+        "experts": table.of(found.experts),
+        "lorenz": lorenz([one.exposed for one in found.experts]),
+        "exposed": sum(one.exposed > 0 for one in found.experts),
+        "has_catalogue": asked.catalogue is not None,
+        "has_seen": any(one.seen for one in found.experts),
+        "min_sessions": this_registration().settings.min_sessions,
+    }
+
+
+page = Page(
+    "exposure",
+    "Exposure",
+    "Who is never seen?",
+    "How far each expert gets with visitors, and where they are held up.",
+    answer,
+    show,
+    (table,),
+)

@@ -1,0 +1,86 @@
+"""What one visitor did."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from tcs_events.dashboard.asked import Asked, BadParameter
+from tcs_events.dashboard.page import Answer, Page
+from tcs_events.dashboard.tables import MAX_ROWS, Column, Table
+from tcs_events.reports import TimelineEvent, person_timeline, session_timeline
+from tcs_events.schemas import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
+
+SHOWN_EVENTS = 100
+
+
+def visitor_of(asked: Asked) -> tuple[str, str]:
+    """Return the session and the address that are asked for; at most one of them is not "".
+
+    Raises:
+        BadParameter: both are there.
+    """
+    session = asked.text("session", SESSION_ID_MAX_LENGTH)
+    email = asked.text("email", EMAIL_MAX_LENGTH)
+    if session and email:
+        raise BadParameter("Ask for a “session” or for an “email”, not for both.")
+    return session, email
+
+
+def _rows(asked: Asked, limit: int) -> list[TimelineEvent]:
+    session, email = visitor_of(asked)
+    if session:
+        return session_timeline(session, limit)
+    return person_timeline(email, limit) if email else []
+
+
+table = Table(
+    "timeline",
+    "Timeline",
+    "What happened, oldest first.",
+    (
+        Column("at", "When", "when it happened", "moment"),
+        Column("session_id", "Session", "the session it belongs to"),
+        Column("event_type", "Type", "what the browser said had happened"),
+        Column("payload", "Payload", "what the browser sent with it"),
+        Column("is_known", "Known", "whether it was known by then who the visitor is"),
+    ),
+    # The report gives the last of them, a table begins with the first.
+    lambda asked, limit: _rows(asked, MAX_ROWS)[:limit],
+    keeps=("session", "email"),
+)
+
+
+def answer(asked: Asked, limit: int) -> Answer:
+    """Return the last events of the visitor, oldest first."""
+    session, email = visitor_of(asked)
+    return {"session": session, "email": email, "timeline": _rows(asked, limit)}
+
+
+def show(asked: Asked, answer: Answer) -> dict[str, Any]:
+    """Divide the events by days; say from which one on the visitor was known."""
+    events: list[TimelineEvent] = answer["timeline"][-SHOWN_EVENTS:]
+    known_from = next((event for event in events if event.is_known), None)
+    return {
+        "days": [(day, list(of_day)) for day, of_day in groupby(events, lambda one: one.at.date())],
+        "count": len(events),
+        "sessions": len({event.session_id for event in events}),
+        "known_from": known_from if events and not events[0].is_known else None,
+        "is_known": bool(events) and events[0].is_known,
+        "has_more": len(answer["timeline"]) > SHOWN_EVENTS,
+    }
+
+
+page = Page(
+    "timeline",
+    "Timeline",
+    "What did one visitor do?",
+    "Everything of a session, or of a person: before it was known who they are, and after.",
+    answer,
+    show,
+    (table,),
+    keeps=("session", "email"),
+    rows=SHOWN_EVENTS,
+    has_period=False,
+    reads_events=True,
+)

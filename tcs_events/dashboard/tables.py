@@ -1,0 +1,96 @@
+"""Tables: what their columns mean, and where their rows come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from tcs_events.dashboard.asked import Asked
+
+FIRST_ROWS = 15
+"""How many rows of a table its own page shows."""
+PAGE_ROWS = 100
+"""How many rows "see all" shows at once."""
+MAX_ROWS = 10_000
+"""How many rows a table has at most, in a CSV file too."""
+
+Show = Literal["text", "count", "bar", "share", "decimal", "day", "moment", "filters", "contexts"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: the field of a report's row, and how a page shows it."""
+
+    name: str
+    """The field. A CSV file has it for a heading, JSON for a key."""
+    heading: str
+    means: str
+    """What the number says, with its unit."""
+    show: Show = "text"
+    value: Callable[[Any], Any] | None = None
+    """Takes the value from a row; None where it is the field itself."""
+    words: Mapping[str, str] | None = None
+    """How a page calls the values, where there are only a few."""
+    is_extra: bool = False
+    """Whether the table's own page leaves it out; "see all" and CSV have every column."""
+
+    def of(self, row: Any) -> Any:
+        """Return the value of a row in this column."""
+        return self.value(row) if self.value else getattr(row, self.name)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its cells stand at the right."""
+        return self.show in ("count", "share", "decimal")
+
+
+Columns = tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a page. `rows` asks the report for at most so many, the first ones."""
+
+    name: str
+    title: str
+    caption: str
+    columns: Columns
+    rows: Callable[[Asked, int], Sequence[Any]]
+    keeps: tuple[str, ...] = ()
+    """The parameters besides the period that its rows depend on."""
+
+    def page(self, asked: Asked, number: int, size: int = PAGE_ROWS) -> Shown:
+        """Return a page of the rows, the first one being 1."""
+        start = (number - 1) * size
+        rows = self.rows(asked, min(start + size + 1, MAX_ROWS))
+        return replace(self.of(rows, start, size), is_whole=True)
+
+    def of(self, rows: Sequence[Any], start: int = 0, size: int = FIRST_ROWS) -> Shown:
+        """Return what is shown of rows that a page has asked for already."""
+        return Shown(self, list(rows[start : start + size]), start, len(rows) > start + size)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Some rows of a table."""
+
+    table: Table
+    rows: list[Any]
+    start: int
+    """How many rows come before these."""
+    has_more: bool
+    is_whole: bool = False
+    """Whether all columns are shown."""
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that are shown."""
+        columns = self.table.columns
+        return columns if self.is_whole else tuple(one for one in columns if not one.is_extra)
+
+    @property
+    def widest(self) -> float:
+        """The largest value that has a bar: a full one. Bars of two columns can be compared."""
+        bars = [column for column in self.columns if column.show == "bar"]
+        return max((column.of(row) or 0 for row in self.rows for column in bars), default=0) or 1

@@ -1,0 +1,88 @@
+"""What went wrong, in words for whoever reads the page: never a traceback, and no SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Response, current_app, request
+from sqlalchemy import exc
+
+from tcs_events.collector import log_trouble
+from tcs_events.dashboard.asked import BadParameter
+from tcs_events.dashboard.json_text import json_text
+from tcs_events.dashboard.rendering import render
+from tcs_events.errors import DatabaseMissing, StoreUnavailable, TableMissing, TcsEventsError
+from tcs_events.registration import registration_of
+
+DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, StoreUnavailable, DatabaseMissing)
+
+
+class NoSuchPage(Exception):
+    """The address is none of ours."""
+
+
+def in_words(view: Callable[[], Response]) -> Response:
+    """Answer with a view, or say why there is no answer.
+
+    Not handlers of the blueprint: these would be given what the host's access rule raises, too.
+    """
+    try:
+        return view()
+    except BadParameter as error:
+        return bad_parameter(error)
+    except NoSuchPage:
+        return not_found()
+    except DATABASE_ERRORS as error:
+        return database_error(error)
+
+
+def bad_parameter(error: BadParameter) -> Response:
+    """Answer an address that asks for what there cannot be: 400."""
+    return _answer(400, "This address asks for something else", str(error))
+
+
+def not_found() -> Response:
+    """Answer an address that is none of ours: 404."""
+    return _answer(404, "There is no such page", "The link may be old, or mistyped.")
+
+
+def method_not_allowed() -> Response:
+    """Answer whoever wants to change something: 405."""
+    answer = _answer(405, "This can only be read", "There is nothing here to be changed.")
+    answer.headers["Allow"] = "GET, HEAD, OPTIONS"
+    return answer
+
+
+def database_error(error: Exception) -> Response:
+    """Answer where the database does not: 503, with what to do about it."""
+    trouble = _trouble(error)
+    log_trouble(trouble)
+    remedy = trouble.remedy if isinstance(trouble, StoreUnavailable) else str(trouble)
+    title = "The database has not all tables"
+    if isinstance(trouble, DatabaseMissing):
+        title = "This app has no database"
+    elif not isinstance(trouble, TableMissing):
+        title = "The database does not answer"
+    answer = _answer(503, title, remedy[0].upper() + remedy[1:].rstrip(".") + ".")
+    answer.headers["Retry-After"] = str(StoreUnavailable.retry_after_seconds)
+    return answer
+
+
+def _trouble(error: Exception) -> TcsEventsError:
+    """Return what is behind an error of the database: a table may be missing."""
+    if isinstance(error, TcsEventsError):
+        return error
+    try:
+        if missing := registration_of(current_app).missing_tables():
+            return TableMissing(missing[0])
+    except TcsEventsError as found:
+        return found
+    return StoreUnavailable(type(getattr(error, "orig", None) or error).__name__)
+
+
+def _answer(status: int, title: str, message: str) -> Response:
+    if request.path.endswith(".json"):
+        return Response(
+            json_text({"errors": {"_schema": [message]}}), status, mimetype="application/json"
+        )
+    return render("trouble.html", status=status, title=title, message=message)

@@ -1,0 +1,168 @@
+"""Somebody reads the dashboard of a demo that has had visitors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tcs_events.dashboard.pages import PAGES
+from tcs_events.demo import create_app
+from tcs_events.demo.experts import EXPERTS
+from tests.browser.conftest import Complaints, Site
+from tests.dashboard.visitors import fill, noon_today, visit, visitors
+from tests.support import ROOT, need
+
+DEMO = "tcs_events.demo:create_app()"
+AXE = ROOT / "frontend_snippets" / "node_modules" / "axe-core" / "axe.min.js"
+HOSTILE = "<img src=x onerror=alert(1)>\"'><script>alert(1)</script>"
+MORE = [
+    "/insights/activity?unit=hour&days=7",
+    "/insights/activity?unit=week&days=90",
+    "/insights/timeline?session=visitor-0007",
+    "/insights/timeline?email=ada@example.com",
+    "/insights/retention?unit=day",
+    "/insights/tables/exposure",
+]
+ADDRESSES = [*(f"/insights{page.path}" for page in PAGES.values()), *MORE]
+
+
+@pytest.fixture
+def site(serve: Callable[..., Site], sqlite_url: str) -> Site:
+    """A demo whose visitors have clicked, searched and filtered, one of them with evil in mind."""
+    app = create_app(sqlite_url)
+    at = noon_today()
+    ids = [expert["username"] for expert in EXPERTS]
+    evil = [
+        visit(
+            f"{HOSTILE[:50]}{place}",
+            event_type,
+            at,
+            (1 << 90) + place,
+            query_text=HOSTILE,
+            expert_id=HOSTILE,
+            expert_ids=[HOSTILE],
+            context=HOSTILE,
+            filter=HOSTILE,
+            value=HOSTILE,
+            filters={HOSTILE: HOSTILE},
+            result_count=0,
+        )
+        for place, event_type in enumerate(
+            ["sage_query", "card_click", "filter_change", HOSTILE] * 3
+        )
+    ]
+    evil = [event._replace(event_type=event.event_type[:50]) for event in evil]
+    known = {"visitor-0007": "ada@example.com"}
+    fill(app, [*visitors(200, 30, at, ids), *evil], known)
+    with app.app_context():
+        app.extensions["sqlalchemy"].engine.dispose()
+    for store in ("store", "identity_store"):
+        vars(app.extensions["tcs_events"])[store].close()
+    return serve(DEMO, sqlite_url)
+
+
+def test_all_pages_are_read_without_a_complaint(
+    site: Site, page: Any, complaints: Complaints
+) -> None:
+    """No error, and nothing that the pages' own content security policy forbids."""
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    for address in [*ADDRESSES, f"/insights/timeline?session={HOSTILE[:50]}0"]:
+        answer = page.goto(site.url + address)
+        assert answer.status == 200
+        assert page.locator("h1").count() == 1
+        assert page.locator("main img, main script, main a[href^=javascript]").count() == 0
+        assert complaints == [], address
+    assert dialogs == []
+
+
+def test_every_link_leads_somewhere(site: Site, page: Any) -> None:
+    to_visit, seen = [f"{site.url}/insights/"], set()
+    while to_visit:
+        link = to_visit.pop()
+        if link in seen or len(seen) > 150:
+            continue
+        seen.add(link)
+        answer = page.request.get(link)
+        assert answer.status == 200, link
+        if "text/html" in answer.headers["content-type"]:
+            page.goto(link)
+            to_visit += page.eval_on_selector_all(
+                "a[href]", "links => links.map(link => link.href.split('#')[0])"
+            )
+    assert len(seen) > 60
+
+
+def test_the_demo_leads_to_its_dashboard_and_on(site: Site, page: Any) -> None:
+    page.goto(site.url)
+    page.get_by_role("link", name="Insights").click()
+    page.wait_for_url("**/insights/**")
+    page.get_by_role("link", name="90 days").click()
+    page.get_by_role("navigation").get_by_role("link", name="Unmet demand").click()
+    page.wait_for_url("**/insights/gaps?days=90")
+    assert page.locator("[aria-current=page]").inner_text() == "Unmet demand"
+    page.get_by_label("From").fill("2026-01-01")
+    page.get_by_label("to", exact=True).fill("2026-01-31")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**/insights/gaps?from=2026-01-01&to=2026-01-31")
+    assert "Nothing yet" in page.locator("main").inner_text()
+
+
+def test_the_keyboard_reaches_the_period(site: Site, page: Any) -> None:
+    page.goto(f"{site.url}/insights/gaps")
+    reached = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.textContent.trim()"))
+        if reached[-1] == "7 days":
+            break
+    assert reached[0] == "Skip to the content"
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/insights/gaps?days=7")
+
+
+def test_the_pages_work_without_javascript(site: Site, browser: Any) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{site.url}/insights/funnel")
+        page.locator("input[name=step]").last.fill("filter_change")
+        page.locator(".steps button").click()
+        assert page.locator(".funnel li").count() == 3
+        page.goto(f"{site.url}/insights/timeline")
+        page.locator("input[name=session]").fill("visitor-0007")
+        page.locator(".search button").click()
+        assert page.get_by_text("From here on it was known who this is").count() == 1
+
+
+def test_a_bar_says_what_it_is_under_the_pointer(site: Site, page: Any) -> None:
+    page.goto(f"{site.url}/insights/")
+    page.locator(".chart .slot").last.hover()
+    assert "so far: " in page.locator(".tip").inner_text()
+
+
+@pytest.mark.parametrize("width", [1360, 390, 320])
+def test_no_page_is_wider_than_the_screen(site: Site, page: Any, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    for address in ADDRESSES:
+        page.goto(site.url + address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(site: Site, page: Any, scheme: str) -> None:
+    need(AXE.exists(), "axe-core", "npm ci --prefix frontend_snippets")
+    page.emulate_media(color_scheme=scheme)
+    for address in ADDRESSES:
+        page.goto(site.url + address)
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        page.evaluate(Path(AXE).read_text())
+        faults = page.evaluate("axe.run()")["violations"]
+        assert [
+            (fault["id"], [node["target"] for node in fault["nodes"]])
+            for fault in faults
+            if fault["impact"] in ("serious", "critical")
+        ] == [], address

@@ -1,0 +1,232 @@
+"""A page, its JSON and its CSV say what the report says."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import asdict, fields, is_dataclass
+from datetime import date
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tcs_events import reports
+from tcs_events.dashboard.json_text import plain
+from tcs_events.dashboard.pages import PAGES, TABLES
+from tests.dashboard.visitors import EXPERTS
+
+DAYS = 14
+
+
+def ask(client: FlaskClient, question: str) -> dict[str, Any]:
+    """Ask the reports themselves."""
+    with client.application.app_context():
+        period = reports.last_days(DAYS)
+        steps = [reports.step("sage_query[result_count>0]"), reports.step("card_click")]
+        answers = {
+            "activity": lambda: {"activity": reports.activity(period)},
+            "top": lambda: {
+                "experts": reports.top_experts(period, 100),
+                "queries": reports.top_queries(period, 100),
+                "filters": reports.top_filters(period, 100),
+            },
+            "gaps": lambda: {"gaps": reports.unmet_demand(period)},
+            "exposure": lambda: {"exposure": reports.exposure(period, EXPERTS)},
+            "dead_ends": lambda: {
+                "dead_end_values": reports.dead_end_values(period),
+                "dead_end_combinations": reports.dead_end_combinations(period),
+            },
+            "funnel": lambda: {"funnel": reports.funnel(period, steps)},
+            "retention": lambda: {"retention": reports.retention(period)},
+            "timeline": lambda: {"timeline": reports.session_timeline("visitor-0007")},
+            "overview": lambda: {
+                "totals": reports.total_activity(period),
+                "totals_before": reports.total_activity(period.before()),
+                "gaps": reports.unmet_demand(period, 5),
+                "coverage": reports.exposure(period, EXPERTS).coverage,
+                "gini": reports.exposure(period, EXPERTS).gini,
+                "queries": reports.top_queries(period, 5),
+            },
+        }
+        return answers[question]()
+
+
+def address(question: str, form: str = "api/{}.json") -> str:
+    session = "&session=visitor-0007" if question == "timeline" else ""
+    return f"/insights/{form.format(question)}?days={DAYS}{session}"
+
+
+@pytest.mark.parametrize("question", PAGES)
+def test_json_says_what_the_report_says(filled: FlaskClient, question: str) -> None:
+    answer = filled.get(address(question))
+    assert answer.mimetype == "application/json"
+    said = json.loads(answer.data, parse_constant=pytest.fail)
+    for name, rows in ask(filled, question).items():
+        assert rows
+        assert said["answer"][name] == plain(rows)
+
+
+def test_json_names_the_fields_of_the_rows(filled: FlaskClient) -> None:
+    said = filled.get(address("gaps")).json
+    assert said is not None
+    assert list(said["answer"]["gaps"][0]) == [field.name for field in fields(reports.UnmetDemand)]
+    assert said["period"]["last"] == date.fromisoformat(said["period"]["last"]).isoformat()
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_csv_says_what_the_report_says(filled: FlaskClient, table: str) -> None:
+    page, of = TABLES[table]
+    answer = filled.get(address(page.name, f"csv/{table}.csv"))
+    assert answer.mimetype == "text/csv"
+    assert answer.headers["Content-Disposition"].startswith(f'attachment; filename="{table}')
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    expected = {"totals": "activity"}.get(table, table)
+    found = ask(filled, page.name)[expected]
+    if table == "totals":
+        with filled.application.app_context():
+            found = [
+                row for _, row in sorted(reports.total_activity(reports.last_days(DAYS)).items())
+            ]
+    found = found.experts if table == "exposure" else found
+    assert rows
+    assert [list(row) for row in rows] == [[column.name for column in of.columns]] * len(found)
+    for written, row in zip(rows, found, strict=True):
+        for column in of.columns:
+            value = plain(column.of(row))
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            assert written[column.name] == ("" if value is None else text)
+
+
+def cells(html: str, table: str) -> list[list[str]]:
+    """Return the texts of a table's cells."""
+    part = html.split(f'id="t-{table}"')[1].split("<tbody>")[1].split("</tbody>")[0]
+    return [
+        [
+            " ".join(re.sub(r"<[^>]+>", "", cell).split())
+            for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)
+        ]
+        for row in re.findall(r"<tr>(.*?)</tr>", part, re.DOTALL)
+    ]
+
+
+def test_the_page_says_what_the_report_says(filled: FlaskClient) -> None:
+    gaps = cells(filled.get(address("gaps", "{}")).text, "gaps")
+    assert gaps == [
+        [
+            row.query,
+            *map(
+                str,
+                (
+                    row.sessions,
+                    row.not_available,
+                    row.hidden_by_filter,
+                    row.no_click,
+                    row.reformulated,
+                ),
+            ),
+        ]
+        for row in ask(filled, "gaps")["gaps"]
+    ]
+    top = filled.get(address("top", "{}")).text
+    for table in ("experts", "queries", "filters"):
+        shown = cells(top, table)
+        rows = ask(filled, "top")[table][:15]
+        assert [row.sessions for row in rows] == [
+            int(cells_of_row[2 if table == "filters" else 1]) for cells_of_row in shown
+        ]
+    exposed = cells(filled.get(address("exposure", "{}")).text, "exposure")
+    experts = ask(filled, "exposure")["exposure"].experts[:15]
+    assert [[row[0], row[1]] for row in exposed] == [
+        [expert.expert_id, str(expert.exposed)] for expert in experts
+    ]
+
+
+def test_the_overview_compares_with_the_period_before(filled: FlaskClient) -> None:
+    said = ask(filled, "overview")
+    now, before = said["totals"][""].sessions, said["totals_before"][""].sessions
+    html = filled.get(address("overview", "")).text
+    assert f'<dd class="value">{now}</dd>' in html
+    assert f"from {before}</span>" in html
+
+
+def test_the_ladder_holds_everyone_who_is_held_up(filled: FlaskClient) -> None:
+    experts = ask(filled, "exposure")["exposure"].experts
+    for rung in reports.Rung:
+        expected = [expert.expert_id for expert in experts if expert.rung == rung]
+        answer = filled.get(f"/insights/csv/exposure.csv?days={DAYS}&rung={rung}")
+        found = [row["expert_id"] for row in csv.DictReader(io.StringIO(answer.text))]
+        assert found == expected
+
+
+def test_see_all_is_paged(filled: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tcs_events.dashboard.tables.Table.page.__defaults__", (25,))
+    seen: list[str] = []
+    link = f"/insights/tables/exposure?days={DAYS}"
+    for _ in range(3):
+        html = filled.get(link).text
+        seen += [
+            expert
+            for expert in re.findall(r'class="text" title="([^"]+)"', html)
+            if expert.startswith("expert-")
+        ]
+        following = re.search(r'rel="next" href="([^"]+)"', html)
+        link = following[1].replace("&amp;", "&") if following else ""
+    assert link == ""
+    assert sorted(seen) == sorted(EXPERTS)
+
+
+def test_a_period_is_kept_by_every_link(filled: FlaskClient) -> None:
+    html = filled.get("/insights/top?from=2026-01-01&to=2026-01-31").text
+    links = [
+        link for link in re.findall(r'href="(/insights/[^"]*)"', html) if "/static/" not in link
+    ]
+    assert len(links) > 10
+    picked = [link for link in links if "days=" in link]
+    assert len(picked) == 3
+    for link in set(links) - set(picked):
+        assert "from=2026-01-01&amp;to=2026-01-31" in link
+
+
+def test_the_steps_of_a_funnel_are_in_the_url(filled: FlaskClient) -> None:
+    steps = ["sage_query", "card_click[context=grid]", "filter_change"]
+    query = "&".join(f"step={step}" for step in steps)
+    said = filled.get(f"/insights/api/funnel.json?days={DAYS}&{query}").json
+    with filled.application.app_context():
+        rows = reports.funnel(reports.last_days(DAYS), [reports.step(step) for step in steps])
+    assert said is not None
+    assert said["answer"]["funnel"] == plain(rows)
+    assert said["answer"]["funnel"][1]["step"] == plain(asdict(rows[1].step))
+
+
+@pytest.mark.parametrize("question", ["funnel", "retention"])
+def test_raw_events_are_read_for_92_days_at_most(filled: FlaskClient, question: str) -> None:
+    html = filled.get(f"/insights/{question}?from=2025-01-01&to=2025-12-31").text
+    assert "shows the last 92 days" in html
+    assert "Read from the events themselves" in html
+    said = filled.get(f"/insights/api/{question}.json?from=2025-01-01&to=2025-12-31").json
+    assert said is not None
+    assert said["period"] == {"first": "2025-10-01", "last": "2025-12-31"}
+
+
+def test_a_timeline_says_from_when_on_a_visitor_was_known(filled: FlaskClient) -> None:
+    by_session = filled.get("/insights/timeline?session=visitor-0007").text
+    by_email = filled.get("/insights/timeline?email=ada@example.com").text
+    unknown = filled.get("/insights/timeline?session=visitor-0008").text
+    for html in (by_session, by_email):
+        assert html.count("From here on it was known who this is") == 1
+        assert html.index("(not yet known)") < html.index("From here on") < html.index("(known)")
+    assert "It is not known who this is" in unknown
+
+
+def test_every_row_is_a_dataclass(filled: FlaskClient) -> None:
+    for page, table in TABLES.values():
+        with filled.application.test_request_context(address(page.name, "{}")):
+            from flask import request
+
+            from tcs_events.dashboard.asked import ask as asked
+
+            for row in table.rows(asked(request.args, EXPERTS), 3):
+                assert is_dataclass(row)
