@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from flask import current_app
 from sqlalchemy import Connection
 
@@ -15,6 +16,7 @@ from tcs_events.registration import Registration, registration_of
 from tcs_events.reports.period import Period
 
 FRESH_FOR = timedelta(seconds=60)
+log = structlog.get_logger("tcs_events")
 
 
 def this_registration() -> Registration:
@@ -26,6 +28,8 @@ def this_registration() -> Registration:
 def reading_counts() -> Iterator[Connection]:
     """Give a connection, after the counts were refreshed if they are older than a minute.
 
+    Where they cannot be, for the database is locked or read-only, they are read as they are.
+
     Raises:
         RuntimeError: there is no app context.
         sqlalchemy.exc.DBAPIError: the database does not answer, or has not our tables.
@@ -33,7 +37,12 @@ def reading_counts() -> Iterator[Connection]:
     refresher = this_registration().refresher
     refreshed_at = refresher.refreshed_at()
     if refreshed_at is None or datetime.now(UTC) - refreshed_at > FRESH_FOR:
-        refresher.refresh()
+        try:
+            refresher.refresh()
+        except sa.exc.DBAPIError as error:
+            if refreshed_at is None:
+                raise
+            log.warning("tcs_events.counts_not_refreshed", reason=type(error.orig).__name__)
     with reading_events() as connection:
         yield connection
 
