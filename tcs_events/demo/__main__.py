@@ -1,4 +1,4 @@
-"""Start the demo: `python -m tcs_events.demo`."""
+"""Start the demo: `python -m tcs_events.demo`, with `--visitors 2000` for a month of events."""
 
 from __future__ import annotations
 
@@ -7,16 +7,35 @@ import errno
 import logging
 import socket
 import sys
+from datetime import UTC, datetime
 
 import click
+from flask import Flask, current_app
 from sqlalchemy import URL, exc
 from werkzeug.serving import make_server
 
 from tcs_events.demo import create_app
-from tcs_events.demo.models import db
+from tcs_events.demo.models import db, experts_by_name
+from tcs_events.demo.simulate import MIN_VISITORS, simulate, store
+from tcs_events.errors import TcsEventsError
+from tcs_events.registration import registration_of
 
 
 def main() -> None:
+    args = _parser().parse_args()
+    listener = None if args.no_serve else _listen(args.host, args.port)
+    try:
+        app = create_app(_database_uri(args.database))
+    except (exc.SQLAlchemyError, ImportError) as error:
+        sys.exit(f"Cannot use the database: {str(error).splitlines()[0]}")
+    if args.visitors is not None:
+        with app.app_context():
+            _fill(args.visitors, args.seed, args.days)
+    if listener is not None:
+        _serve(app, listener, args.host)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tcs_events.demo",
         description="A small expert marketplace that stores what its visitors do.",
@@ -28,28 +47,60 @@ def main() -> None:
         metavar="URL_OR_FILE",
         help="an SQLAlchemy URL or the path of an SQLite file (tcs_events_demo.db)",
     )
-    args = parser.parse_args()
+    parser.add_argument(
+        "--visitors",
+        type=int,
+        metavar="NUMBER",
+        help=f"first store what so many simulated visitors did, {MIN_VISITORS} or more",
+    )
+    parser.add_argument(
+        "--seed", default=1, type=int, help="another one simulates others (%(default)s)"
+    )
+    parser.add_argument(
+        "--days", default=30, type=int, help="how long they have been coming (%(default)s)"
+    )
+    parser.add_argument(
+        "--no-serve", action="store_true", help="stop once the visitors' events are stored"
+    )
+    return parser
 
+
+def _listen(host: str, port: int) -> socket.socket:
     try:
-        listener = socket.create_server((args.host, args.port))
+        return socket.create_server((host, port))
     except (OSError, OverflowError) as error:
         if getattr(error, "errno", None) == errno.EADDRINUSE:
-            sys.exit(f"Port {args.port} is taken. Choose another one: --port {args.port + 1}")
-        sys.exit(f"Cannot listen on {args.host}, --port {args.port}: {error}")
-    try:
-        app = create_app(_database_uri(args.database))
-    except (exc.SQLAlchemyError, ImportError) as error:
-        sys.exit(f"Cannot use the database: {str(error).splitlines()[0]}")
+            sys.exit(f"Port {port} is taken. Choose another one: --port {port + 1}")
+        sys.exit(f"Cannot listen on {host}, --port {port}: {error}")
 
+
+def _fill(visitors: int, seed: int, days: int) -> None:
+    """Store a simulated month that ends now, and say what there is to be found in it."""
+    registration = registration_of(current_app)
+    zone, now = registration.settings.timezone, datetime.now(UTC)
+    try:
+        month = simulate(experts_by_name(), visitors, end=now, zone=zone, seed=seed, days=days)
+        with click.progressbar(length=len(month.events), label="Storing events  ") as bar:
+            store(month, bar.update)
+    except (ValueError, TcsEventsError) as error:
+        sys.exit(f"Cannot simulate: {error}")
+    registration.refresher.refresh()
+    click.echo(f"{len(month.events)} events of {visitors} visitors in {days} days. Planted:\n")
+    for line in month.planted.summary():
+        click.echo(line)
+    click.echo()
+
+
+def _serve(app: Flask, listener: socket.socket, host: str) -> None:
     # The panel asks once a second; its requests would bury the log lines of the events.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     with app.app_context():
         address = db.engine.url.render_as_string(hide_password=True)
     port = listener.getsockname()[1]
-    click.echo(f"Open             http://{args.host}:{port}/")
+    click.echo(f"Open             http://{host}:{port}/")
     click.echo(f"Events go to     table user_events in {address}")
     click.echo("Stop it with     Ctrl+C\n")
-    make_server(args.host, port, app, threaded=True, fd=listener.fileno()).serve_forever()
+    make_server(host, port, app, threaded=True, fd=listener.fileno()).serve_forever()
 
 
 def _database_uri(text: str | None) -> str | URL | None:

@@ -32,10 +32,12 @@ class Condition:
         if self.field not in payload:
             return False
         found = payload[self.field]
+        # To Python true is 1; to JSON it is not.
+        is_equal = found == self.value and isinstance(found, bool) == isinstance(self.value, bool)
         if self.operator == "=":
-            return bool(found == self.value)
+            return is_equal
         if self.operator == "!=":
-            return bool(found != self.value)
+            return not is_equal
         if isinstance(found, bool) or not isinstance(found, int | float):
             return False
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):

@@ -59,9 +59,7 @@ def _timeline(condition: sa.ColumnElement[bool], limit: int) -> list[TimelineEve
                 sa.select(UserEventIdentity.session_id, sa.func.min(UserEventIdentity.created_at))
                 .where(UserEventIdentity.session_id.in_({event.session_id for event in events}))
                 .group_by(UserEventIdentity.session_id)
-            )
-            .tuples()
-            .all()
+            ).all()
         )
     return [
         TimelineEvent(

@@ -11,7 +11,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,8 @@ LOOK_AHEAD = max(CLICK_WITHIN, REFORMULATED_WITHIN)
 """What happens this long after the end of a day still says how its queries ended."""
 
 ALL_TYPES = ""
+OFF: tuple[object, ...] = (None, "", [])
+"""The values of a filter that is off."""
 
 
 class Seen(NamedTuple):
@@ -124,10 +126,9 @@ def _count_activity(facts: Facts, day: Day, within: list[Seen]) -> None:
 
 def _start_of_hour(at: datetime, zone: ZoneInfo) -> datetime:
     """Return when the hour on the local clock began; where clocks are set back it comes twice."""
+    # On the clock, not by counting the minutes back: Lord Howe sets its clocks by half an hour.
     local = at.astimezone(zone)
-    return at - timedelta(
-        minutes=local.minute, seconds=local.second, microseconds=local.microsecond
-    )
+    return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
 def _count_uses(facts: Facts, within: list[Seen]) -> None:
@@ -136,7 +137,7 @@ def _count_uses(facts: Facts, within: list[Seen]) -> None:
     for seen in within:
         for key, sample in _uses(seen):
             places[key] += 1
-            samples.setdefault(key, sample)
+            samples[key] = min(samples.get(key, sample), sample)
     _add(facts.uses, places)
     for key, sample in samples.items():
         # The smallest, so that counting again in another order gives the same.
@@ -165,7 +166,7 @@ def _uses(seen: Seen) -> Iterator[tuple[UseKey, str]]:
         case "filter_change":
             nothing_left = _result_count(payload) == 0
             name, value = _name(payload.get("filter")), payload.get("value")
-            if name and value not in (None, "", []):  # else it was switched off
+            if name and _was_set(value, payload, name):
                 yield ("filter", name, _json(value)), ""
                 if nothing_left:
                     yield ("dead_filter", name, _json(value)), ""
@@ -248,9 +249,25 @@ def _result_count(payload: dict[str, Any]) -> int | None:
 
 
 def _filters(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the active filters."""
+    """Return the active filters: a page may also send the others, with nothing in them."""
     filters = payload.get("filters")
-    return filters if isinstance(filters, dict) else {}
+    if not isinstance(filters, dict):
+        return {}
+    return {name: value for name, value in filters.items() if value not in OFF}
+
+
+def _was_set(value: object, payload: dict[str, Any], name: str) -> bool:
+    """Tell a value that was set from one that was switched off.
+
+    A filter that takes several values, such as tags, sends the one that was toggled; whether it is
+    on now can be seen in the filters, where the event has any.
+    """
+    if value in OFF or not isinstance(payload.get("filters"), dict):
+        return value not in OFF
+    now = _filters(payload).get(name)
+    if isinstance(now, list):
+        return value == now or value in now
+    return now is not None
 
 
 def _json(value: object) -> str:

@@ -25,7 +25,7 @@ from tcs_events.rollups import tables
 from tcs_events.rollups.days import Day, date_in, dates, day
 from tcs_events.rollups.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use, count_day
 
-VERSION = 1
+VERSION = 2
 """Of what is counted, and how. Where it changes, everything is counted again."""
 SETTLED_AFTER = timedelta(seconds=30)
 """By now a transaction that was open has ended; ours are ended after two seconds."""
@@ -113,7 +113,7 @@ class Refresher:
                     return None  # somebody else began at this very moment
             taken = connection.execute(
                 tables.state.update()
-                .where(tables.state.c.lease_until <= now)
+                .where(tables.state.c.lease_holder.is_(None) | (tables.state.c.lease_until <= now))
                 .values(lease_until=now + LEASE, lease_holder=holder)
             )
             if taken.rowcount != 1:
@@ -131,6 +131,8 @@ class Refresher:
         is_all = rebuild or (state.version, state.zone) != (VERSION, self._zone.key)
         with self._engine.connect() as connection:
             newest_id = connection.scalar(select(sa.func.max(UserEvent.id))) or 0
+            # Not `now`: the lease may have been waited for, while rows were being written.
+            seen_at = self._clock()
             if is_all:
                 to_count = self._all_dates(connection)
             else:
@@ -149,10 +151,10 @@ class Refresher:
         }
         if is_all:
             safe_id = max(0, newest_id - IDS_IN_FLIGHT)
-            values |= {"safe_id": safe_id, "seen_id": newest_id, "seen_at": now}
+            values |= {"safe_id": safe_id, "seen_id": newest_id, "seen_at": seen_at}
         elif now - state.seen_at >= SETTLED_AFTER:
             # What was the newest a while ago has no gaps below it any more.
-            values |= {"safe_id": state.seen_id, "seen_id": newest_id, "seen_at": now}
+            values |= {"safe_id": state.seen_id, "seen_id": newest_id, "seen_at": seen_at}
         with self._engine.begin() as connection:
             _update_state(connection, holder, **values)
         return Refreshed(to_count, events)
@@ -204,7 +206,20 @@ class Refresher:
 
 
 def mark_stale(connection: Connection, zone: ZoneInfo, times: Sequence[datetime]) -> None:
-    """Have the days of events that are deleted counted again, in the transaction that does it."""
+    """Have the days of deleted events counted again, in the transaction that has deleted them.
+
+    Call it after the events were deleted.
+    """
+    state, newest_id = tables.state.c, connection.scalar(select(sa.func.max(UserEvent.id))) or 0
+    connection.execute(
+        tables.state.update().values(
+            # A refresh under way has perhaps read what is now deleted: it is not to be kept.
+            lease_holder=None,
+            # SQLite gives the newest row's id once more after that row is gone.
+            safe_id=sa.case((state.safe_id > newest_id, newest_id), else_=state.safe_id),
+            seen_id=sa.case((state.seen_id > newest_id, newest_id), else_=state.seen_id),
+        )
+    )
     for of_day in {date_in(zone, at) for at in times} | {
         date_in(zone, at - LOOK_AHEAD) for at in times
     }:
@@ -240,21 +255,16 @@ def events_between(
 
     They come session by session, each oldest first, and are not all in memory at once.
     """
-    yield from (
-        connection.execution_options(yield_per=FETCH_ROWS)
-        .execute(
-            select(
-                UserEvent.session_id, UserEvent.event_type, UserEvent.payload, UserEvent.created_at
-            )
-            .where(
-                UserEvent.event_type.in_(types),  # the index begins with it
-                UserEvent.created_at >= start,
-                UserEvent.created_at < end,
-            )
-            .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
+    rows = connection.execution_options(yield_per=FETCH_ROWS).execute(
+        select(UserEvent.session_id, UserEvent.event_type, UserEvent.payload, UserEvent.created_at)
+        .where(
+            UserEvent.event_type.in_(types),  # the index begins with it
+            UserEvent.created_at >= start,
+            UserEvent.created_at < end,
         )
-        .tuples()
+        .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
     )
+    yield from rows
 
 
 def _sessions(connection: Connection, of_day: Day) -> Iterator[list[Seen]]:

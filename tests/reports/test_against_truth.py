@@ -1,0 +1,213 @@
+"""Every report says what a slow count of the raw events says, whatever the events are like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tcs_events import reports
+from tcs_events.reports import Period
+from tests.conftest import MakeHost
+from tests.reports import truth
+from tests.reports.support import fill
+from tests.reports.truth import Matches, World
+from tests.reports.worlds import DAYS, EMAILS, EXPERTS, FIRST_DAYS, first_day, make_world
+
+SEEDS = range(8)
+ALL = 1_000
+"""More than there is: a limit that nothing is cut by."""
+
+
+def is_type(event_type: str, holds: Callable[[dict[str, Any]], bool] = lambda _: True) -> Matches:
+    return lambda event: event.event_type == event_type and holds(event.payload)
+
+
+def number(payload: dict[str, Any]) -> float:
+    value = payload.get("result_count")
+    return value if type(value) in (int, float) else float("nan")
+
+
+FUNNELS: dict[tuple[str, ...], list[Matches]] = {
+    ("sage_query", "card_click"): [is_type("sage_query"), is_type("card_click")],
+    ("sage_query[result_count>0]", "card_click[context=grid]"): [
+        is_type("sage_query", lambda payload: number(payload) > 0),
+        is_type("card_click", lambda payload: payload.get("context") == "grid"),
+    ],
+    ("sage_query[result_count=0]", "sage_query[result_count>=1]", "card_click"): [
+        is_type("sage_query", lambda payload: number(payload) == 0),
+        is_type("sage_query", lambda payload: number(payload) >= 1),
+        is_type("card_click"),
+    ],
+    ("filter_change", "filter_change[result_count<=0, filter!=tags]", "filter_change"): [
+        is_type("filter_change"),
+        is_type(
+            "filter_change",
+            lambda payload: (
+                number(payload) <= 0 and "filter" in payload and payload["filter"] != "tags"
+            ),
+        ),
+        is_type("filter_change"),
+    ],
+    ("card_click", "nobody_sends_this"): [is_type("card_click"), is_type("nobody_sends_this")],
+}
+
+
+@pytest.mark.parametrize("zone", [ZoneInfo(name) for name in FIRST_DAYS], ids=lambda zone: zone.key)
+def test_every_report_is_what_the_events_say(
+    make_host: MakeHost, database_url: str, zone: ZoneInfo
+) -> None:
+    app = make_host(database_url, TCS_EVENTS_TIMEZONE=zone)
+    for seed in SEEDS:
+        world = make_world(seed, zone)
+        with app.app_context():
+            fill(app, world.events, world.identities)
+            check_reports(world, seed)
+
+
+def check_reports(world: World, seed: int) -> None:
+    whole = Period(first_day(world.zone) - timedelta(days=8), first_day(world.zone) + timedelta(30))
+    shift = timedelta(days=seed % DAYS)
+    part = Period(first_day(world.zone) + shift, first_day(world.zone) + shift + timedelta(days=2))
+    nothing = Period(whole.first - timedelta(days=9), whole.first - timedelta(days=1))
+    for period in (whole, part, nothing):
+        check_activity(world, period)
+        check_top(world, period)
+        check_unmet_demand(world, period)
+        check_exposure(world, period)
+        check_funnels(world, period)
+        check_retention(world, period)
+    check_timelines(world)
+
+
+def check_activity(world: World, period: Period) -> None:
+    for unit in ("hour", "day", "week"):
+        said = reports.activity(period, unit)
+        assert plain(said) == plain(truth.activity(world, period, unit))
+        assert all(row.starts_at.tzinfo is world.zone for row in said)
+    totals = reports.total_activity(period)
+    assert sum(total.events for total in totals.values()) == 2 * len(world.within(period))
+    for event_type, total in totals.items():
+        days = [row for row in reports.activity(period) if row.event_type == event_type]
+        assert total.events == sum(row.events for row in days)
+        assert total.sessions == sum(row.sessions for row in days)
+
+
+def check_top(world: World, period: Period) -> None:
+    same_and_most_first(
+        lambda limit: reports.top_experts(period, limit),
+        truth.top_experts(world, period),
+        "sessions",
+    )
+    same_and_most_first(
+        lambda limit: reports.top_queries(period, limit),
+        truth.top_queries(world, period),
+        "sessions",
+    )
+    same_and_most_first(
+        lambda limit: reports.top_filters(period, limit),
+        truth.top_filters(world, period),
+        "sessions",
+    )
+    same_and_most_first(
+        lambda limit: reports.dead_end_values(period, limit),
+        truth.dead_end_values(world, period),
+        "dead",
+    )
+    same_and_most_first(
+        lambda limit: reports.dead_end_combinations(period, limit),
+        truth.dead_end_combinations(world, period),
+        "dead",
+    )
+
+
+def check_unmet_demand(world: World, period: Period) -> None:
+    for min_sessions in (1, 3):
+        same_and_most_first(
+            lambda limit, least=min_sessions: reports.unmet_demand(period, limit, least),
+            truth.unmet_demand(world, period, min_sessions),
+            "not_available",
+            "hidden_by_filter",
+            "no_click",
+            "reformulated",
+        )
+    assert plain(reports.unmet_demand(period)) == plain(
+        reports.unmet_demand(period, min_sessions=3)
+    )
+
+
+def check_exposure(world: World, period: Period) -> None:
+    catalogue = [*EXPERTS[:4], "nobody knows me"]
+    for ids in (None, catalogue, []):
+        for first_positions, min_sessions in ((5, 3), (1, 1), (2, 6)):
+            said = reports.exposure(
+                period, ids, first_positions=first_positions, min_sessions=min_sessions
+            )
+            expected = truth.exposure(world, period, ids, first_positions, min_sessions)
+            assert plain(said) == plain(expected)
+
+
+def check_funnels(world: World, period: Period) -> None:
+    for texts, matches in FUNNELS.items():
+        said = reports.funnel(period, [reports.step(text) for text in texts])
+        reached = truth.funnel(world, period, matches)
+        assert [row.sessions for row in said] == reached
+        first = reached[0]
+        assert [row.of_first for row in said] == [n / first if first else None for n in reached]
+        assert [row.of_previous for row in said] == [
+            None,
+            *(n / before if before else None for before, n in pairwise(reached)),
+        ]
+
+
+def check_retention(world: World, period: Period) -> None:
+    for unit in ("day", "week"):
+        assert reports.retention(period, unit) == truth.retention(world, period, unit)
+        assert reports.retention(period, unit, reports.step("card_click")) == truth.retention(
+            world, period, unit, is_type("card_click")
+        )
+
+
+def check_timelines(world: World) -> None:
+    for limit in (ALL, 3):
+        for session_id in {event.session_id for event in world.events} | {"nobody"}:
+            said = reports.session_timeline(session_id, limit)
+            assert plain(said) == plain(truth.session_timeline(world, session_id, limit))
+        for email in [*EMAILS, "nobody@example.com"]:
+            said = reports.person_timeline(email, limit)
+            assert plain(said) == plain(truth.person_timeline(world, email, limit))
+
+
+def same_and_most_first(
+    ask: Callable[[int], Sequence[Any]], expected: Sequence[Any], *counts: str
+) -> None:
+    """Check what is said, in whatever order ties come, and that a limit leaves out the least."""
+
+    def of(rows: Sequence[Any]) -> list[tuple[int, ...]]:
+        return [tuple(getattr(row, name) for name in counts) for row in rows]
+
+    said = ask(ALL)
+    assert sorted(map(repr, said)) == sorted(map(repr, expected))
+    assert of(said) == sorted(of(expected), reverse=True)
+    assert list(ask(2)) == list(said[:2])
+
+
+def plain(value: Any) -> Any:
+    """Return the value to be compared: moments in UTC, fractions without what rounding leaves.
+
+    Moments of two zones are never equal in an hour that comes twice: PEP 495.
+    """
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if isinstance(value, float):
+        return round(value, 9)
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    if is_dataclass(value):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+    return value

@@ -1,0 +1,512 @@
+"""What every report must say, worked out from the raw events: slowly, and to be seen to be right.
+
+Written from the definitions alone. It asks no database, reads nothing that was counted before, and
+shares no counting with the package; the classes of the reports are used to hold the answers.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from math import sqrt
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tcs_events.event import Event, Identity
+from tcs_events.reports import (
+    Activity,
+    Cohort,
+    DeadEnd,
+    ExpertExposure,
+    Exposure,
+    Period,
+    Rung,
+    TimelineEvent,
+    TopExpert,
+    TopFilter,
+    TopQuery,
+    UnmetDemand,
+)
+
+FIVE_MINUTES = timedelta(minutes=5)
+SIXTY_SECONDS = timedelta(seconds=60)
+Matches = Callable[[Event], bool]
+SessionDay = tuple[date, str]
+
+
+@dataclass
+class World:
+    """All that happened, in the order in which it was stored."""
+
+    zone: ZoneInfo
+    events: list[Event]
+    identities: list[Identity] = field(default_factory=list)
+
+    def date(self, event: Event) -> date:
+        return event.created_at.astimezone(self.zone).date()
+
+    def within(self, period: Period, event_type: str | None = None) -> list[Event]:
+        return [
+            event
+            for event in self.in_order()
+            if period.first <= self.date(event) <= period.last
+            and event_type in (None, event.event_type)
+        ]
+
+    def in_order(self) -> list[Event]:
+        return sorted(self.events, key=lambda event: event.created_at)
+
+    def session_days(self, events: Collection[Event]) -> dict[SessionDay, list[Event]]:
+        """What each session did on each day."""
+        keys = {(self.date(event), event.session_id) for event in events}
+        return {
+            key: [event for event in events if (self.date(event), event.session_id) == key]
+            for key in keys
+        }
+
+    def count_session_days(self, events: Collection[Event]) -> int:
+        return len({(self.date(event), event.session_id) for event in events})
+
+
+# What payloads say. Nothing is certain to be there.
+
+
+def text_of(value: object) -> str:
+    return value[:200] if isinstance(value, str) else ""
+
+
+def expert_of(event: Event) -> str:
+    return text_of(event.payload.get("expert_id"))
+
+
+def query_of(event: Event) -> str:
+    text = event.payload.get("query_text")
+    if event.event_type != "sage_query" or not isinstance(text, str):
+        return ""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(folded.split())[:200].rstrip()
+
+
+def is_empty(event: Event) -> bool:
+    count = event.payload.get("result_count")
+    return type(count) is int and count == 0
+
+
+def is_found(event: Event) -> bool:
+    count = event.payload.get("result_count")
+    return type(count) is int and count > 0
+
+
+def is_off(value: object) -> bool:
+    return value is None or value == "" or value == []
+
+
+def filters_of(event: Event) -> dict[str, Any]:
+    filters = event.payload.get("filters")
+    if not isinstance(filters, dict):
+        return {}
+    return {name: value for name, value in filters.items() if not is_off(value)}
+
+
+def filter_set(event: Event) -> tuple[str, str] | None:
+    """The filter and the value that an event set; None where it set none."""
+    if event.event_type != "filter_change":
+        return None
+    name, value = text_of(event.payload.get("filter")), event.payload.get("value")
+    if not name or is_off(value):
+        return None
+    if isinstance(event.payload.get("filters"), dict):
+        now = filters_of(event)
+        if name not in now:
+            return None  # switched off
+        if isinstance(now[name], list) and value != now[name] and value not in now[name]:
+            return None  # one of several, switched off
+    return name, as_json(value)
+
+
+def as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))[:200]
+
+
+def from_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+# How much
+
+
+def activity(world: World, period: Period, unit: str) -> list[Activity]:
+    def start(event: Event) -> datetime:
+        if unit == "hour":
+            return start_of_hour(event.created_at, world.zone)
+        of_day = world.date(event)
+        if unit == "week":
+            of_day = max(monday(of_day), period.first)
+        return first_moment(of_day, world.zone)
+
+    events = world.within(period)
+    starts = {start(event) for event in events}
+    if unit != "hour":
+        all_days = [period.first + timedelta(days=n) for n in range(period.days)]
+        first_days = {max(monday(d), period.first) if unit == "week" else d for d in all_days}
+        starts |= {first_moment(of_day, world.zone) for of_day in first_days}
+    types = {event.event_type for event in events} | ({""} if events else set())
+    found = []
+    for starts_at in sorted(starts):
+        for event_type in sorted(types):
+            there = [
+                event
+                for event in events
+                if start(event) == starts_at and event_type in ("", event.event_type)
+            ]
+            if there or unit != "hour":
+                sessions = world.count_session_days(there)
+                found.append(Activity(starts_at, event_type, len(there), sessions))
+    return found
+
+
+def monday(of: date) -> date:
+    while of.isoweekday() != 1:
+        of -= timedelta(days=1)
+    return of
+
+
+@cache
+def first_moment(of: date, zone: ZoneInfo) -> datetime:
+    """The first whole minute on the calendar of the zone that has this date."""
+    at = datetime(of.year, of.month, of.day, tzinfo=UTC) - timedelta(hours=16)
+    while at.astimezone(zone).date() < of:
+        at += timedelta(minutes=1)
+    return at
+
+
+@cache
+def start_of_hour(at: datetime, zone: ZoneInfo) -> datetime:
+    """Back, minute by minute, to where the clock showed :00, or another hour just before."""
+    at = at.replace(second=0, microsecond=0)
+    while at.astimezone(zone).minute:
+        before = at - timedelta(minutes=1)
+        if before.astimezone(zone).hour != at.astimezone(zone).hour:
+            break
+        at = before
+    return at
+
+
+# What was used most: in any order, as ties have none that matters
+
+
+def top_experts(world: World, period: Period) -> list[TopExpert]:
+    clicks = [event for event in world.within(period, "card_click") if expert_of(event)]
+    found = []
+    for expert in {expert_of(click) for click in clicks}:
+        theirs = [click for click in clicks if expert_of(click) == expert]
+        contexts = {text_of(click.payload.get("context")) for click in theirs}
+        by_context = {
+            context: world.count_session_days(
+                [click for click in theirs if text_of(click.payload.get("context")) == context]
+            )
+            for context in sorted(contexts)
+        }
+        found.append(TopExpert(expert, len(theirs), world.count_session_days(theirs), by_context))
+    return found
+
+
+def top_queries(world: World, period: Period) -> list[TopQuery]:
+    asks = [event for event in world.within(period) if query_of(event)]
+    found = []
+    for query in {query_of(ask) for ask in asks}:
+        theirs = [ask for ask in asks if query_of(ask) == query]
+        found.append(TopQuery(query, sample(theirs), len(theirs), world.count_session_days(theirs)))
+    return found
+
+
+def sample(asks: list[Event]) -> str:
+    return min(text_of(ask.payload["query_text"]) for ask in asks)
+
+
+def top_filters(world: World, period: Period) -> list[TopFilter]:
+    changes = [event for event in world.within(period) if filter_set(event)]
+    found = []
+    for key in {filter_set(change) for change in changes}:
+        assert key is not None
+        theirs = [change for change in changes if filter_set(change) == key]
+        found.append(
+            TopFilter(key[0], from_json(key[1]), len(theirs), world.count_session_days(theirs))
+        )
+    return found
+
+
+def dead_end_values(world: World, period: Period) -> list[DeadEnd]:
+    changes = [event for event in world.within(period) if filter_set(event)]
+    found = []
+    for key in {filter_set(change) for change in changes}:
+        assert key is not None
+        theirs = [change for change in changes if filter_set(change) == key]
+        dead = world.count_session_days([change for change in theirs if is_empty(change)])
+        if dead:
+            sessions = world.count_session_days(theirs)
+            found.append(DeadEnd(key[0], from_json(key[1]), dead, sessions))
+    return found
+
+
+def dead_end_combinations(world: World, period: Period) -> list[DeadEnd]:
+    changes = [event for event in world.within(period, "filter_change") if filters_of(event)]
+    found = []
+    for key in {as_json(filters_of(change)) for change in changes}:
+        theirs = [change for change in changes if as_json(filters_of(change)) == key]
+        dead = world.count_session_days([change for change in theirs if is_empty(change)])
+        if dead:
+            found.append(DeadEnd(None, from_json(key), dead, world.count_session_days(theirs)))
+    return found
+
+
+# What was wanted and not found
+
+
+def unmet_demand(world: World, period: Period, min_sessions: int) -> list[UnmetDemand]:
+    asks = [event for event in world.within(period) if query_of(event)]
+    found = []
+    for query in {query_of(ask) for ask in asks}:
+        theirs = [ask for ask in asks if query_of(ask) == query]
+        session_days = world.session_days(theirs).values()
+        is_there = any(is_found(ask) and not filters_of(ask) for ask in theirs)
+        no_result = [day for day in session_days if any(map(is_empty, day))]
+        hidden = [
+            day
+            for day in no_result
+            if is_there and all(filters_of(ask) for ask in day if is_empty(ask))
+        ]
+        no_click = [
+            day
+            for day in session_days
+            if any(map(is_found, day))
+            and not any(is_clicked(world, ask) for ask in day if is_found(ask))
+        ]
+        reformulated = [day for day in session_days if any(is_reformulated(world, a) for a in day)]
+        if len(session_days) >= min_sessions and (no_result or no_click or reformulated):
+            found.append(
+                UnmetDemand(
+                    query=query,
+                    sample=sample(theirs),
+                    sessions=len(session_days),
+                    no_result=len(no_result),
+                    hidden_by_filter=len(hidden),
+                    not_available=len(no_result) - len(hidden),
+                    no_click=len(no_click),
+                    reformulated=len(reformulated),
+                )
+            )
+    return found
+
+
+def is_clicked(world: World, ask: Event) -> bool:
+    return any(
+        event.event_type == "card_click"
+        and event.session_id == ask.session_id
+        and timedelta(0) <= event.created_at - ask.created_at <= FIVE_MINUTES
+        for event in world.events
+    )
+
+
+def is_reformulated(world: World, ask: Event) -> bool:
+    return any(
+        query_of(event) not in ("", query_of(ask))
+        and event.session_id == ask.session_id
+        and timedelta(0) <= event.created_at - ask.created_at <= SIXTY_SECONDS
+        for event in world.events
+    )
+
+
+# Who is seen
+
+
+def exposure(
+    world: World,
+    period: Period,
+    catalogue: Collection[str] | None,
+    first_positions: int,
+    min_sessions: int,
+) -> Exposure:
+    shown = [
+        one
+        for session_day in world.session_days(world.within(period)).values()
+        for one in exposures_of(session_day)
+    ]
+    ids = set(catalogue) if catalogue is not None else {one.expert for one in shown}
+    experts = [expert_exposure(expert, shown, first_positions, min_sessions) for expert in ids]
+    experts.sort(key=lambda expert: (expert.exposed, expert.returned, expert.expert_id))
+    is_covered = [expert.exposed > 0 for expert in experts]
+    return Exposure(
+        experts,
+        coverage=sum(is_covered) / len(ids) if catalogue is not None and ids else None,
+        gini=gini([expert.exposed for expert in experts]),
+    )
+
+
+@dataclass
+class Shown:
+    """An expert before one session on one day."""
+
+    expert: str
+    position: int
+    is_seen: bool
+    is_clicked: bool
+
+
+def exposures_of(session_day: list[Event]) -> list[Shown]:
+    places = [
+        (text_of(expert), position)
+        for event in session_day
+        if event.event_type == "sage_query" and isinstance(event.payload.get("expert_ids"), list)
+        for position, expert in enumerate(event.payload["expert_ids"], start=1)  # type: ignore[arg-type]
+    ]
+
+    def of_type(event_type: str) -> set[str]:
+        return {expert_of(event) for event in session_day if event.event_type == event_type}
+
+    seen, clicked = of_type("card_impression"), of_type("card_click")
+    experts = {expert for expert, _ in places} | seen | clicked
+    return [
+        Shown(
+            expert,
+            min((position for other, position in places if other == expert), default=0),
+            expert in seen,
+            expert in clicked,
+        )
+        for expert in experts - {""}
+    ]
+
+
+def expert_exposure(
+    expert: str, shown: list[Shown], first_positions: int, min_sessions: int
+) -> ExpertExposure:
+    theirs = [one for one in shown if one.expert == expert]
+    positions = [one.position for one in theirs if one.position]
+    clicked = sum(one.is_clicked for one in theirs)
+    first = sum(position <= first_positions for position in positions)
+
+    def usual(position: int) -> float:
+        there = [one for one in shown if one.position == position]
+        return sum(one.is_clicked for one in there) / len(there)
+
+    share = clicked / len(theirs) if theirs else None
+    expected = sum(usual(one.position) for one in theirs) / len(theirs) if theirs else None
+    rung = None
+    if not positions:
+        rung = Rung.NEVER_RETURNED
+    elif not first:
+        rung = Rung.NEVER_FIRST
+    elif len(theirs) >= min_sessions and not clicked:
+        rung = Rung.NEVER_CLICKED
+    elif len(theirs) >= min_sessions and expected is not None:
+        n, p, z = len(theirs), clicked / len(theirs), 1.96
+        upper = (p + z**2 / (2 * n) + z * sqrt((p * (1 - p) + z**2 / (4 * n)) / n)) / (1 + z**2 / n)
+        rung = Rung.UNDER_CLICKED if upper < expected else None
+    return ExpertExposure(
+        expert,
+        exposed=len(theirs),
+        returned=len(positions),
+        returned_first=first,
+        best_position=min(positions, default=None),
+        mean_position=sum(positions) / len(positions) if positions else None,
+        seen=sum(one.is_seen for one in theirs),
+        clicked=clicked,
+        click_through=share,
+        expected_click_through=expected,
+        rung=rung,
+    )
+
+
+def gini(values: list[int]) -> float | None:
+    """Half of the mean difference between any two, relative to the mean."""
+    if sum(values) == 0:
+        return None
+    mean = sum(values) / len(values)
+    differences = sum(abs(one - other) for one in values for other in values)
+    return differences / (2 * len(values) ** 2 * mean)
+
+
+# Who goes on, who comes back, who did what
+
+
+def funnel(world: World, period: Period, steps: list[Matches]) -> list[int]:
+    """How many got as far as each step."""
+    reached = [0] * len(steps)
+    for session_day in world.session_days(world.within(period)).values():
+        rest = list(session_day)
+        for place, matches in enumerate(steps):
+            while rest and not matches(rest[0]):
+                rest.pop(0)
+            if not rest:
+                break
+            rest.pop(0)
+            reached[place] += 1
+    return reached
+
+
+def retention(
+    world: World, period: Period, unit: str, returning: Matches | None = None
+) -> list[Cohort]:
+    def place_of(of_day: date) -> date:
+        return max(monday(of_day), period.first) if unit == "week" else of_day
+
+    places = sorted({place_of(period.first + timedelta(days=n)) for n in range(period.days)})
+    events = world.within(period)
+    sessions = {event.session_id for event in events}
+    visits = {
+        session: [event for event in events if event.session_id == session] for session in sessions
+    }
+    cohorts = []
+    for number, place in enumerate(places):
+        members = [
+            session for session in sessions if place_of(world.date(visits[session][0])) == place
+        ]
+        if members:
+            returned = [
+                sum(
+                    any(
+                        place_of(world.date(event)) == later
+                        and (returning is None or returning(event))
+                        for event in visits[member]
+                    )
+                    for member in members
+                )
+                for later in places[number + 1 :]
+            ]
+            cohorts.append(Cohort(place, len(members), [len(members), *returned]))
+    return cohorts
+
+
+def session_timeline(world: World, session_id: str, limit: int) -> list[TimelineEvent]:
+    return _timeline(world, lambda event: event.session_id == session_id, limit)
+
+
+def person_timeline(world: World, email: str, limit: int) -> list[TimelineEvent]:
+    sessions = {link.session_id for link in world.identities if link.email == email}
+    return _timeline(
+        world, lambda event: event.session_id in sessions or event.email == email, limit
+    )
+
+
+def _timeline(world: World, matches: Matches, limit: int) -> list[TimelineEvent]:
+    def is_known(event: Event) -> bool:
+        return event.email is not None or any(
+            link.session_id == event.session_id and link.created_at <= event.created_at
+            for link in world.identities
+        )
+
+    found = [
+        TimelineEvent(
+            event.created_at, event.session_id, event.event_type, event.payload, is_known(event)
+        )
+        for event in world.in_order()
+        if matches(event)
+    ]
+    return found[max(0, len(found) - limit) :]
