@@ -128,7 +128,8 @@ class Refresher:
         rebuild: bool,
         progress: Progress,
     ) -> Refreshed:
-        is_all = rebuild or (state.version, state.zone) != (VERSION, self._zone.key)
+        is_other = (state.version, state.zone) != (VERSION, self._zone.key)
+        is_all = rebuild or is_other
         with self._engine.connect() as connection:
             newest_id = connection.scalar(select(sa.func.max(UserEvent.id))) or 0
             # Not `now`: the lease may have been waited for, while rows were being written.
@@ -137,7 +138,7 @@ class Refresher:
                 to_count = self._all_dates(connection)
             else:
                 to_count = self._changed_dates(connection, state.safe_id)
-        if is_all:
+        if is_other:  # else each day stays until it is counted again
             self._forget_everything(holder)
         events = 0
         for done, of_day in enumerate(to_count):
@@ -168,11 +169,12 @@ class Refresher:
             ).one()
             for event_type in event_types(connection)
         ]
-        if not bounds:
-            return []
-        first = min(at for at, _ in bounds)
-        last = max(at for _, at in bounds)
-        return list(dates(date_in(self._zone, first), date_in(self._zone, last)))
+        counted = set(connection.scalars(select(tables.days.c.day)))
+        if bounds:
+            first = date_in(self._zone, min(at for at, _ in bounds))
+            last = date_in(self._zone, max(at for _, at in bounds))
+            counted.update(dates(first, last))
+        return sorted(counted)
 
     def _changed_dates(self, connection: Connection, after_id: int) -> list[date]:
         changed = set(connection.scalars(select(tables.days.c.day).where(tables.days.c.is_stale)))

@@ -47,8 +47,7 @@ def test_the_curve_encloses_the_gini_coefficient() -> None:
     assert curve is not None
     corners = [tuple(map(float, point.split(","))) for point in curve.points.split()]
     below = sum(
-        (x2 - x1) * ((100 - y1) + (100 - y2)) / 2
-        for (x1, y1), (x2, y2) in pairwise(corners)
+        (x2 - x1) * ((100 - y1) + (100 - y2)) / 2 for (x1, y1), (x2, y2) in pairwise(corners)
     )
     assert 1 - 2 * below / 10_000 == pytest.approx(gini(values), abs=1e-3)
     assert lorenz([]) is None

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import delete
 
-from tcs_events import reports
+from tcs_events import UserEvent, reports
 from tcs_events.reports import Period
 from tcs_events.rollups import refresh as refresh_module
 from tcs_events.rollups import tables
@@ -138,6 +138,33 @@ class TestWhatIsCountedAgain:
         assert counting.refresher.refreshed_at() is None
         counting.refresher.refresh()
 
+        counting.assert_true()
+
+
+class TestCountingEverythingAgain:
+    def test_reports_are_complete_meanwhile(self, counting: Counting) -> None:
+        three_days(counting)
+        counting.refresher.refresh()
+        before = counting.kept()
+        seen: list[bool] = []
+        counting.refresher.refresh(
+            rebuild=True, progress=lambda done, of: seen.append(counting.kept() == before)
+        )
+        assert len(seen) > 3
+        assert all(seen)
+
+    def test_a_day_whose_events_are_gone_without_a_word_is_forgotten(
+        self, counting: Counting
+    ) -> None:
+        three_days(counting)
+        gone = click(TUESDAY + timedelta(days=40))
+        counting.add(gone)
+        counting.refresher.refresh()
+        with counting.engine.begin() as connection:
+            connection.execute(delete(UserEvent).where(UserEvent.event_id == gone.event_id))
+        counting.refresher.refresh(rebuild=True)
+        dates = {row[0] for rows in counting.kept().values() for row in rows}
+        assert gone.created_at.date() not in dates
         counting.assert_true()
 
 
