@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from tests.benchmarks.database import count_rows, empty_database
 from tests.benchmarks.load import Answers, bodies, fill_in, post
 from tests.benchmarks.rows import Row
 from tests.benchmarks.server import THREADS, Server, running
+from tests.support import ROOT
 
 WARM_UP_SECONDS = 1
 
@@ -49,6 +52,33 @@ class Setup:
         python = self.peers_python if row.peer else Path(sys.executable)
         assert python is not None
         return running(python, server, row.app, threads, url, folder, self.server_core)
+
+
+@contextmanager
+def _counted(row: Row, database_url: str, folder: Path) -> Iterator[None]:
+    """Have a worker count beside the server, where the row asks for one."""
+    if row.counted_every is None:
+        yield
+        return
+    command = [sys.executable, "-m", "flask", "--app", row.app, "tcs-events", "worker"]
+    command += ["--every", str(row.counted_every)]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "BENCHMARK_DATABASE_URL": database_url,
+        "BENCHMARK_LOG": str(folder / "worker.log"),
+    }
+    with (folder / "worker.out").open("wb") as output:
+        worker = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=output
+        )
+    try:
+        yield
+        if worker.poll() is not None:
+            raise RuntimeError((folder / "worker.out").read_text())
+    finally:
+        worker.terminate()
+        worker.wait()
 
 
 @dataclass(frozen=True)
@@ -90,7 +120,10 @@ def measure(
     """
     lost = too_many = stored_before = 0
     with setup.database(database) as (folder, database_url):
-        with setup.server(row, server, database_url, folder, threads) as process:
+        with (
+            setup.server(row, server, database_url, folder, threads) as process,
+            _counted(row, database_url, folder),
+        ):
             url, file = process.url + row.path, setup.bodies_file(row.events)
             # wrk can count refusals, but not say why: this one fails with the answer.
             process.post(row.path, fill_in(file.read_text().partition("\n")[0]))

@@ -15,6 +15,7 @@ class Row:
     table: str | None  # where it stores one row per event, if anywhere
     events: int = 0  # in a batch; 0 where an event is posted by itself
     peer: bool = False
+    counted_every: int | None = None  # seconds between the refreshes of a worker beside it
 
     @property
     def ours(self) -> bool:
@@ -58,6 +59,12 @@ BATCH_10 = replace(MIDDLEWARE, name="batch 10", meaning="the same, ten events a 
 BATCH_50 = replace(
     MIDDLEWARE, name="batch 50", meaning="the same, fifty events a request", events=50
 )
+COUNTED = replace(
+    MIDDLEWARE,
+    name="counted",
+    meaning="the same, with `flask tcs-events worker --every 5` on the other core",
+    counted_every=5,
+)
 PORTAL_METRICS = Row(
     "Flask-Portal-Metrics",
     "1.0.2, records the request (without its payload), one commit each",
@@ -73,7 +80,7 @@ VIEW_COUNTER = Row(
     peer=True,
 )
 PEERS = [PORTAL_METRICS, VIEW_COUNTER]
-ROWS = [YARDSTICK, OBVIOUS, VIEW, MIDDLEWARE, BATCH_10, BATCH_50, *PEERS]
+ROWS = [YARDSTICK, OBVIOUS, VIEW, MIDDLEWARE, BATCH_10, BATCH_50, COUNTED, *PEERS]
 
 PEERS_INSTALLED = ["flask-portal-metrics==1.0.2", "flask-view-counter==0.1.2"]
 PEERS_NOT_RUN = {
