@@ -164,7 +164,8 @@ let flush = (body?: object): void =>
 /** Where storage is full the entry is in memory for now, and is sent from there. */
 function keep(key: string, text: string): void {
   try {
-    storage[key] = text;
+    // What is longer than the whole queue would only push out all others.
+    text[MAX_BYTES] || (storage[key] = text);
   } catch {
     storage = { ...storage, [key]: text };
   }
@@ -173,10 +174,10 @@ function keep(key: string, text: string): void {
 /** A random UUID: RFC 9562, section 5.4. */
 function uuid(): string {
   return (
-    // Browsers offer randomUUID on https and localhost only.
+    // Browsers offer randomUUID on https and localhost only. Thirty decimal digits will do, too.
     crypto.randomUUID?.() ??
     "xxxxxxxx-xxxx-4xxx-axxx-xxxxxxxxxxxx".replace(/x/g, () =>
-      (crypto.getRandomValues(new Uint8Array(1))[0]! & 15).toString(16),
+      (crypto.getRandomValues(new Uint8Array(1))[0]! % 10) as never,
     )
   );
 }

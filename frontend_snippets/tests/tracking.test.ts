@@ -326,6 +326,17 @@ describe("the queue", () => {
     expect(stored.length).toBeGreaterThan(15);
   });
 
+  it("gives up an event that is longer than the queue, and no other for it", async () => {
+    goOffline();
+    tracker.trackEvent("card_click", ADA);
+    await seconds(1);
+    tracker.trackEvent("card_click", { expert_id: "x".repeat(60_000), context: "grid" });
+    expect(queued()).toHaveLength(1);
+    answerWith(202);
+    await seconds(15);
+    expect(sent().map((event) => event["payload"])).toEqual([ADA, ADA]);
+  });
+
   it("passes over an entry that is not its own", async () => {
     localStorage.setItem("tcs_e_00000000", "{what?");
     localStorage.setItem("tcs_theme", "dark");
