@@ -16,7 +16,7 @@ from tcs_events.registration import registration_of
 from tcs_events.reports import Activity, Period, activity, total_activity
 from tcs_events.reports.activity import ALL_TYPES, Unit
 from tcs_events.reports.reading import reading_events
-from tcs_events.rollups.refresh import event_types
+from tcs_events.rollups.events import event_types
 
 UNITS = {"hour": "%Y-%m-%d %H:%M", "day": "%a %Y-%m-%d", "week": "%Y-%m-%d"}
 """The units there are, and how their beginning is written."""

@@ -12,7 +12,7 @@ from typing import Any
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import reading_events, this_registration
 from tcs_events.rollups.days import date_in, day
-from tcs_events.rollups.refresh import events_between
+from tcs_events.rollups.events import events_between
 
 _STEP = re.compile(r"(?P<event_type>[^\[\]]+)(?:\[(?P<conditions>[^\[\]]*)\])?")
 _CONDITION = re.compile(r"(?P<field>[^=<>!]+?)\s*(?P<operator>>=|<=|!=|=|>|<)\s*(?P<value>.*)")

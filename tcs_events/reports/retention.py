@@ -12,7 +12,7 @@ from tcs_events.reports.funnel import Step
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import reading_events, this_registration
 from tcs_events.rollups.days import date_in, day
-from tcs_events.rollups.refresh import event_types, events_between
+from tcs_events.rollups.events import event_types, events_between
 
 CohortUnit = Literal["day", "week"]
 

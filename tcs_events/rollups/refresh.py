@@ -9,7 +9,7 @@ whatever the one before `SETTLED_AFTER` could have missed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine, select
 from tcs_events.models import UserEvent
 from tcs_events.rollups import tables
 from tcs_events.rollups.days import Day, date_in, dates, day
+from tcs_events.rollups.events import FETCH_ROWS, event_types, events_between
 from tcs_events.rollups.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use, count_day
 
 VERSION = 2
@@ -33,7 +34,6 @@ LEASE = timedelta(minutes=5)
 """For so long nobody else refreshes; whoever has died meanwhile holds nobody up for longer."""
 IDS_IN_FLIGHT = 100_000
 """Rows that were being written while everything was counted have ids no further from the newest."""
-FETCH_ROWS = 5_000
 INSERT_ROWS = 1_000
 
 Progress = Callable[[int, int], None]
@@ -236,37 +236,6 @@ def _update_state(connection: Connection, holder: UUID, **values: object) -> Non
     )
     if updated.rowcount != 1:
         raise _LeaseLost
-
-
-def event_types(connection: Connection) -> list[str]:
-    """Return the types there are. Each is one step in the index; DISTINCT would read all rows."""
-    found: list[str] = []
-    newest = connection.scalar(select(sa.func.min(UserEvent.event_type)))
-    while newest is not None:
-        found.append(newest)
-        newest = connection.scalar(
-            select(sa.func.min(UserEvent.event_type)).where(UserEvent.event_type > newest)
-        )
-    return found
-
-
-def events_between(
-    connection: Connection, start: datetime, end: datetime, types: Collection[str]
-) -> Iterator[tuple[str, str, dict[str, Any], datetime]]:
-    """Give session, type, payload and time of the events from `start` until before `end`.
-
-    They come session by session, each oldest first, and are not all in memory at once.
-    """
-    rows = connection.execution_options(yield_per=FETCH_ROWS).execute(
-        select(UserEvent.session_id, UserEvent.event_type, UserEvent.payload, UserEvent.created_at)
-        .where(
-            UserEvent.event_type.in_(types),  # the index begins with it
-            UserEvent.created_at >= start,
-            UserEvent.created_at < end,
-        )
-        .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
-    )
-    yield from rows
 
 
 def _sessions(connection: Connection, of_day: Day) -> Iterator[list[Seen]]:

@@ -1,0 +1,45 @@
+"""The stored events, as those who count them read them: by the index, and not all in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, select
+
+from tcs_events.models import UserEvent
+
+FETCH_ROWS = 5_000
+
+
+def event_types(connection: Connection) -> list[str]:
+    """Return the types there are. Each is one step in the index; DISTINCT would read all rows."""
+    found: list[str] = []
+    newest = connection.scalar(select(sa.func.min(UserEvent.event_type)))
+    while newest is not None:
+        found.append(newest)
+        newest = connection.scalar(
+            select(sa.func.min(UserEvent.event_type)).where(UserEvent.event_type > newest)
+        )
+    return found
+
+
+def events_between(
+    connection: Connection, start: datetime, end: datetime, types: Collection[str]
+) -> Iterator[tuple[str, str, dict[str, Any], datetime]]:
+    """Give session, type, payload and time of the events from `start` until before `end`.
+
+    They come session by session, each oldest first, and are not all in memory at once.
+    """
+    rows = connection.execution_options(yield_per=FETCH_ROWS).execute(
+        select(UserEvent.session_id, UserEvent.event_type, UserEvent.payload, UserEvent.created_at)
+        .where(
+            UserEvent.event_type.in_(types),  # the index begins with it
+            UserEvent.created_at >= start,
+            UserEvent.created_at < end,
+        )
+        .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
+    )
+    yield from rows
