@@ -61,3 +61,21 @@ def test_the_tests_of_the_source_pass() -> None:
 
 def test_the_source_imports_nothing() -> None:
     assert "import " not in (SNIPPETS / "tracking.ts").read_text().replace("and import `", "")
+
+
+@pytest.mark.parametrize("misspell", [False, True])
+def test_the_example_of_the_readme_compiles_and_misspelt_it_does_not(
+    tmp_path: Path, misspell: bool
+) -> None:
+    [example] = re.findall(r"```ts\n(.*?)```", README, re.DOTALL)
+    example = example.replace("./tracking", str(SNIPPETS / "tracking"))
+    file = tmp_path / "example.ts"
+    file.write_text(example.replace("card_click", "card_clik") if misspell else example)
+    options = ["--noEmit", "--strict", "--skipLibCheck", "--ignoreConfig"]
+    options += ["--module", "preserve", "--moduleResolution", "bundler"]
+    options += ["--target", "es2022", "--lib", "es2022,dom,dom.iterable", "--types", ""]
+    result = subprocess.run(
+        ["npx", "tsc", *options, str(file)], cwd=SNIPPETS, capture_output=True, text=True
+    )
+    assert ("card_clik" in result.stdout) == misspell, result.stdout + result.stderr
+    assert bool(result.returncode) == misspell, result.stdout + result.stderr
