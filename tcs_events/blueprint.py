@@ -7,15 +7,17 @@ from typing import cast
 
 from flask import Blueprint, Flask, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import ClientDisconnected, MethodNotAllowed
 
+from tcs_events.answers import Answer, method_not_allowed
 from tcs_events.body import read_body
 from tcs_events.cli import add_commands
-from tcs_events.collector import Answer, Collector, answer_error
+from tcs_events.collector import Collector, refuse
 from tcs_events.cors import cors_headers
 from tcs_events.errors import BodyTooLarge, ConfigError, EventInvalid, TcsEventsError
 from tcs_events.registration import EXTENSION_KEY, Registration, registration_of
 from tcs_events.script import script_tag, tracker
+from tcs_events.sender import Sender, sender_of
 from tcs_events.settings import SETTINGS, check_names, read_settings
 
 
@@ -47,6 +49,7 @@ def create_blueprint(
     blueprint.add_url_rule("/tracker.js", view_func=tracker)
     blueprint.add_app_template_global(script_tag, "tcs_events_script")
     blueprint.after_request(_let_other_origins_read)
+    blueprint.after_app_request(_refuse_other_methods)
     add_commands(blueprint)
     return blueprint
 
@@ -66,20 +69,20 @@ def identify() -> Response:
     return _answer(Collector.identify)
 
 
-def _answer(collect: Callable[[Collector, bytes], Answer]) -> Response:
+def _answer(collect: Callable[[Collector, bytes, Sender], Answer]) -> Response:
     """Let the collector answer the current request."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     registration = registration_of(app)
     try:
         body = _read_body(registration.settings.max_body_bytes, app.config["MAX_CONTENT_LENGTH"])
-        answer = collect(registration.collector, body)
+        answer = collect(registration.collector, body, sender_of(request.environ))
     except ConfigError as error:
         # The developer shall see it at once; a visitor's page shall not break by it.
         if app.debug or app.testing:
             raise
-        answer = answer_error(error)
+        answer = refuse(error, registration.counters)
     except TcsEventsError as error:
-        answer = answer_error(error)
+        answer = refuse(error, registration.counters)
     return Response(answer.body, answer.status, list(answer.headers))
 
 
@@ -89,6 +92,21 @@ def _let_other_origins_read(response: Response) -> Response:
     if origins and request.method != "GET":
         response.headers.extend(cors_headers(request.headers.get("Origin"), origins))
     return response
+
+
+def _refuse_other_methods(response: Response) -> Response:
+    """Word a 405 for a path of ours in JSON.
+
+    Not by a route that takes all methods: it would hide what the host itself answers there.
+    """
+    if response.status_code != 405 or not isinstance(request.routing_exception, MethodNotAllowed):
+        return response
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    if request.path.rstrip("/") not in registration_of(app).routes(app):
+        return response
+    allowed = sorted(request.routing_exception.valid_methods or ())
+    answer = method_not_allowed(allowed)
+    return Response(answer.body, answer.status, list(answer.headers))
 
 
 def _read_body(limit_bytes: int, host_limit_bytes: int | None) -> bytes:

@@ -1,49 +1,28 @@
-"""Bytes in, verdict out: what every face of the endpoint does, whatever speaks HTTP for it."""
+"""Bytes in, verdict out: what every face of the endpoint does, whatever speaks HTTP for it.
+
+Every event that comes in ends as exactly one `Outcome`, and is counted as that.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any, Protocol
 
 import structlog
-from marshmallow import Schema, ValidationError
 
-from tcs_events import strict_json
-from tcs_events.errors import (
-    BodyTooLarge,
-    DatabaseMissing,
-    EventInvalid,
-    StoreUnavailable,
-    TableMissing,
-    TcsEventsError,
-)
-from tcs_events.event import Event, Identity, Outcome, identity_id, new_event_id
-from tcs_events.precheck import Precheck
-from tcs_events.schemas import EventSchema, IdentitySchema
+from tcs_events.answers import Answer, answer, answer_error
+from tcs_events.counters import Counters, Ended, outcome_of
+from tcs_events.errors import EventInvalid, StoreUnavailable, TcsEventsError
+from tcs_events.event import Event, Outcome
+from tcs_events.reader import Reader, batch_items, count_of, parse
+from tcs_events.sender import Sender
 from tcs_events.stores import Store
+from tcs_events.stores.contract import Result
 
 log = structlog.get_logger("tcs_events")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer, in no framework's terms."""
-
-    status: int
-    body: bytes
-    headers: tuple[tuple[str, str], ...]
-
-
-def answer(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Answer:
-    """Return an answer with a JSON body."""
-    text = json.dumps(body).encode()
-    length = ("Content-Length", str(len(text)))
-    return Answer(status, text, (("Content-Type", "application/json"), length, *headers))
-
 
 ACCEPTED = answer(202, {"status": "accepted"})
 _STORED = {
@@ -51,215 +30,232 @@ _STORED = {
     Outcome.DUPLICATE: "tcs_events.event_duplicate",
 }
 
+BROKEN = Outcome.FAILED, "error"
+"""How an event ends whose request broke: nothing that should happen, but it is counted."""
+
+Screen = Callable[[Sender], tuple[Outcome, str] | None]
+"""Tells whose events are not to be stored: how they end, and why. None: they are welcome."""
+
+
+class Limits(Protocol):
+    """How much one client and one session may send."""
+
+    def check_client(self, address: str, events: int) -> None:
+        """Count what a client sends.
+
+        Raises:
+            RateLimited: it is too much.
+        """
+
+    def check_sessions(self, events: Mapping[str, int]) -> None:
+        """Count what sessions send: so many events each.
+
+        Raises:
+            RateLimited: it is too much from one of them.
+        """
+
+
+Rejected = tuple[Any, EventInvalid]
+"""What was sent, parsed, and why it was refused."""
+
+
+class Rejections(Protocol):
+    """Where refused events are kept, for whoever mends what refused them."""
+
+    def keep(self, rejected: Sequence[Rejected], received_at: datetime) -> None:
+        """Keep them if that can be done now; nothing is raised where it cannot."""
+
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
 class Collector:
-    """Takes request bodies and answers them."""
+    """Takes request bodies and answers them.
+
+    Args:
+        reader: makes events of bodies.
+        store: keeps events.
+        identity_store: keeps who a session belongs to.
+        max_batch_events: a larger batch is refused whole.
+        counters: are told how every event ends.
+        screen: whose events are not stored at all.
+        limits: how much may be sent; None is without limit.
+        rejections: keeps refused events; None keeps none.
+        clock: the time in UTC.
+    """
 
     def __init__(
         self,
-        schema: EventSchema,
+        reader: Reader,
         store: Store,
         identity_store: Store,
         max_batch_events: int,
+        counters: Counters,
+        screen: Screen = lambda sender: None,
+        limits: Limits | None = None,
+        rejections: Rejections | None = None,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self._schema = schema
-        self._precheck = Precheck(schema)
+        self._reader = reader
         self._store = store
-        self._identity_schema = IdentitySchema()
         self._identity_store = identity_store
         self._max_batch_events = max_batch_events
+        self._counters = counters
+        self._screen = screen
+        self._limits = limits
+        self._rejections = rejections
         self._clock = clock
         # Bound once: an unbound logger binds itself anew for each line, also for one that the
         # host's level leaves out.
         self._log = log.bind()
 
-    def collect(self, body: bytes) -> Answer:
+    def collect(self, body: bytes, sender: Sender) -> Answer:
         """Answer the body of one `POST /api/events`: 202 once its event is safely stored.
 
         A repeated `event_id` is answered like the first: the client has nothing left to do.
         """
-        event = None
+        began = perf_counter()
+        self._counters.receive(1)
+        ended, parsed, event, now = BROKEN, None, None, self._clock()
         try:
-            data, unsure = _parse(body)
-            event = self._read(data, unsure, self._clock())
+            if ignored := self._screen(sender):
+                ended = ignored
+                return _ignored(ignored)
+            if self._limits is not None:
+                self._limits.check_client(sender.address, 1)
+            parsed = parse(body)
+            event = self._reader.event(parsed, parsed.data, now)
+            if self._limits is not None:
+                self._limits.check_sessions({event.session_id: 1})
             [result] = self._store.append([event], len(body))
             if isinstance(result, TcsEventsError):
                 raise result
+            ended = result, ""
         except TcsEventsError as error:
+            ended = outcome_of(error)
+            if parsed is not None and isinstance(error, EventInvalid):
+                self._keep([(parsed.data, error)], now)
             return answer_error(error, [event] if event else [])
-        # Debug: at a thousand events a second, a line for each is for nobody to read.
+        finally:
+            self._counters.end(((*ended, 1),), perf_counter() - began)
         self._log.debug(_STORED[result], event_type=event.event_type, event_id=str(event.event_id))
         return ACCEPTED
 
-    def collect_batch(self, body: bytes) -> Answer:
+    def collect_batch(self, body: bytes, sender: Sender) -> Answer:
         """Answer the body of one `POST /api/events/batch`, with a verdict for each event.
 
         202 once all good events are safely stored; 422 where none was good.
         """
+        began = perf_counter()
+        received = 1  # what cannot be read counts as one
+        ended: list[Ended] = []
         events: list[Event] = []
-        refused: dict[int, EventInvalid] = {}
         try:
-            data, unsure = _parse(body)
-            items = self._items(data)
+            parsed = parse(body)
+            received = count_of(parsed.data)
+            if ignored := self._screen(sender):
+                ended = [(*ignored, received)]
+                return _ignored(ignored, accepted=0, duplicates=0, rejected=[])
+            if self._limits is not None:
+                self._limits.check_client(sender.address, received)
+            items = batch_items(parsed.data, self._max_batch_events)
             now = self._clock()
-            places = []
-            for place, item in enumerate(items):
+            verdicts: list[Event | Result] = []
+            for item in items:
                 try:
-                    events.append(self._read(item, unsure, now))
-                    places.append(place)
+                    verdicts.append(self._reader.event(parsed, item, now))
                 except EventInvalid as error:
-                    refused[place] = error
-            results = self._store.append(events, len(body)) if events else []
+                    verdicts.append(error)
+            events = [verdict for verdict in verdicts if isinstance(verdict, Event)]
+            if self._limits is not None:
+                self._limits.check_sessions(Counter(event.session_id for event in events))
+            stored = iter(self._store.append(events, len(body)) if events else [])
+            results = [next(stored) if isinstance(one, Event) else one for one in verdicts]
+            ended = _ended(results)
             for result in results:
                 if isinstance(result, StoreUnavailable):
                     raise result
+            pairs = zip(items, results, strict=True)
+            self._keep([(item, why) for item, why in pairs if isinstance(why, EventInvalid)], now)
         except TcsEventsError as error:
+            ended = ended or [(*outcome_of(error), received)]
             return answer_error(error, events)
-        counts = {Outcome.ACCEPTED: 0, Outcome.DUPLICATE: 0}
-        for place, result in zip(places, results, strict=True):
-            if isinstance(result, EventInvalid):
-                refused[place] = result
-            elif isinstance(result, Outcome):
-                counts[result] += 1
-        rejected = [{"index": place, "errors": refused[place].errors} for place in sorted(refused)]
-        accepted, duplicates = counts[Outcome.ACCEPTED], counts[Outcome.DUPLICATE]
-        log.info(
-            "tcs_events.batch_answered",
-            accepted=accepted,
-            duplicates=duplicates,
-            rejected=len(rejected),
-            fields=sorted({field for refusal in refused.values() for field in refusal.errors}),
-        )
-        return answer(
-            202 if accepted + duplicates else 422,
-            {"accepted": accepted, "duplicates": duplicates, "rejected": rejected},
-        )
+        finally:
+            self._counters.receive(received)
+            self._counters.end(ended or [(*BROKEN, received)], perf_counter() - began)
+        return _batch_answer(results)
 
-    def identify(self, body: bytes) -> Answer:
+    def identify(self, body: bytes, sender: Sender) -> Answer:
         """Answer the body of one `POST /api/events/identify`: 202 once the link is safely stored.
 
         A repeated link is answered like the first, which stands. No event is changed.
         """
+        began = perf_counter()
+        ended = BROKEN
         try:
-            data, unsure = _parse(body)
-            _check(data, unsure)
-            loaded = _loaded(self._identity_schema, data)
-            now = self._clock()
-            session_id, email = loaded["session_id"], loaded["email"]
-            identity = Identity(
-                identity_id=identity_id(session_id, email),
-                session_id=session_id,
-                email=email,
-                created_at=now - timedelta(milliseconds=loaded["age_ms"]),
-                received_at=now,
-            )
+            if ignored := self._screen(sender):
+                ended = ignored
+                return _ignored(ignored)
+            if self._limits is not None:
+                self._limits.check_client(sender.address, 1)
+            identity = self._reader.identity(parse(body), self._clock())
+            if self._limits is not None:
+                self._limits.check_sessions({identity.session_id: 1})
             [result] = self._identity_store.append([identity], len(body))
             if isinstance(result, TcsEventsError):
                 raise result
+            ended = result, ""
         except TcsEventsError as error:
+            ended = outcome_of(error)
             return answer_error(error)
+        finally:
+            self._counters.end_identity(*ended, perf_counter() - began)
         log.info("tcs_events.session_identified", is_new=result is Outcome.ACCEPTED)
         return ACCEPTED
 
-    def _items(self, data: Any) -> list[Any]:
-        """Return what is in the envelope of a batch.
-
-        Raises:
-            EventInvalid: it is no batch, or one that is empty or too large.
-        """
-        items = data.get("events") if isinstance(data, dict) else None
-        if not isinstance(items, list):
-            raise EventInvalid({"events": ["Must be a list of events."]})
-        if not 0 < len(items) <= self._max_batch_events:
-            raise EventInvalid(
-                {"events": [f"Must be 1 to {self._max_batch_events} events, not {len(items)}."]}
-            )
-        return items
-
-    def _read(self, data: Any, unsure: bool, received_at: datetime) -> Event:
-        """Return the event that parsed JSON holds.
-
-        Raises:
-            EventInvalid: it is not allowed.
-        """
-        _check(data, unsure)
-        return self._precheck(data, received_at) or self._load(data, received_at)
-
-    def _load(self, data: Any, received_at: datetime) -> Event:
-        """Let the schema decide."""
-        loaded = _loaded(self._schema, data)
-        return Event(
-            event_id=loaded.get("event_id") or new_event_id(),
-            session_id=loaded["session_id"],
-            event_type=loaded["event_type"],
-            payload=loaded["payload"],
-            email=loaded["email"],
-            created_at=received_at - timedelta(milliseconds=loaded["age_ms"]),
-            received_at=received_at,
-        )
+    def _keep(self, rejected: Sequence[Rejected], received_at: datetime) -> None:
+        if rejected and self._rejections is not None:
+            self._rejections.keep(rejected, received_at)
 
 
-def _parse(body: bytes) -> tuple[Any, bool]:
-    try:
-        return strict_json.parse(body)
-    except strict_json.NotStrictJson as error:
-        raise EventInvalid({"_schema": [str(error)]}) from None
+def refuse(error: TcsEventsError, counters: Counters) -> Answer:
+    """Answer a request that no collector has seen. It counts as one event."""
+    counters.receive(1)
+    counters.end(((*outcome_of(error), 1),), 0.0)
+    return answer_error(error)
 
 
-def _check(data: Any, unsure: bool) -> None:
-    try:
-        strict_json.check(data) if unsure else strict_json.check_numbers(data)
-    except strict_json.NotStrictJson as error:
-        raise EventInvalid({"_schema": [str(error)]}) from None
+def _ignored(ignored: tuple[Outcome, str], **more: object) -> Answer:
+    outcome, reason = ignored
+    log.debug(f"tcs_events.event_{outcome}", reason=reason)
+    return answer(202, {"status": "ignored", "reason": reason, **more})
 
 
-def _loaded(schema: Schema, data: Any) -> dict[str, Any]:
-    """Let a schema decide."""
-    try:
-        loaded: dict[str, Any] = schema.load(data)
-    except ValidationError as error:
-        messages = error.normalized_messages()  # type: ignore[no-untyped-call]
-        raise EventInvalid(messages) from None
-    return loaded
-
-
-def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
-    """Turn an error into its log lines and its answer: the one place where it gets a status."""
-    match error:
-        case EventInvalid():
-            _log_invalid(error)
-            return answer(422, {"errors": error.errors})
-        case BodyTooLarge():
-            log.info(f"tcs_events.event_{Outcome.INVALID}", limit_bytes=error.limit_bytes)
-            return answer(413, {"errors": {"_schema": [str(error)]}})
-    log_trouble(error)
-    failed = partial(log.error, f"tcs_events.event_{Outcome.FAILED}")
-    for event in events:
-        failed(event_type=event.event_type, event_id=str(event.event_id))
-    return answer(
-        503,
-        {"errors": {"_schema": ["The event was not stored. Send it again later."]}},
-        ("Retry-After", str(StoreUnavailable.retry_after_seconds)),
+def _ended(results: Sequence[Result]) -> list[Ended]:
+    counts = Counter(
+        (result, "") if isinstance(result, Outcome) else outcome_of(result) for result in results
     )
+    return [(*end, events) for end, events in counts.items()]
 
 
-def _log_invalid(error: EventInvalid) -> None:
-    log.info(f"tcs_events.event_{Outcome.INVALID}", fields=sorted(error.errors))
-
-
-def log_trouble(error: TcsEventsError) -> None:
-    """Say in the log what keeps events from being stored, and what to do about it."""
-    match error:
-        case TableMissing():
-            log.error("tcs_events.table_missing", table=error.table, remedy=error.remedy)
-        case StoreUnavailable():
-            log.error("tcs_events.store_unavailable", reason=error.reason, remedy=error.remedy)
-        case DatabaseMissing():
-            log.error("tcs_events.database_missing", remedy=str(error))
-        case _:
-            log.error("tcs_events.misconfigured", remedy=str(error))
+def _batch_answer(results: Sequence[Result]) -> Answer:
+    rejected = [
+        {"index": place, "errors": result.errors}
+        for place, result in enumerate(results)
+        if isinstance(result, EventInvalid)
+    ]
+    accepted = sum(result is Outcome.ACCEPTED for result in results)
+    duplicates = sum(result is Outcome.DUPLICATE for result in results)
+    fields = {field for one in results if isinstance(one, EventInvalid) for field in one.errors}
+    log.info(
+        "tcs_events.batch_answered",
+        accepted=accepted,
+        duplicates=duplicates,
+        rejected=len(rejected),
+        fields=sorted(fields),
+    )
+    return answer(
+        202 if accepted + duplicates else 422,
+        {"accepted": accepted, "duplicates": duplicates, "rejected": rejected},
+    )

@@ -1,7 +1,8 @@
 """Everything that can go wrong, as one small tree.
 
 Two kinds must never be confused: what is *final* (`EventInvalid`, `BodyTooLarge`: the browser drops
-the event) and what is *for now* (`StoreUnavailable`: the browser keeps it and sends it again).
+the event) and what is *for now* (`StoreUnavailable`, `RateLimited`: it keeps the event and sends it
+again).
 """
 
 from __future__ import annotations
@@ -42,6 +43,15 @@ class BodyTooLarge(TcsEventsError):
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"The body is larger than {limit_bytes} bytes.")
         self.limit_bytes = limit_bytes
+
+
+class RateLimited(TcsEventsError):
+    """Too many events came from one `by` ("client" or "session"); later they are welcome."""
+
+    def __init__(self, by: str, retry_after_seconds: int) -> None:
+        super().__init__(f"Too many events from one {by}. Send it again later.")
+        self.by = by
+        self.retry_after_seconds = retry_after_seconds
 
 
 class StoreUnavailable(TcsEventsError):

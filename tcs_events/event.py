@@ -32,6 +32,12 @@ class Outcome(StrEnum):
     """An event with this `event_id` had been stored before; that first one stands."""
     INVALID = "invalid"
     """Refused for good."""
+    LIMITED = "limited"
+    """Not taken now, for too many have come from the same client or session."""
+    OPTED_OUT = "opted_out"
+    """Not stored: the visitor's browser says that it does not want to be tracked."""
+    BOT = "bot"
+    """Not stored: a crawler sent it."""
     FAILED = "failed"
     """Not stored this time; sending it again may succeed."""
 

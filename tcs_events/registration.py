@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from functools import cached_property
 
 import structlog
 from flask import Blueprint, Flask, appcontext_pushed, current_app, has_app_context, request_started
 from sqlalchemy import Connection, MetaData, event
+from werkzeug.routing import Rule
 
-from tcs_events.collector import Collector, log_trouble
+from tcs_events.answers import log_trouble
+from tcs_events.collector import Collector
+from tcs_events.counters import Counters
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
 from tcs_events.models import (
     EVENTS_TABLE,
@@ -19,6 +23,7 @@ from tcs_events.models import (
     UserEventIdentity,
     join_metadata,
 )
+from tcs_events.reader import Reader
 from tcs_events.rollups.refresh import Refresher
 from tcs_events.schemas import event_schema
 from tcs_events.settings import Settings
@@ -36,6 +41,8 @@ class Registration:
         self.settings = settings
         self.tables: Tables = {}
         """Our tables in the metadata of the host's `db`; none while the app has no `db`."""
+        self.counters = Counters()
+        """What became of the events that reached this process."""
         self._first_request = threading.Lock()
         self._had_request = False
         app.extensions[EXTENSION_KEY] = self
@@ -94,19 +101,32 @@ class Registration:
     @cached_property
     def collector(self) -> Collector:
         """The collector of the current app; raises what `store` raises."""
-        schema = event_schema(self.settings.event_types)
+        settings = self.settings
         return Collector(
-            schema, self.store, self.identity_store, max_batch_events=self.settings.max_batch_events
+            Reader(event_schema(settings.event_types)),
+            self.store,
+            self.identity_store,
+            settings.max_batch_events,
+            self.counters,
         )
 
     def ingestion_routes(self, app: Flask) -> dict[str, str]:
         """Return the paths that take events, with the method of `Collector` that answers each."""
         return {
             rule.rule: rule.endpoint.rpartition(".")[2]
-            for rule in app.url_map.iter_rules()
-            if rule.endpoint.rpartition(".")[0] == self.name_on(app)
-            and "POST" in (rule.methods or ())
+            for rule in self._rules(app)
+            if "POST" in (rule.methods or ())
         }
+
+    def routes(self, app: Flask) -> set[str]:
+        """Return all our paths."""
+        return {rule.rule for rule in self._rules(app)}
+
+    def _rules(self, app: Flask) -> Iterator[Rule]:
+        name = self.name_on(app)
+        for rule in app.url_map.iter_rules():
+            if rule.endpoint.rpartition(".")[0] == name:
+                yield rule
 
     def name_on(self, app: Flask) -> str:
         """Return the name the host gave the blueprint, its parents' names included."""

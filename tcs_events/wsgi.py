@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from tcs_events.answers import Answer
 from tcs_events.body import read_body
-from tcs_events.collector import Answer, answer_error
+from tcs_events.collector import refuse
 from tcs_events.cors import cors_headers
 from tcs_events.errors import ConfigError, TcsEventsError
 from tcs_events.registration import EXTENSION_KEY, registration_of
+from tcs_events.sender import Sender, sender_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -50,7 +52,7 @@ class EventsMiddleware:
         self._registration = registration_of(app)
         self._limit_bytes = self._registration.settings.max_body_bytes
         self._origins = self._registration.settings.cors_origins
-        self._collect: dict[str, Callable[[bytes], Answer]] = {}
+        self._collect: dict[str, Callable[[bytes, Sender], Answer]] = {}
         self._routes: dict[str, str] = {}
         for path, collect in self._registration.ingestion_routes(app).items():
             self._routes[path] = self._routes[f"{path}/"] = collect
@@ -71,19 +73,19 @@ class EventsMiddleware:
         try:
             body = read_body(environ, self._limit_bytes, self._app.config["MAX_CONTENT_LENGTH"])
             collect = self._collect.get(method) or self._prepare(method)
-            return collect(body)
+            return collect(body, sender_of(environ))
         except ConfigError as error:
             if self._app.debug or self._app.testing:
                 raise
-            return answer_error(error)
+            return refuse(error, self._registration.counters)
         except TcsEventsError as error:
-            return answer_error(error)
+            return refuse(error, self._registration.counters)
 
-    def _prepare(self, method: str) -> Callable[[bytes], Answer]:
+    def _prepare(self, method: str) -> Callable[[bytes, Sender], Answer]:
         """Get ready at the first event: the host has set itself up by then."""
         self._registration.on_first_request(self._app)
         with self._app.app_context():
             collector = self._registration.collector
-        collect: Callable[[bytes], Answer] = getattr(collector, method)
+        collect: Callable[[bytes, Sender], Answer] = getattr(collector, method)
         self._collect[method] = collect
         return collect

@@ -379,3 +379,24 @@ def test_a_host_without_a_db_may_use_ours(sqlite_url: str, close_later: list[Fla
         assert post(app).status_code == 202
         assert len(db.session.scalars(select(UserEvent)).all()) == 1
     assert isinstance(db, SQLAlchemy)
+
+
+def test_other_methods_are_refused_in_json(app: Flask) -> None:
+    client = app.test_client()
+    for path, allowed in {"": "POST", "/batch": "POST", "/identify": "POST"}.items():
+        for method in ("GET", "PUT", "DELETE", "PATCH"):
+            answer = client.open(URL + path, method=method)
+            assert answer.status_code == 405
+            assert allowed in answer.headers["Allow"]
+            assert answer.json is not None
+            assert list(answer.json) == ["errors"]
+    assert client.post(f"{URL}/tracker.js").status_code == 405
+
+
+def test_the_host_may_answer_other_methods_itself(app: Flask) -> None:
+    app.add_url_rule(URL, "listing", lambda: "mine")
+    app.add_url_rule("/other", "other", lambda: "mine")
+    client = app.test_client()
+    assert client.get(URL).text == "mine"
+    assert client.put(URL).is_json
+    assert not client.post("/other").is_json  # the host's own 405 stays as it is

@@ -14,11 +14,11 @@ import sqlalchemy as sa
 import structlog
 from flask import current_app
 
+from tcs_events.answers import log_trouble
 from tcs_events.cli import options
 from tcs_events.cli.command import check_tables, command, unavailable
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.signals import ended_by
-from tcs_events.collector import log_trouble
 from tcs_events.errors import ConfigError, StoreUnavailable
 from tcs_events.registration import registration_of
 from tcs_events.rollups.refresh import Progress, Refreshed

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Response, current_app, request
 from sqlalchemy import exc
 
-from tcs_events.collector import log_trouble
+from tcs_events.answers import log_trouble
 from tcs_events.dashboard.asked import BadParameter
 from tcs_events.dashboard.json_text import json_text
 from tcs_events.dashboard.rendering import render

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
@@ -146,7 +147,10 @@ def test_a_database_that_is_hung_is_not_waited_for(
         app = make_host(url, db=SQLAlchemy(), create=False)
         result = run(app, "stats")
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: The database does not answer (Timeout); see that")
+    # Who notices first, we or the driver, is a matter of how busy the machine is.
+    assert re.match(
+        r"Error: The database does not answer \((Connection)?Timeout\); see that", result.stderr
+    )
 
 
 def test_the_error_of_the_database_quotes_no_event(sqlite_host: Flask) -> None:

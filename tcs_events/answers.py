@@ -1,0 +1,83 @@
+"""What is answered, in no framework's terms, and the one place where an error gets its status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from tcs_events.errors import (
+    BodyTooLarge,
+    DatabaseMissing,
+    EventInvalid,
+    RateLimited,
+    StoreUnavailable,
+    TableMissing,
+    TcsEventsError,
+)
+from tcs_events.event import Event, Outcome
+
+log = structlog.get_logger("tcs_events")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
+
+
+def answer(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Answer:
+    """Return an answer with a JSON body."""
+    text = json.dumps(body).encode()
+    length = ("Content-Length", str(len(text)))
+    return Answer(status, text, (("Content-Type", "application/json"), length, *headers))
+
+
+def method_not_allowed(allowed: Sequence[str]) -> Answer:
+    """Answer a method that a route of ours does not take: 405."""
+    message = f"This address takes {' and '.join(allowed)}."
+    return answer(405, {"errors": {"_schema": [message]}}, ("Allow", ", ".join(allowed)))
+
+
+def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
+    """Turn an error into its log lines and its answer. `events` are those that it kept out."""
+    match error:
+        case EventInvalid():
+            log.info(f"tcs_events.event_{Outcome.INVALID}", fields=sorted(error.errors))
+            return answer(422, {"errors": error.errors})
+        case BodyTooLarge():
+            log.info(f"tcs_events.event_{Outcome.INVALID}", limit_bytes=error.limit_bytes)
+            return answer(413, {"errors": {"_schema": [str(error)]}})
+        case RateLimited():
+            log.info(f"tcs_events.event_{Outcome.LIMITED}", by=error.by)
+            retry_after = ("Retry-After", str(error.retry_after_seconds))
+            return answer(429, {"errors": {"_schema": [str(error)]}}, retry_after)
+    log_trouble(error)
+    failed = partial(log.error, f"tcs_events.event_{Outcome.FAILED}")
+    for event in events:
+        failed(event_type=event.event_type, event_id=str(event.event_id))
+    return answer(
+        503,
+        {"errors": {"_schema": ["The event was not stored. Send it again later."]}},
+        ("Retry-After", str(StoreUnavailable.retry_after_seconds)),
+    )
+
+
+def log_trouble(error: TcsEventsError) -> None:
+    """Say in the log what keeps events from being stored, and what to do about it."""
+    match error:
+        case TableMissing():
+            log.error("tcs_events.table_missing", table=error.table, remedy=error.remedy)
+        case StoreUnavailable():
+            log.error("tcs_events.store_unavailable", reason=error.reason, remedy=error.remedy)
+        case DatabaseMissing():
+            log.error("tcs_events.database_missing", remedy=str(error))
+        case _:
+            log.error("tcs_events.misconfigured", remedy=str(error))

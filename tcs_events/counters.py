@@ -1,0 +1,107 @@
+"""What became of the events that reached this process: each ends as exactly one outcome."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tcs_events.errors import (
+    BodyTooLarge,
+    EventInvalid,
+    RateLimited,
+    StoreUnavailable,
+    TableMissing,
+    TcsEventsError,
+)
+from tcs_events.event import Outcome
+
+LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+"""The upper ends of the latency classes; the last class, above them all, has none."""
+
+Ended = tuple[Outcome, str, int]
+"""An outcome, its reason ("" where there is nothing to tell apart), and how many events it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted so far, all at one moment."""
+
+    requests: int
+    received: int
+    """Events in these requests; what cannot be read counts as one."""
+    outcomes: dict[tuple[Outcome, str], int]
+    """Events by how they ended, and why. They add up to `received`, but for what is under way."""
+    identities: dict[tuple[Outcome, str], int]
+    """The same for who a session belongs to."""
+    latency: tuple[int, ...]
+    """Requests by how long they took: one number for each of `LATENCY_BOUNDS_MS`, and one more."""
+    latency_seconds: float
+    """All their times together."""
+
+
+class Counters:
+    """Counts, from any number of threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._requests = 0
+        self._received = 0
+        self._outcomes: Counter[tuple[Outcome, str]] = Counter()
+        self._identities: Counter[tuple[Outcome, str]] = Counter()
+        self._latency = [0] * (len(LATENCY_BOUNDS_MS) + 1)
+        self._latency_seconds = 0.0
+
+    def receive(self, events: int) -> None:
+        """Count what a request holds, before it is decided."""
+        with self._lock:
+            self._received += events
+
+    def end(self, ended: Iterable[Ended], seconds: float) -> None:
+        """Count how the events of one request ended, and how long it took."""
+        with self._lock:
+            for outcome, reason, events in ended:
+                self._outcomes[outcome, reason] += events
+            self._took(seconds)
+
+    def end_identity(self, outcome: Outcome, reason: str, seconds: float) -> None:
+        """Count how one `identify` ended."""
+        with self._lock:
+            self._identities[outcome, reason] += 1
+            self._took(seconds)
+
+    def _took(self, seconds: float) -> None:
+        self._requests += 1
+        self._latency[bisect_left(LATENCY_BOUNDS_MS, seconds * 1000)] += 1
+        self._latency_seconds += seconds
+
+    def counted(self) -> Counted:
+        """Return what was counted so far."""
+        with self._lock:
+            return Counted(
+                self._requests,
+                self._received,
+                dict(self._outcomes),
+                dict(self._identities),
+                tuple(self._latency),
+                self._latency_seconds,
+            )
+
+
+def outcome_of(error: TcsEventsError) -> tuple[Outcome, str]:
+    """Return how an event ends that an error kept out, and why, in one of a few words."""
+    match error:
+        case EventInvalid():
+            return Outcome.INVALID, min(error.errors).removeprefix("_")
+        case BodyTooLarge():
+            return Outcome.INVALID, "too_large"
+        case RateLimited():
+            return Outcome.LIMITED, error.by
+        case TableMissing():
+            return Outcome.FAILED, "table_missing"
+        case StoreUnavailable():
+            return Outcome.FAILED, error.reason
+        case _:
+            return Outcome.FAILED, "misconfigured"

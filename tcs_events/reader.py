@@ -1,0 +1,125 @@
+"""From the bytes of a body to the events in it: strict JSON, the quick check, and the schema."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from marshmallow import Schema, ValidationError
+
+from tcs_events import strict_json
+from tcs_events.errors import EventInvalid
+from tcs_events.event import Event, Identity, identity_id, new_event_id
+from tcs_events.precheck import Precheck
+from tcs_events.schemas import EventSchema, IdentitySchema
+
+
+class Parsed(NamedTuple):
+    """A JSON value, and whether its texts are still to be looked at."""
+
+    data: Any
+    unsure: bool
+
+    def check(self, data: Any) -> None:
+        """Refuse a part of it that some reader of a stored row could not read.
+
+        Raises:
+            EventInvalid: it holds such a text or number, or is nested too deep.
+        """
+        try:
+            strict_json.check(data) if self.unsure else strict_json.check_numbers(data)
+        except strict_json.NotStrictJson as error:
+            raise EventInvalid({"_schema": [str(error)]}) from None
+
+
+def parse(body: bytes) -> Parsed:
+    """Return what a body holds.
+
+    Raises:
+        EventInvalid: it is no JSON.
+    """
+    try:
+        return Parsed(*strict_json.parse(body))
+    except strict_json.NotStrictJson as error:
+        raise EventInvalid({"_schema": [str(error)]}) from None
+
+
+def batch_items(data: Any, max_events: int) -> list[Any]:
+    """Return what is in the envelope of a batch.
+
+    Raises:
+        EventInvalid: it is no batch, or one that is empty or too large.
+    """
+    items = data.get("events") if isinstance(data, dict) else None
+    if not isinstance(items, list):
+        raise EventInvalid({"events": ["Must be a list of events."]})
+    if not 0 < len(items) <= max_events:
+        raise EventInvalid({"events": [f"Must be 1 to {max_events} events, not {len(items)}."]})
+    return items
+
+
+def count_of(data: Any) -> int:
+    """Return how many events a parsed batch holds; one where it is none."""
+    items = data.get("events") if isinstance(data, dict) else None
+    return len(items) or 1 if isinstance(items, list) else 1
+
+
+class Reader:
+    """Makes events of parsed JSON.
+
+    Args:
+        schema: which events are allowed.
+    """
+
+    def __init__(self, schema: EventSchema) -> None:
+        self._schema = schema
+        self._precheck = Precheck(schema)
+        self._identity_schema = IdentitySchema()
+
+    def event(self, parsed: Parsed, data: Any, received_at: datetime) -> Event:
+        """Return the event that `data`, a part of what was parsed, is.
+
+        Raises:
+            EventInvalid: it is not allowed.
+        """
+        parsed.check(data)
+        return self._precheck(data, received_at) or self._load(data, received_at)
+
+    def identity(self, parsed: Parsed, received_at: datetime) -> Identity:
+        """Return who a session belongs to.
+
+        Raises:
+            EventInvalid: that is not what was parsed.
+        """
+        parsed.check(parsed.data)
+        loaded = _loaded(self._identity_schema, parsed.data)
+        session_id, email = loaded["session_id"], loaded["email"]
+        return Identity(
+            identity_id=identity_id(session_id, email),
+            session_id=session_id,
+            email=email,
+            created_at=received_at - timedelta(milliseconds=loaded["age_ms"]),
+            received_at=received_at,
+        )
+
+    def _load(self, data: Any, received_at: datetime) -> Event:
+        """Let the schema decide."""
+        loaded = _loaded(self._schema, data)
+        return Event(
+            event_id=loaded.get("event_id") or new_event_id(),
+            session_id=loaded["session_id"],
+            event_type=loaded["event_type"],
+            payload=loaded["payload"],
+            email=loaded["email"],
+            created_at=received_at - timedelta(milliseconds=loaded["age_ms"]),
+            received_at=received_at,
+        )
+
+
+def _loaded(schema: Schema, data: Any) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = schema.load(data)
+    except ValidationError as error:
+        messages = error.normalized_messages()  # type: ignore[no-untyped-call]
+        raise EventInvalid(messages) from None
+    return loaded
