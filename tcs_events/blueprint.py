@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, Flask, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
@@ -17,8 +17,10 @@ from tcs_events.cors import cors_headers
 from tcs_events.errors import BodyTooLarge, ConfigError, EventInvalid, TcsEventsError
 from tcs_events.registration import EXTENSION_KEY, Registration, registration_of
 from tcs_events.script import script_tag, tracker
-from tcs_events.sender import Sender, sender_of
 from tcs_events.settings import SETTINGS, check_names, read_settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
 def create_blueprint(
@@ -69,13 +71,13 @@ def identify() -> Response:
     return _answer(Collector.identify)
 
 
-def _answer(collect: Callable[[Collector, bytes, Sender], Answer]) -> Response:
+def _answer(collect: Callable[[Collector, bytes, WSGIEnvironment], Answer]) -> Response:
     """Let the collector answer the current request."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     registration = registration_of(app)
     try:
         body = _read_body(registration.settings.max_body_bytes, app.config["MAX_CONTENT_LENGTH"])
-        answer = collect(registration.collector, body, sender_of(request.environ))
+        answer = collect(registration.collector, body, request.environ)
     except ConfigError as error:
         # The developer shall see it at once; a visitor's page shall not break by it.
         if app.debug or app.testing:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -18,9 +18,12 @@ from tcs_events.counters import Counters, Ended, outcome_of
 from tcs_events.errors import EventInvalid, StoreUnavailable, TcsEventsError
 from tcs_events.event import Event, Outcome
 from tcs_events.reader import Reader, batch_items, count_of, parse
-from tcs_events.sender import Sender
+from tcs_events.sender import Sender, address_of, sender_of
 from tcs_events.stores import Store
 from tcs_events.stores.contract import Result
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 log = structlog.get_logger("tcs_events")
 
@@ -79,7 +82,7 @@ class Collector:
         identity_store: keeps who a session belongs to.
         max_batch_events: a larger batch is refused whole.
         counters: are told how every event ends.
-        screen: whose events are not stored at all.
+        screen: whose events are not stored at all; None is nobody's.
         limits: how much may be sent; None is without limit.
         rejections: keeps refused events; None keeps none.
         clock: the time in UTC.
@@ -92,7 +95,7 @@ class Collector:
         identity_store: Store,
         max_batch_events: int,
         counters: Counters,
-        screen: Screen = lambda sender: None,
+        screen: Screen | None = None,
         limits: Limits | None = None,
         rejections: Rejections | None = None,
         clock: Callable[[], datetime] = _utc_now,
@@ -110,20 +113,21 @@ class Collector:
         # host's level leaves out.
         self._log = log.bind()
 
-    def collect(self, body: bytes, sender: Sender) -> Answer:
+    def collect(self, body: bytes, environ: WSGIEnvironment) -> Answer:
         """Answer the body of one `POST /api/events`: 202 once its event is safely stored.
 
-        A repeated `event_id` is answered like the first: the client has nothing left to do.
+        A repeated `event_id` is answered like the first: the client has nothing left to do. Of
+        `environ`, only who sends is looked at, and only where a setting asks.
         """
         began = perf_counter()
         self._counters.receive(1)
         ended, parsed, event, now = BROKEN, None, None, self._clock()
         try:
-            if ignored := self._screen(sender):
+            if self._screen is not None and (ignored := self._screen(sender_of(environ))):
                 ended = ignored
                 return _ignored(ignored)
             if self._limits is not None:
-                self._limits.check_client(sender.address, 1)
+                self._limits.check_client(address_of(environ), 1)
             parsed = parse(body)
             event = self._reader.event(parsed, parsed.data, now)
             if self._limits is not None:
@@ -142,7 +146,7 @@ class Collector:
         self._log.debug(_STORED[result], event_type=event.event_type, event_id=str(event.event_id))
         return ACCEPTED
 
-    def collect_batch(self, body: bytes, sender: Sender) -> Answer:
+    def collect_batch(self, body: bytes, environ: WSGIEnvironment) -> Answer:
         """Answer the body of one `POST /api/events/batch`, with a verdict for each event.
 
         202 once all good events are safely stored; 422 where none was good.
@@ -154,11 +158,11 @@ class Collector:
         try:
             parsed = parse(body)
             received = count_of(parsed.data)
-            if ignored := self._screen(sender):
+            if self._screen is not None and (ignored := self._screen(sender_of(environ))):
                 ended = [(*ignored, received)]
                 return _ignored(ignored, accepted=0, duplicates=0, rejected=[])
             if self._limits is not None:
-                self._limits.check_client(sender.address, received)
+                self._limits.check_client(address_of(environ), received)
             items = batch_items(parsed.data, self._max_batch_events)
             now = self._clock()
             verdicts: list[Event | Result] = []
@@ -186,7 +190,7 @@ class Collector:
             self._counters.end(ended or [(*BROKEN, received)], perf_counter() - began)
         return _batch_answer(results)
 
-    def identify(self, body: bytes, sender: Sender) -> Answer:
+    def identify(self, body: bytes, environ: WSGIEnvironment) -> Answer:
         """Answer the body of one `POST /api/events/identify`: 202 once the link is safely stored.
 
         A repeated link is answered like the first, which stands. No event is changed.
@@ -194,11 +198,11 @@ class Collector:
         began = perf_counter()
         ended = BROKEN
         try:
-            if ignored := self._screen(sender):
+            if self._screen is not None and (ignored := self._screen(sender_of(environ))):
                 ended = ignored
                 return _ignored(ignored)
             if self._limits is not None:
-                self._limits.check_client(sender.address, 1)
+                self._limits.check_client(address_of(environ), 1)
             identity = self._reader.identity(parse(body), self._clock())
             if self._limits is not None:
                 self._limits.check_sessions({identity.session_id: 1})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -49,8 +48,8 @@ class Counters:
         self._lock = threading.Lock()
         self._requests = 0
         self._received = 0
-        self._outcomes: Counter[tuple[Outcome, str]] = Counter()
-        self._identities: Counter[tuple[Outcome, str]] = Counter()
+        self._outcomes: dict[tuple[Outcome, str], int] = {}
+        self._identities: dict[tuple[Outcome, str], int] = {}
         self._latency = [0] * (len(LATENCY_BOUNDS_MS) + 1)
         self._latency_seconds = 0.0
 
@@ -61,21 +60,21 @@ class Counters:
 
     def end(self, ended: Iterable[Ended], seconds: float) -> None:
         """Count how the events of one request ended, and how long it took."""
+        latency_class = bisect_left(LATENCY_BOUNDS_MS, seconds * 1000)
+        counts = self._outcomes
         with self._lock:
             for outcome, reason, events in ended:
-                self._outcomes[outcome, reason] += events
-            self._took(seconds)
+                key = outcome, reason
+                counts[key] = counts.get(key, 0) + events
+            self._requests += 1
+            self._latency[latency_class] += 1
+            self._latency_seconds += seconds
 
     def end_identity(self, outcome: Outcome, reason: str, seconds: float) -> None:
         """Count how one `identify` ended."""
+        self.end((), seconds)
         with self._lock:
-            self._identities[outcome, reason] += 1
-            self._took(seconds)
-
-    def _took(self, seconds: float) -> None:
-        self._requests += 1
-        self._latency[bisect_left(LATENCY_BOUNDS_MS, seconds * 1000)] += 1
-        self._latency_seconds += seconds
+            self._identities[outcome, reason] = self._identities.get((outcome, reason), 0) + 1
 
     def counted(self) -> Counted:
         """Return what was counted so far."""

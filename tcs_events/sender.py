@@ -21,14 +21,16 @@ class Sender(NamedTuple):
     """`DNT: 1`: https://www.w3.org/TR/tracking-dnt/"""
 
 
-NOBODY = Sender("", "", False, False)
+def address_of(environ: WSGIEnvironment) -> str:
+    """Return who is at the other end of the connection; "" where the server does not say."""
+    return environ.get("REMOTE_ADDR") or ""
 
 
 def sender_of(environ: WSGIEnvironment) -> Sender:
     """Return who sends a request."""
     get = environ.get
     return Sender(
-        get("REMOTE_ADDR") or "",
+        address_of(environ),
         get("HTTP_USER_AGENT") or "",
         get("HTTP_SEC_GPC") == "1",
         get("HTTP_DNT") == "1",

@@ -23,7 +23,6 @@ from tcs_events.collector import refuse
 from tcs_events.cors import cors_headers
 from tcs_events.errors import ConfigError, TcsEventsError
 from tcs_events.registration import EXTENSION_KEY, registration_of
-from tcs_events.sender import Sender, sender_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -52,7 +51,7 @@ class EventsMiddleware:
         self._registration = registration_of(app)
         self._limit_bytes = self._registration.settings.max_body_bytes
         self._origins = self._registration.settings.cors_origins
-        self._collect: dict[str, Callable[[bytes, Sender], Answer]] = {}
+        self._collect: dict[str, Callable[[bytes, WSGIEnvironment], Answer]] = {}
         self._routes: dict[str, str] = {}
         for path, collect in self._registration.ingestion_routes(app).items():
             self._routes[path] = self._routes[f"{path}/"] = collect
@@ -73,7 +72,7 @@ class EventsMiddleware:
         try:
             body = read_body(environ, self._limit_bytes, self._app.config["MAX_CONTENT_LENGTH"])
             collect = self._collect.get(method) or self._prepare(method)
-            return collect(body, sender_of(environ))
+            return collect(body, environ)
         except ConfigError as error:
             if self._app.debug or self._app.testing:
                 raise
@@ -81,11 +80,11 @@ class EventsMiddleware:
         except TcsEventsError as error:
             return refuse(error, self._registration.counters)
 
-    def _prepare(self, method: str) -> Callable[[bytes, Sender], Answer]:
+    def _prepare(self, method: str) -> Callable[[bytes, WSGIEnvironment], Answer]:
         """Get ready at the first event: the host has set itself up by then."""
         self._registration.on_first_request(self._app)
         with self._app.app_context():
             collector = self._registration.collector
-        collect: Callable[[bytes, Sender], Answer] = getattr(collector, method)
+        collect: Callable[[bytes, WSGIEnvironment], Answer] = getattr(collector, method)
         self._collect[method] = collect
         return collect
