@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -39,6 +40,8 @@ class Counted:
     """Requests by how long they took: one number for each of `LATENCY_BOUNDS_MS`, and one more."""
     latency_seconds: float
     """All their times together."""
+    notes: dict[str, int]
+    """What else is worth a number, by its name."""
 
 
 class Counters:
@@ -52,6 +55,7 @@ class Counters:
         self._identities: dict[tuple[Outcome, str], int] = {}
         self._latency = [0] * (len(LATENCY_BOUNDS_MS) + 1)
         self._latency_seconds = 0.0
+        self._notes: Counter[str] = Counter()
 
     def receive(self, events: int) -> None:
         """Count what a request holds, before it is decided."""
@@ -76,6 +80,11 @@ class Counters:
         with self._lock:
             self._identities[outcome, reason] = self._identities.get((outcome, reason), 0) + 1
 
+    def note(self, name: str) -> None:
+        """Count something that is no outcome of an event: "limits_unavailable", for one."""
+        with self._lock:
+            self._notes[name] += 1
+
     def counted(self) -> Counted:
         """Return what was counted so far."""
         with self._lock:
@@ -86,6 +95,7 @@ class Counters:
                 dict(self._identities),
                 tuple(self._latency),
                 self._latency_seconds,
+                dict(self._notes),
             )
 
 
