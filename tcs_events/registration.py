@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from functools import cached_property
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, MetaData, event
 from werkzeug.routing import Rule
 
 from tcs_events.answers import log_trouble
-from tcs_events.collector import Collector
+from tcs_events.collector import Collector, Limits
 from tcs_events.counters import Counters
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
 from tcs_events.models import (
@@ -108,7 +109,19 @@ class Registration:
             self.identity_store,
             settings.max_batch_events,
             self.counters,
+            limits=self._limits(),
         )
+
+    def _limits(self) -> Limits | None:
+        """Return what the current app allows to send; raises what `shared_secret` raises."""
+        settings = self.settings
+        if settings.client_limit is None and settings.session_limit is None:
+            return None
+        from tcs_events.rate_limits import MEMORY, RateLimits, shared_secret
+
+        url = settings.limit_storage
+        secret = os.urandom(32) if url == MEMORY else shared_secret(current_app.secret_key)
+        return RateLimits(settings.client_limit, settings.session_limit, url, secret, self.counters)
 
     def ingestion_routes(self, app: Flask) -> dict[str, str]:
         """Return the paths that take events, with the method of `Collector` that answers each."""

@@ -6,17 +6,22 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from marshmallow import Schema
 
 from tcs_events.errors import ConfigError
 
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+
 PREFIX = "TCS_EVENTS_"
 EVENT_TYPE_MAX_LENGTH = 50  # the width of the column
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?|https?://\[[0-9a-f:]+\](:[0-9]+)?")
+
+_REDIS = ("redis://", "rediss://", "redis+unix://")
 
 SYNCED = "synced"
 LOST_ON_POWER_CUT = "lost_on_power_cut"
@@ -81,6 +86,39 @@ def _timezone(value: object) -> ZoneInfo:
         return ZoneInfo(value)  # type: ignore[arg-type]
     except (ZoneInfoNotFoundError, TypeError, ValueError, OSError):
         raise ValueError(f"must be a time zone such as 'Europe/Berlin', not {value!r}") from None
+
+
+def _limit(value: object) -> RateLimitItem | None:
+    if value is None:
+        return None
+    try:
+        from limits import parse_many
+    except ImportError:
+        raise ValueError("needs limits: pip install 'tcs-events[limits]'") from None
+    try:
+        [limit] = parse_many(value)  # type: ignore[arg-type]
+    except ValueError:
+        raise ValueError(f"must be a limit such as '600/minute' or None, not {value!r}") from None
+    if limit.amount < 1:
+        raise ValueError(f"must allow at least one event, not {value!r}")
+    return limit
+
+
+def _limit_storage(value: object) -> str:
+    """The URL of Redis may hold a password, so no message shows it."""
+    if value == "memory://":
+        return str(value)
+    if not isinstance(value, str) or not value.startswith(_REDIS):
+        raise ValueError(f"must be 'memory://', or begin with one of: {', '.join(_REDIS)}")
+    try:
+        from redis import ConnectionPool
+    except ImportError:
+        raise ValueError("needs redis: pip install 'tcs-events[redis]'") from None
+    try:
+        ConnectionPool.from_url(value.replace("redis+unix", "unix", 1))
+    except ValueError:
+        raise ValueError("is no URL of Redis, such as 'redis://127.0.0.1:6379/0'") from None
+    return value
 
 
 def _bind_key(value: object) -> str | None:
@@ -166,6 +204,27 @@ SETTINGS = (
         ' `["https://shop.example"]`.',
     ),
     Setting(
+        "client_limit",
+        None,
+        _limit,
+        'How many events one client address (of IPv6, a /64) may send, such as `"600/minute"`; more'
+        " are answered 429. Needs `tcs-events[limits]`.",
+    ),
+    Setting(
+        "session_limit",
+        None,
+        _limit,
+        'How many events one session may send, such as `"120/minute"`; more are answered 429. Needs'
+        " `tcs-events[limits]`.",
+    ),
+    Setting(
+        "limit_storage",
+        "memory://",
+        _limit_storage,
+        "Where that is counted: `memory://` is each process for itself; `redis://host:6379/0` is"
+        " all together, and needs `tcs-events[redis]` and `app.secret_key`.",
+    ),
+    Setting(
         "timezone",
         "UTC",
         _timezone,
@@ -195,6 +254,9 @@ class Settings:
     queue_max_events: int
     queue_max_bytes: int
     cors_origins: tuple[str, ...]
+    client_limit: RateLimitItem | None
+    session_limit: RateLimitItem | None
+    limit_storage: str
     timezone: ZoneInfo
     min_sessions: int
 

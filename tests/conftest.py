@@ -14,6 +14,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from tcs_events import events_bp
 from tcs_events.wsgi import EventsMiddleware
+from tests.redis_server import RedisServer
 from tests.support import need, new_database, postgres_binary, postgres_server
 
 MakeHost = Callable[..., Flask]
@@ -75,6 +76,13 @@ def postgres_url(postgres_server_url: str) -> Iterator[str]:
     name = f"tcs_events_test_{os.getpid()}_{next(_database_numbers)}"
     with new_database(postgres_server_url, name) as url:
         yield url
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """An empty Redis server of one test's own, which may kill it."""
+    with RedisServer(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture

@@ -233,7 +233,22 @@ def test_the_answer_to_a_batch_has_the_shape_that_is_shown(readme_app: Flask) ->
     assert answer.json["rejected"][0]["errors"] == shown["rejected"][0]["errors"]
 
 
+def test_behind_a_proxy_the_client_is_who_the_proxy_has_seen(
+    make_host: MakeHost, sqlite_url: str
+) -> None:
+    [code] = [block for block in blocks("python") if "ProxyFix" in block]
+    app = make_host(sqlite_url, TCS_EVENTS_CLIENT_LIMIT="1/hour")
+    exec(code, {"app": app})
+    statuses = [
+        app.test_client()
+        .post(URL, json=card_click(), headers={"X-Forwarded-For": hops})
+        .status_code
+        for hops in ("192.0.2.1", "192.0.2.2", "192.0.2.3, 192.0.2.1")
+    ]
+    assert statuses == [202, 202, 429]
+
+
 def test_the_middleware_is_one_line(readme_app: Flask) -> None:
-    [code] = [block for block in blocks("python") if "EventsMiddleware" in block]
+    code, _ = [block for block in blocks("python") if "EventsMiddleware" in block]
     exec(code, {"app": readme_app})
     assert post(readme_app).status_code == 202
