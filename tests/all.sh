@@ -12,6 +12,7 @@ command -v chromium >/dev/null || missing+=(chromium)
 /sbin/ldconfig -p | grep -q 'libatomic\.so\.1' || missing+=(libatomic1) # for playwright's own Node
 command -v initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
 command -v redis-server >/dev/null || missing+=(redis-server)
+command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
 if [ ${#missing[@]} -gt 0 ]; then
     echo "==> Installing with apt: ${missing[*]}"
     as_root apt-get update -qq

@@ -233,6 +233,11 @@ def test_the_answer_to_a_batch_has_the_shape_that_is_shown(readme_app: Flask) ->
     assert answer.json["rejected"][0]["errors"] == shown["rejected"][0]["errors"]
 
 
+def test_the_configuration_of_nginx_is_the_one_that_is_tested() -> None:
+    tested = (ROOT / "tests" / "deployment" / "nginx.conf").read_text()
+    assert blocks("nginx") == [tested]
+
+
 def test_behind_a_proxy_the_client_is_who_the_proxy_has_seen(
     make_host: MakeHost, sqlite_url: str
 ) -> None:
