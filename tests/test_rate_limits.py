@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import json
-import random
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -21,13 +16,13 @@ from tcs_events import ConfigError
 from tcs_events.event import Outcome
 from tcs_events.rate_limits import network_of
 from tcs_events.wsgi import EventsMiddleware
+from tests import spoofing
 from tests.conftest import MakeHost
 from tests.support import ROOT, URL, card_click, post, stored
 from tests.test_settings import message_for
 
 MakeLimited = Callable[..., Flask]
 SPOOFED = 10_000
-BODY = json.dumps(card_click()).encode()
 
 
 @pytest.fixture(params=["view", "middleware"])
@@ -123,78 +118,27 @@ def test_made_up_sessions_push_no_client_out(
     assert statuses == [202] * 5 + [429] * 2
 
 
-def spoofed(rng: random.Random) -> dict[str, str]:
-    """Return headers of someone who would like to be someone else."""
-
-    def address() -> str:
-        return ".".join(str(rng.randrange(1, 255)) for _ in range(4))
-
-    return {
-        "HTTP_X_FORWARDED_FOR": f"{address()}, {address()}",
-        "HTTP_TRUE_CLIENT_IP": address(),
-        "HTTP_CF_CONNECTING_IP": address(),
-        "HTTP_X_REAL_IP": address(),
-        "HTTP_FORWARDED": f"for={address()}",
-    }
-
-
-def statuses_of(app: Flask, posts: int, change: Callable[[int], dict[str, Any]]) -> Counter[str]:
-    """Post straight through WSGI, so that ten thousand posts are quick."""
-    counted: Counter[str] = Counter()
-
-    def start_response(status: str, headers: object, exc_info: object = None) -> None:
-        counted[status[:3]] += 1
-
-    for number in range(posts):
-        environ = {
-            "REQUEST_METHOD": "POST",
-            "PATH_INFO": URL,
-            "SERVER_NAME": "shop.example",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "wsgi.url_scheme": "http",
-            "REMOTE_ADDR": "192.0.2.1",
-            "CONTENT_LENGTH": str(len(BODY)),
-            "wsgi.input": io.BytesIO(BODY),
-            "wsgi.errors": sys.stderr,
-            **change(number),
-        }
-        for _ in app(environ, start_response):
-            pass
-    return counted
-
-
 def test_ten_thousand_claimed_addresses_are_one_client(limited: MakeLimited) -> None:
-    app, rng = limited(client_limit="100/day"), random.Random(26)
+    app = limited(client_limit="100/day")
     with capture_logs():
-        counted = statuses_of(app, SPOOFED, lambda _: spoofed(rng))
-    assert counted == {"202": 100, "429": SPOOFED - 100}
+        counted = spoofing.statuses(app, SPOOFED, spoofing.claimed)
+    assert counted == {202: 100, 429: SPOOFED - 100}
 
 
 def test_a_limiter_that_believed_the_header_would_let_them_all_through(
     limited: MakeLimited,
 ) -> None:
     """The control of the test above: it sees a limiter that is passed by."""
-    app, rng = limited(client_limit="100/day"), random.Random(26)
-
-    def believed(_: int) -> dict[str, Any]:
-        headers = spoofed(rng)
-        return {"REMOTE_ADDR": headers["HTTP_X_FORWARDED_FOR"].split(",")[0]}
-
-    assert statuses_of(app, 300, believed) == {"202": 300}
+    app = limited(client_limit="100/day")
+    assert spoofing.statuses(app, 300, spoofing.believed) == {202: 300}
 
 
 def test_with_proxy_fix_the_hop_that_the_proxy_wrote_counts(limited: MakeLimited) -> None:
-    app, rng = limited(client_limit="100/day"), random.Random(26)
+    app = limited(client_limit="100/day")
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1)
-
-    def through_proxy(number: int) -> dict[str, Any]:
-        headers = spoofed(rng)
-        claimed = headers["HTTP_X_FORWARDED_FOR"]
-        return {**headers, "HTTP_X_FORWARDED_FOR": f"{claimed}, 198.51.100.{number % 2}"}
-
     with capture_logs():
-        assert statuses_of(app, 1000, through_proxy) == {"202": 200, "429": 800}
+        counted = spoofing.statuses(app, 1000, spoofing.through_proxy)
+    assert counted == {202: 2 * 100, 429: 800}
 
 
 @pytest.mark.parametrize(
