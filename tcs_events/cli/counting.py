@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import click
 import sqlalchemy as sa
@@ -16,12 +12,13 @@ from flask import current_app
 
 from tcs_events.answers import log_trouble
 from tcs_events.cli import options
+from tcs_events.cli.bars import counting_bar
 from tcs_events.cli.command import check_tables, command, unavailable
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.signals import ended_by
 from tcs_events.errors import ConfigError, StoreUnavailable
 from tcs_events.registration import registration_of
-from tcs_events.rollups.refresh import Progress, Refreshed
+from tcs_events.rollups.refresh import Refreshed
 
 log = structlog.get_logger("tcs_events")
 
@@ -34,7 +31,7 @@ def rollup(rebuild: bool, as_json: bool) -> None:
 
     Reports do so by themselves where the counts are older than a minute.
     """
-    with _progress_bar() as progress:
+    with counting_bar() as progress:
         refreshed = registration_of(current_app).refresher.refresh(
             rebuild=rebuild, progress=progress
         )
@@ -45,24 +42,6 @@ def rollup(rebuild: bool, as_json: bool) -> None:
     else:
         days = len(refreshed.days)
         print_line(f"Counted {days:,} day{'s' * (days != 1)} with {refreshed.events:,} events.")
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Progress]:
-    """Give what draws a bar on stderr, where that is a terminal, once it is known how long."""
-    bars: list[Any] = []
-
-    def progress(done: int, of: int) -> None:
-        if not bars:
-            bars.append(click.progressbar(length=of, label="Counting days", file=sys.stderr))
-            bars[0].__enter__()
-        bars[0].update(done - bars[0].pos)
-
-    try:
-        yield progress if sys.stderr.isatty() else lambda done, of: None
-    finally:
-        for bar in bars:
-            bar.__exit__(None, None, None)
 
 
 @command("worker", needs_tables=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,16 +13,13 @@ from flask import current_app
 
 from tcs_events.cli import options
 from tcs_events.cli.command import command
-from tcs_events.cli.signals import ended_by
+from tcs_events.cli.target import STDOUT, check_stdout, writing_to
 from tcs_events.export.formats import FORMATS, STREAMS, open_writer
-from tcs_events.export.new_file import NotReplaced, new_file
 from tcs_events.export.rows import Row, Selection, count_rows, read_rows
 from tcs_events.registration import registration_of
 from tcs_events.reports import Period
 from tcs_events.reports.reading import reading_events
 from tcs_events.rollups.days import day
-
-STDOUT = "-"
 
 
 @command("export")
@@ -55,20 +50,8 @@ def export(
     """
     format_name = _format(file, format_name)
     selection = _selection(period, types)
-    try:
-        # 143 is what a shell says of SIGTERM; raised, it removes the unfinished file.
-        with ended_by(signal.SIGTERM, exit_code=143), _target(file, force) as target:
-            count = _export(target, format_name, selection, raw)
-    except NotReplaced as error:
-        raise click.BadParameter(str(error), param_hint="FILE") from None
-    except FileNotFoundError:
-        raise click.BadParameter(
-            f"there is no folder {Path(file).parent}.", param_hint="FILE"
-        ) from None
-    except OSError as error:
-        if error.errno == errno.EPIPE:
-            raise  # whoever read it has read enough: click knows what to do
-        raise click.ClickException(f"{file} could not be written: {error.strerror}.") from None
+    with writing_to(file, replace=force) as target:
+        count = _export(target, format_name, selection, raw)
     click.echo(f"Exported {count:,} events.", err=True)
 
 
@@ -78,9 +61,7 @@ def _format(file: str, name: str | None) -> str:
         raise click.UsageError(f"Say which format: --format {'|'.join(FORMATS)}.")
     if file == STDOUT and name not in STREAMS:
         raise click.UsageError(f"{name} goes into a file, not to stdout.")
-    if file == STDOUT and sys.stdout.isatty():
-        # A terminal obeys escape sequences, and an export holds what visitors have typed.
-        raise click.UsageError("Send what goes to stdout on: `> FILE`, or `| less`.")
+    check_stdout(file)
     return name
 
 
@@ -89,15 +70,6 @@ def _selection(period: Period | None, types: tuple[str, ...]) -> Selection:
         return Selection(types=types)
     zone = registration_of(current_app).settings.timezone
     return Selection(day(period.first, zone).start, day(period.last, zone).end, types)
-
-
-@contextmanager
-def _target(file: str, force: bool) -> Iterator[IO[bytes]]:
-    if file == STDOUT:
-        yield sys.stdout.buffer
-        return
-    with new_file(Path(file), replace=force) as target:
-        yield target
 
 
 def _export(target: IO[bytes], format_name: str, selection: Selection, raw: bool) -> int:

@@ -1,0 +1,40 @@
+"""Progress bars, on stderr where that is a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from tcs_events.rollups.refresh import Progress
+
+
+@contextmanager
+def counting_bar() -> Iterator[Progress]:
+    """Give what draws a bar of days, once it is known how many there are."""
+    bars: list[Any] = []
+
+    def progress(done: int, of: int) -> None:
+        if not bars:
+            bars.append(click.progressbar(length=of, label="Counting days", file=sys.stderr))
+            bars[0].__enter__()
+        bars[0].update(done - bars[0].pos)
+
+    try:
+        yield progress if sys.stderr.isatty() else lambda done, of: None
+    finally:
+        for bar in bars:
+            bar.__exit__(None, None, None)
+
+
+@contextmanager
+def deleting_bar(length: Callable[[], int]) -> Iterator[Callable[[int], None]]:
+    """Give what draws a bar of deleted rows; `length` is asked only where one is drawn."""
+    if not sys.stderr.isatty():
+        yield lambda rows: None
+        return
+    with click.progressbar(length=length(), label="Deleting", file=sys.stderr) as bar:
+        yield bar.update
