@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ from tcs_events.errors import EventInvalid
 from tcs_events.event import Event, Identity, identity_id, new_event_id
 from tcs_events.precheck import Precheck
 from tcs_events.schemas import EventSchema, IdentitySchema
+
+Scrub = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Parsed(NamedTuple):
@@ -69,10 +72,12 @@ class Reader:
 
     Args:
         schema: which events are allowed.
+        scrub: takes out of a payload what is not to be kept; None leaves it as it is.
     """
 
-    def __init__(self, schema: EventSchema) -> None:
+    def __init__(self, schema: EventSchema, scrub: Scrub | None = None) -> None:
         self._schema = schema
+        self._scrub = scrub
         self._precheck = Precheck(schema)
         self._identity_schema = IdentitySchema()
 
@@ -83,7 +88,8 @@ class Reader:
             EventInvalid: it is not allowed.
         """
         parsed.check(data)
-        return self._precheck(data, received_at) or self._load(data, received_at)
+        event = self._precheck(data, received_at) or self._load(data, received_at)
+        return event._replace(payload=self._scrub(event.payload)) if self._scrub else event
 
     def identity(self, parsed: Parsed, received_at: datetime) -> Identity:
         """Return who a session belongs to.

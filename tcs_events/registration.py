@@ -27,6 +27,7 @@ from tcs_events.models import (
 from tcs_events.reader import Reader
 from tcs_events.rollups.refresh import Refresher
 from tcs_events.schemas import event_schema
+from tcs_events.scrub import Scrubber
 from tcs_events.settings import Settings
 from tcs_events.stores import SqlStore
 
@@ -103,8 +104,9 @@ class Registration:
     def collector(self) -> Collector:
         """The collector of the current app; raises what `store` raises."""
         settings = self.settings
+        scrub = Scrubber(settings.scrub_fields) if settings.scrub_fields else None
         return Collector(
-            Reader(event_schema(settings.event_types)),
+            Reader(event_schema(settings.event_types), scrub),
             self.store,
             self.identity_store,
             settings.max_batch_events,

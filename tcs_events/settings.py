@@ -79,6 +79,16 @@ def _origins(value: object) -> tuple[str, ...]:
     return origins
 
 
+def _field_names(value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError("must be a list of names of payload fields, such as ['query_text']")
+    names = tuple(value)
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"has {name!r}, but the name of a field is a text")
+    return names
+
+
 def _timezone(value: object) -> ZoneInfo:
     if isinstance(value, ZoneInfo):
         return value
@@ -238,6 +248,13 @@ SETTINGS = (
         "In how many sessions a query must have been asked to be listed as unmet demand, and an"
         " expert exposed to be judged: fewer say too little, and rare words may be personal.",
     ),
+    Setting(
+        "scrub_fields",
+        (),
+        _field_names,
+        "The payload fields, at any depth, in whose text e-mail addresses become `[email]` and"
+        ' numbers of 7 digits or more `[number]` before it is stored, such as `["query_text"]`.',
+    ),
 )
 
 
@@ -259,6 +276,7 @@ class Settings:
     limit_storage: str
     timezone: ZoneInfo
     min_sessions: int
+    scrub_fields: tuple[str, ...]
 
 
 def check_names(names: Iterable[str], known: Iterable[str]) -> None:
