@@ -10,6 +10,7 @@ from tcs_events.cli.demand import dead_ends, gaps, top
 from tcs_events.cli.doctor import doctor
 from tcs_events.cli.exporting import export
 from tcs_events.cli.exposure import exposure
+from tcs_events.cli.pruning import prune
 from tcs_events.cli.tail import tail
 from tcs_events.cli.visitors import funnel, retention, timeline
 
@@ -25,6 +26,7 @@ COMMANDS = (
     timeline,
     tail,
     export,
+    prune,
     rollup,
     worker,
     doctor,

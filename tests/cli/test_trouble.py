@@ -86,6 +86,7 @@ COMMANDS = {
     "timeline": ["visitor-1"],
     "tail": [],
     "export": ["-", "--format", "csv"],
+    "prune": ["--older-than", "2026-03-03"],
     "rollup": [],
     "worker": ["--once"],
 }

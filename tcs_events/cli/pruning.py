@@ -1,0 +1,94 @@
+"""Deleting what is old."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+
+import click
+from flask import current_app
+
+from tcs_events.cli import options
+from tcs_events.cli.bars import deleting_bar
+from tcs_events.cli.command import command
+from tcs_events.cli.output import print_json, print_line
+from tcs_events.cli.stopping import said_at_the_end
+from tcs_events.registration import registration_of
+from tcs_events.rights.deleting import Deleter
+from tcs_events.rights.places import EVENTS, IDENTITIES, Place
+from tcs_events.rights.prune import count_lonely_identities, count_older
+from tcs_events.rights.prune import prune as delete_older
+from tcs_events.rollups.days import day
+
+UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_AGE = re.compile(r"([1-9][0-9]{0,4})([hdw])", re.ASCII)
+
+
+def read_age(text: str) -> timedelta | date:
+    """Return an age, such as 90d, or a day.
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    if found := _AGE.fullmatch(text):
+        return timedelta(**{UNITS[found[2]]: int(found[1])})
+    try:
+        return options.read_day(text)
+    except click.BadParameter:
+        raise click.BadParameter(
+            f"{text!r} is no age; write it as 90d, 12h or 13w, or as a day: 2026-03-01."
+        ) from None
+
+
+@command("prune")
+@click.option(
+    "--older-than",
+    "age",
+    required=True,
+    metavar="AGE",
+    type=read_age,
+    help="90d, 12h or 13w; or YYYY-MM-DD, and that day stays.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@options.as_json
+def prune(age: timedelta | date, dry_run: bool, as_json: bool) -> None:
+    """Delete the events that happened longer ago than AGE.
+
+    A few at a time, so that events are stored meanwhile; it may be stopped, and run again. Then
+    identities as old, whose session has no event left.
+    """
+    registration = registration_of(current_app)
+    engine, zone = registration.store.engine, registration.settings.timezone
+    before = datetime.now(UTC) - age if isinstance(age, timedelta) else day(age, zone).start
+    if before > datetime.now(UTC):
+        raise click.BadParameter(f"{age} is still to come.", param_hint="--older-than")
+    before = before.astimezone(zone)
+    counts = Counter({EVENTS.name: 0, IDENTITIES.name: 0})
+    if dry_run:
+        counts[EVENTS.name] = count_older(engine, before)
+        counts[IDENTITIES.name] = count_lonely_identities(engine, before)
+        _say("Would delete", counts, before, as_json, False)
+        return
+    with (
+        said_at_the_end(counts, partial(_say, "Deleted", counts, before, as_json)),
+        deleting_bar(lambda: count_older(engine, before)) as draw,
+    ):
+
+        def on_deleted(place: Place, rows: int) -> None:
+            counts[place.name] += rows
+            if place is EVENTS:
+                draw(rows)
+
+        delete_older(engine, Deleter(engine, zone, on_deleted), before)
+
+
+def _say(verb: str, counts: Counter[str], before: datetime, as_json: bool, is_done: bool) -> None:
+    if as_json:
+        print_json({**counts, "before": before, "is_done": is_done})
+        return
+    events, identities = (place.counted(counts[place.name]) for place in (EVENTS, IDENTITIES))
+    print_line(
+        f"{verb} {events} from before {before:%Y-%m-%d %H:%M} ({before.tzinfo}), and {identities}."
+    )

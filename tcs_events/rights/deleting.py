@@ -1,0 +1,103 @@
+"""Takes rows away, so few at a time that nobody who stores an event waits for long.
+
+SQLite has one writer: while a transaction of ours is open, no event is stored. It is kept short,
+and between two of them there is as much time for others as the last one took.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+
+from tcs_events.rights.places import Place
+from tcs_events.rollups import tables
+from tcs_events.rollups.refresh import mark_stale
+
+TARGET_SECONDS = 0.04
+"""So long a transaction should take; a slow disk may make one take twice that."""
+MIN_PAUSE_SECONDS = 0.025
+"""Our store asks every 10 ms whether SQLite's lock is free: it shall not miss that it was."""
+FIRST_ROWS, MIN_ROWS, MAX_ROWS = 50, 5, 5_000
+
+Rows = Sequence[Any]
+"""Rows of a table: the id of each, and then, where reports count them, `created_at`."""
+Find = Callable[[Connection, int], Rows | None]
+"""Gives rows to delete, at most so many, and perhaps none this time. None: there are no more."""
+
+
+class Pace:
+    """How many rows to delete at a time, by how long it took before."""
+
+    def __init__(self) -> None:
+        self.rows = FIRST_ROWS
+
+    def learn(self, seconds: float) -> None:
+        """Grow or shrink with the time that the last transaction took, at most by half."""
+        factor = min(1.5, max(0.5, TARGET_SECONDS / max(seconds, 0.001)))
+        self.rows = min(MAX_ROWS, max(MIN_ROWS, round(self.rows * factor)))
+
+
+class Deleter:
+    """Deletes what it is told to find, one short transaction after the other.
+
+    What is committed stays deleted, whatever ends it; any number of them may run at once.
+
+    Args:
+        engine: of the database that holds the tables.
+        zone: whose days reports count.
+        on_deleted: is told how many rows were deleted, after each commit.
+    """
+
+    def __init__(
+        self, engine: Engine, zone: ZoneInfo, on_deleted: Callable[[Place, int], None]
+    ) -> None:
+        self._engine = engine
+        self._zone = zone
+        self._on_deleted = on_deleted
+        self._pace = Pace()
+
+    def delete(self, place: Place, find: Find) -> None:
+        """Delete everything that `find` finds; it is asked in the transaction that deletes."""
+        while (seconds := self._delete_some(place, find)) is not None:
+            self._pace.learn(seconds)
+            time.sleep(max(seconds, MIN_PAUSE_SECONDS))
+
+    def _delete_some(self, place: Place, find: Find) -> float | None:
+        """Return how long others had to wait; None when nothing is left."""
+        with self._engine.begin() as connection:
+            _wait_for_turn(connection)
+            started = time.monotonic()
+            found = find(connection, self._pace.rows)
+            if found is None:
+                return None
+            deleted = self._delete_rows(connection, place, found) if found else 0
+        seconds = time.monotonic() - started
+        if deleted:
+            self._on_deleted(place, deleted)
+        return seconds
+
+    def _delete_rows(self, connection: Connection, place: Place, found: Rows) -> int:
+        # Written out: a database takes only so many parameters, SQLite perhaps 999.
+        ids = sa.bindparam("ids", expanding=True, literal_execute=True, type_=sa.BigInteger())
+        deleted = connection.execute(
+            place.table.delete().where(place.id.in_(ids)), {"ids": [row[0] for row in found]}
+        )
+        if place.is_counted:
+            mark_stale(connection, self._zone, [row[1] for row in found])
+        return deleted.rowcount
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    """Take, with a write that changes nothing, what the transaction will need.
+
+    On SQLite that is the write lock: a transaction that reads first and is overtaken by a writer
+    cannot write any more, and the ids that it read may be those of new rows. Elsewhere it is the
+    row that everybody who deletes or counts writes to: two who delete the same rows, each in an
+    order of its own, would wait for each other.
+    """
+    connection.execute(tables.state.update().values(zone=tables.state.c.zone))

@@ -1,0 +1,52 @@
+"""What is in the tables, read past every class of the package."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from flask import Flask
+from sqlalchemy import inspect, text
+
+from tcs_events import UserEventIdentity
+from tcs_events.event import identity_id
+from tests.cli.asking import NOON
+
+
+def identity(email: str, session: str = "visitor-1", at: datetime = NOON) -> UserEventIdentity:
+    return UserEventIdentity(
+        identity_id=identity_id(session, email),
+        session_id=session,
+        email=email,
+        created_at=at,
+        received_at=at,
+    )
+
+
+def all_tables(app: Flask) -> dict[str, list[dict[str, Any]]]:
+    """Return every row of every table there is."""
+    with app.app_context():
+        engine = app.extensions["sqlalchemy"].engine
+        names = sorted(inspect(engine).get_table_names())
+        with engine.connect() as connection:
+            return {
+                name: [
+                    dict(row)
+                    for row in connection.execute(text(f"SELECT * FROM {name}")).mappings()
+                ]
+                for name in names
+            }
+
+
+def sessions_with_events(app: Flask) -> set[str]:
+    return {row["session_id"] for row in all_tables(app)["user_events"]}
+
+
+def identities(app: Flask) -> set[tuple[str, str]]:
+    return {(row["session_id"], row["email"]) for row in all_tables(app)["user_event_identities"]}
+
+
+def new_word() -> str:
+    """Return a word that is nowhere yet."""
+    return f"canary{uuid4().hex}"
