@@ -87,6 +87,8 @@ COMMANDS = {
     "tail": [],
     "export": ["-", "--format", "csv"],
     "prune": ["--older-than", "2026-03-03"],
+    "forget": ["--session", "visitor-1", "--yes"],
+    "export-subject": ["--session", "visitor-1"],
     "rollup": [],
     "worker": ["--once"],
 }

@@ -1,0 +1,53 @@
+"""Deletes everything of a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, select
+
+from tcs_events.rights.deleting import Deleter, Rows
+from tcs_events.rights.places import EVENTS, PLACES, Place
+from tcs_events.rights.subject import Subject, count_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """How much there is of a person."""
+
+    rows: dict[str, int]
+    """By the name of the place."""
+    events_of_others: int
+    """Events in their sessions that carry the address of another: these are not theirs."""
+
+
+def count_holdings(engine: Engine, subject: Subject) -> Holdings:
+    """Return how much there is of a person."""
+    with engine.connect() as connection:
+        return Holdings(
+            {
+                place.name: count_rows(connection, place, subject.conditions(place))
+                for place in PLACES
+            },
+            count_rows(connection, EVENTS, subject.conditions_of_others(EVENTS)),
+        )
+
+
+def forget(deleter: Deleter, subject: Subject) -> None:
+    """Delete all rows of a person. Who was stopped doing so may begin again."""
+    for place in PLACES:
+        for condition in subject.conditions(place):
+            deleter.delete(place, _Rows(place, condition))
+
+
+class _Rows:
+    """Finds the rows of a place that fulfil a condition."""
+
+    def __init__(self, place: Place, condition: sa.ColumnElement[bool]) -> None:
+        times = [place.table.c.created_at] if place.is_counted else []
+        self._query = select(place.id, *times).where(condition)
+
+    def __call__(self, connection: Connection, limit: int) -> Rows | None:
+        # In no order: asked for one, PostgreSQL may prefer to walk through the whole table in it.
+        return connection.execute(self._query.limit(limit)).all() or None

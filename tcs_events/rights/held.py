@@ -1,0 +1,61 @@
+"""Everything that is held about a person, as one JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import IO, Any
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from tcs_events.export.rows import FETCH_ROWS, strict_json
+from tcs_events.rights.places import PLACES, Place
+from tcs_events.rights.subject import Subject
+
+
+def write_held(connection: Connection, subject: Subject, file: IO[bytes]) -> dict[str, int]:
+    """Write a JSON object: who, when, and a list of rows for each place.
+
+    The rows are in the order of their ids as far as one question gave them; there are never more
+    of them in memory than `FETCH_ROWS`. Returns how many were written, by the name of the place.
+    """
+    sessions = [*subject.sessions, *subject.linked_sessions]
+    who = {"addresses": [*subject.addresses], "sessions": sessions}
+    head = {"subject": who, "exported_at": datetime.now(UTC).isoformat()}
+    file.write(strict_json(head)[:-1].encode())
+    counts = {}
+    for place in PLACES:
+        file.write(f",\n{strict_json(place.name)}: [".encode())
+        count = 0
+        for row in _rows(connection, subject, place):
+            separator = "," if count else ""
+            file.write(f"{separator}\n{strict_json(row)}".encode())
+            count += 1
+        file.write(b"]")
+        counts[place.name] = count
+    file.write(b"}\n")
+    file.flush()
+    return counts
+
+
+def _rows(connection: Connection, subject: Subject, place: Place) -> Iterator[dict[str, Any]]:
+    for condition in subject.conditions(place):
+        query = select(place.table).where(condition).order_by(place.id)
+        rows = connection.execution_options(yield_per=FETCH_ROWS).execute(query)
+        for row in rows.mappings():
+            yield _plain(row)
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): _value(value) for name, value in row.items()}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    return value
