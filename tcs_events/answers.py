@@ -12,6 +12,7 @@ import structlog
 
 from tcs_events.errors import (
     BodyTooLarge,
+    ColumnsMissing,
     DatabaseMissing,
     EventInvalid,
     RateLimited,
@@ -71,8 +72,22 @@ def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
 
 
 def log_trouble(error: TcsEventsError) -> None:
-    """Say in the log what keeps events from being stored, and what to do about it."""
+    """Say in the log what keeps events from being stored, and what to do about it.
+
+    Once: thousands of requests may meet the same trouble until it is over.
+    """
+    if isinstance(error, StoreUnavailable):
+        if not error.is_news:
+            return
+        error.is_news = False  # all who waited for one commit share its error
     match error:
+        case ColumnsMissing():
+            log.error(
+                "tcs_events.columns_missing",
+                table=error.table,
+                columns=error.columns,
+                remedy=error.remedy,
+            )
         case TableMissing():
             log.error("tcs_events.table_missing", table=error.table, remedy=error.remedy)
         case StoreUnavailable():

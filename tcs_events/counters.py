@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tcs_events.errors import (
     BodyTooLarge,
+    ColumnsMissing,
     EventInvalid,
     RateLimited,
     StoreUnavailable,
@@ -110,6 +111,8 @@ def outcome_of(error: TcsEventsError) -> tuple[Outcome, str]:
             return Outcome.LIMITED, error.by
         case TableMissing():
             return Outcome.FAILED, "table_missing"
+        case ColumnsMissing():
+            return Outcome.FAILED, "columns_missing"
         case StoreUnavailable():
             return Outcome.FAILED, error.reason
         case _:

@@ -66,6 +66,8 @@ class StoreUnavailable(TcsEventsError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"The event could not be stored: {reason}.")
         self.reason = reason
+        self.is_news = True
+        """False where the log has said so since an event was last stored."""
 
 
 class TableMissing(StoreUnavailable):
@@ -76,3 +78,14 @@ class TableMissing(StoreUnavailable):
     def __init__(self, table: str) -> None:
         super().__init__(f"there is no table {table}")
         self.table = table
+
+
+class ColumnsMissing(StoreUnavailable):
+    """The table is there, and not as this version needs it."""
+
+    remedy = "run `flask db migrate` and `flask db upgrade`; `db.create_all()` adds no columns"
+
+    def __init__(self, table: str, columns: list[str]) -> None:
+        super().__init__(f"the table {table} has no column {', '.join(columns)}")
+        self.table = table
+        self.columns = columns

@@ -30,6 +30,7 @@ from tcs_events.schemas import event_schema
 from tcs_events.scrub import Scrubber
 from tcs_events.settings import Settings
 from tcs_events.stores import SqlStore
+from tcs_events.stores.forks import leave_pool_of_parent
 
 EXTENSION_KEY = "tcs_events"
 log = structlog.get_logger("tcs_events")
@@ -47,6 +48,7 @@ class Registration:
         """What became of the events that reached this process."""
         self._first_request = threading.Lock()
         self._had_request = False
+        self._pid = os.getpid()
         app.extensions[EXTENSION_KEY] = self
         app.shell_context_processor(
             lambda: {model.__name__: model for model in (UserEvent, UserEventIdentity)}
@@ -98,7 +100,12 @@ class Registration:
                 "This app has no default database. Set SQLALCHEMY_DATABASE_URI, or set"
                 f" TCS_EVENTS_BIND_KEY to one of: {', '.join(engines)}."
             )
-        return SqlStore(engines[self.settings.bind_key], self.tables[table], self.settings)
+        engine = engines[self.settings.bind_key]
+        if self._pid != os.getpid():
+            # What the factory connected, `db.create_all()` for one, before a server forked.
+            leave_pool_of_parent(engine)
+            self._pid = os.getpid()
+        return SqlStore(engine, self.tables[table], self.settings)
 
     @cached_property
     def collector(self) -> Collector:

@@ -131,7 +131,9 @@ class GroupCommit:
     def _enqueue(self, entry: _Entry) -> None:
         if self._patience.is_failing:
             # One request finds out whether the database is back; the others need not hang on it.
-            raise StoreUnavailable("Failing")
+            failing = StoreUnavailable("Failing")
+            failing.is_news = False
+            raise failing
         self._waiting_events += len(entry.events)
         self._waiting_bytes += entry.size_bytes
         if self._waiting_events > self._max_events or self._waiting_bytes > self._max_bytes:

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 from sqlalchemy import Engine, Table, exc, inspect
 
-from tcs_events.errors import EventInvalid, StoreUnavailable, TableMissing
+from tcs_events.errors import ColumnsMissing, EventInvalid, StoreUnavailable, TableMissing
 from tcs_events.event import Record
 from tcs_events.settings import Settings
 from tcs_events.stores.connection import OwnConnection, within
 from tcs_events.stores.contract import Result
+from tcs_events.stores.forks import is_file, leave_pool_when_forked
 from tcs_events.stores.generic import GenericCommitter
 from tcs_events.stores.group_commit import GroupCommit
 from tcs_events.stores.postgresql import PostgresCommitter
@@ -34,7 +35,7 @@ class Committer(Protocol):
 def make_committers(engine: Engine, table: Table, settings: Settings) -> list[Committer]:
     """Return as many committers as may usefully write to this database at once."""
     dialect, durability = engine.dialect, settings.durability
-    if dialect.name == "sqlite" and _is_file(engine):
+    if dialect.name == "sqlite" and is_file(engine):
         return [SqliteCommitter(engine, table, durability)]
     if dialect.name == "postgresql" and dialect.driver == "psycopg":
         seconds = settings.timeout_ms / 1000
@@ -43,12 +44,6 @@ def make_committers(engine: Engine, table: Table, settings: Settings) -> list[Co
             for _ in range(PostgresCommitter.max_committers)
         ]
     return [GenericCommitter(engine, table)]
-
-
-def _is_file(engine: Engine) -> bool:
-    """Tell a file from a database in memory, which is gone with its one connection."""
-    database = engine.url.database or ""
-    return database not in ("", ":memory:") and "mode=memory" not in str(engine.url)
 
 
 class SqlStore:
@@ -60,7 +55,10 @@ class SqlStore:
 
     def __init__(self, engine: Engine, table: Table, settings: Settings) -> None:
         self._engine = engine
+        leave_pool_when_forked(engine)
         self._table = table
+        self._trouble = ""
+        """What keeps events from being stored, as it was last said; "" where they are."""
         self._committers = make_committers(engine, table, settings)
         self._group_commit = GroupCommit(
             [partial(self._write, committer) for committer in self._committers],
@@ -84,9 +82,11 @@ class SqlStore:
         """Write a group, once more where the connection had died since it was last used."""
         was_open = committer.own is not None and committer.own.is_open
         try:
-            return committer.write(events, deadline)
-        except StoreUnavailable:
-            raise
+            results = committer.write(events, deadline)
+            self._trouble = ""
+            return results
+        except StoreUnavailable as error:
+            raise self._told_once(error) from None
         except Exception as error:
             if self._is_about_the_values(error):
                 return self._write_one_by_one(committer, events, deadline)
@@ -98,7 +98,7 @@ class SqlStore:
                 if was_lost and monotonic() < deadline:
                     # What the dead connection may have stored, the same event_id finds again.
                     return self._write(committer, events, deadline)
-            raise self._unavailable(error) from None
+            raise self._told_once(self._unavailable(error)) from None
 
     def _write_one_by_one(
         self, committer: Committer, events: Sequence[Record], deadline: float
@@ -121,10 +121,20 @@ class SqlStore:
         )
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
-        # Every database names the table it misses; only then is it worth a second question.
-        if self._table.name in str(error) and not self.has_table():
-            return TableMissing(self._table.name)
+        # Every database names the table that is not as it should be; only then is it worth a
+        # second question.
+        if self._table.name in str(error):
+            try:
+                if columns := self.missing_columns():
+                    return ColumnsMissing(self._table.name, columns)
+            except StoreUnavailable as unavailable:
+                return unavailable
         return StoreUnavailable(type(getattr(error, "orig", None) or error).__name__)
+
+    def _told_once(self, trouble: StoreUnavailable) -> StoreUnavailable:
+        trouble.is_news = str(trouble) != self._trouble
+        self._trouble = str(trouble)
+        return trouble
 
     def table_names(self) -> set[str]:
         """Return the names of all tables of the database, the host's too.
@@ -163,7 +173,15 @@ class SqlStore:
         """
         if not self.has_table():
             raise TableMissing(self._table.name)
-        found = inspect(self._engine).get_columns(self._table.name, self._table.schema)
+        try:
+            found = within(
+                QUESTION_SECONDS,
+                lambda: inspect(self._engine).get_columns(self._table.name, self._table.schema),
+            )
+        except exc.NoSuchTableError:
+            raise TableMissing(self._table.name) from None
+        except (exc.DBAPIError, exc.TimeoutError) as error:
+            raise StoreUnavailable(type(error).__name__) from None
         names = {column["name"] for column in found}
         return [column.name for column in self._table.columns if column.name not in names]
 

@@ -1,0 +1,34 @@
+"""A forked process and the connections of its parent, which it must not use."""
+
+from __future__ import annotations
+
+import os
+import weakref
+
+from sqlalchemy import Engine
+
+
+def is_file(engine: Engine) -> bool:
+    """Tell an SQLite file from a database in memory, which is gone with its one connection."""
+    database = engine.url.database or ""
+    return database not in ("", ":memory:") and "mode=memory" not in str(engine.url)
+
+
+def leave_pool_of_parent(engine: Engine) -> None:
+    """Give an engine an empty pool; the connections of the old one stay the parent's.
+
+    https://docs.sqlalchemy.org/en/20/core/pooling.html#using-connection-pools-with-multiprocessing-or-os-fork
+    """
+    if engine.dialect.name != "sqlite" or is_file(engine):
+        engine.dispose(close=False)
+
+
+def leave_pool_when_forked(engine: Engine) -> None:
+    """Do so in every process that is forked from this one while the engine is in use."""
+    reference = weakref.ref(engine)
+
+    def leave() -> None:
+        if (engine := reference()) is not None:
+            leave_pool_of_parent(engine)
+
+    os.register_at_fork(after_in_child=leave)
