@@ -41,15 +41,18 @@ class _Attempt(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        driver: Any = None
         try:
             connection = self._engine.connect()
             # Out of the host's pool: its size, time-outs and resets are for the host's requests.
             connection.detach()
-            driver: Any = connection.connection.dbapi_connection
+            driver = connection.connection.dbapi_connection
             self._engine.dialect.set_isolation_level(driver, "AUTOCOMMIT")
             self._prepare(driver)
         except BaseException as error:
             self.error = error
+            if driver is not None:
+                driver.close()
             return
         with self._mutex:
             self.driver = driver
