@@ -103,7 +103,7 @@ class Visitors:
 
     def __init__(self, port: int, ledger: Ledger, *, count: int = 12, padding: int = 0) -> None:
         self.answers: list[Answer] = []
-        self._port = port
+        self.port = port
         self._ledger = ledger
         self._padding = padding
         self._stopped = threading.Event()
@@ -135,7 +135,7 @@ class Visitors:
         return None
 
     def _visit(self, at_once: int) -> None:
-        visitor = Visitor(self._port, self._ledger, self.answers, padding=self._padding)
+        visitor = Visitor(self.port, self._ledger, self.answers, padding=self._padding)
         try:
             while not self._stopped.is_set():
                 keys = [self._ledger.send() for _ in range(at_once)]

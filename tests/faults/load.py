@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.faults.clients import Visitors, settle
 from tests.faults.ledger import Ledger, stored_rows
@@ -25,12 +26,13 @@ def under_load(
     face: str = "view",
     kind: str = "gunicorn-gthread",
     padding: int = 0,
+    settings: Mapping[str, object] = MappingProxyType({}),
     calm_after: float = CALM_SECONDS,
 ) -> Report:
     """Return what visitors met before, during and after a fault. The web server runs on."""
     ledger = Ledger()
     log = folder / "server.log"
-    with Server(database_url, log, kind=kind, face=face) as server:
+    with Server(database_url, log, kind=kind, face=face, settings=settings) as server:
         with Visitors(server.port, ledger, padding=padding) as visitors:
             served = visitors.first(202, after=time.monotonic())
             assert served, f"nothing is acknowledged: {server.log_tail()}"

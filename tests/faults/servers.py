@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from tests.faults import host
@@ -48,6 +50,7 @@ KINDS = {
     "gunicorn-gthread-1": _gunicorn("--threads", "16", "--workers", "1"),
     "gunicorn-gevent": _gunicorn("--worker-class", "gevent"),
     "gunicorn-preload": _gunicorn("--threads", "16", "--preload"),
+    "gunicorn-preload-4": _gunicorn("--threads", "4", "--preload", "--workers", "4"),
     "granian": Kind(
         "granian",
         lambda port: [
@@ -63,7 +66,7 @@ KINDS = {
         "flask", lambda port: ["flask", "--app", FACTORY, "run", "--port", str(port)]
     ),
 }
-SERVERS = [name for name in KINDS if not name.endswith("-1")]
+SERVERS = [name for name in KINDS if not name.endswith(("-1", "-4"))]
 FACES = ["view", "middleware"]
 
 
@@ -78,6 +81,7 @@ class Server:
         kind: str = "gunicorn-gthread",
         face: str = "view",
         under: Sequence[str] = (),
+        settings: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         need(importlib.util.find_spec(KINDS[kind].needs), kind, "pip install -e '.[test]'")
         if face == "middleware":
@@ -90,6 +94,7 @@ class Server:
             **os.environ,
             "DATABASE_URL": database_url,
             "FACE": face,
+            "SETTINGS": json.dumps(dict(settings)),
             "PYTHONPATH": str(ROOT),
         }
         self._log = log
@@ -122,6 +127,16 @@ class Server:
                 return
             time.sleep(0.02)
         raise TimeoutError(f"the server does not answer: {self.log_tail()}")
+
+    @property
+    def pid(self) -> int:
+        """Its first process, the parent of its workers."""
+        assert self._process is not None
+        return self._process.pid
+
+    def workers(self) -> set[int]:
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return set(map(int, children.split()))
 
     def kill(self) -> None:
         """End all its processes at once, as a crash of the machine would."""

@@ -1,0 +1,69 @@
+"""Hosts that keep every promise, each set up as some host is."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Flask, request
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import text
+
+from tcs_events import events_bp
+from tests.support import URL
+
+Wsgi = Callable[..., Iterable[bytes]]
+LATE_SECONDS = 0.05
+
+
+def view(database_url: str) -> Flask:
+    """Events go through Flask, as the README sets it up."""
+    app, db = Flask("host"), SQLAlchemy()
+    app.config.update(json.loads(os.environ.get("SETTINGS", "{}")))
+    app.config["SQLALCHEMY_DATABASE_URI"] = database_url
+    db.init_app(app)
+    app.register_blueprint(events_bp)
+
+    @app.get("/hold")
+    def hold() -> str:
+        """A page of the host that keeps a connection of its pool for long."""
+        with db.engine.connect() as connection:
+            connection.execute(text("SELECT pg_sleep(:seconds)"), dict(request.args))
+        return "held"
+
+    return app
+
+
+def middleware(database_url: str) -> Flask:
+    """Events are taken before Flask sees them."""
+    from tcs_events.wsgi import EventsMiddleware
+
+    app = view(database_url)
+    app.wsgi_app = EventsMiddleware(app)  # type: ignore[method-assign]
+    return app
+
+
+def creates_tables(database_url: str) -> Flask:
+    """The factory makes the tables, and so leaves a connection in the pool for who is forked."""
+    app = view(database_url)
+    with app.app_context():
+        app.extensions["sqlalchemy"].create_all()
+    return app
+
+
+def answers_late(database_url: str) -> Flask:
+    """What is stored waits a moment for its answer: when a kill makes the client ask again."""
+    app = view(database_url)
+    inner: Wsgi = app.wsgi_app
+
+    def wsgi_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        answer = inner(environ, start_response)
+        if environ["PATH_INFO"].startswith(URL):
+            time.sleep(LATE_SECONDS)
+        return answer
+
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign]
+    return app
