@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.faults import postgres_faults, sqlite_faults
-from tests.faults.databases import database_server, new_on
-from tests.faults.kill import kill_repeatedly
-from tests.faults.ledger import Balance
+from tests.faults import drift, pool_faults, postgres_faults, proxy, sqlite_faults
+from tests.faults.databases import database_server, folder, new_on
+from tests.faults.deploys import KINDS as DEPLOYED
+from tests.faults.deploys import WAYS, deploy_repeatedly
+from tests.faults.kill import kill_on_new_databases
 from tests.faults.load import under_load
 from tests.faults.postgres import running_postgres
 from tests.faults.progress import Progress, say, table
@@ -23,50 +22,22 @@ from tests.faults.server_contract import reconcile, stop_in_order
 from tests.faults.servers import FACES, KINDS, SERVERS
 from tests.faults.sync_order import trace_acknowledgements
 
-ROUNDS_PER_DATABASE = 25
 TRACED_AT_ONCE = 500  # a trace holds every page that was written
 
 Rows = list[dict[str, object]]
 
 
-@contextmanager
-def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="tcs_events_faults_") as name:
-        yield Path(name)
-
-
 def kill(options: argparse.Namespace) -> Rows:
     progress = Progress(options.rounds)
-    total: Counter[str] = Counter()
-
-    def after_round(done: int, balance: Balance) -> None:
-        progress.round_done(
-            acked=total["acked"] + balance.acknowledged,
-            missing=total["missing"] + len(balance.missing),
-            twice=total["twice"] + len(balance.twice),
-        )
-
-    with folder() as home, database_server(options.database, home) as server:
-        for begun in range(0, options.rounds, ROUNDS_PER_DATABASE):
-            with folder() as logs, new_on(server) as url:
-                report = kill_repeatedly(
-                    url,
-                    logs,
-                    rounds=min(ROUNDS_PER_DATABASE, options.rounds - begun),
-                    kind=options.server,
-                    face=options.face,
-                    after_round=after_round,
-                )
-            balance = report.balance
-            total.update(
-                sent=balance.sent,
-                acked=balance.acknowledged,
-                stored=balance.stored,
-                missing=len(balance.missing),
-                twice=len(balance.twice),
-                unanswered=report.statuses().get(0, 0),
-                broken=sum(balance.violations.values()) + balance.unknown,
-            )
+    total = kill_on_new_databases(
+        options.database,
+        options.rounds,
+        kind=options.server,
+        face=options.face,
+        after_round=lambda so_far: progress.round_done(
+            acked=so_far["acked"], missing=so_far["missing"], twice=so_far["twice"]
+        ),
+    )
     names = ("sent", "acked", "stored", "missing", "twice", "unanswered")
     row: dict[str, object] = {"N kills": options.rounds, **{name: total[name] for name in names}}
     return [{**row, "complaints": f"{total['broken']} events" if total["broken"] else "none"}]
@@ -158,11 +129,89 @@ def sqlite(options: argparse.Namespace) -> Rows:
                 url = f"sqlite:///{disk}/host.db"
                 fault = sqlite_faults.full(disk)
                 return under_load(url, home, fault, padding=1500, calm_after=0.05, **how)
-        from_sync = int(name.removeprefix("sync ").removesuffix("+ fails"))
-        return sqlite_faults.failing_syncs(url, home, from_sync=from_sync, face=options.face)
+        if name == "long_read":
+            return under_load(url, home, sqlite_faults.long_read(home / "host.db"), **how)
+        failing = name.removeprefix("sync ").removesuffix(" fails")
+        return sqlite_faults.failing_syncs(url, home, failing=failing, face=options.face)
 
-    syncs = [f"sync {number}+ fails" for number in (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)]
-    return _faults(options, [*sqlite_faults.LOCKS, "full", *syncs], run)
+    lasting = [f"sync {number}+ fails" for number in (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)]
+    syncs = [*lasting, *(f"sync {number} fails" for number in range(1, 21))]
+    return _faults(options, [*sqlite_faults.LOCKS, "long_read", "full", *syncs], run)
+
+
+def network(options: argparse.Namespace) -> Rows:
+    def run(name: str, home: Path) -> Report:
+        with (
+            database_server("postgresql", home) as server,
+            new_on(server) as url,
+            proxy.proxy_to(url) as (between, through),
+        ):
+            fault = proxy.FAULTS[name]
+            how = {"face": options.face, "kind": options.server}
+            return under_load(through, home, lambda visitors: fault(between), **how)
+
+    return _faults(options, list(proxy.FAULTS), run)
+
+
+def pool(options: argparse.Namespace) -> Rows:
+    def run(name: str, home: Path) -> Report:
+        with running_postgres() as server:
+            return under_load(
+                server.url,
+                home,
+                pool_faults.FAULTS[name](server),
+                face=options.face,
+                kind=pool_faults.ONE_PROCESS,
+                settings=pool_faults.SMALL_POOL,
+            )
+
+    return _faults(options, list(pool_faults.FAULTS), run)
+
+
+def schema(options: argparse.Namespace) -> Rows:
+    def run(name: str, home: Path) -> Report:
+        with database_server(options.database, home) as server, new_on(server) as url:
+            how = {"face": options.face, "kind": options.server}
+            return under_load(url, home, drift.FAULTS[name](url), **how)
+
+    return _faults(options, list(drift.FAULTS), run)
+
+
+def deploys(options: argparse.Namespace) -> Rows:
+    rows: Rows = []
+    progress = Progress(options.rounds * len(DEPLOYED) * len(WAYS))
+    with folder() as home, database_server(options.database, home) as server:
+        for kind in DEPLOYED:
+            for way in WAYS:
+                with folder() as logs, new_on(server) as url:
+                    report = deploy_repeatedly(
+                        url,
+                        logs,
+                        rounds=options.rounds,
+                        kind=kind,
+                        face=options.face,
+                        way=way,
+                        after_round=lambda done, kind=kind, way=way: progress.round_done(  # type: ignore[misc]
+                            server=kind, way=way
+                        ),
+                    )
+                statuses = report.statuses()
+                broken = {
+                    **report.balance.violations,
+                    **{str(its): n for its, n in statuses.items() if its not in (0, 202)},
+                }
+                rows.append(
+                    {
+                        "server": kind,
+                        "way": way,
+                        "N": options.rounds,
+                        "acked": report.balance.acknowledged,
+                        "missing": len(report.balance.missing),
+                        "unanswered": statuses.get(0, 0),
+                        "complaints": broken or "none",
+                    }
+                )
+    return rows
 
 
 def servers(options: argparse.Namespace) -> Rows:
@@ -199,10 +248,16 @@ def servers(options: argparse.Namespace) -> Rows:
     return rows
 
 
+RUNS = (kill, sync, postgres, sqlite, network, pool, schema, deploys, servers)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("run", choices=["kill", "sync", "postgres", "sqlite", "servers"])
-    parser.add_argument("--rounds", type=int, default=10, help="kills, or times for each fault")
+    runs = {run.__name__: run for run in RUNS}
+    parser.add_argument("run", choices=list(runs))
+    parser.add_argument(
+        "--rounds", type=int, default=10, help="kills, restarts, or times for each fault"
+    )
     parser.add_argument("--events", type=int, default=10_000, help="of sync and servers")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--server", choices=list(KINDS), default="gunicorn-gthread")
@@ -210,7 +265,6 @@ def main() -> int:
     options = parser.parse_args()
     # The servers are not in our process group: whoever ends us ends them by our way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    runs = {"kill": kill, "sync": sync, "postgres": postgres, "sqlite": sqlite, "servers": servers}
     rows = runs[options.run](options)
     say(table(rows))
     return 1 if any(row["complaints"] != "none" for row in rows) else 0

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.faults.load import under_load
-from tests.faults.sqlite_faults import LOCKS, failing_syncs, full, integrity, small_disk
+from tests.faults.sqlite_faults import (
+    LOCKS,
+    failing_syncs,
+    full,
+    integrity,
+    locked,
+    long_read,
+    small_disk,
+)
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -31,12 +39,37 @@ def test_a_full_disk_is_answered_503_until_there_is_room_again(tmp_path: Path) -
     assert report.complaints() == []
 
 
-@pytest.mark.parametrize("from_sync", [1, 2, 7, 40])
+@pytest.mark.parametrize("failing", ["1+", "2+", "7+", "40+", "3", "11"])
 def test_a_failed_sync_is_answered_503_and_loses_nothing_acknowledged(
-    sqlite_url: str, tmp_path: Path, from_sync: int
+    sqlite_url: str, tmp_path: Path, failing: str
 ) -> None:
-    report = failing_syncs(sqlite_url, tmp_path, from_sync=from_sync)
+    report = failing_syncs(sqlite_url, tmp_path, failing=failing)
 
     assert report.complaints() == []
     assert report.statuses()[503] > 0
     assert integrity(tmp_path / "host.db") == "ok"
+
+
+def test_a_long_read_keeps_no_event_waiting(sqlite_url: str, tmp_path: Path) -> None:
+    report = under_load(sqlite_url, tmp_path, long_read(tmp_path / "host.db"))
+
+    assert report.complaints() == []
+    assert set(report.statuses()) == {202}
+
+
+def test_the_harness_sees_events_lost_by_a_host_that_answers_202_whatever_happens(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    report = failing_syncs(sqlite_url, tmp_path, failing="2+", face="swallows_errors")
+
+    assert report.balance.missing
+
+
+def test_the_harness_sees_the_answers_of_a_host_that_does_nothing_about_a_lock(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    report = under_load(
+        sqlite_url, tmp_path, locked(tmp_path / "host.db", "IMMEDIATE"), face="naive"
+    )
+
+    assert any("later than" in complaint for complaint in report.complaints())

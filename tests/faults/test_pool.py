@@ -1,0 +1,52 @@
+"""The host's own pages hold every connection of its pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.load import under_load
+from tests.faults.pool_faults import FAULTS, ONE_PROCESS, SMALL_POOL
+from tests.faults.postgres import Postgres, running_postgres
+from tests.faults.report import Report
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as running:
+        yield running
+
+
+def run(postgres: Postgres, folder: Path, fault: str, face: str = "view") -> Report:
+    with postgres.connect() as connection:
+        connection.execute("DROP TABLE IF EXISTS user_events")
+    how = {"kind": ONE_PROCESS, "face": face, "settings": SMALL_POOL}
+    return under_load(postgres.url, folder, FAULTS[fault](postgres), **how)
+
+
+def test_events_go_on_where_the_hosts_pages_hold_its_whole_pool(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    report = run(postgres, tmp_path, "pool_held")
+
+    assert report.complaints() == []
+    assert set(report.statuses()) == {202}
+
+
+def test_without_a_connection_to_be_had_events_are_503_in_time_and_go_on_by_themselves(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    report = run(postgres, tmp_path, "pool_held_and_ours_lost")
+
+    assert report.complaints() == []
+    assert report.statuses()[503] > 0
+
+
+def test_the_harness_sees_a_host_that_waits_for_its_pool(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    report = run(postgres, tmp_path, "pool_held", face="naive")
+
+    assert any("later than" in complaint for complaint in report.complaints())

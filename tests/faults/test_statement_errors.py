@@ -1,0 +1,98 @@
+"""Whichever statement fails, the answer is 503, and the next event meets no trace of it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.conftest import MakeHost
+from tests.faults.broken_hosts import never_rolls_back
+from tests.faults.statement_errors import Failing, postgres_options, sqlite_options
+from tests.support import URL, card_click, stored
+
+MOST_STATEMENTS = 40
+ATTEMPTS = 5
+
+
+def make(make_host: MakeHost, url: str, failing: Failing) -> Flask:
+    options = postgres_options if url.startswith("postgresql") else sqlite_options
+    return make_host(url, SQLALCHEMY_ENGINE_OPTIONS=options(failing))
+
+
+def post_until_stored(client: FlaskClient, document: dict[str, Any]) -> int:
+    """Return the status of the last attempt.
+
+    After a failure the store takes only a tenth of a second to find out whether it is over, which
+    a new connection on a busy machine may exceed: hence a few attempts, as browsers make them.
+    """
+    url = f"{URL}/batch" if "events" in document else URL
+    for _ in range(ATTEMPTS):
+        status = client.post(url, json=document).status_code
+        if status != 503:
+            break
+    return status
+
+
+def batch(*ids: str) -> dict[str, Any]:
+    return {"events": [card_click(event_id=each) for each in ids]}
+
+
+def new_ids(count: int) -> list[str]:
+    return [str(uuid4()) for _ in range(count)]
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["refused", "answer lost"])
+@pytest.mark.parametrize("size", [1, 10])
+@pytest.mark.parametrize("connected", [True, False])
+def test_an_error_of_any_statement_is_503_and_the_next_event_is_stored(
+    make_host: MakeHost, database_url: str, connected: bool, size: int, before: bool
+) -> None:
+    failing = Failing()
+    app = make(make_host, database_url, failing)
+    client = app.test_client()
+    client.get("/")  # the tables are looked for
+    acknowledged: set[str] = set()
+    failures = 0
+    for number in range(1, MOST_STATEMENTS):
+        repeated = sorted(acknowledged)[:1]
+        ids = [*new_ids(size), *repeated]
+        if not connected:
+            app.extensions["tcs_events"].store.close()
+        failing.arm(number, before=before)
+        answer = client.post(f"{URL}/batch", json=batch(*ids))
+        happened = failing.happened
+        failing.arm(0, before=before)
+        assert answer.status_code in (202, 503)
+        if answer.status_code == 202:
+            acknowledged |= set(ids)
+        failures += answer.status_code == 503
+        good = new_ids(1)
+        assert post_until_stored(client, card_click(event_id=good[0])) == 202
+        assert post_until_stored(client, batch(*ids)) == 202
+        acknowledged |= {*ids, *good}
+        rows = [str(row["event_id"]).replace("-", "") for row in stored(app)]
+        assert sorted(rows) == sorted(one.replace("-", "") for one in acknowledged)
+        if not happened:
+            break
+    assert failures > 0
+    assert not happened, "there were statements that did not fail"
+
+
+def test_the_harness_sees_a_host_that_does_not_roll_back(
+    make_host: MakeHost, sqlite_url: str, monkeypatch: pytest.MonkeyPatch, close_later: list[Flask]
+) -> None:
+    make_host(sqlite_url)
+    failing = Failing()
+    app = never_rolls_back(sqlite_url, SQLALCHEMY_ENGINE_OPTIONS=sqlite_options(failing))
+    close_later.append(app)
+    client = app.test_client()
+    event = card_click(event_id=new_ids(1)[0])
+    assert client.post(URL, json=event).status_code == 202
+    failing.arm(1, before=False)
+    assert client.post(URL, json=event).status_code == 503
+    failing.arm(0, before=True)
+    assert post_until_stored(client, event) == 503
