@@ -1,0 +1,73 @@
+"""F4: syncs that fail with EIO, and a disk that is full."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.faults.databases import folder
+from tests.faults.load import under_load
+from tests.faults.progress import Progress
+from tests.faults.report import Report
+from tests.faults.sqlite_faults import failing_syncs, full, small_disk
+from tests.figures.figure import Row
+
+SYNCS = [*map(str, range(1, 21)), "1+", "2+", "7+", "40+"]
+PADDING = 1500
+
+
+def fail_sync(failing: str, face: str = "view") -> Report:
+    with folder() as home:
+        return failing_syncs(f"sqlite:///{home}/host.db", home, failing=failing, face=face)
+
+
+def fill_disk(face: str = "view") -> Report:
+    with folder() as home, small_disk(home / "disk") as disk:
+        url = f"sqlite:///{disk}/host.db"
+        return under_load(url, home, full(disk), face=face, padding=PADDING, calm_after=0.05)
+
+
+def _row(on: str, reports: list[Report], control: str, control_failed: bool) -> Row:
+    missing = sum(len(report.balance.missing) for report in reports)
+    acknowledged = sum(report.balance.acknowledged for report in reports)
+    failed = [answer for report in reports for answer in report.answers if answer.status != 202]
+    # Killed at the end of a run whose syncs all fail: those attempts have no answer.
+    answered = [answer for answer in failed if answer.status]
+    wrong = [answer for answer in answered if answer.status != 503]
+    unrecovered = sum(report.balance.unknown > 0 for report in reports)
+    return Row(
+        on,
+        f"{missing} lost of {acknowledged:,} acknowledged; {len(wrong)} wrong of"
+        f" {len(answered):,} refusing answers; {unrecovered} of {len(reports)} not recovered",
+        not wrong and not unrecovered and not any(report.balance.violations for report in reports),
+        control,
+        control_failed,
+    )
+
+
+def lost_and_wrong(times: int) -> list[Row]:
+    progress = Progress(times * (len(SYNCS) + 1) + 3)
+
+    def run(name: str, fault: Callable[[], Report]) -> Report:
+        report = fault()
+        progress.round_done(fault=name, complaints=report.complaints() or "none")
+        return report
+
+    syncs = [run(f"sync {n}", lambda n=n: fail_sync(n)) for _ in range(times) for n in SYNCS]  # type: ignore[misc]
+    disks = [run("disk full", fill_disk) for _ in range(times)]
+    swallowing = run("control", lambda: fail_sync("2+", "swallows_errors")).balance
+    naive = run("control", lambda: fail_sync("2+", "naive")).statuses().get(500, 0)
+    naive_full = run("control", lambda: fill_disk("naive")).statuses().get(500, 0)
+    return [
+        _row(
+            f"SQLite, EIO of the 1st to 20th sync, and of all from 4 places on, {times} times each",
+            syncs,
+            f"errors answered 202: {len(swallowing.missing)} lost; no handling: {naive} times 500",
+            bool(swallowing.missing) and naive > 0,
+        ),
+        _row(
+            f"SQLite, disk full {times} times",
+            disks,
+            f"no handling: {naive_full} times 500",
+            naive_full > 0,
+        ),
+    ]
