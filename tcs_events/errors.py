@@ -54,6 +54,27 @@ class RateLimited(TcsEventsError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class QuestionTimeout(TcsEventsError):
+    """A question took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`, and was given up."""
+
+    def __init__(self, timeout_ms: int) -> None:
+        super().__init__(
+            f"The question took longer than {timeout_ms / 1000:g} s and was given up. Ask for fewer"
+            " days, or set TCS_EVENTS_REPORT_TIMEOUT_MS."
+        )
+        self.timeout_ms = timeout_ms
+
+
+class NotCounted(TcsEventsError):
+    """There are more events to be counted than somebody can wait for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There are too many events to count them while you wait. Run `flask tcs-events rollup`"
+            " once, or `flask tcs-events worker`, which keeps the counts fresh."
+        )
+
+
 class StoreUnavailable(TcsEventsError):
     """The event was not stored, but the same event may be later.
 

@@ -60,6 +60,13 @@ def _timeout_ms(value: object) -> int:
     return milliseconds
 
 
+def _report_timeout_ms(value: object) -> int:
+    milliseconds = _positive_int(value)
+    if not 100 <= milliseconds <= 600_000:
+        raise ValueError(f"must be from 100 to 600000, which is ten minutes, not {value!r}")
+    return milliseconds
+
+
 def _durability(value: object) -> str:
     if value not in (SYNCED, LOST_ON_POWER_CUT):
         raise ValueError(f"must be {SYNCED!r} or {LOST_ON_POWER_CUT!r}, not {value!r}")
@@ -255,6 +262,14 @@ SETTINGS = (
         "The payload fields, at any depth, in whose text e-mail addresses become `[email]` and"
         ' numbers of 7 digits or more `[number]` before it is stored, such as `["query_text"]`.',
     ),
+    Setting(
+        "report_timeout_ms",
+        10_000,
+        _report_timeout_ms,
+        "How long a question, or all those of a page of the dashboard together, may take in"
+        " milliseconds. Kept by PostgreSQL and SQLite; any other database is stopped between the"
+        " rows it gives, not before the first one. Counting and exports take as long as they take.",
+    ),
 )
 
 
@@ -277,6 +292,7 @@ class Settings:
     timezone: ZoneInfo
     min_sessions: int
     scrub_fields: tuple[str, ...]
+    report_timeout_ms: int
 
 
 def check_names(names: Iterable[str], known: Iterable[str]) -> None:

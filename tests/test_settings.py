@@ -50,6 +50,11 @@ def message_for(config: dict[str, object]) -> str:
             " 2000.",
         ),
         (
+            {"TCS_EVENTS_REPORT_TIMEOUT_MS": 10},
+            "TCS_EVENTS_REPORT_TIMEOUT_MS must be from 100 to 600000, which is ten minutes, not"
+            " 10.",
+        ),
+        (
             {"TCS_EVENTS_DURABILITY": "fast"},
             "TCS_EVENTS_DURABILITY must be 'synced' or 'lost_on_power_cut', not 'fast'.",
         ),

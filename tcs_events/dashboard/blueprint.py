@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import sqlalchemy as sa
@@ -26,9 +27,11 @@ from tcs_events.dashboard.tables import MAX_ROWS, Table
 from tcs_events.dashboard.troubles import NoSuchPage, in_words, method_not_allowed, not_found
 from tcs_events.errors import ConfigError
 from tcs_events.reports.exposure import Catalogue
-from tcs_events.reports.reading import this_registration
+from tcs_events.reports.reading import counted_at, this_registration
 
 JSON_ROWS, JSON_MAX_ROWS = 100, 1000
+OLD_AFTER = timedelta(minutes=3)
+"""Counts that are older are said to be: nobody refreshes them, or it takes long."""
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -119,6 +122,7 @@ def _show_page(page: Page, asked: Asked) -> Response:
             if isinstance(answer.get(table.name), list)
         },
         zone=this_registration().settings.timezone.key,
+        old=_old(page),
         **page.show(asked, answer),
     )
 
@@ -127,13 +131,23 @@ def _show_json(asked: Asked, question: str) -> Response:
     if (page := PAGES.get(question)) is None:
         raise NoSuchPage
     asked = page.within_reach(asked)
+    rows = page.answer(asked, asked.number("limit", JSON_ROWS, JSON_MAX_ROWS))
     answer = {
         "question": page.name,
         "period": asked.period if page.has_period else None,
         "timezone": this_registration().settings.timezone.key,
-        "answer": page.answer(asked, asked.number("limit", JSON_ROWS, JSON_MAX_ROWS)),
+        "counted_at": None if page.reads_events else counted_at(),
+        "answer": rows,
     }
     return Response(json_text(answer), mimetype="application/json")
+
+
+def _old(page: Page) -> datetime | None:
+    """Return when the counts of a page were complete, where that is a while ago."""
+    at = None if page.reads_events else counted_at()
+    if at is None or datetime.now(UTC) - at <= OLD_AFTER:
+        return None
+    return at.astimezone(this_registration().settings.timezone)
 
 
 def _find_table(asked: Asked, name: str) -> tuple[Page, Table, Asked]:
@@ -155,6 +169,7 @@ def _show_table(asked: Asked, name: str) -> Response:
         number=number,
         max_page=MAX_PAGE,
         max_rows=MAX_ROWS,
+        old=_old(page),
         zone=this_registration().settings.timezone.key,
     )
 

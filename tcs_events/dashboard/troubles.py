@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
 from flask import Response, current_app, request
 from sqlalchemy import exc
 
@@ -11,10 +12,19 @@ from tcs_events.answers import log_trouble
 from tcs_events.dashboard.asked import BadParameter
 from tcs_events.dashboard.json_text import json_text
 from tcs_events.dashboard.rendering import render
-from tcs_events.errors import DatabaseMissing, StoreUnavailable, TableMissing, TcsEventsError
+from tcs_events.errors import (
+    DatabaseMissing,
+    NotCounted,
+    QuestionTimeout,
+    StoreUnavailable,
+    TableMissing,
+    TcsEventsError,
+)
 from tcs_events.registration import registration_of
+from tcs_events.reports.reading import one_answer
 
 DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, StoreUnavailable, DatabaseMissing)
+log = structlog.get_logger("tcs_events")
 
 
 class NoSuchPage(Exception):
@@ -27,11 +37,17 @@ def in_words(view: Callable[[], Response]) -> Response:
     Not handlers of the blueprint: these would be given what the host's access rule raises, too.
     """
     try:
-        return view()
+        with one_answer():
+            return view()
     except BadParameter as error:
         return bad_parameter(error)
     except NoSuchPage:
         return not_found()
+    except QuestionTimeout as error:
+        log.warning("tcs_events.question_timeout", timeout_ms=error.timeout_ms)
+        return _later("This took too long", str(error))
+    except NotCounted as error:
+        return _later("The events are yet to be counted", str(error))
     except DATABASE_ERRORS as error:
         return database_error(error)
 
@@ -63,7 +79,11 @@ def database_error(error: Exception) -> Response:
         title = "This app has no database"
     elif not isinstance(trouble, TableMissing):
         title = "The database does not answer"
-    answer = _answer(503, title, remedy[0].upper() + remedy[1:].rstrip(".") + ".")
+    return _later(title, remedy[0].upper() + remedy[1:].rstrip(".") + ".")
+
+
+def _later(title: str, message: str) -> Response:
+    answer = _answer(503, title, message)
     answer.headers["Retry-After"] = str(StoreUnavailable.retry_after_seconds)
     return answer
 

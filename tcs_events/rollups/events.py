@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from tcs_events.models import UserEvent
+from tcs_events.rollups.time_limit import check_time
 
 FETCH_ROWS = 5_000
 
@@ -32,8 +33,11 @@ def events_between(
     """Give session, type, payload and time of the events from `start` until before `end`.
 
     They come session by session, each oldest first, and are not all in memory at once.
+
+    Raises:
+        OutOfTime: the connection has a limit of time, and it is over.
     """
-    rows = connection.execution_options(yield_per=FETCH_ROWS).execute(
+    query = connection.execution_options(yield_per=FETCH_ROWS).execute(
         select(UserEvent.session_id, UserEvent.event_type, UserEvent.payload, UserEvent.created_at)
         .where(
             UserEvent.event_type.in_(types),  # the index begins with it
@@ -42,4 +46,7 @@ def events_between(
         )
         .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
     )
-    yield from rows
+    with query as rows:
+        for some in rows.partitions():
+            check_time(connection)
+            yield from some

@@ -13,8 +13,10 @@ from sqlalchemy import text
 
 import tcs_events.cli.command
 from tcs_events import create_blueprint, events_bp
+from tcs_events.rollups import time_limit
 from tests.cli.asking import click, run, save
 from tests.conftest import MakeHost
+from tests.dashboard.test_waiting import ENDLESS
 
 WRONG = {
     "no days": (["stats", "--days", "0"], "0 is not in the range"),
@@ -165,3 +167,35 @@ def test_the_error_of_the_database_quotes_no_event(sqlite_host: Flask) -> None:
     result = run(sqlite_host, "timeline", "--email", "canary@example.com")
     assert result.exit_code == 1
     assert "canary" not in result.output
+
+
+def test_a_question_without_end_is_given_up(
+    make_host: MakeHost, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_host(database_url, create_blueprint(report_timeout_ms=100))
+    run(app, "rollup")
+    with app.app_context():
+        session = app.extensions["sqlalchemy"].session
+        session.execute(text("DROP TABLE user_event_daily_demand"))
+        session.execute(text(ENDLESS))
+        session.commit()
+    # What has no end is a view in the place of the table.
+    monkeypatch.setattr(tcs_events.cli.command, "check_tables", lambda: None)
+    result = run(app, "gaps")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "Error: The question took longer than 0.1 s and was given up. Ask for fewer days, or set"
+        " TCS_EVENTS_REPORT_TIMEOUT_MS.\n"
+    )
+    assert run(app, "dead-ends").exit_code == 0
+
+
+@pytest.mark.parametrize("args", [["export", "-", "--format", "csv"], ["tail"], ["rollup"]])
+def test_what_may_take_long_has_no_limit(
+    make_host: MakeHost, database_url: str, monkeypatch: pytest.MonkeyPatch, args: list[str]
+) -> None:
+    app = make_host(database_url, create_blueprint(report_timeout_ms=100))
+    save(app, click())
+    monkeypatch.setattr(time_limit, "monotonic", lambda: float("inf"))
+    assert run(app, "timeline", "visitor-1").exit_code == 1  # what has one
+    assert run(app, *args).exit_code == 0

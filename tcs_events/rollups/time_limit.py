@@ -1,0 +1,94 @@
+"""How long a question may take. Nothing of it is left on the host's connection afterwards."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+INSTRUCTIONS = 10_000
+"""Of SQLite's machine, between two looks at the clock: less than a millisecond."""
+QUERY_CANCELED = "57014"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
+UNTIL = "tcs_events_until"
+"""The execution option that says until when, in `monotonic()` seconds. It ends with the
+`Connection`, and is not there on the next one."""
+
+
+class OutOfTime(Exception):
+    """It took longer than it may."""
+
+
+@contextmanager
+def ended_at(connection: Connection, until: float) -> Iterator[None]:
+    """End what is asked on a new connection at a `monotonic()` time.
+
+    Raises:
+        OutOfTime: it would take longer.
+    """
+    seconds = until - monotonic()
+    if seconds <= 0:
+        raise OutOfTime
+    connection.execution_options(**{UNTIL: until})
+    try:
+        if connection.dialect.name == "sqlite":
+            with _interrupted_at(connection, until):
+                yield
+        else:
+            if connection.dialect.name == "postgresql":
+                _limit_statements(connection, seconds)
+            yield
+    except sa.exc.DBAPIError as error:
+        if _was_ended(error):
+            raise OutOfTime from error
+        raise
+
+
+def check_time(connection: Connection) -> None:
+    """See that there is time left for more rows: each group of them may come quickly.
+
+    Raises:
+        OutOfTime: there is none. Never on a connection without a limit.
+    """
+    until = connection.get_execution_options().get(UNTIL)
+    if until is not None and monotonic() > until:
+        raise OutOfTime
+
+
+def _limit_statements(connection: Connection, seconds: float) -> None:
+    if getattr(connection.connection.dbapi_connection, "autocommit", False):
+        # SET LOCAL ends with the transaction, so there must be one. SQLAlchemy goes back to the
+        # host's level when the connection returns to the pool.
+        connection.execution_options(isolation_level="READ COMMITTED")
+    connection.execute(sa.text(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"))
+
+
+@contextmanager
+def _interrupted_at(connection: Connection, until: float) -> Iterator[None]:
+    driver = connection.connection.dbapi_connection
+    if not isinstance(driver, sqlite3.Connection):
+        yield
+        return
+    # A database in memory has one connection for all threads: only our statements are ended.
+    asking = threading.get_ident()
+
+    def is_over() -> bool:
+        return monotonic() > until and threading.get_ident() == asking
+
+    driver.set_progress_handler(is_over, INSTRUCTIONS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
+
+
+def _was_ended(error: sa.exc.DBAPIError) -> bool:
+    of_driver = error.orig
+    if isinstance(of_driver, sqlite3.Error):
+        return getattr(of_driver, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+    code = getattr(of_driver, "sqlstate", None) or getattr(of_driver, "pgcode", None)
+    return bool(code == QUERY_CANCELED)
