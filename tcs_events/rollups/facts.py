@@ -271,5 +271,25 @@ def _was_set(value: object, payload: dict[str, Any], name: str) -> bool:
 
 
 def _json(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return text[:NAME_MAX_LENGTH]
+    """Return JSON that is the same for the same filters, in whatever order they were set."""
+    return _compact(_sorted(value))[:NAME_MAX_LENGTH]
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _sorted(value: object) -> object:
+    """Return the value with its lists of scalars sorted, numbers by size and before texts."""
+    if isinstance(value, dict):
+        return {name: _sorted(of) for name, of in value.items()}
+    if not isinstance(value, list):
+        return value
+    if any(isinstance(of, dict | list) for of in value):
+        return [_sorted(of) for of in value]
+    return sorted(value, key=_place)
+
+
+def _place(scalar: Any) -> tuple[bool, Any, str]:
+    is_number = isinstance(scalar, int | float) and not isinstance(scalar, bool)
+    return not is_number, scalar if is_number else 0, _compact(scalar)

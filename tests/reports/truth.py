@@ -128,7 +128,21 @@ def filter_set(event: Event) -> tuple[str, str] | None:
     return name, as_json(value)
 
 
+def in_no_order(value: object) -> object:
+    """The value with its lists put in one order, for a list of tags says nothing by its own."""
+    if isinstance(value, dict):
+        return {key: in_no_order(of) for key, of in value.items()}
+    if isinstance(value, list):
+        if all(not isinstance(of, dict | list) for of in value):
+            numbers = sorted(of for of in value if type(of) in (int, float))
+            others = [of for of in value if type(of) not in (int, float)]
+            return numbers + sorted(others, key=lambda of: json.dumps(of, ensure_ascii=False))
+        return [in_no_order(of) for of in value]
+    return value
+
+
 def as_json(value: object) -> str:
+    value = in_no_order(value)
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))[:200]
 
 
