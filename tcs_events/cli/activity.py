@@ -113,7 +113,7 @@ def types(period: Period, as_json: bool) -> None:
             events=total[name].events if name in total else 0,
             sessions=total[name].sessions if name in total else 0,
         )
-        for name in [*accepted, *(name for name in stored if name not in accepted)]
+        for name in [*accepted, *sorted(name for name in stored if name not in accepted)]
     ]
     if as_json:
         print_json(rows)

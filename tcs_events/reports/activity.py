@@ -9,7 +9,13 @@ from typing import Literal
 import sqlalchemy as sa
 
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import reading_counts, this_registration, total, within
+from tcs_events.reports.reading import (
+    by_code_points,
+    reading_counts,
+    this_registration,
+    total,
+    within,
+)
 from tcs_events.rollups.days import day
 from tcs_events.rollups.facts import ALL_TYPES
 from tcs_events.rollups.tables import activity as counts
@@ -72,7 +78,7 @@ def _hours(period: Period) -> list[Activity]:
             )
             .where(within(counts, period), counts.c.starts_at.is_not(None))
             .group_by(counts.c.starts_at, counts.c.event_type)
-            .order_by(counts.c.starts_at, counts.c.event_type)
+            .order_by(counts.c.starts_at, by_code_points(counts.c.event_type))
         ).all()
     zone = this_registration().settings.timezone
     return [

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import reading_counts, total, within
+from tcs_events.reports.reading import by_code_points, reading_counts, total, within
 from tcs_events.reports.top import parsed
 from tcs_events.rollups.tables import uses
 
@@ -61,7 +61,7 @@ def _dead_ends(dead_kind: str, kind: str, period: Period, limit: int) -> list[An
     query = (
         sa.select(dead.c.name, dead.c.detail, dead.c.dead, used.c.sessions)
         .join(used, (used.c.name == dead.c.name) & (used.c.detail == dead.c.detail))
-        .order_by(dead.c.dead.desc(), dead.c.name, dead.c.detail)
+        .order_by(dead.c.dead.desc(), by_code_points(dead.c.name), by_code_points(dead.c.detail))
         .limit(limit)
     )
     with reading_counts() as connection:

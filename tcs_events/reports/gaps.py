@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import reading_counts, this_registration, total, within
+from tcs_events.reports.reading import (
+    by_code_points,
+    reading_counts,
+    this_registration,
+    total,
+    within,
+)
 from tcs_events.rollups.tables import demand
 
 
@@ -57,7 +63,7 @@ def unmet_demand(
     query = (
         sa.select(
             demand.c.query,
-            sa.func.min(demand.c.sample).label("sample"),
+            sa.func.min(by_code_points(demand.c.sample)).label("sample"),
             *sums.values(),
             hidden.label("hidden_by_filter"),
             missing.label("not_available"),
@@ -73,7 +79,7 @@ def unmet_demand(
                 sa.desc(name)
                 for name in ("not_available", "hidden_by_filter", "no_click", "reformulated")
             ),
-            demand.c.query,
+            by_code_points(demand.c.query),
         )
         .limit(limit)
     )

@@ -141,3 +141,13 @@ def within(table: sa.Table, period: Period) -> sa.ColumnElement[bool]:
 def total(column: sa.Column[Any]) -> sa.Label[int]:
     """Return the sum of a count over the days, under the name of its column."""
     return sa.func.coalesce(sa.func.sum(column), 0).label(column.name)
+
+
+def by_code_points(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """Return a text to be ordered as Python and SQLite order it: "B" before "a".
+
+    PostgreSQL orders by the collation of the database, so that ties would come in another order.
+    """
+    if this_registration().store.engine.dialect.name != "postgresql":
+        return column
+    return sa.collate(column, "C")

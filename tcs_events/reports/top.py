@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import reading_counts, total, within
+from tcs_events.reports.reading import by_code_points, reading_counts, total, within
 from tcs_events.rollups.tables import uses
 
 
@@ -57,7 +57,7 @@ def top_experts(period: Period, limit: int = 20) -> list[TopExpert]:
             uses.c.name.in_([row.name for row in clicked]),
         )
         .group_by(uses.c.name, uses.c.detail)
-        .order_by(uses.c.detail)
+        .order_by(by_code_points(uses.c.detail))
     )
     with reading_counts() as connection:
         contexts = connection.execute(query).all()
@@ -94,13 +94,13 @@ def _top(kind: str, period: Period, limit: int) -> list[Any]:
         sa.select(
             uses.c.name,
             uses.c.detail,
-            sa.func.min(uses.c.sample).label("sample"),
+            sa.func.min(by_code_points(uses.c.sample)).label("sample"),
             total(uses.c.events),
             sessions,
         )
         .where(within(uses, period), uses.c.kind == kind)
         .group_by(uses.c.name, uses.c.detail)
-        .order_by(sa.desc("sessions"), uses.c.name, uses.c.detail)
+        .order_by(sa.desc("sessions"), by_code_points(uses.c.name), by_code_points(uses.c.detail))
         .limit(limit)
     )
     with reading_counts() as connection:
