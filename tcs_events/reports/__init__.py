@@ -3,7 +3,7 @@
 Ask in an app context. Sessions are counted, not events, each once a day, so that days add up.
 """
 
-from tcs_events.reports.activity import Activity, activity, total_activity
+from tcs_events.reports.activity import Activity, activity, first_day, total_activity
 from tcs_events.reports.dead_ends import DeadEnd, dead_end_combinations, dead_end_values
 from tcs_events.reports.exposure import ExpertExposure, Exposure, Rung, exposure
 from tcs_events.reports.funnel import Condition, FunnelStep, Step, funnel, step
@@ -40,6 +40,7 @@ __all__ = [
     "dead_end_combinations",
     "dead_end_values",
     "exposure",
+    "first_day",
     "funnel",
     "last_days",
     "person_timeline",

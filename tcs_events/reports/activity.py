@@ -19,6 +19,7 @@ from tcs_events.reports.reading import (
 from tcs_events.rollups.days import day
 from tcs_events.rollups.facts import ALL_TYPES
 from tcs_events.rollups.tables import activity as counts
+from tcs_events.rollups.tables import days
 
 Unit = Literal["hour", "day", "week"]
 
@@ -93,6 +94,13 @@ def _bucket(of_day: date, unit: Unit, period: Period) -> date:
     return max(of_day - timedelta(days=of_day.weekday()), period.first)
 
 
+def first_day() -> date | None:
+    """Return the day of the oldest event, in the zone of the reports; None where there is none."""
+    with reading_counts() as connection:
+        first: date | None = connection.scalar(sa.select(sa.func.min(days.c.day)))
+    return first
+
+
 def total_activity(period: Period) -> dict[str, Activity]:
     """Return the sums over a period by type, "" for all types; an empty dict where nothing was."""
     sums: dict[str, Activity] = {}
@@ -108,4 +116,4 @@ def total_activity(period: Period) -> dict[str, Activity]:
     return sums
 
 
-__all__ = ["ALL_TYPES", "Activity", "Unit", "activity", "total_activity"]
+__all__ = ["ALL_TYPES", "Activity", "Unit", "activity", "first_day", "total_activity"]

@@ -7,18 +7,21 @@ import io
 import json
 import re
 from dataclasses import asdict, fields, is_dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from tcs_events import reports
+from tcs_events.dashboard import formats
 from tcs_events.dashboard.json_text import plain
 from tcs_events.dashboard.pages import PAGES, TABLES
-from tests.dashboard.visitors import EXPERTS
+from tcs_events.event import Event
+from tests.dashboard.visitors import EXPERTS, fill, noon_today, visit
 
-DAYS = 14
+DAYS = 11
+"""Of 25 with visitors: the period before has events on all its days."""
 
 
 def ask(client: FlaskClient, question: str) -> dict[str, Any]:
@@ -150,6 +153,34 @@ def test_the_overview_compares_with_the_period_before(filled: FlaskClient) -> No
     html = filled.get(address("overview", "")).text
     assert f'<dd class="value">{now}</dd>' in html
     assert f"from {before}</span>" in html
+
+
+@pytest.mark.parametrize(("days", "compares"), [(2, True), (3, False), (4, False)])
+def test_there_is_no_comparison_with_days_before_the_first_event(
+    empty: FlaskClient, days: int, compares: bool
+) -> None:
+    # The first event is 3 days old: two days lie before yesterday, but not three before that.
+    first = noon_today() - timedelta(days=3)
+    fill(empty.application, [card_at(first + timedelta(days=n), n) for n in range(4)])
+    said = empty.get(f"/insights/api/overview.json?days={days}").json
+    assert said is not None
+    assert said["answer"]["first_day"] == first.date().isoformat()
+    html = empty.get(f"/insights/?days={days}").text
+    if compares:
+        assert said["answer"]["totals_before"][""]["sessions"] == 2
+        assert "Compared with" in html
+        assert "no change" in html
+    else:
+        for name in ("before", "totals_before", "activity_before"):
+            assert said["answer"][name] is None
+        assert "Compared with" not in html
+        assert f"There are no events from before {formats.day(first.date())}" in html
+        assert "nothing before to compare with" in html
+        assert "polyline" not in html.split("findings")[0]
+
+
+def card_at(at: datetime, number: int) -> Event:
+    return visit(f"visitor-{number}", "card_click", at, number + 1, expert_id="ada")
 
 
 def test_the_ladder_holds_everyone_who_is_held_up(filled: FlaskClient) -> None:

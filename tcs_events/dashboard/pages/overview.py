@@ -11,7 +11,7 @@ from tcs_events.dashboard.page import Answer, Page
 from tcs_events.dashboard.pages import activity as activity_page
 from tcs_events.dashboard.pages import dead_ends, gaps, top
 from tcs_events.dashboard.pages.exposure import RUNGS, rungs_of
-from tcs_events.reports import Activity, activity, exposure, total_activity
+from tcs_events.reports import Activity, activity, exposure, first_day, total_activity
 from tcs_events.reports.activity import ALL_TYPES, Unit
 
 FINDINGS = 5
@@ -22,7 +22,7 @@ DAYS_BY_DAY = 120
 
 @dataclass(frozen=True)
 class Figure:
-    """A number of the period beside that of the period before; None where nothing was sent."""
+    """A number of the period beside that of the period before; None where there is no such."""
 
     name: str
     means: str
@@ -36,18 +36,24 @@ def unit_for(asked: Asked) -> Unit:
 
 
 def answer(asked: Asked, limit: int) -> Answer:
-    """Return the activity of the period and of the one before, and a few of each finding."""
-    period, before = asked.period, asked.period.before()
+    """Return the activity of the period and of the one before, and a few of each finding.
+
+    Of the one before there is none (None) where it begins before the first event: nobody was
+    counting yet, and less than now would be no growth.
+    """
+    period, before, first = asked.period, asked.period.before(), first_day()
+    has_before = first is not None and first <= before.first
     found = exposure(period, asked.catalogue)
     unit = unit_for(asked)
     few = min(limit, FINDINGS)
     return {
         "unit": unit,
-        "before": before,
+        "first_day": first,
+        "before": before if has_before else None,
         "activity": _all_types(activity(period, unit)),
-        "activity_before": _all_types(activity(before, unit)),
+        "activity_before": _all_types(activity(before, unit)) if has_before else None,
         "totals": total_activity(period),
-        "totals_before": total_activity(before),
+        "totals_before": total_activity(before) if has_before else None,
         "gaps": gaps.table.rows(asked, few),
         "coverage": found.coverage,
         "gini": found.gini,
@@ -65,8 +71,8 @@ def _all_types(rows: list[Activity]) -> list[Activity]:
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
     """Draw the sessions over the period, and set the figures side by side."""
-    now, before = answer["totals"], answer["totals_before"]
-    then = answer["activity_before"]
+    now, before = answer["totals"], answer["totals_before"] or {}
+    then = answer["activity_before"] or []
     points = [
         Point(
             *activity_page.label(row.starts_at, answer["unit"]),
@@ -103,7 +109,7 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
 
 
 def _figure(name: str, means: str, of_type: str, field: str, answer: Answer) -> Figure:
-    now, before = answer["totals"], answer["totals_before"]
+    now, before = answer["totals"], answer["totals_before"] or {}
     return Figure(
         name,
         means,
