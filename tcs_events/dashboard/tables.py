@@ -50,19 +50,28 @@ Columns = tuple[Column, ...]
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a page. `rows` asks the report for at most so many, the first ones."""
+    """A table of a page.
+
+    `rows` asks the report for at most so many: the first ones, or, where it `can_skip`, those after
+    as many as its third argument says.
+    """
 
     name: str
     title: str
     caption: str
     columns: Columns
-    rows: Callable[[Asked, int], Sequence[Any]]
+    rows: Callable[..., Sequence[Any]]
     keeps: tuple[str, ...] = ()
     """The parameters besides the period that its rows depend on."""
+    can_skip: bool = False
+    """Whether the rows of a later page are had without those before."""
 
     def page(self, asked: Asked, number: int, size: int = PAGE_ROWS) -> Shown:
         """Return a page of the rows, the first one being 1."""
         start = (number - 1) * size
+        if self.can_skip:
+            rows = self.rows(asked, min(size + 1, MAX_ROWS - start), start)
+            return replace(self.of(rows, size=size), start=start, is_whole=True)
         rows = self.rows(asked, min(start + size + 1, MAX_ROWS))
         return replace(self.of(rows, start, size), is_whole=True)
 

@@ -32,23 +32,29 @@ class DeadEnd:
         return self.dead / self.sessions
 
 
-def dead_end_values(period: Period, limit: int = 20) -> list[DeadEnd]:
-    """Return the filter values after which nothing was left, first the most sessions."""
+def dead_end_values(period: Period, limit: int = 20, offset: int = 0) -> list[DeadEnd]:
+    """Return the filter values after which nothing was left, first the most sessions.
+
+    At most `limit`, after the first `offset`.
+    """
     return [
         DeadEnd(row.name, parsed(row.detail), row.dead, row.sessions)
-        for row in _dead_ends("dead_filter", "filter", period, limit)
+        for row in _dead_ends("dead_filter", "filter", period, limit, offset)
     ]
 
 
-def dead_end_combinations(period: Period, limit: int = 20) -> list[DeadEnd]:
-    """Return the combinations of filters after which nothing was left, first the most sessions."""
+def dead_end_combinations(period: Period, limit: int = 20, offset: int = 0) -> list[DeadEnd]:
+    """Return the combinations of filters after which nothing was left, first the most sessions.
+
+    At most `limit`, after the first `offset`.
+    """
     return [
         DeadEnd(None, parsed(row.name), row.dead, row.sessions)
-        for row in _dead_ends("dead_combination", "combination", period, limit)
+        for row in _dead_ends("dead_combination", "combination", period, limit, offset)
     ]
 
 
-def _dead_ends(dead_kind: str, kind: str, period: Period, limit: int) -> list[Any]:
+def _dead_ends(dead_kind: str, kind: str, period: Period, limit: int, offset: int) -> list[Any]:
     def sums(of_kind: str, label: str) -> sa.Subquery:
         return (
             sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions).label(label))
@@ -63,6 +69,7 @@ def _dead_ends(dead_kind: str, kind: str, period: Period, limit: int) -> list[An
         .join(used, (used.c.name == dead.c.name) & (used.c.detail == dead.c.detail))
         .order_by(dead.c.dead.desc(), by_code_points(dead.c.name), by_code_points(dead.c.detail))
         .limit(limit)
+        .offset(offset)
     )
     with reading_counts() as connection:
         return list(connection.execute(query))

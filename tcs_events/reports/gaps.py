@@ -40,7 +40,7 @@ class UnmetDemand:
 
 
 def unmet_demand(
-    period: Period, limit: int = 50, min_sessions: int | None = None
+    period: Period, limit: int = 50, min_sessions: int | None = None, offset: int = 0
 ) -> list[UnmetDemand]:
     """Return the queries that were not answered, first what we do not have.
 
@@ -52,6 +52,7 @@ def unmet_demand(
         limit: how many queries at most.
         min_sessions: a query asked in fewer sessions is not listed: one visitor is no demand, and
             rare words may be personal. Defaults to `TCS_EVENTS_MIN_SESSIONS`.
+        offset: how many to leave out before the first one.
     """
     if min_sessions is None:
         min_sessions = this_registration().settings.min_sessions
@@ -82,6 +83,7 @@ def unmet_demand(
             by_code_points(demand.c.query),
         )
         .limit(limit)
+        .offset(offset)
     )
     with reading_counts() as connection:
         return [

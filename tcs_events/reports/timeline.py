@@ -25,22 +25,31 @@ class TimelineEvent:
     """Whether it was known by then who the visitor is."""
 
 
-def session_timeline(session_id: str, limit: int = 500) -> list[TimelineEvent]:
-    """Return what happened in a session, oldest first; the last `limit` of it."""
-    return _timeline(UserEvent.session_id == session_id, limit)
+def session_timeline(
+    session_id: str, limit: int = 500, offset: int | None = None
+) -> list[TimelineEvent]:
+    """Return what happened in a session, oldest first; the last `limit` of it.
+
+    With an `offset`, even 0: the first `limit` of it, after leaving out so many.
+    """
+    return _timeline(UserEvent.session_id == session_id, limit, offset)
 
 
-def person_timeline(email: str, limit: int = 500) -> list[TimelineEvent]:
+def person_timeline(email: str, limit: int = 500, offset: int | None = None) -> list[TimelineEvent]:
     """Return what a person did, before and after being known, oldest first; the last `limit` of it.
 
     That is all of the sessions that were linked to the address, and every event that carries it.
+    An `offset` is that of `session_timeline`.
     """
     sessions = sa.select(UserEventIdentity.session_id).where(UserEventIdentity.email == email)
-    return _timeline(UserEvent.session_id.in_(sessions) | (UserEvent.email == email), limit)
+    return _timeline(UserEvent.session_id.in_(sessions) | (UserEvent.email == email), limit, offset)
 
 
-def _timeline(condition: sa.ColumnElement[bool], limit: int) -> list[TimelineEvent]:
+def _timeline(
+    condition: sa.ColumnElement[bool], limit: int, offset: int | None
+) -> list[TimelineEvent]:
     zone = this_registration().settings.timezone
+    order = sa.desc if offset is None else sa.asc
     with reading_events() as connection:
         events = connection.execute(
             sa.select(
@@ -51,8 +60,9 @@ def _timeline(condition: sa.ColumnElement[bool], limit: int) -> list[TimelineEve
                 UserEvent.email,
             )
             .where(condition)
-            .order_by(UserEvent.created_at.desc(), UserEvent.id.desc())
+            .order_by(order(UserEvent.created_at), order(UserEvent.id))
             .limit(limit)
+            .offset(offset)
         ).all()
         known = dict(
             connection.execute(
@@ -70,5 +80,5 @@ def _timeline(condition: sa.ColumnElement[bool], limit: int) -> list[TimelineEve
             event.email is not None
             or (event.session_id in known and known[event.session_id] <= event.created_at),
         )
-        for event in reversed(events)
+        for event in (reversed(events) if offset is None else events)
     ]

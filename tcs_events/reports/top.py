@@ -46,9 +46,9 @@ class TopFilter:
     sessions: int
 
 
-def top_experts(period: Period, limit: int = 20) -> list[TopExpert]:
-    """Return the experts clicked in most sessions, first the most; at most `limit`."""
-    clicked = _top("click", period, limit)
+def top_experts(period: Period, limit: int = 20, offset: int = 0) -> list[TopExpert]:
+    """Return the experts clicked in most sessions, first the most; `limit` from `offset` on."""
+    clicked = _top("click", period, limit, offset)
     query = (
         sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions))
         .where(
@@ -72,23 +72,23 @@ def top_experts(period: Period, limit: int = 20) -> list[TopExpert]:
     ]
 
 
-def top_queries(period: Period, limit: int = 20) -> list[TopQuery]:
-    """Return the queries asked in most sessions, first the most; at most `limit`."""
+def top_queries(period: Period, limit: int = 20, offset: int = 0) -> list[TopQuery]:
+    """Return the queries asked in most sessions, first the most; `limit` from `offset` on."""
     return [
         TopQuery(row.name, row.sample, row.events, row.sessions)
-        for row in _top("query", period, limit)
+        for row in _top("query", period, limit, offset)
     ]
 
 
-def top_filters(period: Period, limit: int = 20) -> list[TopFilter]:
-    """Return the filter values set in most sessions, first the most; at most `limit`."""
+def top_filters(period: Period, limit: int = 20, offset: int = 0) -> list[TopFilter]:
+    """Return the filter values set in most sessions, first the most; `limit` from `offset` on."""
     return [
         TopFilter(row.name, parsed(row.detail), row.events, row.sessions)
-        for row in _top("filter", period, limit)
+        for row in _top("filter", period, limit, offset)
     ]
 
 
-def _top(kind: str, period: Period, limit: int) -> list[Any]:
+def _top(kind: str, period: Period, limit: int, offset: int) -> list[Any]:
     sessions = total(uses.c.sessions)
     query = (
         sa.select(
@@ -102,6 +102,7 @@ def _top(kind: str, period: Period, limit: int) -> list[Any]:
         .group_by(uses.c.name, uses.c.detail)
         .order_by(sa.desc("sessions"), by_code_points(uses.c.name), by_code_points(uses.c.detail))
         .limit(limit)
+        .offset(offset)
     )
     with reading_counts() as connection:
         return list(connection.execute(query))

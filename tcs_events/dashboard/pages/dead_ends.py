@@ -20,14 +20,16 @@ values = Table(
         Column("value", "Set to", "the value it was set to"),
         *_COUNTS,
     ),
-    lambda asked, limit: dead_end_values(asked.period, limit),
+    lambda asked, limit, offset=0: dead_end_values(asked.period, limit, offset),
+    can_skip=True,
 )
 combinations = Table(
     "dead_end_combinations",
     "Filters together",
     "All the filters that were active when nothing was left.",
     (Column("value", "Filters", "all filters that were active", "filters"), *_COUNTS),
-    lambda asked, limit: dead_end_combinations(asked.period, limit),
+    lambda asked, limit, offset=0: dead_end_combinations(asked.period, limit, offset),
+    can_skip=True,
 )
 
 page = Page(

@@ -37,7 +37,8 @@ table = Table(
         ),
         Column("sample", "As typed", "one of the texts as they were typed", is_extra=True),
     ),
-    lambda asked, limit: unmet_demand(asked.period, limit),
+    lambda asked, limit, offset=0: unmet_demand(asked.period, limit, offset=offset),
+    can_skip=True,
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import Answer, Page
-from tcs_events.dashboard.tables import MAX_ROWS, Column, Table
+from tcs_events.dashboard.tables import Column, Table
 from tcs_events.reports import TimelineEvent, person_timeline, session_timeline
 from tcs_events.schemas import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
 
@@ -27,11 +27,11 @@ def visitor_of(asked: Asked) -> tuple[str, str]:
     return session, email
 
 
-def _rows(asked: Asked, limit: int) -> list[TimelineEvent]:
+def _rows(asked: Asked, limit: int, offset: int | None = None) -> list[TimelineEvent]:
     session, email = visitor_of(asked)
     if session:
-        return session_timeline(session, limit)
-    return person_timeline(email, limit) if email else []
+        return session_timeline(session, limit, offset)
+    return person_timeline(email, limit, offset) if email else []
 
 
 table = Table(
@@ -46,8 +46,9 @@ table = Table(
         Column("is_known", "Known", "whether it was known by then who the visitor is"),
     ),
     # The report gives the last of them, a table begins with the first.
-    lambda asked, limit: _rows(asked, MAX_ROWS)[:limit],
+    lambda asked, limit, offset=0: _rows(asked, limit, offset),
     keeps=("session", "email"),
+    can_skip=True,
 )
 
 

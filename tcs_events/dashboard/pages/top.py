@@ -16,7 +16,8 @@ experts = Table(
         Column("clicks", "Clicks", "every click", "count"),
         Column("by_context", "Where", "sessions by the place of the card", "contexts"),
     ),
-    lambda asked, limit: top_experts(asked.period, limit),
+    lambda asked, limit, offset=0: top_experts(asked.period, limit, offset),
+    can_skip=True,
 )
 queries = Table(
     "queries",
@@ -28,7 +29,8 @@ queries = Table(
         Column("asks", "Asks", "every time it was asked", "count"),
         Column("sample", "As typed", "one of the texts as they were typed"),
     ),
-    lambda asked, limit: top_queries(asked.period, limit),
+    lambda asked, limit, offset=0: top_queries(asked.period, limit, offset),
+    can_skip=True,
 )
 filters = Table(
     "filters",
@@ -40,7 +42,8 @@ filters = Table(
         Column("sessions", "Sessions", "sessions that set it, each once a day", "bar"),
         Column("uses", "Uses", "every time it was set", "count"),
     ),
-    lambda asked, limit: top_filters(asked.period, limit),
+    lambda asked, limit, offset=0: top_filters(asked.period, limit, offset),
+    can_skip=True,
 )
 
 page = Page(
