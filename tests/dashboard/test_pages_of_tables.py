@@ -52,6 +52,7 @@ def test_pages_are_the_rows_of_the_table(filled: FlaskClient, name: str) -> None
         number, has_more = 0, True
         while has_more:
             number += 1
+            assert number <= len(every) + 1
             with rows_given(filled.application) as counts:
                 shown = table.page(asked, number, SIZE)
             assert shown.start == len(found)
