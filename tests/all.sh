@@ -13,10 +13,13 @@ command -v chromium >/dev/null || missing+=(chromium)
 command -v initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
-if [ ${#missing[@]} -gt 0 ]; then
-    echo "==> Installing with apt: ${missing[*]}"
+command -v soffice >/dev/null || office=libreoffice-calc # without its recommendations: they are large
+if [ ${#missing[@]} -gt 0 ] || [ -n "${office:-}" ]; then
+    echo "==> Installing with apt: ${missing[*]} ${office:-}"
     as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
+    apt_install() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@"; }
+    [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"
+    [ -z "${office:-}" ] || apt_install --no-install-recommends "$office"
 fi
 if ! command -v npm >/dev/null || [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
     echo "==> Node 20 or later with npm is needed for the tracker's tests: https://nodejs.org" >&2
