@@ -14,7 +14,6 @@ from tcs_events.reports.reading import (
     reading_counts,
     this_registration,
     total,
-    within,
 )
 from tcs_events.rollups.days import day
 from tcs_events.rollups.facts import ALL_TYPES
@@ -49,7 +48,7 @@ def activity(period: Period, unit: Unit = "day") -> list[Activity]:
     with reading_counts() as connection:
         rows = connection.execute(
             sa.select(counts.c.day, counts.c.event_type, counts.c.events, counts.c.sessions).where(
-                within(counts, period), counts.c.starts_at.is_(None)
+                counts.c.day.between(period.first, period.last), counts.c.starts_at.is_(None)
             )
         ).all()
     buckets: dict[tuple[date, str], list[int]] = {
@@ -77,7 +76,7 @@ def _hours(period: Period) -> list[Activity]:
                 total(counts.c.events),
                 total(counts.c.sessions),
             )
-            .where(within(counts, period), counts.c.starts_at.is_not(None))
+            .where(counts.c.day.between(period.first, period.last), counts.c.starts_at.is_not(None))
             .group_by(counts.c.starts_at, counts.c.event_type)
             .order_by(counts.c.starts_at, by_code_points(counts.c.event_type))
         ).all()

@@ -55,21 +55,25 @@ def dead_end_combinations(period: Period, limit: int = 20, offset: int = 0) -> l
 
 
 def _dead_ends(dead_kind: str, kind: str, period: Period, limit: int, offset: int) -> list[Any]:
-    def sums(of_kind: str, label: str) -> sa.Subquery:
-        return (
-            sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions).label(label))
-            .where(within(uses, period), uses.c.kind == of_kind)
-            .group_by(uses.c.name, uses.c.detail)
-            .subquery()
-        )
-
-    dead, used = sums(dead_kind, "dead"), sums(kind, "sessions")
-    query = (
-        sa.select(dead.c.name, dead.c.detail, dead.c.dead, used.c.sessions)
-        .join(used, (used.c.name == dead.c.name) & (used.c.detail == dead.c.detail))
-        .order_by(dead.c.dead.desc(), by_code_points(dead.c.name), by_code_points(dead.c.detail))
-        .limit(limit)
-        .offset(offset)
-    )
     with reading_counts() as connection:
+        is_within = within(connection, uses, period)
+
+        def sums(of_kind: str, label: str) -> sa.Subquery:
+            return (
+                sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions).label(label))
+                .where(is_within, uses.c.kind == of_kind)
+                .group_by(uses.c.name, uses.c.detail)
+                .subquery()
+            )
+
+        dead, used = sums(dead_kind, "dead"), sums(kind, "sessions")
+        query = (
+            sa.select(dead.c.name, dead.c.detail, dead.c.dead, used.c.sessions)
+            .join(used, (used.c.name == dead.c.name) & (used.c.detail == dead.c.detail))
+            .order_by(
+                dead.c.dead.desc(), by_code_points(dead.c.name), by_code_points(dead.c.detail)
+            )
+            .limit(limit)
+            .offset(offset)
+        )
         return list(connection.execute(query))

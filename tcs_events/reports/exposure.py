@@ -104,7 +104,7 @@ def exposure(
                 total(counts.c.seen),
                 total(counts.c.clicked),
             )
-            .where(within(counts, period))
+            .where(within(connection, counts, period))
             .group_by(counts.c.expert_id, counts.c.position)
         ).all()
     by_expert: dict[str, list[Any]] = defaultdict(list)

@@ -61,31 +61,32 @@ def unmet_demand(
         (sums["found_unfiltered"].element > 0, sums["no_result_filtered"].element), else_=0
     )
     missing = sums["no_result"].element - hidden
-    query = (
-        sa.select(
-            demand.c.query,
-            sa.func.min(by_code_points(demand.c.sample)).label("sample"),
-            *sums.values(),
-            hidden.label("hidden_by_filter"),
-            missing.label("not_available"),
-        )
-        .where(within(demand, period))
-        .group_by(demand.c.query)
-        .having(
-            sums["sessions"].element >= min_sessions,
-            sums["no_result"].element + sums["no_click"].element + sums["reformulated"].element > 0,
-        )
-        .order_by(
-            *(
-                sa.desc(name)
-                for name in ("not_available", "hidden_by_filter", "no_click", "reformulated")
-            ),
-            by_code_points(demand.c.query),
-        )
-        .limit(limit)
-        .offset(offset)
-    )
     with reading_counts() as connection:
+        query = (
+            sa.select(
+                demand.c.query,
+                sa.func.min(by_code_points(demand.c.sample)).label("sample"),
+                *sums.values(),
+                hidden.label("hidden_by_filter"),
+                missing.label("not_available"),
+            )
+            .where(within(connection, demand, period))
+            .group_by(demand.c.query)
+            .having(
+                sums["sessions"].element >= min_sessions,
+                sums["no_result"].element + sums["no_click"].element + sums["reformulated"].element
+                > 0,
+            )
+            .order_by(
+                *(
+                    sa.desc(name)
+                    for name in ("not_available", "hidden_by_filter", "no_click", "reformulated")
+                ),
+                by_code_points(demand.c.query),
+            )
+            .limit(limit)
+            .offset(offset)
+        )
         return [
             UnmetDemand(**{name: getattr(row, name) for name in UnmetDemand.__dataclass_fields__})
             for row in connection.execute(query)

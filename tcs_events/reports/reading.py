@@ -18,6 +18,7 @@ from tcs_events.errors import NotCounted, QuestionTimeout
 from tcs_events.registration import Registration, registration_of
 from tcs_events.reports.period import Period
 from tcs_events.rollups.pending import events_to_count
+from tcs_events.rollups.spans import built_spans, in_pieces, pieces_of
 from tcs_events.rollups.time_limit import OutOfTime, ended_at
 
 FRESH_FOR = timedelta(seconds=60)
@@ -62,7 +63,8 @@ def one_answer() -> Iterator[None]:
 def reading_counts() -> Iterator[Connection]:
     """Give a connection, after the counts were refreshed if they are older than a minute.
 
-    Where they cannot be, for the database is locked or read-only, they are read as they are.
+    Where they cannot be, for the database is locked or read-only, they are read as they are. All
+    that is read on the connection is of one moment, whatever is counted meanwhile.
 
     Raises:
         RuntimeError: there is no app context.
@@ -75,6 +77,7 @@ def reading_counts() -> Iterator[Connection]:
     if answer is not None:
         answer.is_refreshed = True
     with reading_events() as connection:
+        _hold_still(connection)
         yield connection
 
 
@@ -108,6 +111,25 @@ def _takes_long() -> bool:
         return events_to_count(connection, settings.timezone, many) >= many
 
 
+def _hold_still(connection: Connection) -> None:
+    """Have everything that is read from here on be of one moment.
+
+    Which spans there are is read before their rows. In between, a refresh may delete a span to
+    count one of its days again: its rows would be missing. So both are read from one snapshot.
+    """
+    if connection.dialect.name == "postgresql":
+        # As its first statement, so that it ends with the transaction that the time limit began.
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    if connection.dialect.name != "sqlite":
+        return  # of MySQL and MariaDB it is the default
+    # Python's driver begins no transaction for a SELECT: each would see a moment of its own. A host
+    # may have told SQLAlchemy to begin one by itself.
+    connection.begin()
+    driver = connection.connection.dbapi_connection
+    if not getattr(driver, "in_transaction", False):
+        connection.exec_driver_sql("BEGIN")
+
+
 @contextmanager
 def reading_events() -> Iterator[Connection]:
     """Give a connection to read the events themselves, for a limited time.
@@ -132,14 +154,18 @@ def reading_everything() -> Iterator[Connection]:
         yield connection
 
 
-def within(table: sa.Table, period: Period) -> sa.ColumnElement[bool]:
-    """Return the condition for the rows of a period."""
-    condition: sa.ColumnElement[bool] = table.c.day.between(period.first, period.last)
-    return condition
+def within(connection: Connection, table: sa.Table, period: Period) -> sa.ColumnElement[bool]:
+    """Return the condition for the rows that add up to a period.
+
+    These are rows of whole months and weeks, where they are summed up, and of the days between.
+    Its rows are to be read on the same connection, one of `reading_counts`.
+    """
+    built = built_spans(connection, period.first, period.last)
+    return in_pieces(table, pieces_of(period.first, period.last, built))
 
 
 def total(column: sa.Column[Any]) -> sa.Label[int]:
-    """Return the sum of a count over the days, under the name of its column."""
+    """Return the sum of a count over the rows of a period, under the name of its column."""
     return sa.func.coalesce(sa.func.sum(column), 0).label(column.name)
 
 

@@ -49,17 +49,17 @@ class TopFilter:
 def top_experts(period: Period, limit: int = 20, offset: int = 0) -> list[TopExpert]:
     """Return the experts clicked in most sessions, first the most; `limit` from `offset` on."""
     clicked = _top("click", period, limit, offset)
-    query = (
-        sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions))
-        .where(
-            within(uses, period),
-            uses.c.kind == "click_in",
-            uses.c.name.in_([row.name for row in clicked]),
-        )
-        .group_by(uses.c.name, uses.c.detail)
-        .order_by(by_code_points(uses.c.detail))
-    )
     with reading_counts() as connection:
+        query = (
+            sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions))
+            .where(
+                within(connection, uses, period),
+                uses.c.kind == "click_in",
+                uses.c.name.in_([row.name for row in clicked]),
+            )
+            .group_by(uses.c.name, uses.c.detail)
+            .order_by(by_code_points(uses.c.detail))
+        )
         contexts = connection.execute(query).all()
     return [
         TopExpert(
@@ -89,22 +89,24 @@ def top_filters(period: Period, limit: int = 20, offset: int = 0) -> list[TopFil
 
 
 def _top(kind: str, period: Period, limit: int, offset: int) -> list[Any]:
-    sessions = total(uses.c.sessions)
-    query = (
-        sa.select(
-            uses.c.name,
-            uses.c.detail,
-            sa.func.min(by_code_points(uses.c.sample)).label("sample"),
-            total(uses.c.events),
-            sessions,
-        )
-        .where(within(uses, period), uses.c.kind == kind)
-        .group_by(uses.c.name, uses.c.detail)
-        .order_by(sa.desc("sessions"), by_code_points(uses.c.name), by_code_points(uses.c.detail))
-        .limit(limit)
-        .offset(offset)
-    )
     with reading_counts() as connection:
+        sessions = total(uses.c.sessions)
+        query = (
+            sa.select(
+                uses.c.name,
+                uses.c.detail,
+                sa.func.min(by_code_points(uses.c.sample)).label("sample"),
+                total(uses.c.events),
+                sessions,
+            )
+            .where(within(connection, uses, period), uses.c.kind == kind)
+            .group_by(uses.c.name, uses.c.detail)
+            .order_by(
+                sa.desc("sessions"), by_code_points(uses.c.name), by_code_points(uses.c.detail)
+            )
+            .limit(limit)
+            .offset(offset)
+        )
         return list(connection.execute(query))
 
 

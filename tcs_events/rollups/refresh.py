@@ -25,8 +25,9 @@ from tcs_events.rollups import tables
 from tcs_events.rollups.days import Day, date_in, dates, day
 from tcs_events.rollups.events import FETCH_ROWS, event_types, events_between
 from tcs_events.rollups.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use, count_day
+from tcs_events.rollups.spans import build_span, forget_spans, missing_spans
 
-VERSION = 2
+VERSION = 3
 """Of what is counted, and how. Where it changes, everything is counted again."""
 SETTLED_AFTER = timedelta(seconds=30)
 """By now a transaction that was open has ended; ours are ended after two seconds."""
@@ -145,6 +146,7 @@ class Refresher:
             progress(done, len(to_count))
             events += self._count(day(of_day, self._zone), holder)
         progress(len(to_count), len(to_count))
+        self._build_spans(holder)
         values: dict[str, object] = {
             "version": VERSION,
             "zone": self._zone.key,
@@ -189,7 +191,7 @@ class Refresher:
     def _forget_everything(self, holder: UUID) -> None:
         with self._engine.begin() as connection:
             _update_state(connection, holder, version=0)
-            for table in (*tables.COUNTS, tables.days):
+            for table in (*tables.COUNTS, tables.days, tables.spans):
                 connection.execute(table.delete())
 
     def _count(self, of_day: Day, holder: UUID) -> int:
@@ -199,12 +201,26 @@ class Refresher:
         with self._engine.begin() as connection:
             # First of all: it holds off everybody else until this day is in its place.
             _update_state(connection, holder, lease_until=self._clock() + LEASE)
+            forget_spans(connection, of_day.date)
             for table in (*tables.COUNTS, tables.days):
-                connection.execute(table.delete().where(table.c.day == of_day.date))
+                its_rows = table.delete().where(table.c.day == of_day.date)
+                if table in tables.SPANNED:
+                    its_rows = its_rows.where(table.c.unit == "day")
+                connection.execute(its_rows)
             for table, rows in _rows(of_day.date, facts):
                 for start in range(0, len(rows), INSERT_ROWS):
                     connection.execute(table.insert(), rows[start : start + INSERT_ROWS])
         return facts.events
+
+    def _build_spans(self, holder: UUID) -> None:
+        """Sum up the weeks and months that are over, and hold a day that was counted again."""
+        with self._engine.connect() as connection:
+            to_build = missing_spans(connection, date_in(self._zone, self._clock()))
+        for span in to_build:
+            with self._engine.begin() as connection:
+                # As in `_count`: from here on nobody else changes the days that are summed up.
+                _update_state(connection, holder, lease_until=self._clock() + LEASE)
+                build_span(connection, span)
 
 
 def mark_stale(connection: Connection, zone: ZoneInfo, times: Sequence[datetime]) -> None:
@@ -258,12 +274,12 @@ def _rows(of_day: date, facts: Facts) -> Iterator[tuple[sa.Table, list[dict[str,
         for key, counted in counts.items():
             row = dict(zip(columns, astuple(counted), strict=True))
             row |= dict(zip(names, key if isinstance(key, tuple) else (key,), strict=True))
-            row["day"] = of_day
+            row |= {"day": of_day, "unit": "day"}
             rows.append({name: value for name, value in row.items() if name not in leave_out})
         return rows
 
     names = ("starts_at", "event_type")
-    yield tables.activity, rows_of(facts.activity, names, Use, leave_out=["sample"])
+    yield tables.activity, rows_of(facts.activity, names, Use, leave_out=["sample", "unit"])
     yield tables.uses, rows_of(facts.uses, ("kind", "name", "detail"), Use)
     yield tables.demand, rows_of(facts.demand, ("query",), Demand)
     yield tables.exposure, rows_of(facts.exposure, ("expert_id", "position"), Exposure)

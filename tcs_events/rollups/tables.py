@@ -1,7 +1,8 @@
 """The tables of counts. A day is a day of `TCS_EVENTS_TIMEZONE`; sessions count once a day.
 
-Every table but the first two holds one row for each thing that was counted on a day. A day is
-replaced as a whole, so that counting it again is always right.
+The tables of `COUNTS` hold one row for each thing that was counted on a day. A day is replaced as a
+whole, so that counting it again is always right. Those of `SPANNED` hold besides, under the first
+day and another `unit`, the sums of whole weeks and months.
 """
 
 from __future__ import annotations
@@ -22,6 +23,18 @@ def _counts(name: str, *columns: sa.Column[object]) -> sa.Table:
         sa.Column("id", row_number, primary_key=True),
         sa.Column("day", sa.Date(), nullable=False, index=True),
         *columns,
+    )
+
+
+def _spanned(name: str, *columns: sa.Column[object]) -> sa.Table:
+    return sa.Table(
+        name,
+        own_metadata,
+        sa.Column("id", row_number, primary_key=True),
+        sa.Column("unit", sa.String(5), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        *columns,
+        sa.Index(f"ix_{name}_unit_day", "unit", "day"),
     )
 
 
@@ -57,6 +70,14 @@ days = sa.Table(
 )
 """The days that are counted. A stale one is to be counted again: something of it was deleted."""
 
+spans = sa.Table(
+    "user_event_rollup_spans",
+    own_metadata,
+    sa.Column("unit", sa.String(5), primary_key=True),
+    sa.Column("starts_on", sa.Date(), primary_key=True),
+)
+"""The weeks ("week") and months ("month") that are summed up, by their first days."""
+
 activity = _counts(
     "user_event_daily_activity",
     sa.Column("starts_at", UtcDateTime(), nullable=True),
@@ -69,7 +90,7 @@ activity = _counts(
 The type "" stands for all types together: a session that sends two types is one session.
 """
 
-uses = _counts(
+uses = _spanned(
     "user_event_daily_uses",
     _text("kind", 16),
     _text("name"),
@@ -89,7 +110,7 @@ after which nothing was left.
 `combination`: all active filters as JSON in `name`, whatever was left.
 """
 
-demand = _counts(
+demand = _spanned(
     "user_event_daily_demand",
     _text("query"),
     _text("sample"),
@@ -102,7 +123,7 @@ demand = _counts(
 )
 """What became of a query, in sessions: `facts.Demand` says what each count means."""
 
-exposure = _counts(
+exposure = _spanned(
     "user_event_daily_exposure",
     _text("expert_id"),
     _count("position"),
@@ -115,4 +136,8 @@ exposure = _counts(
 Position 0: not returned by a query, only seen or clicked.
 """
 
-COUNTS = (activity, uses, demand, exposure)
+SPANNED = (uses, demand, exposure)
+"""The tables that reports only add up: those that have weeks and months besides days."""
+COUNTS = (activity, *SPANNED)
+KEYS = ("kind", "name", "detail", "query", "expert_id", "position")
+"""What is counted, in the tables of `SPANNED`; the rest of their columns can be added up."""

@@ -94,7 +94,7 @@ class Counting:
                     ),
                     key=repr,
                 )
-                for table in (*tables.COUNTS, tables.days)
+                for table in (*tables.COUNTS, tables.days, tables.spans)
             }
 
     def assert_true(self) -> None:

@@ -1,0 +1,180 @@
+"""Whole weeks and months are added up once, and hold what their days hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+
+import pytest
+from sqlalchemy import func, select
+
+from tcs_events.reports import Period, reading
+from tcs_events.rollups import tables
+from tcs_events.rollups.days import dates
+from tcs_events.rollups.refresh import SETTLED_AFTER, Refresher
+from tcs_events.rollups.spans import Piece, month_of, pieces_of, week_of
+from tests.reports.test_against_truth import check_exposure, check_top, check_unmet_demand
+from tests.rollups.counting import Counting, ask, click
+
+FIRST = datetime(2024, 2, 27, 10, tzinfo=UTC)  # a Tuesday
+DAYS = 75
+Span = tuple[str, date]
+
+
+def fewest_by_trying(first: date, last: date, built: set[Span]) -> int:
+    """Count the pieces of the best way from the first day to the last, trying every way."""
+    best = {last + timedelta(days=1): 0}
+    for of_day in reversed(list(dates(first, last))):
+        ends = [of_day]
+        for unit, starts_on in built:
+            end = (week_of if unit == "week" else month_of)(starts_on).last
+            if starts_on == of_day and end <= last:
+                ends.append(end)
+        best[of_day] = 1 + min(best[end + timedelta(days=1)] for end in ends)
+    return best[first]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_pieces_are_the_fewest_and_hold_each_day_once(seed: int) -> None:
+    random = Random(seed)
+    first = FIRST.date() + timedelta(days=random.randrange(60))
+    last = first + timedelta(days=random.randrange(100))
+    spans = {
+        (of(day).unit, of(day).first) for day in dates(first, last) for of in (week_of, month_of)
+    }
+    built = {span for span in sorted(spans) if random.random() < 0.8}
+    pieces = pieces_of(first, last, built)
+    assert [day for piece in pieces for day in dates(piece.first, piece.last)] == list(
+        dates(first, last)
+    )
+    assert all(piece.unit == "day" or (piece.unit, piece.first) in built for piece in pieces)
+    assert len(pieces) == fewest_by_trying(first, last, built)
+
+
+def test_a_week_gives_way_to_a_month_that_holds_more() -> None:
+    july = month_of(date(2024, 7, 1))
+    built = {("week", date(2024, 7, 29)), ("month", july.first), ("month", date(2024, 8, 1))}
+    assert pieces_of(date(2024, 7, 1), date(2024, 8, 31), built) == [
+        july,
+        Piece("month", date(2024, 8, 1), date(2024, 8, 31)),
+    ]
+
+
+def some_weeks(counting: Counting) -> None:
+    random = Random(1)
+    for number in range(DAYS):
+        at = FIRST + timedelta(days=number)
+        session = f"visitor-{random.randrange(9)}"
+        counting.add(
+            ask(at, random.choice(["rust", "go"]), session, count=random.choice([0, 3])),
+            click(at + timedelta(minutes=1), random.choice(["ada", "bo"]), session),
+        )
+
+
+def settled_weeks(counting: Counting) -> None:
+    """Count until nothing of it is looked at again."""
+    some_weeks(counting)
+    for _ in range(3):
+        counting.refresher.refresh()
+        counting.clock.advance(SETTLED_AFTER.total_seconds() + 1)
+
+
+def built(counting: Counting) -> set[Span]:
+    with counting.engine.connect() as connection:
+        return {(unit, day) for unit, day in connection.execute(select(tables.spans))}
+
+
+def check_periods(counting: Counting) -> None:
+    """Hold periods that begin and end anywhere against the truth."""
+    world, random = counting.world(), Random(2)
+    first, last = FIRST.date(), FIRST.date() + timedelta(days=DAYS - 1)
+    periods = [Period(first, last), Period(date(2024, 3, 1), date(2024, 4, 30))]
+    for _ in range(3):
+        begin = first + timedelta(days=random.randrange(DAYS))
+        periods.append(Period(begin, begin + timedelta(days=random.randrange(DAYS))))
+    with counting.app.app_context():
+        for period in periods:
+            check_exposure(world, period)
+            check_unmet_demand(world, period)
+            check_top(world, period)
+
+
+def test_reports_of_any_period_are_true_from_spans(counting: Counting) -> None:
+    some_weeks(counting)
+    counting.refresher.refresh()
+    assert {("week", date(2024, 2, 26)), ("month", date(2024, 3, 1))} <= built(counting)
+    check_periods(counting)
+    counting.assert_true()
+
+
+def test_what_is_not_over_is_not_summed_up(counting: Counting) -> None:
+    some_weeks(counting)  # until Saturday, the 11th of May
+    counting.refresher.refresh()
+    assert ("week", date(2024, 4, 29)) in built(counting)
+    assert {("week", date(2024, 5, 6)), ("month", date(2024, 5, 1))}.isdisjoint(built(counting))
+
+    counting.add(click(FIRST + timedelta(days=DAYS)))  # on Sunday: the newest day may go on
+    counting.refresher.refresh()
+    assert ("week", date(2024, 5, 6)) not in built(counting)
+
+    counting.add(click(FIRST + timedelta(days=DAYS + 1)))
+    counting.refresher.refresh()
+    assert ("week", date(2024, 5, 6)) in built(counting)
+    counting.assert_true()
+
+
+def test_late_and_deleted_events_change_the_spans_of_their_days(counting: Counting) -> None:
+    settled_weeks(counting)
+    before = built(counting)
+    late = [click(FIRST + timedelta(days=days), "cy") for days in (40, 62)]
+    counting.add(*late)
+    counting.refresher.refresh()
+    assert built(counting) == before
+    check_periods(counting)
+
+    counting.delete(late[0])
+    counting.refresher.refresh()
+    assert built(counting) == before
+    check_periods(counting)
+    counting.assert_true()
+
+
+def test_a_span_is_gone_as_soon_as_one_of_its_days_is_counted_again(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that fails before it sums up again leaves days; the next sums up what is missing."""
+    settled_weeks(counting)
+    before = built(counting)
+    counting.add(click(FIRST + timedelta(days=40), "cy"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Refresher, "_build_spans", lambda *_: None)
+        counting.refresher.refresh()
+    assert before - built(counting) == {("week", date(2024, 4, 1)), ("month", date(2024, 4, 1))}
+    check_periods(counting)
+    counting.refresher.refresh()
+    assert built(counting) == before
+    counting.assert_true()
+
+
+@pytest.mark.parametrize("holds_still", [True, False])
+def test_what_is_counted_between_two_looks_is_not_seen(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch, holds_still: bool
+) -> None:
+    """A report reads which spans there are, and then their rows. Otherwise days are missing."""
+    some_weeks(counting)
+    counting.refresher.refresh()
+    if not holds_still:
+        monkeypatch.setattr(reading, "_hold_still", lambda connection: None)
+    period = Period(FIRST.date(), FIRST.date() + timedelta(days=DAYS - 1))
+    exposed = func.sum(tables.exposure.c.exposed)
+    with counting.app.app_context(), reading.reading_counts() as connection:
+        is_within = reading.within(connection, tables.exposure, period)
+        with monkeypatch.context() as patch:
+            patch.setattr(Refresher, "_build_spans", lambda *_: None)
+            counting.add(click(FIRST + timedelta(days=40), "cy"))
+            counting.refresher.refresh()
+        found = connection.scalar(select(exposed).where(is_within))
+    with counting.app.app_context(), reading.reading_counts() as connection:
+        is_within = reading.within(connection, tables.exposure, period)
+        whole = connection.scalar(select(exposed).where(is_within))
+    assert (found == whole - 1) is holds_still
