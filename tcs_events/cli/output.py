@@ -32,6 +32,13 @@ class Share(float):
         return f"{self * 100:.1f} %"
 
 
+class SoFar(float):
+    """A number that may become larger; there is a star before it."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+
 def share(of: float | None) -> Share | None:
     """Return the number as a share, None for None."""
     return None if of is None else Share(of)
@@ -115,6 +122,8 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, str):
         return visible(value)
+    if isinstance(value, SoFar):
+        return f"*{_cell(value.number)}"
     if isinstance(value, Share):
         return str(value)
     if isinstance(value, int):

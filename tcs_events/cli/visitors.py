@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import cast
 
 import click
+import sqlalchemy as sa
 
 from tcs_events import reports
 from tcs_events.cli import options
 from tcs_events.cli.command import command
 from tcs_events.cli.heading import print_heading, print_nothing
-from tcs_events.cli.output import bar, print_json, print_line, print_table, share
-from tcs_events.reports import Period, Step
+from tcs_events.cli.output import Share, SoFar, bar, print_json, print_line, print_table, share
+from tcs_events.reports import Cohort, Period, Step
+from tcs_events.reports.funnel import keep_asked
 from tcs_events.reports.retention import CohortUnit
 
 
@@ -27,7 +30,11 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
 
     \b
         flask tcs-events funnel 'sage_query[result_count>0]' 'card_click[context=sage_panel]'
+
+    These steps are counted with every day from now on, so that whoever asks again need not wait.
     """
+    with contextlib.suppress(sa.exc.DBAPIError):  # a database that takes no writes can be read
+        keep_asked(steps)
     rows = reports.funnel(period, steps)
     if as_json:
         print_json(rows)
@@ -61,7 +68,8 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
 def retention(unit: str, returning: Step | None, period: Period, as_json: bool) -> None:
     """Count the visitors that came back.
 
-    By the day or week of their first visit in the period.
+    By the day or week of their first visit. A * is at what is not over, or not whole in the period:
+    there, more may come.
     """
     cohorts = reports.retention(period, cast(CohortUnit, unit), returning)
     if as_json:
@@ -76,13 +84,23 @@ def retention(unit: str, returning: Step | None, period: Period, as_json: bool) 
             [
                 (
                     str(cohort.starts_on),
-                    cohort.size,
-                    *(share(count / cohort.size) for count in cohort.returned[1:]),
+                    *_cells(cohort),
                     *("" for _ in range(longest - len(cohort.returned))),
                 )
                 for cohort in cohorts
             ],
         )
+        if not all(all(cohort.is_complete) for cohort in cohorts):
+            print_line()
+            print_line(f"* so far: this {unit} is not over, or not whole in these days.")
+
+
+def _cells(cohort: Cohort) -> list[float]:
+    numbers = [cohort.size, *(Share(count / cohort.size) for count in cohort.returned[1:])]
+    return [
+        number if complete else SoFar(number)
+        for number, complete in zip(numbers, cohort.is_complete, strict=True)
+    ]
 
 
 @command("timeline")

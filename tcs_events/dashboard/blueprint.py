@@ -29,6 +29,7 @@ from tcs_events.errors import ConfigError
 from tcs_events.reports.exposure import Catalogue
 from tcs_events.reports.reading import counted_at, this_registration
 
+ASK_AGAIN_SECONDS = 2
 JSON_ROWS, JSON_MAX_ROWS = 100, 1000
 OLD_AFTER = timedelta(minutes=3)
 """Counts that are older are said to be: nobody refreshes them, or it takes long."""
@@ -111,7 +112,7 @@ def _check_place(state: BlueprintSetupState) -> None:
 def _show_page(page: Page, asked: Asked) -> Response:
     asked = page.within_reach(asked)
     answer = page.answer(asked, page.rows + 1)
-    return render(
+    response = render(
         f"{page.name}.html",
         asked,
         page=page,
@@ -122,9 +123,12 @@ def _show_page(page: Page, asked: Asked) -> Response:
             if isinstance(answer.get(table.name), list)
         },
         zone=this_registration().settings.timezone.key,
-        old=_old(page),
+        old=_old(page, asked),
         **page.show(asked, answer),
     )
+    if not page.is_done(answer):
+        response.headers["Refresh"] = str(ASK_AGAIN_SECONDS)
+    return response
 
 
 def _show_json(asked: Asked, question: str) -> Response:
@@ -136,15 +140,15 @@ def _show_json(asked: Asked, question: str) -> Response:
         "question": page.name,
         "period": asked.period if page.has_period else None,
         "timezone": this_registration().settings.timezone.key,
-        "counted_at": None if page.reads_events else counted_at(),
+        "counted_at": None if page.reads_events(asked) else counted_at(),
         "answer": rows,
     }
     return Response(json_text(answer), mimetype="application/json")
 
 
-def _old(page: Page) -> datetime | None:
+def _old(page: Page, asked: Asked) -> datetime | None:
     """Return when the counts of a page were complete, where that is a while ago."""
-    at = None if page.reads_events else counted_at()
+    at = None if page.reads_events(asked) else counted_at()
     if at is None or datetime.now(UTC) - at <= OLD_AFTER:
         return None
     return at.astimezone(this_registration().settings.timezone)
@@ -169,7 +173,7 @@ def _show_table(asked: Asked, name: str) -> Response:
         number=number,
         max_page=MAX_PAGE,
         max_rows=MAX_ROWS,
-        old=_old(page),
+        old=_old(page, asked),
         zone=this_registration().settings.timezone.key,
     )
 

@@ -37,7 +37,11 @@ class Page:
     rows: int = FIRST_ROWS
     """How many rows of a table it shows."""
     has_period: bool = True
-    reads_events: bool = False
+    reads_events: Callable[[Asked], bool] = lambda asked: False
+    """Whether the events themselves are read, not what is counted of them."""
+
+    is_done: Callable[[Answer], bool] = lambda answer: True
+    """Whether the answer is complete. Where it is not, the page asks again by itself."""
 
     @property
     def path(self) -> str:

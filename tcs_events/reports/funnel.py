@@ -2,98 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
-from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import Connection
 
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import reading_events, this_registration
+from tcs_events.reports.reading import reading_counts, refresh_if_old, this_registration
+from tcs_events.rollups import tables
 from tcs_events.rollups.days import date_in, day
 from tcs_events.rollups.events import events_between
+from tcs_events.rollups.facts import Seen
+from tcs_events.rollups.funnels import (
+    Funnel,
+    FunnelCounter,
+    find_funnel,
+    is_kept,
+    keep_funnel,
+    uncounted_days,
+)
+from tcs_events.rollups.steps import Condition, Step, step
 
-_STEP = re.compile(r"(?P<event_type>[^\[\]]+)(?:\[(?P<conditions>[^\[\]]*)\])?")
-_CONDITION = re.compile(r"(?P<field>[^=<>!]+?)\s*(?P<operator>>=|<=|!=|=|>|<)\s*(?P<value>.*)")
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """What a field of the payload must be like. A field that is not there meets none."""
-
-    field: str
-    operator: str
-    """One of `=`, `!=`, `<`, `<=`, `>`, `>=`."""
-    value: Any
-
-    def holds(self, payload: Mapping[str, Any]) -> bool:
-        """Return whether a payload meets it. Things that have no order are not in any."""
-        if self.field not in payload:
-            return False
-        found = payload[self.field]
-        # To Python true is 1; to JSON it is not.
-        is_equal = found == self.value and isinstance(found, bool) == isinstance(self.value, bool)
-        if self.operator == "=":
-            return is_equal
-        if self.operator == "!=":
-            return not is_equal
-        if isinstance(found, bool) or not isinstance(found, int | float):
-            return False
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
-            return False
-        return bool(
-            {
-                "<": found < self.value,
-                "<=": found <= self.value,
-                ">": found > self.value,
-                ">=": found >= self.value,
-            }[self.operator]
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step of a funnel: an event of a type whose payload meets all conditions."""
-
-    event_type: str
-    conditions: Sequence[Condition] = field(default=())
-
-    def __str__(self) -> str:
-        conditions = ", ".join(f"{one.field}{one.operator}{one.value}" for one in self.conditions)
-        return self.event_type + (f"[{conditions}]" if conditions else "")
-
-    def matches(self, event_type: str, payload: Mapping[str, Any]) -> bool:
-        """Return whether an event is this step."""
-        return event_type == self.event_type and all(
-            condition.holds(payload) for condition in self.conditions
-        )
-
-
-def step(text: str) -> Step:
-    """Read a step: `card_click`, `sage_query[result_count>0]`, `card_click[context=grid, x=1]`.
-
-    A value is JSON where it can be read as such (`0`, `true`, `"0"`), else text.
-
-    Raises:
-        ValueError: the text is no step.
-    """
-    match = _STEP.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is no step: write event_type or event_type[field=value]")
-    parts = [part for part in (match["conditions"] or "").split(",") if part.strip()]
-    return Step(match["event_type"].strip(), tuple(_condition(part) for part in parts))
-
-
-def _condition(text: str) -> Condition:
-    match = _CONDITION.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is no condition: write field=value, or !=, <, <=, >, >=")
-    try:
-        value = json.loads(match["value"])
-    except ValueError:
-        value = match["value"]
-    return Condition(match["field"].strip(), match["operator"], value)
+log = structlog.get_logger("tcs_events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,28 +42,115 @@ class FunnelStep:
     """The part of those at the step before, 0 to 1; None at the first, or where there were none."""
 
 
+@dataclass(frozen=True, slots=True)
+class FunnelSoFar:
+    """A funnel of the days that are counted for it."""
+
+    steps: list[FunnelStep]
+    days_counted: int
+    days: int
+    """How many days the period has."""
+
+
 def funnel(period: Period, steps: Sequence[Step]) -> list[FunnelStep]:
     """Return how many sessions of a day took the steps, in their order, with anything in between.
 
-    Reads the events themselves, those of the types of the steps: it takes longer the more there
-    are of them.
+    Of a funnel that is kept (the dashboard and the command line keep the last ones they were asked
+    for) the counts of its days are read. Days that it is not counted for, and all days of another
+    funnel, are counted now from the events themselves: that takes the longer, the more there are of
+    the types of the steps. This function keeps none, so that a program may ask for thousands.
 
     Raises:
         ValueError: there are no steps.
     """
+    _demand_steps(steps)
+    with reading_counts() as connection:
+        kept = find_funnel(connection, steps)
+        reached, counted = _counted(connection, kept, period) if kept else ([0] * len(steps), set())
+        for first, last in _runs(of for of in period.dates() if of not in counted):
+            for place, sessions in enumerate(_read(connection, first, last, steps)):
+                reached[place] += sessions
+    return _shares(steps, reached)
+
+
+def keep_asked(steps: Sequence[Step]) -> None:
+    """Have a funnel counted with every day from now on, for as long as it is asked for.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database takes no writes.
+    """
+    _demand_steps(steps)
+    engine, now = this_registration().store.engine, datetime.now(UTC)
+    with engine.connect() as connection:
+        if is_kept(connection, steps, now):
+            return
+    with engine.begin() as connection:
+        keep_funnel(connection, steps, now)
+
+
+def funnel_so_far(period: Period, steps: Sequence[Step], seconds: float) -> FunnelSoFar:
+    """Keep a funnel, count it for about so many seconds, and return what is counted of it.
+
+    The newest days are counted first. Where the database takes no writes, everything is read.
+
+    Raises:
+        ValueError: there are no steps.
+    """
+    _demand_steps(steps)
+    refresh_if_old()
+    try:
+        keep_asked(steps)
+        this_registration().refresher.count_funnel(steps, period.first, period.last, seconds)
+    except sa.exc.DBAPIError as error:
+        log.warning("tcs_events.counts_not_refreshed", reason=type(error.orig).__name__)
+        return FunnelSoFar(funnel(period, steps), period.days, period.days)
+    with reading_counts() as connection:
+        kept = find_funnel(connection, steps)
+        if kept is None:  # twenty others were asked for at this very moment
+            return FunnelSoFar(_shares(steps, [0] * len(steps)), 0, period.days)
+        reached, _ = _counted(connection, kept, period)
+        missing = len(uncounted_days(connection, kept, period.first, period.last))
+    return FunnelSoFar(_shares(steps, reached), period.days - missing, period.days)
+
+
+def _demand_steps(steps: Sequence[Step]) -> None:
     if not steps:
         raise ValueError("a funnel has at least one step")
-    reached = [0] * len(steps)
+
+
+def _counted(connection: Connection, kept: Funnel, period: Period) -> tuple[list[int], set[date]]:
+    """Return what is counted of a period by step, and for which days."""
+    counts = tables.funnel_counts.c
+    of_period = (counts.funnel_id == kept.id) & counts.day.between(period.first, period.last)
+    sums = connection.execute(
+        sa.select(counts.step, sa.func.sum(counts.sessions)).where(of_period).group_by(counts.step)
+    )
+    reached = [0] * len(kept.steps)
+    for place, sessions in sums:
+        reached[place] = int(sessions)
+    days = set(connection.scalars(sa.select(counts.day).where(of_period, counts.step == 0)))
+    return reached, days
+
+
+def _read(connection: Connection, first: date, last: date, steps: Sequence[Step]) -> Iterable[int]:
+    """Count from the events themselves."""
     zone = this_registration().settings.timezone
-    start, end = day(period.first, zone).start, day(period.last, zone).end
-    with reading_events() as connection:
-        events = events_between(connection, start, end, {one.event_type for one in steps})
-        for _, session in groupby(events, key=lambda event: (event[0], date_in(zone, event[3]))):
-            taken = 0
-            for _, event_type, payload, _ in session:
-                if taken < len(steps) and steps[taken].matches(event_type, payload):
-                    reached[taken] += 1
-                    taken += 1
+    start, end = day(first, zone).start, day(last, zone).end
+    counter = FunnelCounter([Funnel(0, "", tuple(steps))])
+    events = events_between(connection, start, end, {one.event_type for one in steps})
+    for _, session in groupby(events, key=lambda event: (event[0], date_in(zone, event[3]))):
+        counter.count(Seen(*event[1:]) for event in session)
+    return [counter.reached[0, place] for place in range(len(steps))]
+
+
+def _runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:
+    """Give the first and the last of days that follow each other."""
+    for _, run in groupby(enumerate(days), key=lambda pair: pair[1] - timedelta(days=pair[0])):
+        of_run = [of_day for _, of_day in run]
+        yield of_run[0], of_run[-1]
+
+
+def _shares(steps: Sequence[Step], reached: Sequence[int]) -> list[FunnelStep]:
     return [
         FunnelStep(
             one,
@@ -139,3 +160,15 @@ def funnel(period: Period, steps: Sequence[Step]) -> list[FunnelStep]:
         )
         for place, (one, sessions) in enumerate(zip(steps, reached, strict=True))
     ]
+
+
+__all__ = [
+    "Condition",
+    "FunnelSoFar",
+    "FunnelStep",
+    "Step",
+    "funnel",
+    "funnel_so_far",
+    "keep_asked",
+    "step",
+]

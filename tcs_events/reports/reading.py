@@ -24,6 +24,8 @@ from tcs_events.rollups.time_limit import OutOfTime, ended_at
 FRESH_FOR = timedelta(seconds=60)
 COUNTED_PER_MS = 10
 """How many events are counted in a millisecond, with room to spare: 27 and 40 were measured."""
+FUNNEL_SECONDS = 1.0
+"""So long whoever asks waits for funnels that are new to be counted, and for a day more at most."""
 log = structlog.get_logger("tcs_events")
 
 
@@ -71,14 +73,26 @@ def reading_counts() -> Iterator[Connection]:
         QuestionTimeout: reading took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`; refreshing may.
         sqlalchemy.exc.DBAPIError: the database does not answer, or has not our tables.
     """
+    refresh_if_old()
+    with reading_events() as connection:
+        _hold_still(connection)
+        yield connection
+
+
+def refresh_if_old() -> None:
+    """Refresh the counts if they are older than a minute, where they can be refreshed.
+
+    For one answer that is done at most once.
+
+    Raises:
+        NotCounted: somebody waits for the answer, and there is too much to be counted.
+        sqlalchemy.exc.DBAPIError: they cannot be, and never were.
+    """
     answer = _answer.get()
     if answer is None or not answer.is_refreshed:
         _refresh(somebody_waits=answer is not None)
     if answer is not None:
         answer.is_refreshed = True
-    with reading_events() as connection:
-        _hold_still(connection)
-        yield connection
 
 
 def counted_at() -> datetime | None:
@@ -95,7 +109,7 @@ def _refresh(*, somebody_waits: bool) -> None:
             raise NotCounted
         return
     try:
-        refresher.refresh()
+        refresher.refresh(funnel_seconds=FUNNEL_SECONDS)
     except sa.exc.DBAPIError as error:
         if before is None:
             raise

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import date, timedelta
-from itertools import groupby
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
-from tcs_events.reports.funnel import Step
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import reading_events, this_registration
+from tcs_events.reports.reading import reading_counts, this_registration
 from tcs_events.rollups.days import date_in, day
-from tcs_events.rollups.events import event_types, events_between
+from tcs_events.rollups.events import events_between
+from tcs_events.rollups.facts import ALL_TYPES
+from tcs_events.rollups.spans import week_of
+from tcs_events.rollups.steps import Step
+from tcs_events.rollups.tables import retention as counts
+from tcs_events.rollups.visits import LATER_DAYS, first_days
 
 CohortUnit = Literal["day", "week"]
+Cells = dict[tuple[date, date], int]
+"""Sessions by the beginnings of two days or weeks: that of the cohort, and when they were there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """The sessions that came for the first time in the same day or week of the period."""
+    """The sessions that came for the first time ever in the same day or week."""
 
     starts_on: date
     size: int
     returned: list[int]
-    """How many of them were there 0, 1, 2 ... days or weeks later, as far as the period goes. The
-    first is `size`."""
+    """How many of them were there 0, 1, 2 ... days or weeks later, as far as the period goes, and
+    at most 31 days later. The first is `size`."""
+    is_complete: list[bool]
+    """Whether that day or week, for each of `returned`, is over and whole in the period. Where it
+    is not, the number may be too low; so is `size` where the first is not complete."""
 
 
 def retention(
@@ -33,51 +44,81 @@ def retention(
 ) -> list[Cohort]:
     """Return how many visitors came back, the oldest cohort first.
 
-    A session lives in the browser's storage, so that it is a visitor for as long as that lasts.
-    The first visit is the first one of the period. Reads the events themselves.
+    A session lives in the browser's storage, so that it is a visitor for as long as that lasts. It
+    belongs to the day of its first event that is stored, whatever the period is.
+
+    Days or weeks without a new visitor are left out.
 
     Args:
-        period: the days.
-        unit: of cohorts and of returning. Weeks begin on Monday, or with the period.
-        returning: what counts as coming back: any event where it is None.
+        period: the days. Cohorts are those that begin in it: of weeks, those whose Monday is in it.
+            Of the last 30 days, these are the four weeks that began, the current one among them; a
+            week that the period only has the end of is left out, for its new visitors are older.
+        unit: of cohorts and of returning. Weeks are calendar weeks, from Monday to Sunday.
+        returning: what counts as coming back: any event where it is None. With conditions, the
+            events of its type are read themselves, which takes the longer the more there are.
     """
-    zone = this_registration().settings.timezone
-    start, end = day(period.first, zone).start, day(period.last, zone).end
-    places = sorted({_bucket(of_day, unit, period) for of_day in period.dates()})
-    index = {place: number for number, place in enumerate(places)}
-    sizes: dict[int, int] = defaultdict(int)
-    returned: dict[tuple[int, int], int] = defaultdict(int)
-    with reading_events() as connection:
-        events = events_between(connection, start, end, event_types(connection))
-        for _, session in groupby(events, key=lambda event: event[0]):
-            visits = [
-                (index[_bucket(date_in(zone, at), unit, period)], event_type, payload)
-                for _, event_type, payload, at in session
-            ]
-            first = min(place for place, _, _ in visits)
-            sizes[first] += 1
-            back = {
-                place
-                for place, event_type, payload in visits
-                if place > first and (returning is None or returning.matches(event_type, payload))
-            }
-            for place in back:
-                returned[first, place - first] += 1
+    places = sorted({_place(of_day, unit) for of_day in period.dates()})
+    places = [place for place in places if place >= period.first]
+    if not places:
+        return []
+    with reading_counts() as connection:
+        there = _counted(connection, period, unit, ALL_TYPES)
+        if returning is None:
+            back = there
+        elif returning.conditions:
+            back = _read(connection, period, unit, returning)
+        else:
+            back = _counted(connection, period, unit, returning.event_type)
     return [
         Cohort(
             place,
-            sizes[number],
-            [
-                sizes[number] if later == 0 else returned[number, later]
-                for later in range(len(places) - number)
-            ],
+            there[place, place],
+            [there[place, place], *(back[place, later] for later in following[1:])],
+            [_is_complete(later, unit, period) for later in following],
         )
         for number, place in enumerate(places)
-        if sizes[number]
+        if there[place, place]
+        for following in [places[number:][: LATER_DAYS + 1 if unit == "day" else None]]
     ]
 
 
-def _bucket(of_day: date, unit: CohortUnit, period: Period) -> date:
-    if unit == "day":
-        return of_day
-    return max(of_day - timedelta(days=of_day.weekday()), period.first)
+def _counted(connection: Connection, period: Period, unit: CohortUnit, event_type: str) -> Cells:
+    rows = connection.execute(
+        sa.select(counts.c.cohort, counts.c.day, counts.c.sessions).where(
+            counts.c.unit == unit,
+            counts.c.event_type == event_type,
+            counts.c.day.between(period.first, period.last),
+            counts.c.cohort >= period.first,
+        )
+    )
+    cells: Cells = defaultdict(int)
+    for cohort, of_day, sessions in rows:
+        cells[cohort, _place(of_day, unit)] += sessions
+    return cells
+
+
+def _read(connection: Connection, period: Period, unit: CohortUnit, returning: Step) -> Cells:
+    """Count from the events themselves who did a step with conditions."""
+    zone = this_registration().settings.timezone
+    start, end = day(period.first, zone).start, day(period.last, zone).end
+    there: dict[str, set[date]] = defaultdict(set)
+    for session_id, event_type, payload, at in events_between(
+        connection, start, end, [returning.event_type]
+    ):
+        if returning.matches(event_type, payload):
+            there[session_id].add(_place(date_in(zone, at), unit))
+    cells: Cells = defaultdict(int)
+    for session_id, first in first_days(connection, there).items():
+        for place in there[session_id]:
+            cells[_place(first, unit), place] += 1
+    return cells
+
+
+def _place(of_day: date, unit: CohortUnit) -> date:
+    return of_day if unit == "day" else week_of(of_day).first
+
+
+def _is_complete(place: date, unit: CohortUnit, period: Period) -> bool:
+    last = place if unit == "day" else place + timedelta(days=6)
+    today = date_in(this_registration().settings.timezone, datetime.now(UTC))
+    return last <= period.last and last < today

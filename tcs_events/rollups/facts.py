@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from tcs_events.rollups.days import Day
@@ -92,25 +92,37 @@ class Facts:
     uses: dict[UseKey, Use] = field(default_factory=lambda: defaultdict(Use))
     demand: dict[str, Demand] = field(default_factory=dict)
     exposure: dict[tuple[str, int], Exposure] = field(default_factory=lambda: defaultdict(Exposure))
+    visits: set[tuple[str, str]] = field(default_factory=set)
+    """Which session sent which types of events."""
 
 
-def count_day(day: Day, sessions: Iterable[list[Seen]]) -> Facts:
+class Also(Protocol):
+    """Counts something else with each day."""
+
+    def count(self, within: Iterable[Seen]) -> None:
+        """Count the events of one session on the day, oldest first."""
+
+
+def count_day(day: Day, sessions: Iterable[tuple[str, list[Seen]]], also: Also) -> Facts:
     """Count a day.
 
     Args:
         day: which events count: those that happened in it.
-        sessions: the events of each session, oldest first, those of `LOOK_AHEAD` after the day
-            included: they only tell how its queries ended.
+        sessions: the id and the events of each session, oldest first, those of `LOOK_AHEAD` after
+            the day included: they only tell how its queries ended.
+        also: is given each session, too.
     """
     facts = Facts()
-    for session in sessions:
+    for session_id, session in sessions:
         within = [seen for seen in session if day.start <= seen.at < day.end]
         if within:
             facts.events += len(within)
+            facts.visits.update((session_id, seen.event_type) for seen in within)
             _count_activity(facts, day, within)
             _count_uses(facts, within)
             _count_demand(facts, within, session)
             _count_exposure(facts, within)
+            also.count(within)
     return facts
 
 

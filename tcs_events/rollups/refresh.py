@@ -9,10 +9,11 @@ whatever the one before `SETTLED_AFTER` could have missed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
+from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -25,7 +26,27 @@ from tcs_events.rollups import tables
 from tcs_events.rollups.days import Day, date_in, dates, day
 from tcs_events.rollups.events import FETCH_ROWS, event_types, events_between
 from tcs_events.rollups.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use, count_day
+from tcs_events.rollups.funnels import (
+    DEFAULT_FUNNEL,
+    Funnel,
+    FunnelCounter,
+    find_funnel,
+    keep_funnel,
+    kept_funnels,
+    replace_counts,
+    uncounted_days,
+    unfinished_funnels,
+)
 from tcs_events.rollups.spans import build_span, forget_spans, missing_spans
+from tcs_events.rollups.steps import Step
+from tcs_events.rollups.visits import (
+    Kept,
+    Visit,
+    change_visits,
+    count_retention,
+    forget_visits,
+    kept_visits,
+)
 
 VERSION = 3
 """Of what is counted, and how. Where it changes, everything is counted again."""
@@ -36,6 +57,10 @@ LEASE = timedelta(minutes=5)
 IDS_IN_FLIGHT = 100_000
 """Rows that were being written while everything was counted have ids no further from the newest."""
 INSERT_ROWS = 1_000
+FUNNEL_SECONDS = 20.0
+"""So long a refresh counts new funnels for old days, before the days that go on are due again."""
+VISITS_AT_ONCE = 10_000
+"""How many visits are written in one transaction."""
 
 Progress = Callable[[int, int], None]
 """Is told how many days are done, and how many there are to do."""
@@ -84,9 +109,16 @@ class Refresher:
         return at
 
     def refresh(
-        self, *, rebuild: bool = False, progress: Progress = lambda done, of: None
+        self,
+        *,
+        rebuild: bool = False,
+        progress: Progress = lambda done, of: None,
+        funnel_seconds: float = FUNNEL_SECONDS,
     ) -> Refreshed | None:
         """Count what has changed, or with `rebuild` everything.
+
+        Then funnels that somebody asked for since are counted for the days before, for about
+        `funnel_seconds`; the next refresh goes on.
 
         Returns None where somebody else is at it.
         """
@@ -95,9 +127,35 @@ class Refresher:
         if state is None:
             return None
         try:
-            return self._refresh(state, holder, now, rebuild, progress)
+            refreshed = self._refresh(state, holder, now, rebuild, progress)
+            with contextlib.suppress(_LeaseLost):
+                self._count_funnels(holder, funnel_seconds)
+            return refreshed
         except _LeaseLost:
             return None
+        finally:
+            with contextlib.suppress(_LeaseLost), self._engine.begin() as connection:
+                _update_state(connection, holder, lease_until=now, lease_holder=None)
+
+    def count_funnel(self, steps: Sequence[Step], first: date, last: date, seconds: float) -> None:
+        """Count a funnel for the days that it is not counted for yet, the newest ones first.
+
+        It ends after the day at which `seconds` are over. Does nothing where somebody else counts:
+        they do this, too.
+        """
+        with self._engine.connect() as connection:
+            funnel = find_funnel(connection, steps)
+            if funnel is None or not uncounted_days(connection, funnel, first, last):
+                return
+        holder, now = uuid4(), self._clock()
+        state = self._take_lease(holder, now)
+        if state is None:
+            return
+        try:
+            if (state.version, state.zone) == (VERSION, self._zone.key):
+                self._count_one_funnel(funnel, first, last, holder, monotonic() + seconds)
+        except _LeaseLost:
+            return
         finally:
             with contextlib.suppress(_LeaseLost), self._engine.begin() as connection:
                 _update_state(connection, holder, lease_until=now, lease_holder=None)
@@ -139,13 +197,19 @@ class Refresher:
                 to_count = self._all_dates(connection)
             else:
                 to_count = self._changed_dates(connection, state.safe_id)
+            has_default = find_funnel(connection, DEFAULT_FUNNEL) is not None
+        if not has_default:
+            with self._engine.begin() as connection:
+                keep_funnel(connection, DEFAULT_FUNNEL, now)
         if is_other:  # else each day stays until it is counted again
             self._forget_everything(holder)
         events = 0
         for done, of_day in enumerate(to_count):
             progress(done, len(to_count))
             events += self._count(day(of_day, self._zone), holder)
+            self._count_retention(of_day, holder)
         progress(len(to_count), len(to_count))
+        self._count_stale_retention(holder)
         self._build_spans(holder)
         values: dict[str, object] = {
             "version": VERSION,
@@ -191,13 +255,17 @@ class Refresher:
     def _forget_everything(self, holder: UUID) -> None:
         with self._engine.begin() as connection:
             _update_state(connection, holder, version=0)
-            for table in (*tables.COUNTS, tables.days, tables.spans):
+            for table in tables.OF_EVENTS:
                 connection.execute(table.delete())
 
     def _count(self, of_day: Day, holder: UUID) -> int:
         """Count a day and put it in the place of what was kept of it."""
         with self._engine.connect() as connection:
-            facts = count_day(of_day, _sessions(connection, of_day))
+            funnels = kept_funnels(connection)
+            counter = FunnelCounter(funnels)
+            facts = count_day(of_day, _sessions(connection, of_day), counter)
+            kept = kept_visits(connection, of_day.date)
+        self._change_visits(of_day.date, facts.visits, kept, holder)
         with self._engine.begin() as connection:
             # First of all: it holds off everybody else until this day is in its place.
             _update_state(connection, holder, lease_until=self._clock() + LEASE)
@@ -207,10 +275,78 @@ class Refresher:
                 if table in tables.SPANNED:
                     its_rows = its_rows.where(table.c.unit == "day")
                 connection.execute(its_rows)
+            # Of all funnels: one that somebody asks for meanwhile is counted for the day later on.
+            its_funnels = tables.funnel_counts.c.day == of_day.date
+            connection.execute(tables.funnel_counts.delete().where(its_funnels))
+            if facts.events:
+                replace_counts(connection, of_day.date, funnels, counter.reached)
+            else:  # otherwise it is counted in a moment
+                connection.execute(_retention_of(of_day.date))
             for table, rows in _rows(of_day.date, facts):
                 for start in range(0, len(rows), INSERT_ROWS):
                     connection.execute(table.insert(), rows[start : start + INSERT_ROWS])
         return facts.events
+
+    def _change_visits(self, of_day: date, visits: set[Visit], kept: Kept, holder: UUID) -> None:
+        """Keep a day's visits, a part at a time: SQLite lets nobody else write meanwhile."""
+        new, gone = sorted(visits - kept.keys()), sorted(kept.keys() - visits)
+        for start in range(0, max(len(new), len(gone)), VISITS_AT_ONCE):
+            some = slice(start, start + VISITS_AT_ONCE)
+            with self._engine.begin() as connection:
+                _update_state(connection, holder, lease_until=self._clock() + LEASE)
+                change_visits(connection, of_day, new[some], gone[some], kept)
+
+    def _count_stale_retention(self, holder: UUID) -> None:
+        """Count who came back on the days that had visitors who came first on another day."""
+        with self._engine.connect() as connection:
+            stale = select(tables.days.c.day).where(tables.days.c.is_retention_stale)
+            days_to_count = sorted(connection.scalars(stale))
+        for of_day in days_to_count:
+            self._count_retention(of_day, holder)
+
+    def _count_retention(self, of_day: date, holder: UUID) -> None:
+        with self._engine.connect() as connection:
+            rows = count_retention(connection, of_day)
+        with self._engine.begin() as connection:
+            # Whoever has changed a visit meanwhile has taken the lease away.
+            _update_state(connection, holder, lease_until=self._clock() + LEASE)
+            connection.execute(_retention_of(of_day))
+            if rows:
+                connection.execute(tables.retention.insert(), rows)
+            connection.execute(
+                tables.days.update()
+                .where(tables.days.c.day == of_day)
+                .values(is_retention_stale=False)
+            )
+
+    def _count_funnels(self, holder: UUID, seconds: float) -> None:
+        """Count the funnels that somebody asked for since the days were counted."""
+        deadline = monotonic() + seconds
+        with self._engine.connect() as connection:
+            unfinished = unfinished_funnels(connection)
+        for funnel in unfinished:
+            if monotonic() > deadline:
+                return
+            self._count_one_funnel(funnel, date.min, date.max, holder, deadline)
+
+    def _count_one_funnel(
+        self, funnel: Funnel, first: date, last: date, holder: UUID, deadline: float
+    ) -> None:
+        with self._engine.connect() as connection:
+            to_count = uncounted_days(connection, funnel, first, last)
+        types = {one.event_type for one in funnel.steps}
+        for of_day in to_count:
+            start, end = day(of_day, self._zone)[1:3]
+            counter = FunnelCounter([funnel])
+            with self._engine.connect() as connection:
+                events = events_between(connection, start, end, types)
+                for _, session in groupby(events, key=lambda row: row[0]):
+                    counter.count(Seen(*event[1:]) for event in session)
+            with self._engine.begin() as connection:
+                _update_state(connection, holder, lease_until=self._clock() + LEASE)
+                replace_counts(connection, of_day, [funnel], counter.reached)
+            if monotonic() > deadline:
+                return
 
     def _build_spans(self, holder: UUID) -> None:
         """Sum up the weeks and months that are over, and hold a day that was counted again."""
@@ -246,6 +382,32 @@ def mark_stale(connection: Connection, zone: ZoneInfo, times: Sequence[datetime]
         )
 
 
+def forget_sessions(
+    connection: Connection, zone: ZoneInfo, session_ids: Collection[str], times: Sequence[datetime]
+) -> None:
+    """Forget who was there, in the transaction that has deleted all events of some sessions.
+
+    At once it is no longer kept on which days they were there; these days are counted again by the
+    next refresh. Call it instead of `mark_stale`, after the events were deleted.
+
+    Args:
+        connection: the one that has deleted the events.
+        zone: whose days are counted.
+        session_ids: the sessions of which no event is left.
+        times: when the deleted events happened; those of other sessions included.
+    """
+    mark_stale(connection, zone, times)
+    days_to_count = forget_visits(connection, session_ids)
+    for of_day in sorted(days_to_count):
+        connection.execute(
+            tables.days.update().where(tables.days.c.day == of_day).values(is_stale=True)
+        )
+
+
+def _retention_of(of_day: date) -> sa.Delete:
+    return tables.retention.delete().where(tables.retention.c.day == of_day)
+
+
 def _update_state(connection: Connection, holder: UUID, **values: object) -> None:
     updated = connection.execute(
         tables.state.update().where(tables.state.c.lease_holder == holder).values(**values)
@@ -254,13 +416,13 @@ def _update_state(connection: Connection, holder: UUID, **values: object) -> Non
         raise _LeaseLost
 
 
-def _sessions(connection: Connection, of_day: Day) -> Iterator[list[Seen]]:
+def _sessions(connection: Connection, of_day: Day) -> Iterator[tuple[str, list[Seen]]]:
     """Give the events of each session of a day, oldest first, and a little of the next day."""
     rows = events_between(
         connection, of_day.start, of_day.end + LOOK_AHEAD, event_types(connection)
     )
-    for _, events in groupby(rows, key=lambda row: row[0]):
-        yield [Seen(event_type, payload, at) for _, event_type, payload, at in events]
+    for session_id, events in groupby(rows, key=lambda row: row[0]):
+        yield session_id, [Seen(event_type, payload, at) for _, event_type, payload, at in events]
 
 
 def _rows(of_day: date, facts: Facts) -> Iterator[tuple[sa.Table, list[dict[str, object]]]]:
@@ -284,4 +446,5 @@ def _rows(of_day: date, facts: Facts) -> Iterator[tuple[sa.Table, list[dict[str,
     yield tables.demand, rows_of(facts.demand, ("query",), Demand)
     yield tables.exposure, rows_of(facts.exposure, ("expert_id", "position"), Exposure)
     if facts.events:
-        yield tables.days, [{"day": of_day, "events": facts.events, "is_stale": False}]
+        row = {"day": of_day, "events": facts.events, "is_stale": False, "is_retention_stale": True}
+        yield tables.days, [row]

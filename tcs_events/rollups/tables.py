@@ -10,13 +10,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from tcs_events.models import UtcDateTime, own_metadata, row_number
+from tcs_events.schemas import SESSION_ID_MAX_LENGTH
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 
 NAME_MAX_LENGTH = 200
 """Longer names are cut: the database's index has a limit, and no page shows more."""
 
 
-def _counts(name: str, *columns: sa.Column[object]) -> sa.Table:
+def _counts(name: str, *columns: sa.Column[object] | sa.Index) -> sa.Table:
     return sa.Table(
         name,
         own_metadata,
@@ -67,8 +68,13 @@ days = sa.Table(
     sa.Column("day", sa.Date(), primary_key=True),
     sa.Column("events", sa.Integer(), nullable=False),
     sa.Column("is_stale", sa.Boolean(), nullable=False),
+    sa.Column("is_retention_stale", sa.Boolean(), nullable=False),
 )
-"""The days that are counted. A stale one is to be counted again: something of it was deleted."""
+"""The days that are counted.
+
+A stale one is to be counted again: something of it was deleted. Where its retention is stale, only
+that is to be counted: of those who were there, some were first there on another day.
+"""
 
 spans = sa.Table(
     "user_event_rollup_spans",
@@ -136,8 +142,65 @@ exposure = _spanned(
 Position 0: not returned by a query, only seen or clicked.
 """
 
+visits = sa.Table(
+    "user_event_visits",
+    own_metadata,
+    sa.Column("id", row_number, primary_key=True),
+    _text("session_id", SESSION_ID_MAX_LENGTH),
+    sa.Column("day", sa.Date(), nullable=False, index=True),
+    _text("event_type", EVENT_TYPE_MAX_LENGTH),
+    # Each is there once, for only the difference is written, by one at a time. The index is not
+    # unique: some collations find two sessions the same that are not.
+    sa.Index("ix_user_event_visits_session_id_day", "session_id", "day", "event_type"),
+)
+"""Who was there on which day, and what types of events they sent."""
+
+retention = _counts(
+    "user_event_daily_retention",
+    sa.Column("unit", sa.String(5), nullable=False),
+    sa.Column("cohort", sa.Date(), nullable=False),
+    _text("event_type", EVENT_TYPE_MAX_LENGTH),
+    _count("sessions"),
+    sa.Index("ix_user_event_daily_retention_unit_event_type_day", "unit", "event_type", "day"),
+)
+"""How many were there on a day, by when they were there first. The type "" stands for any.
+
+`unit` "day": sessions that sent the type on the day, by their first day, at most 31 days before.
+`unit` "week": sessions that sent it on the day for the first time in its week, by the Monday of
+the week of their first day. So both can be added up: over the days of a week, too.
+"""
+
+funnels = sa.Table(
+    "user_event_funnels",
+    own_metadata,
+    sa.Column("id", row_number, primary_key=True),
+    # Of the definition, which is too long for an index.
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("definition", sa.Text(), nullable=False),
+    sa.Column("asked_at", UtcDateTime(), nullable=False),
+)
+"""The funnels that are kept: their steps as JSON, each once, and when they were last asked for."""
+
+funnel_counts = sa.Table(
+    "user_event_daily_funnels",
+    own_metadata,
+    sa.Column("id", row_number, primary_key=True),
+    sa.Column("day", sa.Date(), nullable=False, index=True),
+    sa.Column("funnel_id", row_number, nullable=False),
+    _count("step"),
+    _count("sessions"),
+    sa.Index("ix_user_event_daily_funnels_funnel_id_step_day", "funnel_id", "step", "day"),
+)
+"""Sessions that got as far as a step of a funnel on a day; steps are numbered from 0.
+
+A day that is counted has a row for each step, with 0 where nobody got there; one that is not
+counted yet has none.
+"""
+
 SPANNED = (uses, demand, exposure)
 """The tables that reports only add up: those that have weeks and months besides days."""
 COUNTS = (activity, *SPANNED)
 KEYS = ("kind", "name", "detail", "query", "expert_id", "position")
 """What is counted, in the tables of `SPANNED`; the rest of their columns can be added up."""
+OF_EVENTS = (*COUNTS, spans, visits, retention, funnel_counts, days)
+"""All that is made from the events, and can be made anew."""

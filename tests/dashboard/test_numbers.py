@@ -8,15 +8,18 @@ import json
 import re
 from dataclasses import asdict, fields, is_dataclass
 from datetime import date, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
 
 from tcs_events import reports
 from tcs_events.dashboard import formats
 from tcs_events.dashboard.json_text import plain
 from tcs_events.dashboard.pages import PAGES, TABLES
+from tcs_events.dashboard.pages.funnel import CountedStep
 from tcs_events.event import Event
 from tests.dashboard.visitors import EXPERTS, fill, noon_today, visit
 
@@ -42,7 +45,11 @@ def ask(client: FlaskClient, question: str) -> dict[str, Any]:
                 "dead_end_values": reports.dead_end_values(period),
                 "dead_end_combinations": reports.dead_end_combinations(period),
             },
-            "funnel": lambda: {"funnel": reports.funnel(period, steps)},
+            "funnel": lambda: {
+                "funnel": reports.funnel(period, steps),
+                "days_counted": DAYS,
+                "days": DAYS,
+            },
             "retention": lambda: {"retention": reports.retention(period)},
             "timeline": lambda: {"timeline": reports.session_timeline("visitor-0007")},
             "overview": lambda: {
@@ -94,6 +101,11 @@ def test_csv_says_what_the_report_says(filled: FlaskClient, table: str) -> None:
                 row for _, row in sorted(reports.total_activity(reports.last_days(DAYS)).items())
             ]
     found = found.experts if table == "exposure" else found
+    if table == "funnel":
+        found = [
+            CountedStep(row.step, row.sessions, row.of_first, row.of_previous, DAYS, DAYS)
+            for row in found
+        ]
     assert rows
     assert [list(row) for row in rows] == [[column.name for column in of.columns]] * len(found)
     for written, row in zip(rows, found, strict=True):
@@ -232,14 +244,73 @@ def test_the_steps_of_a_funnel_are_in_the_url(filled: FlaskClient) -> None:
     assert said["answer"]["funnel"][1]["step"] == plain(asdict(rows[1].step))
 
 
-@pytest.mark.parametrize("question", ["funnel", "retention"])
-def test_raw_events_are_read_for_92_days_at_most(filled: FlaskClient, question: str) -> None:
-    html = filled.get(f"/insights/{question}?from=2025-01-01&to=2025-12-31").text
+def test_raw_events_are_read_for_92_days_at_most(filled: FlaskClient) -> None:
+    query = "from=2025-01-01&to=2025-12-31&returning=card_click[context=grid]"
+    html = filled.get(f"/insights/retention?{query}").text
     assert "shows the last 92 days" in html
     assert "Read from the events themselves" in html
-    said = filled.get(f"/insights/api/{question}.json?from=2025-01-01&to=2025-12-31").json
+    said = filled.get(f"/insights/api/retention.json?{query}").json
     assert said is not None
     assert said["period"] == {"first": "2025-10-01", "last": "2025-12-31"}
+
+
+@pytest.mark.parametrize("question", ["funnel", "retention", "retention?returning=card_click"])
+def test_what_is_counted_is_not_cut(filled: FlaskClient, question: str) -> None:
+    link = f"/insights/{question}{'&' if '?' in question else '?'}from=2025-01-01&to=2025-12-31"
+    html = filled.get(link).text
+    assert "This page shows the last" not in html
+    assert "Read from the events themselves" not in html
+
+
+def test_a_new_funnel_is_counted_bit_by_bit_and_the_page_goes_on_by_itself(
+    filled: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.get(address("funnel", "{}"))  # so that the days are counted
+    monkeypatch.setattr("tcs_events.dashboard.pages.funnel.FUNNEL_SECONDS", 0)
+    link = address("funnel", "{}") + "&step=sage_query&step=filter_change"
+    seen = []
+    answer = filled.get(link)
+    while answer.headers.get("Refresh"):
+        assert answer.headers["Refresh"] == "2"
+        [(counted, days)] = re.findall(r"(\d+) of (\d+) days counted so far", answer.text)
+        assert days == str(DAYS)
+        seen.append(int(counted))
+        answer = filled.get(link)
+    assert seen == sorted(set(seen))
+    assert seen
+    assert "counted so far" not in answer.text
+    with filled.application.app_context():
+        steps = [reports.step("sage_query"), reports.step("filter_change")]
+        rows = reports.funnel(reports.last_days(DAYS), steps)
+    said = filled.get(link.replace("/insights/funnel", "/insights/api/funnel.json")).json
+    assert said is not None
+    assert said["answer"] == {"funnel": plain(rows), "days_counted": DAYS, "days": DAYS}
+
+
+def test_a_database_that_takes_no_writes_has_its_events_read_for_a_new_funnel(
+    filled: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.get(address("funnel", "{}"))
+
+    def refuse(*_: object) -> None:
+        raise OperationalError("INSERT", {}, Exception("read-only"))
+
+    monkeypatch.setattr(import_module("tcs_events.reports.funnel"), "keep_funnel", refuse)
+    said = filled.get(address("funnel") + "&step=card_click&step=sage_query").json
+    assert said is not None
+    assert said["answer"]["days_counted"] == DAYS
+    assert said["answer"]["funnel"][0]["sessions"] > 0
+
+
+def test_what_is_not_over_is_marked(filled: FlaskClient) -> None:
+    html = filled.get(address("retention", "{}")).text
+    assert "so far: this week is not over" in html
+    with filled.application.app_context():
+        cohorts = reports.retention(reports.last_days(DAYS))
+    unfinished = sum(not over for cohort in cohorts for over in cohort.is_complete)
+    assert html.count('class="so-far"') == unfinished > 0
+    past = filled.get("/insights/retention?from=2025-01-06&to=2025-01-12").text
+    assert "so far" not in past
 
 
 def test_a_timeline_says_from_when_on_a_visitor_was_known(filled: FlaskClient) -> None:

@@ -57,6 +57,14 @@ FUNNELS: dict[tuple[str, ...], list[Matches]] = {
     ("card_click", "nobody_sends_this"): [is_type("card_click"), is_type("nobody_sends_this")],
 }
 
+RETURNING: dict[str, Matches] = {
+    "card_click": is_type("card_click"),
+    "card_click[context=grid]": is_type(
+        "card_click", lambda payload: payload.get("context") == "grid"
+    ),
+    "nobody_sends_this": is_type("nobody_sends_this"),
+}
+
 
 @pytest.mark.parametrize("zone", [ZoneInfo(name) for name in FIRST_DAYS], ids=lambda zone: zone.key)
 def test_every_report_is_what_the_events_say(
@@ -168,9 +176,9 @@ def check_funnels(world: World, period: Period) -> None:
 def check_retention(world: World, period: Period) -> None:
     for unit in ("day", "week"):
         assert reports.retention(period, unit) == truth.retention(world, period, unit)
-        assert reports.retention(period, unit, reports.step("card_click")) == truth.retention(
-            world, period, unit, is_type("card_click")
-        )
+        for text, matches in RETURNING.items():
+            said = reports.retention(period, unit, reports.step(text))
+            assert said == truth.retention(world, period, unit, matches)
 
 
 def check_timelines(world: World) -> None:

@@ -468,33 +468,45 @@ def funnel(world: World, period: Period, steps: list[Matches]) -> list[int]:
 def retention(
     world: World, period: Period, unit: str, returning: Matches | None = None
 ) -> list[Cohort]:
-    def place_of(of_day: date) -> date:
-        return max(monday(of_day), period.first) if unit == "week" else of_day
+    """Cohorts of whoever has their first event of all in a day, or in a week from Monday."""
 
-    places = sorted({place_of(period.first + timedelta(days=n)) for n in range(period.days)})
-    events = world.within(period)
-    sessions = {event.session_id for event in events}
-    visits = {
-        session: [event for event in events if event.session_id == session] for session in sessions
+    def place_of(of_day: date) -> date:
+        return monday(of_day) if unit == "week" else of_day
+
+    def is_complete(place: date) -> bool:
+        last = place + timedelta(days=6 if unit == "week" else 0)
+        return last <= period.last and last < datetime.now(world.zone).date()
+
+    days = [period.first + timedelta(days=n) for n in range(period.days)]
+    places = [of_day for of_day in days if place_of(of_day) == of_day]
+    first = {
+        session: place_of(min(world.date(e) for e in world.events if e.session_id == session))
+        for session in {event.session_id for event in world.events}
     }
+    events = world.within(period)
     cohorts = []
     for number, place in enumerate(places):
-        members = [
-            session for session in sessions if place_of(world.date(visits[session][0])) == place
+        members = {
+            event.session_id
+            for event in events
+            if first[event.session_id] == place == place_of(world.date(event))
+        }
+        following = places[number:] if unit == "week" else places[number : number + 32]
+        returned = [
+            len(
+                {
+                    event.session_id
+                    for event in events
+                    if first[event.session_id] == place
+                    and place_of(world.date(event)) == later
+                    and (returning is None or returning(event))
+                }
+            )
+            for later in following[1:]
         ]
         if members:
-            returned = [
-                sum(
-                    any(
-                        place_of(world.date(event)) == later
-                        and (returning is None or returning(event))
-                        for event in visits[member]
-                    )
-                    for member in members
-                )
-                for later in places[number + 1 :]
-            ]
-            cohorts.append(Cohort(place, len(members), [len(members), *returned]))
+            complete = [is_complete(later) for later in following]
+            cohorts.append(Cohort(place, len(members), [len(members), *returned], complete))
     return cohorts
 
 

@@ -16,11 +16,16 @@ from tcs_events.event import Event
 from tcs_events.registration import registration_of
 from tcs_events.reports import Period
 from tcs_events.rollups import tables
-from tcs_events.rollups.refresh import Refresher, mark_stale
+from tcs_events.rollups.funnels import keep_funnel
+from tcs_events.rollups.refresh import Refresher, forget_sessions, mark_stale
+from tcs_events.rollups.steps import step
 from tests.reports.support import append
 from tests.reports.test_against_truth import (
+    FUNNELS,
     check_activity,
     check_exposure,
+    check_funnels,
+    check_retention,
     check_top,
     check_unmet_demand,
 )
@@ -55,6 +60,8 @@ class Counting:
             self.engine: Engine = self.registration.store.engine
         self.refresher = self.another_refresher()
         vars(self.registration)["refresher"] = self.refresher
+        for texts in FUNNELS:
+            self.keep(*texts)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -63,6 +70,11 @@ class Counting:
     def another_refresher(self, clock: Clock | None = None) -> Refresher:
         """Another process that refreshes."""
         return Refresher(self.engine, self.zone, clock or self.clock)
+
+    def keep(self, *texts: str) -> None:
+        """Ask for a funnel, so that it is counted from now on."""
+        with self.engine.begin() as connection:
+            keep_funnel(connection, [step(text) for text in texts], self.clock.now)
 
     def add(self, *events: Event) -> None:
         with self.app.app_context():
@@ -74,6 +86,14 @@ class Counting:
             ids = [event.event_id for event in events]
             connection.execute(delete(UserEvent).where(UserEvent.event_id.in_(ids)))
             mark_stale(connection, self.zone, [event.created_at for event in events])
+
+    def forget(self, *session_ids: str) -> None:
+        """Delete all events of sessions as a host's command would."""
+        with self.engine.begin() as connection:
+            is_theirs = UserEvent.session_id.in_(session_ids)
+            times = connection.scalars(select(UserEvent.created_at).where(is_theirs)).all()
+            connection.execute(delete(UserEvent).where(is_theirs))
+            forget_sessions(connection, self.zone, session_ids, times)
 
     def world(self) -> World:
         with self.engine.connect() as connection:
@@ -94,7 +114,7 @@ class Counting:
                     ),
                     key=repr,
                 )
-                for table in (*tables.COUNTS, tables.days, tables.spans)
+                for table in tables.OF_EVENTS
             }
 
     def assert_true(self) -> None:
@@ -107,6 +127,8 @@ class Counting:
             check_top(world, period)
             check_unmet_demand(world, period)
             check_exposure(world, period)
+            check_retention(world, period)
+            check_funnels(world, period)
         kept = self.kept()
         self.another_refresher().refresh(rebuild=True)
         assert kept == self.kept()

@@ -226,7 +226,7 @@ class TestDeletions:
 
         counting.assert_true()
 
-    @pytest.mark.parametrize(("rebuild", "look"), [(False, 3), (True, 4)])
+    @pytest.mark.parametrize(("rebuild", "look"), [(False, 3), (True, 5)])
     def test_what_is_deleted_while_its_day_is_counted_is_not_kept(
         self, counting: Counting, monkeypatch: pytest.MonkeyPatch, rebuild: bool, look: int
     ) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked, BadParameter
-from tcs_events.dashboard.page import RAW_MAX_DAYS, Answer, Page
+from tcs_events.dashboard.page import Answer, Page
 from tcs_events.dashboard.tables import Column, Table
-from tcs_events.reports import FunnelStep, Step, funnel, step
-from tcs_events.reports.reading import this_registration
+from tcs_events.reports import FunnelStep, Step, step
+from tcs_events.reports.funnel import FunnelSoFar, funnel_so_far
+from tcs_events.reports.reading import FUNNEL_SECONDS, this_registration
+from tcs_events.rollups.funnels import DEFAULT_FUNNEL
 
-DEFAULT_STEPS = ("sage_query[result_count>0]", "card_click")
+DEFAULT_STEPS = tuple(map(str, DEFAULT_FUNNEL))
 MAX_STEPS = 8
 
 
@@ -27,15 +30,39 @@ def read_step(text: str) -> Step:
     """
     try:
         return step(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise BadParameter(
             f"“{text}” is no step. Write an event type, and what must be true of its payload:"
             " sage_query[result_count>0]."
         ) from None
 
 
-def _rows(asked: Asked, limit: int) -> list[FunnelStep]:
-    return funnel(asked.period, [read_step(text) for text in texts_of(asked)])
+@dataclass(frozen=True, slots=True)
+class CountedStep(FunnelStep):
+    """A row of the table, which says by itself whether all days are counted."""
+
+    days_counted: int
+    days: int
+
+
+def _ask(asked: Asked) -> FunnelSoFar:
+    steps = [read_step(text) for text in texts_of(asked)]
+    return funnel_so_far(asked.period, steps, FUNNEL_SECONDS)
+
+
+def _rows(asked: Asked, limit: int) -> list[CountedStep]:
+    found = _ask(asked)
+    return [
+        CountedStep(
+            row.step,
+            row.sessions,
+            row.of_first,
+            row.of_previous,
+            found.days_counted,
+            found.days,
+        )
+        for row in found.steps
+    ]
 
 
 table = Table(
@@ -49,6 +76,14 @@ table = Table(
         Column("sessions", "Sessions", "sessions that got as far, each once a day", "bar"),
         Column("of_previous", "Of the step before", "of the sessions at the step before", "share"),
         Column("of_first", "Of the first", "of the sessions at the first step", "share"),
+        Column(
+            "days_counted",
+            "Days counted",
+            "days of the period that the steps are counted for so far",
+            "count",
+            is_extra=True,
+        ),
+        Column("days", "Days", "days of the period", "count", is_extra=True),
     ),
     _rows,
     keeps=("step",),
@@ -56,8 +91,14 @@ table = Table(
 
 
 def answer(asked: Asked, limit: int) -> Answer:
-    """Return the steps and who took them."""
-    return {"funnel": _rows(asked, limit)}
+    """Return the steps and who took them, on the days that are counted so far."""
+    found = _ask(asked)
+    return {"funnel": found.steps, "days_counted": found.days_counted, "days": found.days}
+
+
+def is_done(answer: Answer) -> bool:
+    """Return whether all days are counted."""
+    return bool(answer["days_counted"] == answer["days"])
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
@@ -68,7 +109,8 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
         "steps": texts,
         "room": len(texts) < MAX_STEPS,
         "event_types": list(this_registration().settings.event_types),
-        "is_empty": not any(row.sessions for row in rows),
+        "is_done": is_done(answer),
+        "is_empty": is_done(answer) and not any(row.sessions for row in rows),
         "bars": [
             {
                 "row": row,
@@ -89,6 +131,5 @@ page = Page(
     show,
     (table,),
     keeps=("step",),
-    max_days=lambda asked: RAW_MAX_DAYS,
-    reads_events=True,
+    is_done=is_done,
 )

@@ -8,12 +8,13 @@ from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.page import RAW_MAX_DAYS, Answer, Page
 from tcs_events.dashboard.pages.funnel import read_step
 from tcs_events.dashboard.tables import Column, Table
-from tcs_events.reports import Cohort, retention
+from tcs_events.reports import Cohort, Step, retention
 from tcs_events.reports.reading import this_registration
 from tcs_events.reports.retention import CohortUnit
 
 UNITS: tuple[CohortUnit, ...] = ("week", "day")
-MAX_DAYS = {"week": RAW_MAX_DAYS, "day": 31}
+MAX_DAYS = {"week": 731, "day": 31}
+"""How many days the page has room for."""
 SHADES = 8
 
 
@@ -23,10 +24,26 @@ def unit_of(asked: Asked) -> CohortUnit:
     return next(one for one in get_args(CohortUnit) if one == unit)
 
 
-def _rows(asked: Asked, limit: int) -> list[Cohort]:
+def returning_of(asked: Asked) -> Step | None:
+    """Return what counts as coming back; None for any event."""
     text = asked.text("returning")
-    returning = read_step(text) if text else None
-    return retention(asked.period, unit_of(asked), returning)[:limit]
+    return read_step(text) if text else None
+
+
+def reads_events(asked: Asked) -> bool:
+    """Return whether the events themselves are read: for what is only said in their payloads."""
+    returning = returning_of(asked)
+    return returning is not None and bool(returning.conditions)
+
+
+def max_days(asked: Asked) -> int:
+    """Return how many days the page shows at most."""
+    days = MAX_DAYS[unit_of(asked)]
+    return min(days, RAW_MAX_DAYS) if reads_events(asked) else days
+
+
+def _rows(asked: Asked, limit: int) -> list[Cohort]:
+    return retention(asked.period, unit_of(asked), returning_of(asked))[:limit]
 
 
 table = Table(
@@ -35,8 +52,14 @@ table = Table(
     "Sessions by when they came first, and how many of them were there again.",
     (
         Column("starts_on", "Came first", "the day the cohort's day or week begins", "day"),
-        Column("size", "Sessions", "sessions that came for the first time in the period", "bar"),
+        Column("size", "Sessions", "sessions that came for the first time ever", "bar"),
         Column("returned", "There again", "how many were there 0, 1, 2 ... days or weeks later"),
+        Column(
+            "is_complete",
+            "Over",
+            "whether that day or week is over and whole in the period; if not, more may come",
+            is_extra=True,
+        ),
     ),
     _rows,
     keeps=("unit", "returning"),
@@ -45,7 +68,7 @@ table = Table(
 
 def answer(asked: Asked, limit: int) -> Answer:
     """Return all cohorts: there are no more of them than the page can show."""
-    return {"unit": unit_of(asked), "retention": _rows(asked, RAW_MAX_DAYS)}
+    return {"unit": unit_of(asked), "retention": _rows(asked, asked.period.days)}
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
@@ -59,13 +82,16 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
         "units": UNITS,
         "returning": asked.text("returning"),
         "event_types": list(this_registration().settings.event_types),
+        "is_unfinished": any(not all(cohort.is_complete) for cohort in cohorts),
         "columns": max((len(cohort.returned) for cohort in cohorts), default=0),
         "triangle": [
             (
                 cohort,
                 [
-                    (back, back / cohort.size, shade(back / cohort.size / darkest))
-                    for back in cohort.returned[1:]
+                    (back, back / cohort.size, shade(back / cohort.size / darkest), complete)
+                    for back, complete in list(
+                        zip(cohort.returned, cohort.is_complete, strict=True)
+                    )[1:]
                 ],
             )
             for cohort in cohorts
@@ -87,6 +113,6 @@ page = Page(
     show,
     (table,),
     keeps=("unit", "returning"),
-    max_days=lambda asked: MAX_DAYS[unit_of(asked)],
-    reads_events=True,
+    max_days=max_days,
+    reads_events=reads_events,
 )

@@ -83,5 +83,5 @@ page = Page(
     keeps=("session", "email"),
     rows=SHOWN_EVENTS,
     has_period=False,
-    reads_events=True,
+    reads_events=lambda asked: True,
 )

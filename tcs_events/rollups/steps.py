@@ -1,0 +1,215 @@
+"""Steps of a funnel: what they are, and how they are written and read."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
+_FIELD = re.compile(r"[^=<>!,\[\]]+")
+_CONDITION = re.compile(
+    r"(?P<field>[^=<>!,\[\]]+?)\s*(?P<operator>>=|<=|!=|=|>|<)\s*(?P<value>[^,]*)"
+)
+_END_OF_VALUE = re.compile(r"\s*(?:,|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a field of the payload must be like. A field that is not there meets none.
+
+    Raises:
+        ValueError: the field has one of `=<>!,[]` in it, or spaces around it, or the operator is
+            none, or the value is not one of JSON's: a condition could not be written down.
+    """
+
+    field: str
+    operator: str
+    """One of `=`, `!=`, `<`, `<=`, `>`, `>=`."""
+    value: Any
+
+    def __post_init__(self) -> None:
+        if not _FIELD.fullmatch(self.field) or self.field != self.field.strip():
+            raise ValueError(
+                f"{self.field!r} is no field of a condition: it has none of =<>!,[] in it, and no"
+                " spaces around it"
+            )
+        if self.operator not in OPERATORS:
+            raise ValueError(f"{self.operator!r} is no operator: use one of {' '.join(OPERATORS)}")
+        if not _is_json(self.value):
+            raise ValueError(f"{self.value!r} is no value of JSON, so that no payload has it")
+
+    def __str__(self) -> str:
+        return f"{self.field}{self.operator}{_written(self.value)}"
+
+    def holds(self, payload: Mapping[str, Any]) -> bool:
+        """Return whether a payload meets it. Things that have no order are not in any."""
+        if self.field not in payload:
+            return False
+        found = payload[self.field]
+        # To Python true is 1; to JSON it is not.
+        is_equal = found == self.value and isinstance(found, bool) == isinstance(self.value, bool)
+        if self.operator == "=":
+            return is_equal
+        if self.operator == "!=":
+            return not is_equal
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            return False
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            return False
+        return bool(
+            {
+                "<": found < self.value,
+                "<=": found <= self.value,
+                ">": found > self.value,
+                ">=": found >= self.value,
+            }[self.operator]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a funnel: an event of a type whose payload meets all conditions.
+
+    Its text is what `step` reads as the same step.
+
+    Raises:
+        ValueError: the type is empty, or has brackets in it or spaces around it.
+    """
+
+    event_type: str
+    conditions: Sequence[Condition] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not self.event_type.strip() or self.event_type != self.event_type.strip():
+            raise ValueError(f"{self.event_type!r} is no event type of a step")
+        if "[" in self.event_type or "]" in self.event_type:
+            raise ValueError(f"{self.event_type!r} is no event type of a step: it has brackets")
+        object.__setattr__(self, "conditions", tuple(self.conditions))
+
+    def __str__(self) -> str:
+        conditions = ", ".join(map(str, self.conditions))
+        return self.event_type + (f"[{conditions}]" if conditions else "")
+
+    def matches(self, event_type: str, payload: Mapping[str, Any]) -> bool:
+        """Return whether an event is this step."""
+        return event_type == self.event_type and all(
+            condition.holds(payload) for condition in self.conditions
+        )
+
+
+def step(text: str) -> Step:
+    """Read a step: `card_click`, `sage_query[result_count>0]`, `card_click[context=grid, x=1]`.
+
+    A value is JSON where it can be read as such (`0`, `true`, `"0"`, `["a", "b"]`), else text. A
+    text with a comma or a bracket in it is written as JSON: `"a, b"`.
+
+    Raises:
+        ValueError: the text is no step.
+    """
+    event_type, bracket, rest = text.strip().partition("[")
+    if not event_type.strip() or "]" in event_type or (bracket and not rest.endswith("]")):
+        raise ValueError(f"{text!r} is no step: write event_type or event_type[field=value]")
+    try:
+        return Step(event_type.strip(), tuple(_conditions(rest[:-1])))
+    except RecursionError:
+        raise ValueError("a value of this step has too many brackets") from None
+
+
+def _conditions(text: str) -> Iterator[Condition]:
+    place = 0
+    while place < len(text):
+        if text[place] == "," or text[place].isspace():
+            place += 1
+            continue
+        match = _CONDITION.match(text, place)
+        if match is None:
+            part = text[place:].split(",")[0].strip()
+            raise ValueError(f"{part!r} is no condition: write field=value, or !=, <, <=, >, >=")
+        value, place = _value(text, match.start("value"), match.end())
+        yield Condition(match["field"].strip(), match["operator"], value)
+
+
+def _value(text: str, start: int, comma: int) -> tuple[Any, int]:
+    """Read a value, which ends at the next comma unless that is within JSON; and say where."""
+    if text[start : start + 1] in ('"', "[", "{"):
+        try:
+            value, end = _DECODER.raw_decode(text, start)
+        except ValueError:
+            pass
+        else:
+            if _is_json(value) and (match := _END_OF_VALUE.match(text, end)):
+                return value, match.end()
+    plain = text[start:comma].strip()
+    if "[" in plain or "]" in plain:
+        raise ValueError(f'{plain!r} has brackets: write it as JSON, "in quotes"')
+    return _scalar(plain), comma
+
+
+def _scalar(text: str) -> Any:
+    try:
+        value = _DECODER.decode(text)
+    except ValueError:
+        return text
+    return value if _is_json(value) else text
+
+
+def _written(value: Any) -> str:
+    """Return the text that `_value` reads as this value, without quotes where it needs none."""
+    if (
+        isinstance(value, str)
+        and value.isprintable()
+        and value == value.strip()
+        and not re.search(r"""^["{=<>!]|[,\[\]]""", value)
+        and isinstance(_scalar(value), str)
+    ):
+        return value
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(value)
+
+
+def _is_json(value: Any) -> bool:
+    match value:
+        case float():
+            return math.isfinite(value)
+        case list():
+            return all(map(_is_json, value))
+        case dict():
+            return all(isinstance(key, str) and _is_json(of) for key, of in value.items())
+    return value is None or isinstance(value, bool | int | str)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def definition_of(steps: Sequence[Step]) -> str:
+    """Return the JSON that is the same for the same steps, in whatever order their conditions."""
+    return json.dumps(
+        [
+            [
+                one.event_type,
+                sorted(
+                    ([of.field, of.operator, of.value] for of in one.conditions),
+                    key=lambda condition: json.dumps(condition, sort_keys=True),
+                ),
+            ]
+            for one in steps
+        ],
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+
+
+def steps_of(definition: str) -> tuple[Step, ...]:
+    """Return the steps of a definition."""
+    return tuple(
+        Step(event_type, tuple(Condition(*condition) for condition in conditions))
+        for event_type, conditions in json.loads(definition)
+    )

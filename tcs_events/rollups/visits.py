@@ -1,0 +1,158 @@
+"""Who was there on which day, and since when: what the counts of coming back are made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date, timedelta
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from tcs_events.rollups import tables
+from tcs_events.rollups.facts import ALL_TYPES
+from tcs_events.rollups.spans import week_of
+
+LATER_DAYS = 31
+"""How many days after their first one visitors are followed day by day."""
+SESSIONS_AT_ONCE = 500
+"""How many a query names: databases have a limit."""
+
+Visit = tuple[str, str]
+"""Of a day: the session, and a type of event that it sent."""
+Kept = dict[Visit, int]
+"""The visits that are kept of a day, with the numbers of their rows."""
+T = TypeVar("T")
+
+
+def kept_visits(connection: Connection, of_day: date) -> Kept:
+    """Return the visits that are kept of a day."""
+    visits = tables.visits.c
+    rows = connection.execute(
+        sa.select(visits.session_id, visits.event_type, visits.id).where(visits.day == of_day)
+    )
+    return {(session_id, event_type): number for session_id, event_type, number in rows}
+
+
+def change_visits(
+    connection: Connection, of_day: date, new: Sequence[Visit], gone: Sequence[Visit], kept: Kept
+) -> None:
+    """Keep the visits that are new on a day, and no longer those that are gone.
+
+    Whoever came on this day may have come first on it, or no longer: on which later days they came
+    back is to be counted again, and that is noted in the same transaction.
+    """
+    for numbers in _at_once([kept[visit] for visit in gone]):
+        connection.execute(tables.visits.delete().where(tables.visits.c.id.in_(numbers)))
+    if new:
+        connection.execute(
+            tables.visits.insert(),
+            [
+                {"session_id": session_id, "day": of_day, "event_type": event_type}
+                for session_id, event_type in new
+            ],
+        )
+    newest = connection.scalar(sa.select(sa.func.max(tables.days.c.day)))
+    if newest is None or newest < of_day:
+        return
+    changed = {of_day}
+    if newest > of_day:
+        sessions = {session_id for session_id, _ in (*new, *gone)}
+        changed |= days_of(connection, sessions, after=of_day)
+    for some in _at_once(sorted(changed)):
+        connection.execute(
+            tables.days.update().where(tables.days.c.day.in_(some)).values(is_retention_stale=True)
+        )
+
+
+def days_of(connection: Connection, sessions: Collection[str], after: date = date.min) -> set[date]:
+    """Return the days after `after` on which any of the sessions was there."""
+    visits = tables.visits.c
+    return {
+        of_day
+        for some in _at_once(sorted(sessions))
+        for of_day in connection.scalars(
+            sa.select(visits.day).where(visits.session_id.in_(some), visits.day > after).distinct()
+        )
+    }
+
+
+def first_days(connection: Connection, sessions: Collection[str]) -> dict[str, date]:
+    """Return the day on which each of the sessions was there first, where that is known."""
+    visits = tables.visits.c
+    return {
+        session_id: first
+        for some in _at_once(sorted(sessions))
+        for session_id, first in connection.execute(
+            sa.select(visits.session_id, sa.func.min(visits.day))
+            .where(visits.session_id.in_(some))
+            .group_by(visits.session_id)
+        )
+    }
+
+
+def forget_visits(connection: Connection, sessions: Collection[str]) -> set[date]:
+    """Delete all visits of sessions; returns the days on which they were there."""
+    days = days_of(connection, sessions)
+    for some in _at_once(sorted(sessions)):
+        connection.execute(tables.visits.delete().where(tables.visits.c.session_id.in_(some)))
+    return days
+
+
+def count_retention(connection: Connection, of_day: date) -> list[dict[str, object]]:
+    """Count who was there on a day by when they were there first, in rows of its table."""
+    visits, monday = tables.visits, week_of(of_day).first
+    on_day = sa.select(visits.c.session_id, visits.c.event_type).where(visits.c.day == of_day)
+    any_type = (
+        sa.select(visits.c.session_id, sa.literal(ALL_TYPES, visits.c.event_type.type))
+        .where(visits.c.day == of_day)
+        .distinct()
+    )
+    there = on_day.union_all(any_type).subquery()
+    # Looked up session by session in the index, so that it takes the longer the more were there on
+    # the day, and not the longer the table is: a join may be made by reading all of it.
+    ever, before = visits.alias(), visits.alias()
+    first = (
+        sa.select(sa.func.min(ever.c.day))
+        .where(ever.c.session_id == there.c.session_id)
+        .scalar_subquery()
+    )
+    was_there = (
+        sa.select(before.c.id)
+        .where(
+            before.c.session_id == there.c.session_id,
+            before.c.day >= monday,
+            before.c.day < of_day,
+            (before.c.event_type == there.c.event_type) | (there.c.event_type == ALL_TYPES),
+        )
+        .exists()
+    )
+    each = sa.select(
+        there.c.event_type, first.label("first"), was_there.label("was_there")
+    ).subquery()
+    counts: Counter[tuple[str, date, str]] = Counter()
+    for event_type, first_day, was_there_before, sessions in connection.execute(
+        sa.select(each.c.event_type, each.c.first, each.c.was_there, sa.func.count()).group_by(
+            each.c.event_type, each.c.first, each.c.was_there
+        )
+    ):
+        if of_day - first_day <= timedelta(days=LATER_DAYS):
+            counts["day", first_day, event_type] += sessions
+        if not was_there_before:
+            counts["week", week_of(first_day).first, event_type] += sessions
+    return [
+        {
+            "day": of_day,
+            "unit": unit,
+            "cohort": cohort,
+            "event_type": event_type,
+            "sessions": sessions,
+        }
+        for (unit, cohort, event_type), sessions in counts.items()
+    ]
+
+
+def _at_once(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), SESSIONS_AT_ONCE):
+        yield values[start : start + SESSIONS_AT_ONCE]
