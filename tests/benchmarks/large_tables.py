@@ -19,6 +19,7 @@ from sqlalchemy import text
 from tcs_events import events_bp, reports
 from tcs_events.event import Event, new_event_id
 from tcs_events.strict_json import dumps
+from tests.benchmarks import pages
 from tests.benchmarks.measure import Setup
 from tests.benchmarks.report import markdown_table
 
@@ -97,6 +98,7 @@ def _measure(url: str, database: str, count: int, rows_file: Path) -> str:
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     db = SQLAlchemy(app)
     app.register_blueprint(events_bp)
+    pages.add_dashboard(app)
     with app.app_context():
         db.create_all()
         registration = app.extensions["tcs_events"]
@@ -127,6 +129,7 @@ def _measure(url: str, database: str, count: int, rows_file: Path) -> str:
                 ]
             )
             click.echo(f"{database}: {lines[-1]}")
+        of_pages = pages.measure_pages(app, db.engine, database)
         registration.store.close()
         db.engine.dispose()
     head = ["", "counts, ms", "rows, ms", "DuckDB, 1 thread, ms"]
@@ -134,7 +137,7 @@ def _measure(url: str, database: str, count: int, rows_file: Path) -> str:
         f"**{database}, {count:,} events over {DAYS} days**\n\n{markdown_table(head, lines)}\n\n"
         f"Filled in {filled:.0f} s; all counted in {counted:.0f} s; counted again what had changed,"
         f" with the day that goes on, in {again:.1f} s. The counts answer in Python objects; rows"
-        " and DuckDB are asked by hand, for less."
+        f" and DuckDB are asked by hand, for less.\n\n{of_pages}"
     )
 
 
