@@ -1,7 +1,7 @@
 """Takes rows away, so few at a time that nobody who stores an event waits for long.
 
 SQLite has one writer: while a transaction of ours is open, no event is stored. It is kept short,
-and between two of them there is as much time for others as the last one took.
+and between two of them there is twice as much time for others as the last one took.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from tcs_events.rights.places import Place
 from tcs_events.rollups import tables
 from tcs_events.rollups.refresh import mark_stale
 
-TARGET_SECONDS = 0.04
-"""So long a transaction should take; a slow disk may make one take twice that."""
+TARGET_SECONDS = 0.02
+"""So long the statements of a transaction should take. Then comes the commit, which waits for the
+disk: for how many rows makes little difference, and fewer would only mean more commits."""
 MIN_PAUSE_SECONDS = 0.025
 """Our store asks every 10 ms whether SQLite's lock is free: it shall not miss that it was."""
 FIRST_ROWS, MIN_ROWS, MAX_ROWS = 50, 5, 5_000
@@ -31,13 +32,13 @@ Find = Callable[[Connection, int], Rows | None]
 
 
 class Pace:
-    """How many rows to delete at a time, by how long it took before."""
+    """How many rows to delete at a time, by how long the statements took before."""
 
     def __init__(self) -> None:
         self.rows = FIRST_ROWS
 
     def learn(self, seconds: float) -> None:
-        """Grow or shrink with the time that the last transaction took, at most by half."""
+        """Grow or shrink with the time that the last ones took, at most by half."""
         factor = min(1.5, max(0.5, TARGET_SECONDS / max(seconds, 0.001)))
         self.rows = min(MAX_ROWS, max(MIN_ROWS, round(self.rows * factor)))
 
@@ -64,8 +65,7 @@ class Deleter:
     def delete(self, place: Place, find: Find) -> None:
         """Delete everything that `find` finds; it is asked in the transaction that deletes."""
         while (seconds := self._delete_some(place, find)) is not None:
-            self._pace.learn(seconds)
-            time.sleep(max(seconds, MIN_PAUSE_SECONDS))
+            time.sleep(max(2 * seconds, MIN_PAUSE_SECONDS))
 
     def _delete_some(self, place: Place, find: Find) -> float | None:
         """Return how long others had to wait; None when nothing is left."""
@@ -76,6 +76,7 @@ class Deleter:
             if found is None:
                 return None
             deleted = self._delete_rows(connection, place, found) if found else 0
+            self._pace.learn(time.monotonic() - started)
         seconds = time.monotonic() - started
         if deleted:
             self._on_deleted(place, deleted)

@@ -208,6 +208,21 @@ class TestOthersMeanwhile:
         [row] = stored(sqlite_host)
         assert row["id"] == 1
 
+    def test_one_that_comes_late_goes_with_the_others(
+        self, host: Flask, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(deleting, "MAX_ROWS", 10)
+        late = iter([at(100.5)])
+
+        def meanwhile(seconds: float) -> None:
+            save(host, *([event] if (event := next(late, None)) else []))
+
+        monkeypatch.setattr(deleting.time, "sleep", meanwhile)
+        save(host, *(at(100 - number / 1000) for number in range(60)), at(1))
+        run(host, "prune", "--older-than", "90d")
+        assert next(late, None) is None
+        assert len(stored(host)) == 1
+
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_it_may_be_stopped_says_what_was_deleted_and_goes_on_next_time(
         self, host: Flask, number: signal.Signals, code: int
