@@ -170,7 +170,8 @@ class Collector:
                 try:
                     verdicts.append(self._reader.event(parsed, item, now))
                 except EventInvalid as error:
-                    verdicts.append(error)
+                    # Without its traceback, which holds on to all that it saw.
+                    verdicts.append(error.with_traceback(None))
             events = [verdict for verdict in verdicts if isinstance(verdict, Event)]
             if self._limits is not None:
                 self._limits.check_sessions(Counter(event.session_id for event in events))
