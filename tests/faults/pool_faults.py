@@ -12,7 +12,7 @@ from tests.faults.load import Fault
 from tests.faults.postgres import Postgres
 from tests.faults.postgres_faults import end_connections
 
-HELD_SECONDS = 4
+HELD_SECONDS = 3
 SMALL_POOL = {"SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": 2, "max_overflow": 0}}
 """Waits for 30 seconds by SQLAlchemy's default."""
 ONE_PROCESS = "gunicorn-gthread-1"

@@ -11,7 +11,7 @@ import psycopg
 from tests.faults.postgres import Postgres
 
 DOWN_SECONDS = 1.5
-FROZEN_SECONDS = 4
+FROZEN_SECONDS = 3
 
 
 def crash(postgres: Postgres) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import make_url
 
-HUNG_SECONDS = 4
+HUNG_SECONDS = 3
 BROKEN_SECONDS = 1.5
 SLOW_SECONDS = 0.2
 CHUNK = 65536
