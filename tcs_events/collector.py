@@ -170,8 +170,8 @@ class Collector:
                 try:
                     verdicts.append(self._reader.event(parsed, item, now))
                 except EventInvalid as error:
-                    # Without its traceback, which holds on to all that it saw.
-                    verdicts.append(error.with_traceback(None))
+                    # A new one: that which was raised holds on to all that its traceback saw.
+                    verdicts.append(EventInvalid(error.errors))
             events = [verdict for verdict in verdicts if isinstance(verdict, Event)]
             if self._limits is not None:
                 self._limits.check_sessions(Counter(event.session_id for event in events))

@@ -72,10 +72,10 @@ def failing_syncs(database_url: str, folder: Path, *, failing: str, face: str = 
     started anew.
     """
     inject = f"inject=fsync,fdatasync:error=EIO:when={failing}"
-    failing = strace("/dev/null", "-e", "trace=fsync,fdatasync", "-e", inject)
+    under = strace("/dev/null", "-e", "trace=fsync,fdatasync", "-e", inject)
     ledger = Ledger()
     log = folder / "server.log"
-    server = Server(database_url, log, kind="gunicorn-gthread-1", face=face, under=failing)
+    server = Server(database_url, log, kind="gunicorn-gthread-1", face=face, under=under)
     with server:
         with Visitors(server.port, ledger) as visitors:
             started = time.monotonic()

@@ -11,11 +11,11 @@ from tests.faults.repeats import repeat
 def test_copies_that_arrive_at_once_are_stored_once_and_all_acknowledged(
     database_url: str, tmp_path: Path
 ) -> None:
-    report = repeat(database_url, tmp_path, events=150)
+    report = repeat(database_url, tmp_path, events=60)
 
     assert report.balance.violations == {}
     assert set(report.statuses()) == {202}
-    assert report.balance.stored == report.balance.acknowledged == 150
+    assert report.balance.stored == report.balance.acknowledged == 60
 
 
 def test_what_was_stored_and_not_yet_answered_when_a_kill_came_is_stored_once(

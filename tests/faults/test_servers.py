@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.faults.server_contract import reconcile, stop_in_order
-from tests.faults.servers import FACES, SERVERS
+from tests.faults.servers import FACES, SERVERS, Server
+from tests.support import URL, card_click
 
 EVENTS = 500
 STOP_SECONDS = 12
@@ -50,3 +54,27 @@ def test_a_server_stopped_under_load_has_stored_what_it_acknowledged(
     assert report.balance.unknown == 0
     assert set(report.statuses()) <= {0, 202}
     assert seconds < STOP_SECONDS
+
+
+@pytest.mark.parametrize("kind", ["gunicorn-gthread", "gunicorn-gevent"])
+def test_a_deep_body_is_refused_however_small_the_stack_that_reads_it(
+    sqlite_url: str, tmp_path: Path, kind: str
+) -> None:
+    texts = [
+        opening * depth + "0" + closing * depth
+        for depth in (33, 500, 1_000, 1_025, 10_000)
+        for opening, closing in (("[", "]"), ('{"a":', "}"))
+    ]
+    with Server(sqlite_url, tmp_path / "server.log", kind=kind) as server:
+        url = f"http://127.0.0.1:{server.port}{URL}"
+        statuses = []
+        for text in texts:
+            envelope = json.dumps(card_click(payload="@")).replace('"@"', f'{{"v": {text}}}')
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(url, envelope.encode(), timeout=10)
+            statuses.append(refused.value.code)
+            refused.value.close()
+        log = server.log_tail()
+
+    assert set(statuses) == {422}
+    assert "Traceback" not in log
