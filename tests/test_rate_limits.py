@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -12,9 +13,10 @@ from structlog.testing import capture_logs
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
 
-from tcs_events import ConfigError
+from tcs_events import ConfigError, rate_limits
 from tcs_events.event import Outcome
 from tcs_events.rate_limits import network_of
+from tcs_events.windows import MemoryWindows
 from tcs_events.wsgi import EventsMiddleware
 from tests import spoofing
 from tests.conftest import MakeHost
@@ -67,6 +69,13 @@ def test_other_clients_are_not_in_it(limited: MakeLimited) -> None:
         assert client.post(URL, json=card_click(), environ_base=environ).status_code == status
 
 
+def test_a_visitor_has_a_whole_network_of_ipv6(limited: MakeLimited) -> None:
+    client = limited(client_limit="1/hour").test_client()
+    for address, status in (("2001:db8::1", 202), ("2001:db8::2", 429), ("2001:db8:0:1::1", 202)):
+        environ = {"REMOTE_ADDR": address}
+        assert client.post(URL, json=card_click(), environ_base=environ).status_code == status
+
+
 def test_a_session_has_a_limit_of_its_own(limited: MakeLimited) -> None:
     app = limited(session_limit="1/hour")
     statuses = [post(app, session_id=session).status_code for session in ("a", "a", "b")]
@@ -109,13 +118,29 @@ def test_a_batch_with_one_session_too_many_is_counted_to_no_session(limited: Mak
 def test_made_up_sessions_push_no_client_out(
     limited: MakeLimited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tcs_events import rate_limits
-    from tcs_events.windows import MemoryWindows
-
     monkeypatch.setattr(rate_limits, "MemoryWindows", lambda: MemoryWindows(max_keys=3))
-    app = limited(client_limit="5/hour", session_limit="1/hour")
-    statuses = [post(app, session_id=f"made up {number}").status_code for number in range(7)]
-    assert statuses == [202] * 5 + [429] * 2
+    client = limited(client_limit="5/hour", session_limit="99/hour").test_client()
+
+    def statuses(address: str) -> list[int]:
+        return [
+            client.post(
+                URL,
+                json=card_click(session_id=f"made up {number}"),
+                environ_base={"REMOTE_ADDR": address},
+            ).status_code
+            for number in range(5)
+        ]
+
+    assert statuses("192.0.2.1") == [202] * 5
+    assert statuses("192.0.2.2") == [202] * 5
+    assert statuses("192.0.2.1") == [429] * 5
+
+
+def test_counting_in_memory_starts_no_thread(limited: MakeLimited) -> None:
+    before = threading.enumerate()
+    app = limited(client_limit="1/hour", session_limit="1/hour")
+    assert [post(app).status_code for _ in range(2)] == [202, 429]
+    assert threading.enumerate() == before
 
 
 def test_ten_thousand_claimed_addresses_are_one_client(limited: MakeLimited) -> None:

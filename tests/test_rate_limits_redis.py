@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -168,3 +171,30 @@ def test_many_sessions_in_a_batch_wait_no_longer_than_one_check(
     assert unavailable(app) > 0
     with redis_server.client() as client:
         assert len(client.keys("*session*")) <= 1
+
+
+def test_what_hangs_up_is_not_asked_twice(make_host: MakeHost, sqlite_url: str) -> None:
+    """The client of Redis tries again by itself, with waits, unless it is told not to."""
+    connections = 0
+
+    def hang_up() -> None:
+        nonlocal connections
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = port.accept()
+                connections += 1
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        app = make_host(
+            sqlite_url,
+            SECRET_KEY=SECRET,
+            TCS_EVENTS_LIMIT_STORAGE=f"redis://127.0.0.1:{port.getsockname()[1]}/0",
+            TCS_EVENTS_CLIENT_LIMIT="3/hour",
+        )
+        assert post(app).status_code == 202
+        assert (connections, unavailable(app)) == (1, 1)
+        port.shutdown(socket.SHUT_RDWR)
+        thread.join()
