@@ -2,6 +2,7 @@
 
 from tcs_events.blueprint import create_blueprint, events_bp
 from tcs_events.errors import (
+    BodyEncoded,
     BodyTooLarge,
     ConfigError,
     DatabaseMissing,
@@ -14,6 +15,7 @@ from tcs_events.models import UserEvent, UserEventIdentity, db
 from tcs_events.schemas import EventSchema
 
 __all__ = [
+    "BodyEncoded",
     "BodyTooLarge",
     "ConfigError",
     "DatabaseMissing",

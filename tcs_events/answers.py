@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from tcs_events.errors import (
+    BodyEncoded,
     BodyTooLarge,
     ColumnsMissing,
     DatabaseMissing,
@@ -47,6 +48,11 @@ def method_not_allowed(allowed: Sequence[str]) -> Answer:
     return answer(405, {"errors": {"_schema": [message]}}, ("Allow", ", ".join(allowed)))
 
 
+def host_not_valid() -> Answer:
+    """Answer a request to a host that cannot be: 400."""
+    return answer(400, {"errors": {"_schema": ["The Host header is not valid."]}})
+
+
 def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
     """Turn an error into its log lines and its answer. `events` are those that it kept out."""
     match error:
@@ -56,6 +62,11 @@ def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
         case BodyTooLarge():
             log.info(f"tcs_events.event_{Outcome.INVALID}", limit_bytes=error.limit_bytes)
             return answer(413, {"errors": {"_schema": [str(error)]}})
+        case BodyEncoded():
+            log.info(f"tcs_events.event_{Outcome.INVALID}", fields=["content_encoding"])
+            # https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3
+            accepts = ("Accept-Encoding", "identity")
+            return answer(415, {"errors": {"_schema": [str(error)]}}, accepts)
         case RateLimited():
             log.info(f"tcs_events.event_{Outcome.LIMITED}", by=error.by)
             retry_after = ("Retry-After", str(error.retry_after_seconds))

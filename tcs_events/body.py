@@ -8,7 +8,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.sansio.utils import get_content_length
 from werkzeug.wsgi import get_input_stream
 
-from tcs_events.errors import BodyTooLarge, EventInvalid
+from tcs_events.errors import BodyEncoded, BodyTooLarge, EventInvalid
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -18,9 +18,12 @@ def read_body(environ: WSGIEnvironment, limit_bytes: int, host_limit_bytes: int 
     """Return the body of a request.
 
     Raises:
+        BodyEncoded: it is compressed.
         BodyTooLarge: it is longer than either limit.
         EventInvalid: it ended before its announced length.
     """
+    if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in ("", "identity"):
+        raise BodyEncoded
     limit = limit_bytes if host_limit_bytes is None else min(limit_bytes, host_limit_bytes)
     length = get_content_length(
         environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING")

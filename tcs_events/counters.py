@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tcs_events.errors import (
+    BodyEncoded,
     BodyTooLarge,
     ColumnsMissing,
     EventInvalid,
@@ -107,6 +108,8 @@ def outcome_of(error: TcsEventsError) -> tuple[Outcome, str]:
             return Outcome.INVALID, min(error.errors).removeprefix("_")
         case BodyTooLarge():
             return Outcome.INVALID, "too_large"
+        case BodyEncoded():
+            return Outcome.INVALID, "encoded"
         case RateLimited():
             return Outcome.LIMITED, error.by
         case TableMissing():

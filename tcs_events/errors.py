@@ -1,8 +1,8 @@
 """Everything that can go wrong, as one small tree.
 
-Two kinds must never be confused: what is *final* (`EventInvalid`, `BodyTooLarge`: the browser drops
-the event) and what is *for now* (`StoreUnavailable`, `RateLimited`: it keeps the event and sends it
-again).
+Two kinds must never be confused: what is *final* (`EventInvalid`, `BodyTooLarge`, `BodyEncoded`:
+the browser drops the event) and what is *for now* (`StoreUnavailable`, `RateLimited`: it keeps the
+event and sends it again).
 """
 
 from __future__ import annotations
@@ -43,6 +43,13 @@ class BodyTooLarge(TcsEventsError):
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"The body is larger than {limit_bytes} bytes.")
         self.limit_bytes = limit_bytes
+
+
+class BodyEncoded(TcsEventsError):
+    """The request body is compressed. It is not unpacked: a small one may unpack to anything."""
+
+    def __init__(self) -> None:
+        super().__init__("The body has a Content-Encoding. Send it as it is.")
 
 
 class RateLimited(TcsEventsError):
