@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, Flask, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
-from werkzeug.exceptions import ClientDisconnected, MethodNotAllowed
+from werkzeug.exceptions import BadRequest, ClientDisconnected, MethodNotAllowed
 
-from tcs_events.answers import Answer, method_not_allowed
+from tcs_events.answers import Answer, host_not_valid, method_not_allowed
 from tcs_events.body import read_body
 from tcs_events.cli import add_commands
 from tcs_events.collector import Collector, refuse
 from tcs_events.cors import cors_headers
 from tcs_events.errors import BodyTooLarge, ConfigError, EventInvalid, TcsEventsError
+from tcs_events.openapi import openapi
 from tcs_events.registration import EXTENSION_KEY, Registration, registration_of
 from tcs_events.script import script_tag, tracker
 from tcs_events.settings import SETTINGS, check_names, read_settings
@@ -49,9 +50,10 @@ def create_blueprint(
     for path, view in {"": collect, "/batch": collect_batch, "/identify": identify}.items():
         blueprint.add_url_rule(path, view_func=view, methods=["POST"], strict_slashes=False)
     blueprint.add_url_rule("/tracker.js", view_func=tracker)
+    blueprint.add_url_rule("/openapi.json", view_func=openapi)
     blueprint.add_app_template_global(script_tag, "tcs_events_script")
     blueprint.after_request(_let_other_origins_read)
-    blueprint.after_app_request(_refuse_other_methods)
+    blueprint.after_app_request(_word_refusals)
     add_commands(blueprint)
     return blueprint
 
@@ -96,18 +98,23 @@ def _let_other_origins_read(response: Response) -> Response:
     return response
 
 
-def _refuse_other_methods(response: Response) -> Response:
-    """Word a 405 for a path of ours in JSON.
+def _word_refusals(response: Response) -> Response:
+    """Word a 405 for a path of ours in JSON, and a Host header that Flask does not take.
 
     Not by a route that takes all methods: it would hide what the host itself answers there.
     """
-    if response.status_code != 405 or not isinstance(request.routing_exception, MethodNotAllowed):
+    refusal = request.routing_exception
+    if not isinstance(refusal, MethodNotAllowed | BadRequest) or response.status_code != (
+        refusal.code
+    ):
         return response
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     if request.path.rstrip("/") not in registration_of(app).routes(app):
         return response
-    allowed = sorted(request.routing_exception.valid_methods or ())
-    answer = method_not_allowed(allowed)
+    if isinstance(refusal, BadRequest):
+        answer = host_not_valid()
+    else:
+        answer = method_not_allowed(sorted(refusal.valid_methods or ()))
     return Response(answer.body, answer.status, list(answer.headers))
 
 
@@ -115,6 +122,7 @@ def _read_body(limit_bytes: int, host_limit_bytes: int | None) -> bytes:
     """Return the body of the current request, whatever its Content-Type says it is.
 
     Raises:
+        BodyEncoded: it is compressed.
         BodyTooLarge: it is longer than `limit_bytes`, or than the host allows.
         EventInvalid: it ended before its announced length.
     """

@@ -136,15 +136,16 @@ class Registration:
         """Return the paths that take events, with the method of `Collector` that answers each."""
         return {
             rule.rule: rule.endpoint.rpartition(".")[2]
-            for rule in self._rules(app)
+            for rule in self.rules(app)
             if "POST" in (rule.methods or ())
         }
 
     def routes(self, app: Flask) -> set[str]:
         """Return all our paths."""
-        return {rule.rule for rule in self._rules(app)}
+        return {rule.rule for rule in self.rules(app)}
 
-    def _rules(self, app: Flask) -> Iterator[Rule]:
+    def rules(self, app: Flask) -> Iterator[Rule]:
+        """Give all our routes, as the host has mounted them."""
         name = self.name_on(app)
         for rule in app.url_map.iter_rules():
             if rule.endpoint.rpartition(".")[0] == name:

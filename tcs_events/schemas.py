@@ -37,6 +37,18 @@ def check_email(text: str) -> None:
 
 _SESSION_ID: list[Callable[[str], object]] = [validate.Length(1, SESSION_ID_MAX_LENGTH), _printable]
 _AGE_MS = validate.Range(0, MAX_AGE_MS)
+_SESSION_ID_MEANING = {
+    "description": "Printable characters, not only spaces: the visitor's session.",
+    "format": "printable",
+}
+_AGE_MS_MEANING = {
+    "description": "How many milliseconds ago it happened, by the client's own clock.",
+}
+_EMAIL_MEANING = {
+    "description": "Who the visitor is.",
+    "format": "email",
+    "maxLength": EMAIL_MAX_LENGTH,
+}
 
 
 class EventSchema(Schema):
@@ -52,11 +64,15 @@ class EventSchema(Schema):
     """The allowlist: event type to the schema of its payload. `event_schema` fills it in."""
 
     event_type = fields.String(required=True)
-    session_id = fields.String(required=True, validate=_SESSION_ID)
+    session_id = fields.String(required=True, validate=_SESSION_ID, metadata=_SESSION_ID_MEANING)
     payload = fields.Dict(load_default=dict)
-    event_id = fields.UUID()
-    age_ms = fields.Integer(strict=True, validate=_AGE_MS, load_default=0)
-    email = fields.String(allow_none=True, load_default=None, validate=check_email)
+    event_id = fields.UUID(
+        metadata={"description": "Made once per event and kept across retries: stored once."}
+    )
+    age_ms = fields.Integer(strict=True, validate=_AGE_MS, load_default=0, metadata=_AGE_MS_MEANING)
+    email = fields.String(
+        allow_none=True, load_default=None, validate=check_email, metadata=_EMAIL_MEANING
+    )
 
     @validates_schema(skip_on_field_errors=False)
     def check_event_type(self, data: dict[str, Any], **_: object) -> None:
@@ -80,9 +96,9 @@ class IdentitySchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    session_id = fields.String(required=True, validate=_SESSION_ID)
-    email = fields.String(required=True, validate=check_email)
-    age_ms = fields.Integer(strict=True, validate=_AGE_MS, load_default=0)
+    session_id = fields.String(required=True, validate=_SESSION_ID, metadata=_SESSION_ID_MEANING)
+    email = fields.String(required=True, validate=check_email, metadata=_EMAIL_MEANING)
+    age_ms = fields.Integer(strict=True, validate=_AGE_MS, load_default=0, metadata=_AGE_MS_MEANING)
 
 
 def event_schema(event_types: EventTypes) -> EventSchema:
