@@ -11,7 +11,13 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
-from tcs_events.models import UserEvent, UserEventIdentity, db
+from tcs_events.models import (
+    UserEvent,
+    UserEventBotSession,
+    UserEventIdentity,
+    UserEventRejection,
+    db,
+)
 from tcs_events.schemas import EventSchema
 
 __all__ = [
@@ -25,7 +31,9 @@ __all__ = [
     "TableMissing",
     "TcsEventsError",
     "UserEvent",
+    "UserEventBotSession",
     "UserEventIdentity",
+    "UserEventRejection",
     "create_blueprint",
     "db",
     "events_bp",

@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+REASON_MAX_LENGTH = 200
+
 
 def new_event_id() -> UUID:
     """Return a version 7 UUID, which begins with the time: RFC 9562, section 5.7.
@@ -73,5 +75,23 @@ def identity_id(session_id: str, email: str) -> UUID:
     return uuid5(NAMESPACE_URL, f"tcs_events:{session_id} {email}")
 
 
-Record = Event | Identity
+class Rejection(NamedTuple):
+    """An event that was refused. The fields are the columns of `user_event_rejections`."""
+
+    rejection_id: UUID
+    received_at: datetime
+    event_type: str | None
+    session_id: str | None
+    email: str | None
+    reason: str
+    """The fields that were refused: `event_type, payload.context`."""
+    errors: dict[str, object]
+    """Why, by field. It quotes nothing that was sent."""
+    size_bytes: int | None
+    """How long its JSON is; None where it is nested too deep to be written."""
+    sample: str | None
+    """The event as JSON in ASCII, without addresses and long numbers; None where it is too long."""
+
+
+Record = Event | Identity | Rejection
 """What a store keeps. The first field is its id: a second one of the same id is a duplicate."""

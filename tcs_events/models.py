@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
 from tcs_events.errors import ConfigError
-from tcs_events.event import new_event_id
+from tcs_events.event import REASON_MAX_LENGTH, new_event_id
 from tcs_events.schemas import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 
@@ -124,11 +124,46 @@ class UserEventIdentity(_own.Model):  # type: ignore[name-defined,misc]
     received_at: Mapped[datetime] = mapped_column(UtcDateTime(), default=_utc_now)
 
 
+class UserEventBotSession(_own.Model):  # type: ignore[name-defined,misc]
+    """A session that a crawler has used, where `TCS_EVENTS_BOTS` is "mark": no report counts it."""
+
+    __tablename__ = "user_event_bot_sessions"
+    query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
+
+    id: Mapped[int] = mapped_column(row_number, primary_key=True)
+    session_id: Mapped[str] = mapped_column(sa.String(SESSION_ID_MAX_LENGTH), unique=True)
+    marked_at: Mapped[datetime] = mapped_column(UtcDateTime(), default=_utc_now)
+
+
+class UserEventRejection(_own.Model):  # type: ignore[name-defined,misc]
+    """An event that was refused, kept for `flask tcs-events replay`: `TCS_EVENTS_KEEP_REJECTED`.
+
+    `event_type`, `session_id` and `email` are as they were sent, where they were text, cut to the
+    width of the column.
+    """
+
+    __tablename__ = "user_event_rejections"
+    query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
+
+    id: Mapped[int] = mapped_column(row_number, primary_key=True)
+    rejection_id: Mapped[UUID] = mapped_column(sa.Uuid(), unique=True)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime())
+    event_type: Mapped[str | None] = mapped_column(sa.String(EVENT_TYPE_MAX_LENGTH))
+    session_id: Mapped[str | None] = mapped_column(sa.String(SESSION_ID_MAX_LENGTH))
+    email: Mapped[str | None] = mapped_column(sa.String(EMAIL_MAX_LENGTH))
+    reason: Mapped[str] = mapped_column(sa.String(REASON_MAX_LENGTH))
+    errors: Mapped[dict[str, Any]] = mapped_column(sa.JSON().with_variant(JSONB(), "postgresql"))
+    size_bytes: Mapped[int | None] = mapped_column(sa.Integer())
+    sample: Mapped[str | None] = mapped_column(sa.Text())
+
+
 Tables = dict[str, sa.Table]
 """Tables by their names."""
 
 EVENTS_TABLE = UserEvent.__tablename__
 IDENTITIES_TABLE = UserEventIdentity.__tablename__
+BOT_SESSIONS_TABLE = UserEventBotSession.__tablename__
+REJECTIONS_TABLE = UserEventRejection.__tablename__
 _COPIES_KEY = "tcs_events_copies"  # in the info of the metadata: Alembic writes out a table's info
 
 

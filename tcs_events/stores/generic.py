@@ -28,30 +28,34 @@ class GenericCommitter:
     def __init__(self, engine: Engine, table: Table) -> None:
         self._engine = engine
         self._table = table
-        self._id = unique_id(table)
 
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]:
         """Write events in one transaction."""
         with self._engine.begin() as connection:
-            return [self._insert(connection, event._asdict()) for event in events]
+            return [insert_once(connection, self._table, event._asdict()) for event in events]
 
-    def _insert(self, connection: Connection, row: dict[str, Any]) -> Outcome:
-        insert_ignoring = _INSERT_WITH_CONFLICT.get(connection.dialect.name)
-        if insert_ignoring is None:
-            return self._insert_or_look(connection, row)
-        statement = insert_ignoring(self._table).on_conflict_do_nothing(index_elements=[self._id])
-        # RETURNING gives a row for what was stored; the row count of a driver may be -1 here.
-        stored = connection.execute(statement.returning(self._id), row).first()
-        return Outcome.ACCEPTED if stored is not None else Outcome.DUPLICATE
 
-    def _insert_or_look(self, connection: Connection, row: dict[str, Any]) -> Outcome:
-        """Insert on a database whose conflict clause we do not speak."""
-        same_id = select(self._table.c.id).where(self._id == row[self._id.name])
-        try:
-            with connection.begin_nested():
-                connection.execute(insert(self._table), row)
-        except exc.IntegrityError:
-            if connection.execute(same_id).first() is None:
-                raise
-            return Outcome.DUPLICATE
-        return Outcome.ACCEPTED
+def insert_once(connection: Connection, table: Table, row: dict[str, Any]) -> Outcome:
+    """Insert a row unless there is one of its id, in the transaction of the connection."""
+    insert_ignoring = _INSERT_WITH_CONFLICT.get(connection.dialect.name)
+    if insert_ignoring is None:
+        return _insert_or_look(connection, table, row)
+    record_id = unique_id(table)
+    statement = insert_ignoring(table).on_conflict_do_nothing(index_elements=[record_id])
+    # RETURNING gives a row for what was stored; the row count of a driver may be -1 here.
+    stored = connection.execute(statement.returning(record_id), row).first()
+    return Outcome.ACCEPTED if stored is not None else Outcome.DUPLICATE
+
+
+def _insert_or_look(connection: Connection, table: Table, row: dict[str, Any]) -> Outcome:
+    """Insert on a database whose conflict clause we do not speak."""
+    record_id = unique_id(table)
+    same_id = select(table.c.id).where(record_id == row[record_id.name])
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(table), row)
+    except exc.IntegrityError:
+        if connection.execute(same_id).first() is None:
+            raise
+        return Outcome.DUPLICATE
+    return Outcome.ACCEPTED

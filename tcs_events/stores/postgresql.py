@@ -93,9 +93,7 @@ class PostgresCommitter:
 
     def _insert(self, cursor: Any, records: Sequence[Record]) -> list[Result]:
         rows = [
-            record._replace(payload=dumps(record.payload))  # type: ignore[arg-type]
-            if isinstance(record, Event)
-            else record
+            tuple(dumps(value) if isinstance(value, dict) else value for value in record)
             for record in records
         ]
         values = ", ".join([self._one_row] * len(rows))

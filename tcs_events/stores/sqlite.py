@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Engine, Table
 from sqlalchemy.dialects.sqlite import insert
 
-from tcs_events.event import Event, Identity, Outcome, Record
+from tcs_events.event import Event, Outcome, Record
 from tcs_events.settings import LOST_ON_POWER_CUT
 from tcs_events.stores.connection import OwnConnection
 from tcs_events.stores.contract import Result
@@ -141,17 +142,18 @@ def _primary_code(error: Exception) -> int:
 
 def _row(record: Record) -> tuple[object, ...]:
     """Return the values in the order of the columns, as SQLAlchemy's types write them."""
-    return _event_row(record) if isinstance(record, Event) else _identity_row(record)
+    return _event_row(record) if isinstance(record, Event) else tuple(map(_value, record))
 
 
-def _identity_row(identity: Identity) -> tuple[object, ...]:
-    return (
-        identity.identity_id.hex,
-        identity.session_id,
-        identity.email,
-        _text(identity.created_at),
-        _text(identity.received_at),
-    )
+def _value(value: object) -> object:
+    match value:
+        case UUID():
+            return value.hex
+        case datetime():
+            return _text(value)
+        case dict():
+            return dumps(value)
+    return value
 
 
 def _text(time: datetime) -> str:
