@@ -6,7 +6,7 @@ Every event that comes in ends as exactly one `Outcome`, and is counted as that.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -58,6 +58,17 @@ class Limits(Protocol):
         """
 
 
+class BotMarks(Protocol):
+    """Which sessions reports are to leave out."""
+
+    def mark(self, sender: Sender, session_ids: Iterable[str], at: datetime) -> None:
+        """Remember the sessions, if it is a crawler that sends them.
+
+        Raises:
+            StoreUnavailable: that was not possible; then nothing of them may be stored either.
+        """
+
+
 Rejected = tuple[Any, EventInvalid]
 """What was sent, parsed, and why it was refused."""
 
@@ -84,6 +95,7 @@ class Collector:
         counters: are told how every event ends.
         screen: whose events are not stored at all; None is nobody's.
         limits: how much may be sent; None is without limit.
+        bot_marks: remembers the sessions of crawlers whose events are stored; None for none.
         rejections: keeps refused events; None keeps none.
         clock: the time in UTC.
     """
@@ -97,6 +109,7 @@ class Collector:
         counters: Counters,
         screen: Screen | None = None,
         limits: Limits | None = None,
+        bot_marks: BotMarks | None = None,
         rejections: Rejections | None = None,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
@@ -107,6 +120,7 @@ class Collector:
         self._counters = counters
         self._screen = screen
         self._limits = limits
+        self._bot_marks = bot_marks
         self._rejections = rejections
         self._clock = clock
         # Bound once: an unbound logger binds itself anew for each line, also for one that the
@@ -132,6 +146,8 @@ class Collector:
             event = self._reader.event(parsed, parsed.data, now)
             if self._limits is not None:
                 self._limits.check_sessions({event.session_id: 1})
+            if self._bot_marks is not None:
+                self._bot_marks.mark(sender_of(environ), (event.session_id,), now)
             [result] = self._store.append([event], len(body))
             if isinstance(result, TcsEventsError):
                 raise result
@@ -175,6 +191,10 @@ class Collector:
             events = [verdict for verdict in verdicts if isinstance(verdict, Event)]
             if self._limits is not None:
                 self._limits.check_sessions(Counter(event.session_id for event in events))
+            if self._bot_marks is not None:
+                self._bot_marks.mark(
+                    sender_of(environ), {event.session_id for event in events}, now
+                )
             stored = iter(self._store.append(events, len(body)) if events else [])
             results = [next(stored) if isinstance(one, Event) else one for one in verdicts]
             ended = _ended(results)
@@ -204,9 +224,12 @@ class Collector:
                 return _ignored(ignored)
             if self._limits is not None:
                 self._limits.check_client(address_of(environ), 1)
-            identity = self._reader.identity(parse(body), self._clock())
+            now = self._clock()
+            identity = self._reader.identity(parse(body), now)
             if self._limits is not None:
                 self._limits.check_sessions({identity.session_id: 1})
+            if self._bot_marks is not None:
+                self._bot_marks.mark(sender_of(environ), (identity.session_id,), now)
             [result] = self._identity_store.append([identity], len(body))
             if isinstance(result, TcsEventsError):
                 raise result

@@ -13,26 +13,31 @@ from sqlalchemy import Connection, MetaData, event
 from werkzeug.routing import Rule
 
 from tcs_events.answers import log_trouble
-from tcs_events.collector import Collector, Limits
+from tcs_events.collector import BotMarks, Collector, Limits
 from tcs_events.counters import Counters
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
 from tcs_events.models import (
+    BOT_SESSIONS_TABLE,
     EVENTS_TABLE,
     IDENTITIES_TABLE,
     Tables,
     UserEvent,
+    UserEventBotSession,
     UserEventIdentity,
+    UserEventRejection,
     join_metadata,
 )
 from tcs_events.reader import Reader
 from tcs_events.rollups.refresh import Refresher
 from tcs_events.schemas import event_schema
+from tcs_events.screening import Screening
 from tcs_events.scrub import Scrubber
-from tcs_events.settings import Settings
+from tcs_events.settings import BOTS_MARK, Settings
 from tcs_events.stores import SqlStore
 from tcs_events.stores.forks import leave_pool_of_parent
 
 EXTENSION_KEY = "tcs_events"
+MODELS = (UserEvent, UserEventIdentity, UserEventBotSession, UserEventRejection)
 log = structlog.get_logger("tcs_events")
 
 
@@ -50,9 +55,7 @@ class Registration:
         self._had_request = False
         self._pid = os.getpid()
         app.extensions[EXTENSION_KEY] = self
-        app.shell_context_processor(
-            lambda: {model.__name__: model for model in (UserEvent, UserEventIdentity)}
-        )
+        app.shell_context_processor(lambda: {model.__name__: model for model in MODELS})
         request_started.connect(self._on_request_started, app)
         if not self.join(app):
             appcontext_pushed.connect(self._on_appcontext_pushed, app)
@@ -118,6 +121,8 @@ class Registration:
             self.identity_store,
             settings.max_batch_events,
             self.counters,
+            screen=Screening(settings),
+            bot_marks=self._bot_marks() if settings.bots == BOTS_MARK else None,
             limits=self._limits(),
         )
 
@@ -131,6 +136,13 @@ class Registration:
         url = settings.limit_storage
         secret = os.urandom(32) if url == MEMORY else shared_secret(current_app.secret_key)
         return RateLimits(settings.client_limit, settings.session_limit, url, secret, self.counters)
+
+    def _bot_marks(self) -> BotMarks:
+        from tcs_events.bot_sessions import BotSessions  # needs tcs-events[bots]
+
+        settings = self.settings
+        store = self.store_for(BOT_SESSIONS_TABLE)
+        return BotSessions(store, settings.timezone, settings.timeout_ms / 1000)
 
     def ingestion_routes(self, app: Flask) -> dict[str, str]:
         """Return the paths that take events, with the method of `Collector` that answers each."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ EVENT_TYPE_MAX_LENGTH = 50  # the width of the column
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?|https?://\[[0-9a-f:]+\](:[0-9]+)?")
 
 _REDIS = ("redis://", "rediss://", "redis+unix://")
-
+BOTS_STORE, BOTS_MARK, BOTS_DROP = "store", "mark", "drop"
 SYNCED = "synced"
 LOST_ON_POWER_CUT = "lost_on_power_cut"
 
@@ -94,6 +95,22 @@ def _field_names(value: object) -> tuple[str, ...]:
         if not isinstance(name, str) or not name:
             raise ValueError(f"has {name!r}, but the name of a field is a text")
     return names
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be True or False, not {value!r}")
+    return value
+
+
+def _bots(value: object) -> str:
+    if value not in (BOTS_STORE, BOTS_MARK, BOTS_DROP):
+        raise ValueError(f"must be {BOTS_STORE!r}, {BOTS_MARK!r} or {BOTS_DROP!r}, not {value!r}")
+    if value != BOTS_STORE and importlib.util.find_spec("crawleruseragents") is None:
+        raise ValueError(
+            f"is {value!r}, which needs crawler-user-agents: pip install 'tcs-events[bots]'"
+        )
+    return str(value)
 
 
 def _timezone(value: object) -> ZoneInfo:
@@ -242,6 +259,27 @@ SETTINGS = (
         " all together, and needs `tcs-events[redis]` and `app.secret_key`.",
     ),
     Setting(
+        "respect_gpc",
+        True,
+        _flag,
+        "Whether the events of a browser that sends Global Privacy Control (`Sec-GPC: 1`) are left"
+        " unstored, as the tracker leaves them unsent.",
+    ),
+    Setting(
+        "respect_dnt",
+        False,
+        _flag,
+        "The same for Do Not Track (`DNT: 1`), which browsers are giving up.",
+    ),
+    Setting(
+        "bots",
+        BOTS_STORE,
+        _bots,
+        'What happens to the events of crawlers: `"store"` does not look; `"mark"` stores them, and'
+        ' reports leave their sessions out; `"drop"` stores nothing. The latter two need'
+        " `tcs-events[bots]`.",
+    ),
+    Setting(
         "timezone",
         "UTC",
         _timezone,
@@ -289,6 +327,9 @@ class Settings:
     client_limit: RateLimitItem | None
     session_limit: RateLimitItem | None
     limit_storage: str
+    respect_gpc: bool
+    respect_dnt: bool
+    bots: str
     timezone: ZoneInfo
     min_sessions: int
     scrub_fields: tuple[str, ...]

@@ -27,8 +27,8 @@ def message_for(config: dict[str, object]) -> str:
             " Did you mean TCS_EVENTS_MAX_BODY_BYTES?",
         ),
         (
-            {"TCS_EVENTS_X": 1},
-            "tcs_events knows no setting TCS_EVENTS_X. There are: "
+            {"TCS_EVENTS_WEATHER_TODAY": 1},
+            "tcs_events knows no setting TCS_EVENTS_WEATHER_TODAY. There are: "
             + ", ".join(setting.key for setting in SETTINGS)
             + ".",
         ),
@@ -57,6 +57,14 @@ def message_for(config: dict[str, object]) -> str:
         (
             {"TCS_EVENTS_DURABILITY": "fast"},
             "TCS_EVENTS_DURABILITY must be 'synced' or 'lost_on_power_cut', not 'fast'.",
+        ),
+        (
+            {"TCS_EVENTS_RESPECT_GPC": "no"},
+            "TCS_EVENTS_RESPECT_GPC must be True or False, not 'no'.",
+        ),
+        (
+            {"TCS_EVENTS_BOTS": True},
+            "TCS_EVENTS_BOTS must be 'store', 'mark' or 'drop', not True.",
         ),
         (
             {"TCS_EVENTS_BIND_KEY": 1},

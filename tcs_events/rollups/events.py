@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from tcs_events.models import UserEvent
+from tcs_events.models import UserEvent, UserEventBotSession
 from tcs_events.rollups.time_limit import check_time
 
 FETCH_ROWS = 5_000
@@ -32,7 +32,8 @@ def events_between(
 ) -> Iterator[tuple[str, str, dict[str, Any], datetime]]:
     """Give session, type, payload and time of the events from `start` until before `end`.
 
-    They come session by session, each oldest first, and are not all in memory at once.
+    They come session by session, each oldest first, and are not all in memory at once. Those of
+    crawlers that were marked are left out.
 
     Raises:
         OutOfTime: the connection has a limit of time, and it is over.
@@ -43,6 +44,7 @@ def events_between(
             UserEvent.event_type.in_(types),  # the index begins with it
             UserEvent.created_at >= start,
             UserEvent.created_at < end,
+            *_not_of_a_bot(connection),
         )
         .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
     )
@@ -50,3 +52,16 @@ def events_between(
         for some in rows.partitions():
             check_time(connection)
             yield from some
+
+
+def _not_of_a_bot(connection: Connection) -> list[sa.ColumnElement[bool]]:
+    """Return the condition, if there is a marked session at all: else it costs nothing.
+
+    One that is marked after this look has its day counted again, for its events come after it.
+    """
+    if connection.execute(select(UserEventBotSession.id).limit(1)).first() is None:
+        return []
+    marked = select(UserEventBotSession.id).where(
+        UserEventBotSession.session_id == UserEvent.session_id
+    )
+    return [~marked.exists()]

@@ -1,0 +1,39 @@
+"""Whose events are not wanted: visitors who have said no, and crawlers."""
+
+from __future__ import annotations
+
+from tcs_events.event import Outcome
+from tcs_events.sender import Sender
+from tcs_events.settings import BOTS_DROP, Settings
+
+Verdict = tuple[Outcome, str]
+
+GPC: Verdict = (Outcome.OPTED_OUT, "gpc")
+DNT: Verdict = (Outcome.OPTED_OUT, "dnt")
+CRAWLER: Verdict = (Outcome.BOT, "crawler")
+
+
+class Screening:
+    """Tells how the events of a sender end that are not to be stored; None for all others.
+
+    Args:
+        settings: whose wishes are respected, and whether crawlers are dropped.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._respects_gpc = settings.respect_gpc
+        self._respects_dnt = settings.respect_dnt
+        self._drops_bots = settings.bots == BOTS_DROP
+        if self._drops_bots:
+            from tcs_events.bots import is_crawler
+
+            self._is_crawler = is_crawler
+
+    def __call__(self, sender: Sender) -> Verdict | None:
+        if sender.refuses_sale and self._respects_gpc:
+            return GPC
+        if sender.refuses_tracking and self._respects_dnt:
+            return DNT
+        if self._drops_bots and self._is_crawler(sender.user_agent):
+            return CRAWLER
+        return None
