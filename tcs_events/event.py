@@ -90,7 +90,7 @@ class Rejection(NamedTuple):
     size_bytes: int | None
     """How long its JSON is; None where it is nested too deep to be written."""
     sample: str | None
-    """The event as JSON in ASCII, without addresses and long numbers; None where it is too long."""
+    """The event as JSON, without addresses and long numbers; None where it is too long."""
 
 
 Record = Event | Identity | Rejection

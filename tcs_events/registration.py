@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 
 import structlog
@@ -20,6 +21,7 @@ from tcs_events.models import (
     BOT_SESSIONS_TABLE,
     EVENTS_TABLE,
     IDENTITIES_TABLE,
+    REJECTIONS_TABLE,
     Tables,
     UserEvent,
     UserEventBotSession,
@@ -28,11 +30,12 @@ from tcs_events.models import (
     join_metadata,
 )
 from tcs_events.reader import Reader
+from tcs_events.rejections import TIMEOUT_MS, KeptRejections
 from tcs_events.rollups.refresh import Refresher
 from tcs_events.schemas import event_schema
 from tcs_events.screening import Screening
 from tcs_events.scrub import Scrubber
-from tcs_events.settings import BOTS_MARK, Settings
+from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, Settings
 from tcs_events.stores import SqlStore
 from tcs_events.stores.forks import leave_pool_of_parent
 
@@ -86,7 +89,19 @@ class Registration:
         """Keeps the counts of the current app up to date; raises what `store_for` raises."""
         return Refresher(self.store.engine, self.settings.timezone)
 
-    def store_for(self, table: str) -> SqlStore:
+    @cached_property
+    def rejection_store(self) -> SqlStore:
+        """The store of refused events; raises what `store_for` raises."""
+        hasty = replace(self.settings, timeout_ms=TIMEOUT_MS, durability=LOST_ON_POWER_CUT)
+        return self.store_for(REJECTIONS_TABLE, hasty)
+
+    @cached_property
+    def rejections(self) -> KeptRejections | None:
+        """Keeps refused events, if the settings say so; raises what `store_for` raises."""
+        keep = self.settings.keep_rejected
+        return KeptRejections(self.rejection_store, keep) if keep else None
+
+    def store_for(self, table: str, settings: Settings | None = None) -> SqlStore:
         """Return a store that writes into one of our tables, for the current app.
 
         Raises:
@@ -108,7 +123,7 @@ class Registration:
             # What the factory connected, `db.create_all()` for one, before a server forked.
             leave_pool_of_parent(engine)
             self._pid = os.getpid()
-        return SqlStore(engine, self.tables[table], self.settings)
+        return SqlStore(engine, self.tables[table], settings or self.settings)
 
     @cached_property
     def collector(self) -> Collector:
@@ -124,6 +139,7 @@ class Registration:
             screen=Screening(settings),
             bot_marks=self._bot_marks() if settings.bots == BOTS_MARK else None,
             limits=self._limits(),
+            rejections=self.rejections,
         )
 
     def _limits(self) -> Limits | None:

@@ -24,6 +24,7 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?|https?://\[[0-9a-f:]+\](:[
 
 _REDIS = ("redis://", "rediss://", "redis+unix://")
 BOTS_STORE, BOTS_MARK, BOTS_DROP = "store", "mark", "drop"
+MAX_REJECTED = 100_000
 SYNCED = "synced"
 LOST_ON_POWER_CUT = "lost_on_power_cut"
 
@@ -111,6 +112,12 @@ def _bots(value: object) -> str:
             f"is {value!r}, which needs crawler-user-agents: pip install 'tcs-events[bots]'"
         )
     return str(value)
+
+
+def _kept_rejected(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_REJECTED:
+        raise ValueError(f"must be a whole number from 0 to {MAX_REJECTED}, not {value!r}")
+    return value
 
 
 def _timezone(value: object) -> ZoneInfo:
@@ -280,6 +287,13 @@ SETTINGS = (
         " `tcs-events[bots]`.",
     ),
     Setting(
+        "keep_rejected",
+        0,
+        _kept_rejected,
+        "How many events that were refused with 422 are kept, the newest ones, for"
+        " `flask tcs-events replay`; 0 keeps none.",
+    ),
+    Setting(
         "timezone",
         "UTC",
         _timezone,
@@ -330,6 +344,7 @@ class Settings:
     respect_gpc: bool
     respect_dnt: bool
     bots: str
+    keep_rejected: int
     timezone: ZoneInfo
     min_sessions: int
     scrub_fields: tuple[str, ...]

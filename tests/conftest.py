@@ -106,7 +106,7 @@ def close_later() -> Iterator[list[Flask]]:
     yield apps
     for app in apps:
         registration = app.extensions.get("tcs_events")
-        for name in ("store", "identity_store"):
+        for name in ("store", "identity_store", "rejection_store"):
             if registration is not None and name in vars(registration):
                 vars(registration)[name].close()
         if (db := app.extensions.get("sqlalchemy")) is not None:

@@ -63,6 +63,10 @@ def message_for(config: dict[str, object]) -> str:
             "TCS_EVENTS_RESPECT_GPC must be True or False, not 'no'.",
         ),
         (
+            {"TCS_EVENTS_KEEP_REJECTED": -1},
+            "TCS_EVENTS_KEEP_REJECTED must be a whole number from 0 to 100000, not -1.",
+        ),
+        (
             {"TCS_EVENTS_BOTS": True},
             "TCS_EVENTS_BOTS must be 'store', 'mark' or 'drop', not True.",
         ),

@@ -11,6 +11,7 @@ from tcs_events.cli.doctor import doctor
 from tcs_events.cli.exporting import export
 from tcs_events.cli.exposure import exposure
 from tcs_events.cli.pruning import prune
+from tcs_events.cli.rejected import rejected, replay
 from tcs_events.cli.subjects import export_subject, forget
 from tcs_events.cli.tail import tail
 from tcs_events.cli.visitors import funnel, retention, timeline
@@ -32,6 +33,8 @@ COMMANDS = (
     export_subject,
     rollup,
     worker,
+    rejected,
+    replay,
     doctor,
 )
 

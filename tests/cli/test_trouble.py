@@ -93,6 +93,8 @@ COMMANDS = {
     "export-subject": ["--session", "visitor-1"],
     "rollup": [],
     "worker": ["--once"],
+    "rejected": [],
+    "replay": [],
 }
 
 
@@ -128,6 +130,8 @@ class TestADatabaseThatCannotAnswer:
         with app.app_context():
             session = app.extensions["sqlalchemy"].session
             session.execute(text("ALTER TABLE user_events RENAME COLUMN created_at TO happened_at"))
+            kept = "user_event_rejections RENAME COLUMN received_at TO refused_at"
+            session.execute(text(f"ALTER TABLE {kept}"))
             session.commit()
         result = run(app, command, *COMMANDS[command])
         assert result.exit_code == 1
