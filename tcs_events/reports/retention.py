@@ -51,8 +51,8 @@ def retention(
 
     Args:
         period: the days. Cohorts are those that begin in it: of weeks, those whose Monday is in it.
-            Of the last 30 days, these are the four weeks that began, the current one among them; a
-            week that the period only has the end of is left out, for its new visitors are older.
+            Of the last 30 days, these are the four or five weeks that began in them, the current
+            one among them; a week that the period only has the end of would miss new visitors.
         unit: of cohorts and of returning. Weeks are calendar weeks, from Monday to Sunday.
         returning: what counts as coming back: any event where it is None. With conditions, the
             events of its type are read themselves, which takes the longer the more there are.

@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from tcs_events import events_bp, reports
 from tcs_events.event import Event, new_event_id
+from tcs_events.rollups.funnels import DEFAULT_FUNNEL
 from tcs_events.strict_json import dumps
 from tests.benchmarks import pages
 from tests.benchmarks.measure import Setup
@@ -38,7 +39,12 @@ QUESTIONS: Sequence[Question] = (
     ("top 20 queries", reports.top_queries, None),
     ("unmet demand", reports.unmet_demand, "gaps"),
     ("exposure", reports.exposure, "exposure"),
+    ("exposure, 365 days", lambda _: reports.exposure(reports.last_days(365)), None),
     ("dead-end filters", reports.dead_end_values, None),
+    ("funnel of two steps", lambda period: reports.funnel(period, DEFAULT_FUNNEL), None),
+    ("retention by week", reports.retention, "retention"),
+    ("retention by day", lambda period: reports.retention(period, "day"), None),
+    ("retention by week, 365 days", lambda _: reports.retention(reports.last_days(365)), None),
     ("timeline of a session", lambda _: reports.session_timeline("visitor-77"), "timeline"),
 )
 RAW = {
@@ -51,6 +57,9 @@ RAW = {
     " GROUP BY 1 ORDER BY 2 DESC LIMIT 50",
     "exposure": "SELECT {expert}, count(*) FROM user_events{each}"
     " WHERE event_type = 'sage_query' GROUP BY 1 ORDER BY 2",
+    "retention": "SELECT first, {day}, count(DISTINCT user_events.session_id) FROM user_events"
+    " JOIN (SELECT session_id, min({day}) AS first FROM user_events GROUP BY 1) AS firsts"
+    " ON firsts.session_id = user_events.session_id GROUP BY 1, 2",
     "timeline": "SELECT created_at, payload FROM user_events WHERE session_id = 'visitor-77'"
     " ORDER BY created_at",
 }
