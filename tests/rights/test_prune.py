@@ -273,11 +273,11 @@ class TestOthersMeanwhile:
 class TestPace:
     def test_grows_where_there_is_time_and_shrinks_where_there_is_none(self) -> None:
         pace = Pace()
-        first = pace.rows
+        pace.rows = 1_000
         pace.learn(TARGET_SECONDS / 10)
-        assert pace.rows == round(first * 1.5)
+        assert pace.rows == 1_500
         pace.learn(TARGET_SECONDS * 100)
-        assert pace.rows == round(first * 0.75)
+        assert pace.rows == 750
 
     def test_has_bounds(self) -> None:
         pace = Pace()
@@ -293,7 +293,7 @@ class TestPace:
         pace = Pace()
         for _ in range(40):
             pace.learn(pace.rows * seconds_per_row)
-        wanted = min(MAX_ROWS, TARGET_SECONDS / seconds_per_row)
+        wanted = max(MIN_ROWS, min(MAX_ROWS, TARGET_SECONDS / seconds_per_row))
         assert pace.rows == pytest.approx(wanted, rel=0.1)
 
 
