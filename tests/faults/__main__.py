@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,8 @@ from tests.faults.kill import kill_on_new_databases
 from tests.faults.load import under_load
 from tests.faults.postgres import running_postgres
 from tests.faults.progress import Progress, say, table
+from tests.faults.pruning import WAYS as PRUNED
+from tests.faults.pruning import prune_under_load
 from tests.faults.report import Report
 from tests.faults.server_contract import reconcile, stop_in_order
 from tests.faults.servers import FACES, KINDS, SERVERS
@@ -248,21 +252,43 @@ def servers(options: argparse.Namespace) -> Rows:
     return rows
 
 
-RUNS = (kill, sync, postgres, sqlite, network, pool, schema, deploys, servers)
+def prune(options: argparse.Namespace) -> Rows:
+    rows: Rows = []
+    progress = Progress(options.rounds * len(PRUNED))
+    if "TMPDIR" not in os.environ:
+        tempfile.tempdir = "/var/tmp"  # /tmp may be memory, where a commit costs nothing
+    with folder() as home, database_server(options.database, home) as server:
+        for _ in range(options.rounds):
+            for way, delete in PRUNED.items():
+                with folder() as logs, new_on(server) as url:
+                    how = {"rows": options.rows, "face": options.face, "kind": options.server}
+                    pruned = prune_under_load(url, logs, delete, **how)
+                said = "; ".join(pruned.harm()) or "none"
+                is_control = way == "one DELETE"
+                complaints = "none" if is_control else said
+                if is_control and said == "none" and options.database == "sqlite":
+                    complaints = "the control does no harm: nothing is shown by the other"
+                row: dict[str, object] = {"deleted by": way, "N": options.rows}
+                rows.append({**row, **pruned.row(), "harm": said, "complaints": complaints})
+                progress.round_done(way=way, **pruned.row(), harm=said)
+    return rows
+
+
+RUNS = (kill, sync, postgres, sqlite, network, pool, schema, deploys, servers, prune)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     runs = {run.__name__: run for run in RUNS}
     parser.add_argument("run", choices=list(runs))
-    parser.add_argument(
-        "--rounds", type=int, default=10, help="kills, restarts, or times for each fault"
-    )
+    parser.add_argument("--rounds", type=int, help="kills, restarts, or times for each fault")
     parser.add_argument("--events", type=int, default=10_000, help="of sync and servers")
+    parser.add_argument("--rows", type=int, default=500_000, help="of prune: how many are old")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--server", choices=list(KINDS), default="gunicorn-gthread")
     parser.add_argument("--face", choices=FACES, default="view")
     options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.run == "prune" else 10)
     # The servers are not in our process group: whoever ends us ends them by our way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     rows = runs[options.run](options)
