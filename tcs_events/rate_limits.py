@@ -56,17 +56,12 @@ def windows_at(url: str) -> Windows:
     """Return the counts that a URL names. Nothing is connected to before it is asked."""
     if url == MEMORY:
         return MemoryWindows()
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
     storage = storage_from_string(
         url,
         wrap_exceptions=True,
         key_prefix="tcs_events",
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
-        # By default it tries again for seconds, while the visitor waits.
-        retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
     )
     return cast(Windows, storage)
 

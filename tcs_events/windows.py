@@ -43,10 +43,7 @@ class MemoryWindows:
         self, key: str, limit: int, expiry: int, amount: int = 1
     ) -> bool:
         """Count `amount` if the window of `expiry` seconds then holds no more than `limit`."""
-        if self._pid != os.getpid():
-            # Forked, and perhaps while another thread held the lock, which nobody would let go of.
-            self._reset()
-        with self._lock:
+        with self._own_lock():
             number, left, previous, current = self._window(key, expiry)
             taken = int(previous * left / expiry) + current + amount <= limit
             if taken:
@@ -59,9 +56,15 @@ class MemoryWindows:
 
     def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
         """Return the counts of the window before and of this one, each with its seconds to live."""
-        with self._lock:
+        with self._own_lock():
             _, left, previous, current = self._window(key, expiry)
         return previous, left, current, left + expiry
+
+    def _own_lock(self) -> threading.Lock:
+        if self._pid != os.getpid():
+            # Forked, and perhaps while another thread held the lock, which nobody would let go of.
+            self._reset()
+        return self._lock
 
     def _window(self, key: str, expiry: int) -> tuple[int, float, int, int]:
         now = self._clock()

@@ -174,7 +174,6 @@ def test_many_sessions_in_a_batch_wait_no_longer_than_one_check(
 
 
 def test_what_hangs_up_is_not_asked_twice(make_host: MakeHost, sqlite_url: str) -> None:
-    """The client of Redis tries again by itself, with waits, unless it is told not to."""
     connections = 0
 
     def hang_up() -> None:

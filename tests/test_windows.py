@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -137,17 +138,18 @@ def test_threads_take_no_more_than_there_is(windows: Windows) -> None:
     assert sum(taken) == 500
 
 
-def test_a_process_that_is_forked_in_the_middle_goes_on() -> None:
+@pytest.mark.parametrize("asks", ["acquire_sliding_window_entry", "get_sliding_window"])
+def test_a_process_that_is_forked_in_the_middle_goes_on(asks: str) -> None:
     windows = MemoryWindows()
-    windows._lock.acquire()  # as another thread would hold it at that moment
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if windows.acquire_sliding_window_entry("ada", 1, 60) else 1)
-    deadline = time.monotonic() + 10
-    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    if ended[0] == 0:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-    windows._lock.release()
+    arguments = ("ada", 1, 60) if asks == "acquire_sliding_window_entry" else ("ada", 60)
+    with windows._lock:  # as another thread would hold it at that moment
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if getattr(windows, asks)(*arguments) else 1)
+        deadline = time.monotonic() + 10
+        while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if ended[0] == 0:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
     assert ended == (child, 0)
