@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 MAX_KEYS = 100_000
-"""About 30 MB."""
+"""Below 50 MB."""
 
 
 class MemoryWindows:
