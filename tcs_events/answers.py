@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import structlog
@@ -22,6 +21,7 @@ from tcs_events.errors import (
     TcsEventsError,
 )
 from tcs_events.event import Event, Outcome
+from tcs_events.log_lines import TROUBLES_PER_SECOND, log_lines
 
 log = structlog.get_logger("tcs_events")
 
@@ -54,13 +54,13 @@ def host_not_valid() -> Answer:
 
 
 def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
-    """Turn an error into its log lines and its answer. `events` are those that it kept out."""
+    """Turn an error into its log line and its answer. `events` are those that it kept out."""
     match error:
         case EventInvalid():
-            log.info(f"tcs_events.event_{Outcome.INVALID}", fields=sorted(error.errors))
+            log_refused(Outcome.INVALID, fields=sorted(error.errors))
             return answer(422, {"errors": error.errors})
         case BodyTooLarge():
-            log.info(f"tcs_events.event_{Outcome.INVALID}", limit_bytes=error.limit_bytes)
+            log_refused(Outcome.INVALID, limit_bytes=error.limit_bytes)
             return answer(413, {"errors": {"_schema": [str(error)]}})
         case BodyEncoded():
             log.info(f"tcs_events.event_{Outcome.INVALID}", fields=["content_encoding"])
@@ -68,18 +68,28 @@ def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
             accepts = ("Accept-Encoding", "identity")
             return answer(415, {"errors": {"_schema": [str(error)]}}, accepts)
         case RateLimited():
-            log.info(f"tcs_events.event_{Outcome.LIMITED}", by=error.by)
+            log_refused(Outcome.LIMITED, by=error.by)
             retry_after = ("Retry-After", str(error.retry_after_seconds))
             return answer(429, {"errors": {"_schema": [str(error)]}}, retry_after)
-    log_trouble(error)
-    failed = partial(log.error, f"tcs_events.event_{Outcome.FAILED}")
-    for event in events:
-        failed(event_type=event.event_type, event_id=str(event.event_id))
+    if log_lines.allows(type(error).__name__, TROUBLES_PER_SECOND):
+        log_trouble(error)
+    if len(events) == 1:
+        [event] = events
+        log_refused(Outcome.FAILED, event_type=event.event_type, event_id=str(event.event_id))
+    elif events:
+        log_refused(Outcome.FAILED, events=len(events))
     return answer(
         503,
         {"errors": {"_schema": ["The event was not stored. Send it again later."]}},
         ("Retry-After", str(StoreUnavailable.retry_after_seconds)),
     )
+
+
+def log_refused(outcome: Outcome, **keys: object) -> None:
+    """Say in the log how a request ended, in one line, unless there are too many of them."""
+    if log_lines.allows(f"event_{outcome}"):
+        level = log.error if outcome is Outcome.FAILED else log.info
+        level(f"tcs_events.event_{outcome}", **keys)
 
 
 def log_trouble(error: TcsEventsError) -> None:

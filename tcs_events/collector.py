@@ -17,6 +17,7 @@ from tcs_events.answers import Answer, answer, answer_error
 from tcs_events.counters import Counters, Ended, outcome_of
 from tcs_events.errors import EventInvalid, StoreUnavailable, TcsEventsError
 from tcs_events.event import Event, Outcome
+from tcs_events.log_lines import log_lines
 from tcs_events.reader import Reader, batch_items, count_of, parse
 from tcs_events.sender import Sender, address_of, sender_of
 from tcs_events.stores import Store
@@ -276,13 +277,15 @@ def _batch_answer(results: Sequence[Result]) -> Answer:
     accepted = sum(result is Outcome.ACCEPTED for result in results)
     duplicates = sum(result is Outcome.DUPLICATE for result in results)
     fields = {field for one in results if isinstance(one, EventInvalid) for field in one.errors}
-    log.info(
-        "tcs_events.batch_answered",
-        accepted=accepted,
-        duplicates=duplicates,
-        rejected=len(rejected),
-        fields=sorted(fields),
-    )
+    # A batch of which nothing was taken is a refused request; the others cost their sender more.
+    if accepted or duplicates or log_lines.allows("batch_answered"):
+        log.info(
+            "tcs_events.batch_answered",
+            accepted=accepted,
+            duplicates=duplicates,
+            rejected=len(rejected),
+            fields=sorted(fields),
+        )
     return answer(
         202 if accepted + duplicates else 422,
         {"accepted": accepted, "duplicates": duplicates, "rejected": rejected},

@@ -13,6 +13,7 @@ from flask import Blueprint, Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from tcs_events import events_bp
+from tcs_events.log_lines import log_lines
 from tcs_events.wsgi import EventsMiddleware
 from tests.redis_server import RedisServer
 from tests.support import need, new_database, postgres_binary, postgres_server
@@ -50,6 +51,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def _structlog_defaults() -> Iterator[None]:
+    log_lines.reset()
     yield
     structlog.reset_defaults()
 

@@ -1,0 +1,66 @@
+"""How many lines a flood of bad requests may write into the log: few, and one that says so."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from time import monotonic
+
+import structlog
+
+from tcs_events.forks import in_each_child
+
+log = structlog.get_logger("tcs_events")
+
+LINES_PER_SECOND = 50
+"""Of one process, about requests that were not taken; each of them is counted all the same."""
+TROUBLES_PER_SECOND = 1
+"""Of one kind: what is wrong with the database does not change from one request to the next."""
+
+
+class LogLines:
+    """Lets so many lines through in a second, and then says how many it has left out."""
+
+    def __init__(self) -> None:
+        self.reset()
+        in_each_child(self.reset)
+
+    def reset(self) -> None:
+        """Begin anew, as in a process that has written no line yet."""
+        self._lock = threading.Lock()
+        self._second = 0
+        self._written: Counter[str] = Counter()
+        self._left_out = 0
+
+    def allows(self, kind: str, per_second: int = LINES_PER_SECOND) -> bool:
+        """Return whether a line of a kind may be written now; if not, it counts as left out."""
+        second = int(monotonic())
+        with self._lock:
+            ended = self._end_before(second)
+            self._written[kind] += 1
+            allowed = self._written[kind] <= per_second
+            self._left_out += not allowed
+        _say(ended)
+        return allowed
+
+    def settle(self) -> None:
+        """Say how many lines of seconds that are over were left out, if nobody has."""
+        with self._lock:
+            ended = self._end_before(int(monotonic()))
+        _say(ended)
+
+    def _end_before(self, second: int) -> int:
+        if second == self._second:
+            return 0
+        left_out, self._left_out, self._second = self._left_out, 0, second
+        self._written.clear()
+        return left_out
+
+
+def _say(left_out: int) -> None:
+    if left_out:
+        log.warning("tcs_events.log_lines_left_out", count=left_out)
+
+
+log_lines = LogLines()
+"""Those of this process, for there is one log."""
