@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 from tcs_events.errors import (
     BodyEncoded,
@@ -19,6 +20,7 @@ from tcs_events.errors import (
     TcsEventsError,
 )
 from tcs_events.event import Outcome
+from tcs_events.forks import in_each_child
 
 LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 """The upper ends of the latency classes; the last class, above them all, has none."""
@@ -46,10 +48,23 @@ class Counted:
     """What else is worth a number, by its name."""
 
 
+Mirror = Callable[[Sequence[Ended], float], None]
+"""Is told how the events of one request ended, and how many seconds it took."""
+
+
 class Counters:
-    """Counts, from any number of threads."""
+    """Counts, from any number of threads. A process that is forked begins at zero."""
 
     def __init__(self) -> None:
+        self.due_at = float("inf")
+        """From this `monotonic()` time on, whoever has counted calls `when_due`."""
+        self.when_due: Callable[[], None] = lambda: None
+        self.mirror: Mirror | None = None
+        """Whoever must be told at once."""
+        self._reset()
+        in_each_child(self._reset)
+
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._requests = 0
         self._received = 0
@@ -64,7 +79,7 @@ class Counters:
         with self._lock:
             self._received += events
 
-    def end(self, ended: Iterable[Ended], seconds: float) -> None:
+    def end(self, ended: Sequence[Ended], seconds: float) -> None:
         """Count how the events of one request ended, and how long it took."""
         latency_class = bisect_left(LATENCY_BOUNDS_MS, seconds * 1000)
         counts = self._outcomes
@@ -75,17 +90,24 @@ class Counters:
             self._requests += 1
             self._latency[latency_class] += 1
             self._latency_seconds += seconds
+        self._counted(ended, seconds)
 
     def end_identity(self, outcome: Outcome, reason: str, seconds: float) -> None:
         """Count how one `identify` ended."""
-        self.end((), seconds)
         with self._lock:
             self._identities[outcome, reason] = self._identities.get((outcome, reason), 0) + 1
+        self.end((), seconds)
 
     def note(self, name: str) -> None:
         """Count something that is no outcome of an event: "limits_unavailable", for one."""
         with self._lock:
             self._notes[name] += 1
+
+    def _counted(self, ended: Sequence[Ended], seconds: float) -> None:
+        if self.mirror is not None:
+            self.mirror(ended, seconds)
+        if monotonic() >= self.due_at:
+            self.when_due()
 
     def counted(self) -> Counted:
         """Return what was counted so far."""

@@ -38,6 +38,7 @@ from tcs_events.scrub import Scrubber
 from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, Settings
 from tcs_events.stores import SqlStore
 from tcs_events.stores.forks import leave_pool_of_parent
+from tcs_events.tally import Tally
 
 EXTENSION_KEY = "tcs_events"
 MODELS = (UserEvent, UserEventIdentity, UserEventBotSession, UserEventRejection)
@@ -54,6 +55,8 @@ class Registration:
         """Our tables in the metadata of the host's `db`; none while the app has no `db`."""
         self.counters = Counters()
         """What became of the events that reached this process."""
+        self.tally = Tally(self.counters, lambda: vars(self).get("store"))
+        """Adds that up with what the other processes have counted."""
         self._first_request = threading.Lock()
         self._had_request = False
         self._pid = os.getpid()

@@ -8,8 +8,10 @@ import weakref
 from sqlalchemy import Engine
 
 
-def is_file(engine: Engine) -> bool:
-    """Tell an SQLite file from a database in memory, which is gone with its one connection."""
+def is_lasting(engine: Engine) -> bool:
+    """Tell a server or a file from a database in memory, which is gone with its one connection."""
+    if engine.dialect.name != "sqlite":
+        return True
     database = engine.url.database or ""
     return database not in ("", ":memory:") and "mode=memory" not in str(engine.url)
 
@@ -19,7 +21,7 @@ def leave_pool_of_parent(engine: Engine) -> None:
 
     https://docs.sqlalchemy.org/en/20/core/pooling.html#using-connection-pools-with-multiprocessing-or-os-fork
     """
-    if engine.dialect.name != "sqlite" or is_file(engine):
+    if is_lasting(engine):
         engine.dispose(close=False)
 
 

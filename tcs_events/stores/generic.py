@@ -29,6 +29,9 @@ class GenericCommitter:
         self._engine = engine
         self._table = table
 
+    def connection(self, deadline: float) -> None:
+        """Return nothing: it has none of its own."""
+
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]:
         """Write events in one transaction."""
         with self._engine.begin() as connection:

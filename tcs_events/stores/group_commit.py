@@ -7,15 +7,15 @@ them, and wakes them. Under load a commit carries many events; alone, an event w
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from time import monotonic
 
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Record
+from tcs_events.forks import in_each_child
 from tcs_events.stores.contract import Result
 
 Write = Callable[[Sequence[Record], float], list[Result]]
@@ -58,6 +58,7 @@ class _Patience:
 
     def __init__(self) -> None:
         self.is_failing = False
+        self.succeeded_at = self.failed_at = float("-inf")
         self._brief_until = 0.0
 
     def limit(self, deadline: float) -> float:
@@ -70,12 +71,26 @@ class _Patience:
 
     def failed(self) -> None:
         self.is_failing = True
-        if (now := monotonic()) >= self._brief_until:
+        self.failed_at = now = monotonic()
+        if now >= self._brief_until:
             self._brief_until = now + BRIEF_FOR_SECONDS
 
     def succeeded(self) -> None:
         self.is_failing = False
+        self.succeeded_at = monotonic()
         self._brief_until = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How the commits of this process are doing. Times are `monotonic()`, -inf for never."""
+
+    waiting_events: int
+    waiting_bytes: int
+    is_failing: bool
+    """Whether the last commit failed."""
+    succeeded_at: float
+    failed_at: float
 
 
 class GroupCommit:
@@ -101,9 +116,7 @@ class GroupCommit:
         self._max_bytes = max_bytes
         self._timeout_seconds = timeout_seconds
         self._reset()
-        # A child that is forked while a lock is held would wait for it for ever.
-        reset = weakref.WeakMethod(self._reset)
-        os.register_at_fork(after_in_child=lambda: (again := reset()) and again())
+        in_each_child(self._reset)
 
     def _reset(self) -> None:
         self._mutex = threading.Lock()
@@ -112,6 +125,17 @@ class GroupCommit:
         self._waiting_events = 0
         self._waiting_bytes = 0
         self._patience = _Patience()
+
+    def state(self) -> State:
+        """Return what waits, and how the last commits ended."""
+        patience = self._patience
+        return State(
+            self._waiting_events,
+            self._waiting_bytes,
+            patience.is_failing,
+            patience.succeeded_at,
+            patience.failed_at,
+        )
 
     def append(self, events: Sequence[Record], size_bytes: int = 0) -> list[Result]:
         """Keep events as `Store.append` promises, within `timeout_seconds` and a little."""

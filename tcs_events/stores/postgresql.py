@@ -76,10 +76,14 @@ class PostgresCommitter:
         except StopIteration as stop:
             return stop.value
 
+    def connection(self, deadline: float) -> Any:
+        """Return the connection, on which nothing takes longer than until `deadline`."""
+        self._deadline = deadline
+        return self.own.get(deadline)
+
     def write(self, records: Sequence[Record], deadline: float) -> list[Result]:
         """Write records in one transaction."""
-        self._deadline = deadline
-        driver = self.own.get(deadline)
+        driver = self.connection(deadline)
         with driver.cursor() as cursor:
             if len(records) >= COPY_FROM_EVENTS and isinstance(records[0], Event):
                 lines = "".join(map(_copy_line, records))  # type: ignore[arg-type]

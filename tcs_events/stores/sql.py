@@ -14,9 +14,9 @@ from tcs_events.event import Record
 from tcs_events.settings import Settings
 from tcs_events.stores.connection import OwnConnection, within
 from tcs_events.stores.contract import Result
-from tcs_events.stores.forks import is_file, leave_pool_when_forked
+from tcs_events.stores.forks import is_lasting, leave_pool_when_forked
 from tcs_events.stores.generic import GenericCommitter
-from tcs_events.stores.group_commit import GroupCommit
+from tcs_events.stores.group_commit import GroupCommit, State
 from tcs_events.stores.postgresql import PostgresCommitter
 from tcs_events.stores.sqlite import SqliteCommitter, is_busy
 
@@ -29,13 +29,15 @@ class Committer(Protocol):
     @property
     def own(self) -> OwnConnection | None: ...
 
+    def connection(self, deadline: float) -> Any: ...
+
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]: ...
 
 
 def make_committers(engine: Engine, table: Table, settings: Settings) -> list[Committer]:
     """Return as many committers as may usefully write to this database at once."""
     dialect, durability = engine.dialect, settings.durability
-    if dialect.name == "sqlite" and is_file(engine):
+    if dialect.name == "sqlite" and is_lasting(engine):
         return [SqliteCommitter(engine, table, durability)]
     if dialect.name == "postgresql" and dialect.driver == "psycopg":
         seconds = settings.timeout_ms / 1000
@@ -69,6 +71,21 @@ class SqlStore:
 
     def append(self, events: Sequence[Record], size_bytes: int = 0) -> list[Result]:
         return self._group_commit.append(events, size_bytes) if events else []
+
+    def state(self) -> State:
+        """Return what waits in this process, and how its last commits ended."""
+        return self._group_commit.state()
+
+    def own_connection(self, deadline: float) -> Any:
+        """Return a connection of the driver as events are written on, to look at it.
+
+        None where they are written on connections of the host. It is for a process that stores
+        nothing meanwhile.
+
+        Raises:
+            Exception: whatever keeps it from being opened.
+        """
+        return self._committers[0].connection(deadline)
 
     def close(self) -> None:
         """Close the store's connections; the next event opens new ones."""

@@ -79,9 +79,13 @@ class SqliteCommitter:
             _pragma(driver, f"user_version = {version}")
             driver.execute("COMMIT")
 
+    def connection(self, deadline: float) -> Any:
+        """Return the connection."""
+        return self.own.get(deadline)
+
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]:
         """Write events in one transaction."""
-        driver = self.own.get(deadline)
+        driver = self.connection(deadline)
         rows = [_row(event) for event in events]
         cursor = driver.cursor()
         try:

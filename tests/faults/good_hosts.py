@@ -67,3 +67,19 @@ def answers_late(database_url: str) -> Flask:
 
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]
     return app
+
+
+def measured(database_url: str) -> Flask:
+    """Let Prometheus have the counts, in either of the two ways of prometheus_client."""
+    from prometheus_client import CollectorRegistry, make_wsgi_app
+    from prometheus_client.multiprocess import MultiProcessCollector
+    from tcs_events.prometheus import is_multiprocess, register_metrics
+    from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+    app, registry = middleware(database_url), CollectorRegistry()
+    if is_multiprocess():
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    register_metrics(app, registry)
+    metrics = {"/metrics": make_wsgi_app(registry)}
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, metrics)  # type: ignore[method-assign]
+    return app

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import structlog
 from flask import Flask
 
+from tcs_events import tally
 from tests.faults import broken_hosts, good_hosts
 
 FACES: dict[str, Callable[[str], Flask]] = {
@@ -20,6 +21,7 @@ FACES: dict[str, Callable[[str], Flask]] = {
         good_hosts.middleware,
         good_hosts.creates_tables,
         good_hosts.answers_late,
+        good_hosts.measured,
         broken_hosts.answers_first,
         broken_hosts.naive,
         broken_hosts.swallows_errors,
@@ -33,6 +35,8 @@ FACES: dict[str, Callable[[str], Flask]] = {
 def create_app() -> Flask:
     # A line per stored event would make the log the slowest part of the load.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    # Written down more often than a test would like to wait.
+    tally.EVERY_SECONDS = float(os.environ.get("TCS_EVENTS_TEST_TALLY_SECONDS", "10"))
     app = FACES[os.environ["FACE"]](os.environ["DATABASE_URL"])
     app.add_url_rule("/alive", view_func=lambda: "yes", endpoint="alive")
     return app
