@@ -50,6 +50,7 @@ def create_blueprint(
     for path, view in {"": collect, "/batch": collect_batch, "/identify": identify}.items():
         blueprint.add_url_rule(path, view_func=view, methods=["POST"], strict_slashes=False)
     blueprint.add_url_rule("/tracker.js", view_func=tracker)
+    blueprint.add_url_rule("/health", view_func=health)
     blueprint.add_url_rule("/openapi.json", view_func=openapi)
     blueprint.add_app_template_global(script_tag, "tcs_events_script")
     blueprint.after_request(_let_other_origins_read)
@@ -71,6 +72,13 @@ def collect_batch() -> Response:
 def identify() -> Response:
     """Take who a session belongs to: 202 when it is stored, 422 when it is not allowed."""
     return _answer(Collector.identify)
+
+
+def health() -> Response:
+    """Say whether events can be stored: 200, or 503 with what is wrong."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    answer = registration_of(app).health.answer()
+    return Response(answer.body, answer.status, list(answer.headers))
 
 
 def _answer(collect: Callable[[Collector, bytes, WSGIEnvironment], Answer]) -> Response:

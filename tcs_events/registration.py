@@ -17,6 +17,7 @@ from tcs_events.answers import log_trouble
 from tcs_events.collector import BotMarks, Collector, Limits
 from tcs_events.counters import Counters
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
+from tcs_events.health import Health
 from tcs_events.models import (
     BOT_SESSIONS_TABLE,
     EVENTS_TABLE,
@@ -57,6 +58,7 @@ class Registration:
         """What became of the events that reached this process."""
         self.tally = Tally(self.counters, lambda: vars(self).get("store"))
         """Adds that up with what the other processes have counted."""
+        self.health = Health(self)
         self._first_request = threading.Lock()
         self._had_request = False
         self._pid = os.getpid()

@@ -1,0 +1,287 @@
+"""Can events be stored now, and what became of those that came? For whoever watches over the app.
+
+Anyone may ask, so an answer holds nothing secret, and asking costs the database no more than one
+look a second.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from time import monotonic
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import Connection, exc
+
+from tcs_events.answers import Answer, answer
+from tcs_events.counters import LATENCY_BOUNDS_MS, Counters
+from tcs_events.errors import (
+    ConfigError,
+    DatabaseMissing,
+    StoreUnavailable,
+    TableMissing,
+    TcsEventsError,
+)
+from tcs_events.forks import in_each_child
+from tcs_events.models import Tables
+from tcs_events.stores import SqlStore
+from tcs_events.stores.asking import Asker, briefly
+from tcs_events.stores.forks import is_lasting
+from tcs_events.tally import Tally, by_outcome
+
+log = structlog.get_logger("tcs_events")
+
+LOOK_SECONDS = 1.0
+"""How long the database may take to answer, and how long what it has answered is good for."""
+SCHEMA_SECONDS = 10.0
+"""How long tables that were all there are not looked at again."""
+FAILURE_SECONDS = 10.0
+"""How long a failed commit is bad news by itself; then a write must show whether it is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, in words that quote nothing."""
+
+    key: str
+    """One of `config`, `database`, `tables`, `writing`, `health`."""
+    problem: str
+    remedy: str
+
+
+class Watched(Protocol):
+    """What is looked at."""
+
+    counters: Counters
+    tally: Tally
+    tables: Tables
+
+    @property
+    def store(self) -> SqlStore: ...
+
+
+class Health:
+    """Looks at the database for any number of requests, no more than once a second."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+        self._reset()
+        in_each_child(self._reset)
+
+    def _reset(self) -> None:
+        self._looking = threading.Lock()
+        self._asker = Asker()
+        self._problems: list[Problem] = []
+        self._looked_at = float("-inf")
+        self._schema_was_right_at = float("-inf")
+
+    def answer(self) -> Answer:
+        """Answer 200, or 503 with what is wrong, and the counts of this process in any case."""
+        problems = self.problems()
+        retry = [("Retry-After", str(StoreUnavailable.retry_after_seconds))] if problems else []
+        return answer(
+            503 if problems else 200,
+            {
+                "status": "failing" if problems else "ok",
+                "problems": [asdict(problem) for problem in problems],
+                **_counts(self._watched),
+            },
+            ("Cache-Control", "no-store"),
+            *retry,
+        )
+
+    def problems(self) -> list[Problem]:
+        """Return what is wrong, an empty list where nothing is. It is at most two looks old."""
+        # Whoever comes while somebody looks is told what was seen last, unless that is too old.
+        is_recent = monotonic() - self._looked_at < 3 * LOOK_SECONDS
+        if not self._looking.acquire(blocking=not is_recent):
+            return self._problems
+        try:
+            if monotonic() - self._looked_at >= LOOK_SECONDS:
+                self._problems = self._look()
+                self._looked_at = monotonic()
+            return self._problems
+        finally:
+            self._looking.release()
+
+    def _look(self) -> list[Problem]:
+        try:
+            store = self._watched.store
+            problems = []
+            if is_lasting(store.engine):
+                problems = self._asker.ask(LOOK_SECONDS, lambda: self._ask(store))
+            return problems or self._look_at_writing(store)
+        except Exception as error:
+            return [explain(error)]
+
+    def _ask(self, store: SqlStore) -> list[Problem]:
+        """Ask the database for our tables, and whether it takes a write."""
+        with briefly(store.engine, int(LOOK_SECONDS * 1000)) as connection:
+            now = monotonic()
+            if now - self._schema_was_right_at >= SCHEMA_SECONDS:
+                if problems := _wrong_tables(connection, self._watched.tables):
+                    return problems
+                self._schema_was_right_at = now
+            # Under load the lock is often held by ourselves; a commit that has just succeeded is
+            # better evidence, and costs nothing.
+            if now - store.state().succeeded_at >= LOOK_SECONDS:
+                return _refused_write(connection)
+        return []
+
+    def _look_at_writing(self, store: SqlStore) -> list[Problem]:
+        """Go by what has become of our own writes: a full disk refuses nothing else.
+
+        A failure is believed for a while. Then the counts are written, to see: if only events could
+        show that it is over, one that is sent none for its bad health would be ill for ever.
+        """
+        state = store.state()
+        if state.is_failing and (
+            monotonic() - state.failed_at < FAILURE_SECONDS or not is_lasting(store.engine)
+        ):
+            return [Problem("writing", "the last event was not stored", StoreUnavailable.remedy)]
+        is_in_doubt = state.is_failing or self._watched.tally.is_failing
+        if is_in_doubt and not self._watched.tally.write_now(store.engine, LOOK_SECONDS):
+            problem = "the counts of events cannot be written"
+            return [Problem("writing", problem, StoreUnavailable.remedy)]
+        return []
+
+
+def _wrong_tables(connection: Connection, tables: Tables) -> list[Problem]:
+    """Return a problem for each table that is not there, or lacks a column."""
+    wrong: list[str] = []
+    for name, table in tables.items():
+        try:
+            with connection.begin_nested():
+                connection.execute(sa.select(*table.columns).where(sa.false())).all()
+        except exc.DBAPIError as error:
+            if error.connection_invalidated or _is_for_now(error):
+                raise
+            wrong.append(name)
+    remedy = "run `flask db migrate` and `flask db upgrade`; `flask tcs-events doctor` says more"
+    if len(wrong) == len(tables):
+        return [Problem("tables", "there are none of them, or no rights", TableMissing.remedy)]
+    problem = "it is not there, or lacks a column, or may not be read"
+    return [Problem("tables", f"{name}: {problem}", remedy) for name in wrong]
+
+
+def _refused_write(connection: Connection) -> list[Problem]:
+    """Ask for the right to write, and give it back. It is not told from this that there is room."""
+    if connection.dialect.name == "sqlite":
+        connection.rollback()
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # A file that may only be read lets a transaction begin, and refuses what is done in it.
+        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+    elif (
+        connection.dialect.name == "postgresql"
+        and connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on"
+    ):
+        return [READ_ONLY]
+    connection.rollback()
+    return []
+
+
+READ_ONLY = Problem(
+    "writing",
+    "the database is read-only",
+    "see that the app is connected to the primary server, and that it may write",
+)
+_OF_SQLITE = {
+    5: Problem("writing", "the database is locked", "end what holds a transaction open"),
+    6: Problem("writing", "the database is locked", "end what holds a transaction open"),
+    8: READ_ONLY,
+    10: Problem("database", "the disk reports errors", "look after the disk"),
+    11: Problem("database", "the file is damaged", "restore it from a backup"),
+    13: Problem("writing", "the disk is full", "make room"),
+    14: Problem("database", "the file cannot be opened", "see that its folder is there"),
+    26: Problem("database", "the file is no database", "restore it from a backup"),
+}
+"""By https://www.sqlite.org/rescode.html"""
+_OF_POSTGRESQL = {
+    "25006": READ_ONLY,
+    "53100": Problem("writing", "the disk is full", "make room"),
+    "53300": Problem("database", "it takes no more connections", "raise max_connections"),
+    "57014": Problem("database", "it does not answer in time", StoreUnavailable.remedy),
+}
+"""By https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+
+def _known(error: BaseException) -> Problem | None:
+    original = getattr(error, "orig", None) or error
+    code = getattr(original, "sqlite_errorcode", None)
+    if code is not None:
+        return _OF_SQLITE.get(code & 0xFF)
+    return _OF_POSTGRESQL.get(getattr(original, "sqlstate", None) or "")
+
+
+def _is_for_now(error: BaseException) -> bool:
+    """Tell a database that cannot answer from a table that is not as it should be."""
+    return _known(error) is not None
+
+
+def explain(error: Exception) -> Problem:
+    """Return what an error means, without a word of it."""
+    if known := _known(error):
+        return known
+    match error:
+        case DatabaseMissing():
+            remedy = "call `db.init_app(app)` with your `db = SQLAlchemy()`"
+            return Problem("config", "the app has no database", remedy)
+        case ConfigError():
+            remedy = "set SQLALCHEMY_DATABASE_URI, or TCS_EVENTS_BIND_KEY"
+            return Problem("config", "the app's settings name no database", remedy)
+        case exc.TimeoutError():
+            remedy = "raise `pool_size`, and see that the app closes its sessions"
+            return Problem("database", "no connection of the app's pool is free", remedy)
+        case StoreUnavailable():
+            problem = "it does not answer in time, or the app's pool has no free connection"
+        case exc.DBAPIError() | TcsEventsError():
+            problem = "it cannot be reached"
+        case _:
+            log.warning("tcs_events.health_unknown", reason=type(error).__name__)
+            remedy = "run `flask tcs-events doctor`"
+            return Problem("health", "it could not be found out", remedy)
+    return Problem("database", problem, StoreUnavailable.remedy)
+
+
+def _counts(watched: Watched) -> dict[str, Any]:
+    """Return what this process has counted, and what waits in it."""
+    counted = watched.counters.counted()
+    store: SqlStore | None = vars(watched).get("store")
+    queued = store.state() if store is not None else None
+    outcomes = [(str(outcome), why, events) for (outcome, why), events in counted.outcomes.items()]
+    identities = [(str(outcome), why, n) for (outcome, why), n in counted.identities.items()]
+    events, reasons = by_outcome(outcomes)
+    bounds = [*map(str, LATENCY_BOUNDS_MS), "more"]
+    return {
+        "requests": counted.requests,
+        "received": counted.received,
+        "events": events,
+        "reasons": reasons,
+        "identities": by_outcome(identities)[0],
+        "queue": {
+            "events": queued.waiting_events if queued else 0,
+            "bytes": queued.waiting_bytes if queued else 0,
+        },
+        "latency_ms": {
+            "p50": percentile(counted.latency, 0.50),
+            "p99": percentile(counted.latency, 0.99),
+            "requests_up_to": dict(zip(bounds, counted.latency, strict=True)),
+        },
+    }
+
+
+def percentile(latency: Sequence[int], share: float) -> int | None:
+    """Return in how many milliseconds at most such a share of the requests was answered.
+
+    None where there were none, or where they took longer than the last class says.
+    """
+    wanted, so_far = sum(latency) * share, 0
+    for bound, requests in zip(LATENCY_BOUNDS_MS, latency, strict=False):
+        so_far += requests
+        if so_far and so_far >= wanted:
+            return bound
+    return None
