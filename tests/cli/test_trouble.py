@@ -95,6 +95,7 @@ COMMANDS = {
     "worker": ["--once"],
     "rejected": [],
     "replay": [],
+    "outcomes": [],
 }
 
 
@@ -132,6 +133,7 @@ class TestADatabaseThatCannotAnswer:
             session.execute(text("ALTER TABLE user_events RENAME COLUMN created_at TO happened_at"))
             kept = "user_event_rejections RENAME COLUMN received_at TO refused_at"
             session.execute(text(f"ALTER TABLE {kept}"))
+            session.execute(text("ALTER TABLE user_event_counters RENAME COLUMN day TO date"))
             session.commit()
         result = run(app, command, *COMMANDS[command])
         assert result.exit_code == 1

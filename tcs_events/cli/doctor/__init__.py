@@ -1,0 +1,98 @@
+"""Would an event be stored? One file per kind of thing that is looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Generator, Iterator
+
+import click
+import sqlalchemy as sa
+from flask import Flask, current_app
+
+from tcs_events.cli import options
+from tcs_events.cli.command import ANSWER_SECONDS, command, explain
+from tcs_events.cli.doctor.counts import count_findings
+from tcs_events.cli.doctor.database import database_findings
+from tcs_events.cli.doctor.extras import extras_finding
+from tcs_events.cli.doctor.finding import COLOURS, WRONG, Finding
+from tcs_events.cli.doctor.schema import schema_findings
+from tcs_events.cli.output import print_json
+from tcs_events.errors import TcsEventsError
+from tcs_events.registration import Registration, registration_of
+from tcs_events.stores.connection import within
+
+
+@command("doctor", needs_tables=False)
+@options.as_json
+def doctor(as_json: bool) -> None:
+    """Check that an event would be stored, and safely so.
+
+    Says what to do if not, and exits with 1 then; a hint is no reason for that. Stores nothing.
+    JSON: "findings", each "ok", "hint" or "wrong".
+    """
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    # What the app logs meanwhile is no part of the answer.
+    with contextlib.redirect_stdout(sys.stderr):
+        findings = list(_findings(app))
+    is_wrong = any(finding.level == WRONG for finding in findings)
+    if as_json:
+        print_json({"status": WRONG if is_wrong else "ok", "findings": findings})
+    else:
+        for finding in findings:
+            text = f"{finding.level:<7}{finding.what}"
+            click.secho(
+                f"{text}: {finding.remedy}" if finding.remedy else text, fg=COLOURS[finding.level]
+            )
+    if is_wrong:
+        raise SystemExit(1)
+
+
+def _findings(app: Flask) -> Iterator[Finding]:
+    registration = registration_of(app)
+    # Our own requests below are no visitor's.
+    registration.tally.stop()
+    try:
+        engine = registration.store.engine
+    except TcsEventsError as error:
+        yield Finding("database", WRONG, str(error))
+        return
+    address = f"database {registration.store.address}"
+    answers = yield from _asked(address, lambda: database_findings(registration, address))
+    if answers:
+        schema = yield from _asked("tables", lambda: schema_findings(engine, registration.tables))
+        if schema:
+            yield from _asked("counts", lambda: count_findings(engine))
+    yield from _endpoint_findings(app, registration)
+    yield extras_finding()
+
+
+def _asked(what: str, ask: Callable[[], list[Finding]]) -> Generator[Finding, None, bool]:
+    """Give what a question to the database finds; return whether it is well."""
+    try:
+        findings = within(ANSWER_SECONDS, ask)
+    except (TcsEventsError, sa.exc.SQLAlchemyError) as error:
+        findings = [Finding(what, WRONG, explain(error))]
+    yield from findings
+    return all(finding.level != WRONG for finding in findings)
+
+
+def _endpoint_findings(app: Flask, registration: Registration) -> Iterator[Finding]:
+    """Send each mounted endpoint a body it must refuse, and see who answers.
+
+    Only the real chain of hooks can tell whether the host lets a visitor's event through.
+    """
+    for path in registration.ingestion_routes(app):
+        answer = app.test_client().post(path, data=b"")
+        reached = answer.status_code == 422 and answer.is_json
+        yield (
+            Finding(f"endpoint POST {path}")
+            if reached
+            else Finding(
+                f"endpoint POST {path}",
+                WRONG,
+                f"the app answers {answer.status_code} before tcs_events can; in your"
+                f" before_request, return None when request.blueprint =="
+                f" {registration.name_on(app)!r}",
+            )
+        )

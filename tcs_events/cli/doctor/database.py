@@ -1,0 +1,145 @@
+"""Does the database keep what it has said yes to?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import Engine
+
+from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
+from tcs_events.health import explain
+from tcs_events.registration import Registration
+from tcs_events.settings import SYNCED
+from tcs_events.stores.asking import briefly
+from tcs_events.stores.forks import is_lasting
+
+SECONDS = 2.0
+CLOCK_SECONDS = 2.0
+"""How far two clocks may be apart: what is ordered by time is a matter of seconds."""
+ROOM_BYTES = 100 * 1024 * 1024
+CHECK_BYTES = 200 * 1024 * 1024
+"""SQLite looks a file of this size through in a second or so."""
+_SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
+
+
+def database_findings(registration: Registration, what: str) -> list[Finding]:
+    """Look at the database behind the events. The first finding is whether it answers.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: it does not.
+    """
+    engine = registration.store.engine
+    is_synced = registration.settings.durability == SYNCED
+    with briefly(engine, int(SECONDS * 1000)) as connection:
+        connection.exec_driver_sql("SELECT 1")
+    findings = [Finding(what)]
+    if not is_lasting(engine):
+        remedy = "it is in memory, and gone with the process; name a file or a server"
+        return [Finding(what, HINT, remedy)]
+    look = {"sqlite": _of_sqlite, "postgresql": _of_postgresql}.get(engine.dialect.name)
+    if look is not None:
+        findings += look(engine, registration, is_synced)
+    return findings
+
+
+def _of_sqlite(engine: Engine, registration: Registration, is_synced: bool) -> list[Finding]:
+    path = os.path.abspath(engine.url.database or "")
+    try:
+        driver = registration.store.own_connection(monotonic() + SECONDS)
+        driver.execute("BEGIN IMMEDIATE")
+        driver.execute(f"PRAGMA user_version = {_pragma(driver, 'user_version')}")
+        driver.execute("ROLLBACK")
+    except Exception as error:
+        problem = explain(error)
+        return [Finding("SQLite file", WRONG, f"{problem.problem}; {problem.remedy}")]
+    journal = _pragma(driver, "journal_mode")
+    synchronous = _SYNCHRONOUS[_pragma(driver, "synchronous")]
+    safe = synchronous == ("FULL" if journal == "wal" else "EXTRA") or not is_synced
+    durability = f"SQLite journal {journal}, synchronous {synchronous}"
+    findings = [
+        Finding(durability)
+        if safe
+        else Finding(durability, WRONG, "202 would not survive a power cut; report this as a bug")
+    ]
+    if journal != "wal":
+        remedy = "readers and writers wait for each other; a file system that is no network share"
+        findings = [Finding(durability, HINT, f"{remedy} lets SQLite use its write-ahead log")]
+    free = shutil.disk_usage(os.path.dirname(path)).free
+    findings.append(
+        Finding("SQLite file can be written")
+        if free > ROOM_BYTES
+        else Finding("SQLite file", HINT, f"its disk has {free // 1024**2} MiB left; make room")
+    )
+    findings.append(_integrity(driver, path))
+    return findings
+
+
+def _integrity(driver: Any, path: str) -> Finding:
+    what = "SQLite integrity"
+    if os.path.getsize(path) > CHECK_BYTES:
+        remedy = "the file is too large to look through quickly; run `PRAGMA quick_check` at night"
+        return Finding(what, HINT, remedy)
+    if _pragma(driver, "quick_check(1)") == "ok":
+        return Finding(what)
+    return Finding(what, WRONG, "the file is damaged; restore it from a backup")
+
+
+def _pragma(driver: Any, text: str) -> Any:
+    return driver.execute(f"PRAGMA {text}").fetchone()[0]
+
+
+def _of_postgresql(engine: Engine, registration: Registration, is_synced: bool) -> list[Finding]:
+    with briefly(engine, int(SECONDS * 1000)) as connection:
+
+        def show(name: str) -> str:
+            return str(connection.exec_driver_sql(f"SHOW {name}").scalar())
+
+        before = datetime.now(UTC)
+        theirs = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        after = datetime.now(UTC)
+        findings = [
+            Finding(f"PostgreSQL {show('server_version').split()[0]}"),
+            *_postgresql_writes(show, is_synced),
+            _clock(theirs, before + (after - before) / 2),
+        ]
+        if show("autovacuum") == "off":
+            remedy = "it is off; set autovacuum = on, or deleted events keep their room"
+            findings.append(Finding("PostgreSQL autovacuum", HINT, remedy))
+    driver = registration.store.own_connection(monotonic() + SECONDS)
+    if driver is not None:
+        findings.append(
+            _commits(driver.execute("SHOW synchronous_commit").fetchone()[0], is_synced)
+        )
+    return findings
+
+
+def _commits(synchronous: str, is_synced: bool) -> Finding:
+    what = f"PostgreSQL synchronous_commit {synchronous}"
+    if synchronous == "off" and is_synced:
+        return Finding(what, WRONG, "202 would not survive a crash; report this as a bug")
+    return Finding(what)
+
+
+def _postgresql_writes(show: Callable[[str], str], is_synced: bool) -> list[Finding]:
+    findings = []
+    if show("transaction_read_only") == "on":
+        remedy = "the server takes no writes; connect to the primary one"
+        findings.append(Finding("PostgreSQL read-only", WRONG, remedy))
+    if show("fsync") == "off" and is_synced:
+        remedy = "202 would not survive a power cut; set fsync = on, or say so with"
+        remedy += " TCS_EVENTS_DURABILITY"
+        findings.append(Finding("PostgreSQL fsync off", WRONG, remedy))
+    return findings
+
+
+def _clock(theirs: datetime, ours: datetime) -> Finding:
+    ahead = (theirs - ours).total_seconds()
+    if abs(ahead) <= CLOCK_SECONDS:
+        return Finding("clock of the database's server")
+    remedy = f"it is {abs(ahead):,.0f} s {'ahead of' if ahead > 0 else 'behind'} ours; run NTP"
+    return Finding("clock of the database's server", HINT, f"{remedy} on both")
