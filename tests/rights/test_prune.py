@@ -173,6 +173,15 @@ class TestReports:
             assert reports.total_activity(period)["sage_query"].events == 1
         assert "old words" not in str(all_tables(host))
 
+    def test_have_forgotten_every_day_of_many(self, host: Flask) -> None:
+        days = [NOON - timedelta(days=number) for number in range(6)]
+        save(host, *(query(f"word {number}", created_at=at) for number, at in enumerate(days)))
+        with host.app_context():
+            registration_of(host).refresher.refresh()
+            run(host, "prune", "--older-than", "2026-03-03")
+            registration_of(host).refresher.refresh()
+        assert "word" not in str(all_tables(host))
+
 
 class TestOthersMeanwhile:
     def test_two_at_once_delete_everything_once(self, host: Flask) -> None:
