@@ -139,7 +139,7 @@ def sqlite(options: argparse.Namespace) -> Rows:
         return sqlite_faults.failing_syncs(url, home, failing=failing, face=options.face)
 
     lasting = [f"sync {number}+ fails" for number in (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)]
-    syncs = [*lasting, *(f"sync {number} fails" for number in range(1, 21))]
+    syncs = [*lasting, *(f"sync {number} fails" for number in range(5, 21))]
     return _faults(options, [*sqlite_faults.LOCKS, "long_read", "full", *syncs], run)
 
 

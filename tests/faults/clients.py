@@ -6,7 +6,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
@@ -126,9 +126,15 @@ class Visitors:
 
     def first(self, status: int, after: float, seconds: float = 15) -> Answer | None:
         """Wait for the first answer of this status that came after a moment."""
+        return self._first(lambda its: its == status, after, seconds)
+
+    def first_5xx(self, after: float, seconds: float = 15) -> Answer | None:
+        return self._first(lambda its: its >= 500, after, seconds)
+
+    def _first(self, is_it: Callable[[int], bool], after: float, seconds: float) -> Answer | None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            found = [a for a in list(self.answers) if a.status == status and a.ended_at >= after]
+            found = [a for a in list(self.answers) if is_it(a.status) and a.ended_at >= after]
             if found:
                 return min(found, key=lambda answer: answer.ended_at)
             time.sleep(0.02)

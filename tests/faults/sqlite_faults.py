@@ -57,7 +57,7 @@ def full(disk: Path) -> Fault:
     """The disk fills up with events; then there is room again."""
 
     def fault(visitors: Visitors) -> None:
-        refused = visitors.first(503, after=time.monotonic())
+        refused = visitors.first_5xx(after=time.monotonic())
         assert refused, "the disk does not get full"
         time.sleep(FULL_SECONDS)
         (disk / "ballast").unlink()
@@ -68,8 +68,9 @@ def full(disk: Path) -> Fault:
 def failing_syncs(database_url: str, folder: Path, *, failing: str, face: str = "view") -> Report:
     """Let syncs of each thread fail, in the words of strace: `3` the third, `3+` all from there on.
 
-    Those who may fail once go on without a restart; after the others the server is killed and
-    started anew.
+    Where each fails once, the server goes on; after the others it is killed and started anew. A
+    thread that connects syncs up to four times: were one of these to fail once, it would be one of
+    every new connection.
     """
     inject = f"inject=fsync,fdatasync:error=EIO:when={failing}"
     under = strace("/dev/null", "-e", "trace=fsync,fdatasync", "-e", inject)
@@ -80,7 +81,7 @@ def failing_syncs(database_url: str, folder: Path, *, failing: str, face: str = 
         with Visitors(server.port, ledger) as visitors:
             started = time.monotonic()
             if face != "swallows_errors":
-                refused = visitors.first(503 if face == "view" else 500, after=started)
+                refused = visitors.first_5xx(after=started)
                 assert refused, f"no sync fails: {server.log_tail()}"
             time.sleep(0.5)
         if failing.endswith("+"):

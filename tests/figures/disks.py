@@ -11,7 +11,8 @@ from tests.faults.report import Report
 from tests.faults.sqlite_faults import failing_syncs, full, small_disk
 from tests.figures.figure import Row
 
-SYNCS = [*map(str, range(1, 21)), "1+", "2+", "7+", "40+"]
+LASTING = ["1+", "2+", "3+", "4+", "40+"]
+SYNCS = [*LASTING, *map(str, range(5, 21))]
 PADDING = 1500
 
 
@@ -59,7 +60,8 @@ def lost_and_wrong(times: int) -> list[Row]:
     naive_full = run("control", lambda: fill_disk("naive")).statuses().get(500, 0)
     return [
         _row(
-            f"SQLite, EIO of the 1st to 20th sync, and of all from 4 places on, {times} times each",
+            "SQLite, EIO of the 5th to 20th sync, of all from the 1st to 4th and 40th on,"
+            f" {times} times each",
             syncs,
             f"errors answered 202: {len(swallowing.missing)} lost; no handling: {naive} times 500",
             bool(swallowing.missing) and naive > 0,
