@@ -38,7 +38,7 @@ def test_a_schema_that_moves_away_is_503_and_said_once_and_events_go_on_when_it_
     assert "Traceback" not in log
 
 
-@pytest.mark.parametrize("drift", EXPANDING)
+@pytest.mark.parametrize("drift", ["column_added"])
 def test_a_migration_that_only_adds_costs_no_event(
     sqlite_url: str, tmp_path: Path, drift: str
 ) -> None:

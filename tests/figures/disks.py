@@ -1,8 +1,12 @@
-"""F4: syncs that fail with EIO, and a disk that is full."""
+"""F4: syncs that fail with EIO, and a disk that is full.
+
+Where all syncs fail from some point on, no server could go on: that one is killed and started anew.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from tests.faults.databases import folder
 from tests.faults.load import under_load
@@ -12,7 +16,7 @@ from tests.faults.sqlite_faults import failing_syncs, full, small_disk
 from tests.figures.figure import Row
 
 LASTING = ["1+", "2+", "3+", "4+", "40+"]
-SYNCS = [*LASTING, *map(str, range(5, 21))]
+ONCE = [str(number) for number in range(5, 21)]
 PADDING = 1500
 
 
@@ -38,7 +42,7 @@ def _row(on: str, reports: list[Report], control: str, control_failed: bool) -> 
     return Row(
         on,
         f"{missing} lost of {acknowledged:,} acknowledged; {len(wrong)} wrong of"
-        f" {len(answered):,} refusing answers; {unrecovered} of {len(reports)} not recovered",
+        f" {len(answered):,} refusing answers; {unrecovered} of {len(reports)} runs not recovered",
         not wrong and not unrecovered and not any(report.balance.violations for report in reports),
         control,
         control_failed,
@@ -46,28 +50,37 @@ def _row(on: str, reports: list[Report], control: str, control_failed: bool) -> 
 
 
 def lost_and_wrong(times: int) -> list[Row]:
-    progress = Progress(times * (len(SYNCS) + 1) + 3)
+    progress = Progress(times * (len(ONCE) + len(LASTING) + 1) + 3)
 
     def run(name: str, fault: Callable[[], Report]) -> Report:
         report = fault()
         progress.round_done(fault=name, complaints=report.complaints() or "none")
         return report
 
-    syncs = [run(f"sync {n}", lambda n=n: fail_sync(n)) for _ in range(times) for n in SYNCS]  # type: ignore[misc]
+    def fail(places: list[str]) -> list[Report]:
+        each = [place for place in places for _ in range(times)]
+        return [run(f"sync {place}", partial(fail_sync, place)) for place in each]
+
+    once, lasting = fail(ONCE), fail(LASTING)
     disks = [run("disk full", fill_disk) for _ in range(times)]
     swallowing = run("control", lambda: fail_sync("2+", "swallows_errors")).balance
     naive = run("control", lambda: fail_sync("2+", "naive")).statuses().get(500, 0)
     naive_full = run("control", lambda: fill_disk("naive")).statuses().get(500, 0)
     return [
         _row(
-            "SQLite, EIO of the 5th to 20th sync, of all from the 1st to 4th and 40th on,"
-            f" {times} times each",
-            syncs,
-            f"errors answered 202: {len(swallowing.missing)} lost; no handling: {naive} times 500",
-            bool(swallowing.missing) and naive > 0,
+            "SQLite, EIO of one sync of each thread, its 5th to 20th, without a restart",
+            once,
+            f"no handling: {naive} times 500",
+            naive > 0,
         ),
         _row(
-            f"SQLite, disk full {times} times",
+            "SQLite, EIO of all syncs from the 1st, 2nd, 3rd, 4th or 40th on, until a restart",
+            lasting,
+            f"errors answered 202: {len(swallowing.missing)} lost",
+            bool(swallowing.missing),
+        ),
+        _row(
+            "SQLite, disk full until there is room again, without a restart",
             disks,
             f"no handling: {naive_full} times 500",
             naive_full > 0,

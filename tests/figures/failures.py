@@ -63,7 +63,7 @@ def _drift(database: str, name: str, face: str) -> Report:
 
 GROUPS: dict[str, dict[str, Run]] = {
     "SQLite locked": {name: partial(_locked, name) for name in sqlite_faults.LOCKS},
-    "PostgreSQL down, hung, locked, full": {
+    "PostgreSQL down, hung, locked, out of connections": {
         name: partial(_postgres, name) for name in postgres_faults.FAULTS
     },
     "network to PostgreSQL hung, cut, losing answers": {
@@ -78,7 +78,7 @@ GROUPS: dict[str, dict[str, Run]] = {
 }
 CONTROLS: dict[str, Run] = {
     "SQLite locked": partial(_locked, "immediate"),
-    "PostgreSQL down, hung, locked, full": partial(_postgres, "crash"),
+    "PostgreSQL down, hung, locked, out of connections": partial(_postgres, "crash"),
     "network to PostgreSQL hung, cut, losing answers": partial(_network, "hang"),
     "no connection left in the pool": partial(_pool, "pool_held"),
     "table or column gone, SQLite and PostgreSQL": partial(_drift, "sqlite", "column_renamed"),
