@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from limits import parse
 
@@ -74,6 +74,7 @@ def test_there_is_room_again_when_it_was_said(windows: Windows) -> None:
         time.sleep(wait)
 
 
+@settings(deadline=None)
 @given(
     rate=st.sampled_from(["1/second", "5/10 seconds", "600/minute", "7/hour"]),
     steps=st.lists(st.tuples(st.floats(0, 5000), st.integers(1, 700)), min_size=1, max_size=20),
@@ -99,6 +100,7 @@ def test_retry_after_is_the_first_second_with_room(
         assert limit.take("ada", 1)
 
 
+@settings(deadline=None)
 @given(steps=st.lists(st.floats(0, 3), min_size=200, max_size=400))
 def test_no_two_windows_hold_more_than_two_limits(steps: list[float]) -> None:
     clock = Clock()
