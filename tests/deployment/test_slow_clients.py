@@ -22,6 +22,14 @@ def test_behind_nginx_slow_clients_keep_nobody_waiting(behind_nginx: App) -> Non
     assert sorted(behind_nginx.sessions()[before:]) == sorted(f"good {n}" for n in range(GOOD))
 
 
+def test_without_nginx_a_few_slow_clients_have_all_threads(direct: App) -> None:
+    """The control of the test above: slow clients do stall an app that nothing stands before."""
+    assert good_requests(direct.port, 4)[0] == [[202]] * 4
+    with stalled(direct.port, 8):
+        answers, _ = good_requests(direct.port, 4, seconds=3)
+        assert answers == [[]] * 4
+
+
 def test_nginx_lets_one_address_have_so_many_connections(behind_nginx: App) -> None:
     unfinished = request(body=events_body("stalled"))[:-5]
     with contextlib.ExitStack() as stack:
@@ -33,11 +41,3 @@ def test_nginx_lets_one_address_have_so_many_connections(behind_nginx: App) -> N
             client.sendall(request(body=events_body()))
             answers.append(read_answers(client, 5).statuses)
     assert answers == [[429], [202]]
-
-
-def test_without_nginx_a_few_slow_clients_have_all_threads(direct: App) -> None:
-    """The control of the test above: slow clients do stall an app that nothing stands before."""
-    assert good_requests(direct.port, 4)[0] == [[202]] * 4
-    with stalled(direct.port, 8):
-        answers, _ = good_requests(direct.port, 4, seconds=3)
-        assert answers == [[]] * 4
