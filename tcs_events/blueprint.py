@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, request, request_finished
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import BadRequest, ClientDisconnected, MethodNotAllowed
 
@@ -44,7 +44,10 @@ def create_blueprint(
                 "tcs_events is registered on this app already. Register one blueprint, and give it"
                 " all event types: create_blueprint(event_types=[...])."
             )
-        Registration(cast(Flask, state.app), blueprint, read_settings(state.app.config, options))
+        app = cast(Flask, state.app)
+        registration = Registration(app, blueprint, read_settings(app.config, options))
+        if registration.settings.cors_origins:
+            request_finished.connect(_let_other_origins_read, app)
 
     blueprint.record(register)
     for path, view in {"": collect, "/batch": collect_batch, "/identify": identify}.items():
@@ -53,7 +56,6 @@ def create_blueprint(
     blueprint.add_url_rule("/health", view_func=health)
     blueprint.add_url_rule("/openapi.json", view_func=openapi)
     blueprint.add_app_template_global(script_tag, "tcs_events_script")
-    blueprint.after_request(_let_other_origins_read)
     blueprint.after_app_request(_word_refusals)
     add_commands(blueprint)
     return blueprint
@@ -98,12 +100,25 @@ def _answer(collect: Callable[[Collector, bytes, WSGIEnvironment], Answer]) -> R
     return Response(answer.body, answer.status, list(answer.headers))
 
 
-def _let_other_origins_read(response: Response) -> Response:
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
-    origins = registration_of(app).settings.cors_origins
-    if origins and request.method != "GET":
-        response.headers.extend(cors_headers(request.headers.get("Origin"), origins))
-    return response
+def _let_other_origins_read(app: Flask, response: Response, **_: object) -> None:
+    """Say which origins may read an answer of ours, in the place of whoever said so before.
+
+    After every `after_request`: one of the host's, such as that of Flask-CORS, may be for all of
+    its routes, and let in whom our list leaves out.
+    """
+    registration = registration_of(app)
+    if request.method == "GET" or registration.name_on(app) not in request.blueprints:
+        return
+    headers = response.headers
+    for name in {name for name, _ in headers if name.lower().startswith("access-control-")}:
+        headers.remove(name)
+    for name, value in cors_headers(
+        request.headers.get("Origin"), registration.settings.cors_origins
+    ):
+        if name == "Vary":
+            response.vary.add(value)
+        else:
+            headers[name] = value
 
 
 def _word_refusals(response: Response) -> Response:
