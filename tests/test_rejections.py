@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -244,20 +243,6 @@ class TestRedaction:
         assert (whole["event_type"], whole["payload"]) == (EMAIL, {"q": "[email]"})
         assert whole["note"] == "[number]"
         assert EMAIL not in json.dumps(nested)
-
-    @pytest.mark.parametrize("piece", ["a", "@", "a@", "1 ", "1", "+1-", "1  1", "((1", "a.b@c "])
-    def test_no_text_takes_more_than_its_length(self, piece: str) -> None:
-        def seconds(length: int) -> float:
-            text = (piece * length)[:length]
-            taken = []
-            for _ in range(3):
-                began = time.process_time()
-                redacted(text)
-                taken.append(time.process_time() - began)
-            return min(taken)
-
-        # Squared, it would be 256 times as long; the rest is room for a busy machine.
-        assert seconds(64_000) < 100 * max(seconds(4_000), 1e-4)
 
 
 class TestBounds:
