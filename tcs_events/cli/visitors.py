@@ -92,7 +92,7 @@ def retention(unit: str, returning: Step | None, period: Period, as_json: bool) 
         )
         if not all(all(cohort.is_complete) for cohort in cohorts):
             print_line()
-            print_line(f"* so far: this {unit} is not over, or not whole in these days.")
+            print_line("* so far: not over, or not whole here")
 
 
 def _cells(cohort: Cohort) -> list[float]:
