@@ -1,0 +1,208 @@
+"""Whatever is sent, and whatever goes wrong: one line per record, and no word of the visitor."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from flask import Flask
+from sqlalchemy import text
+from structlog.processors import JSONRenderer, KeyValueRenderer, LogfmtRenderer
+
+from tcs_events.errors import RateLimited
+from tests.door.hosts import FACES, hosted
+from tests.door.naughty import NAUGHTY, TEXTS
+from tests.support import URL, card_click
+
+CANARY = "k4n4ry"
+RENDERERS: dict[str, Callable[[], Any]] = {
+    "json": JSONRenderer,
+    "console": lambda: structlog.dev.ConsoleRenderer(colors=False),
+    "key value": KeyValueRenderer,
+    "logfmt": LogfmtRenderer,
+}
+
+
+class Log:
+    """What was logged: by structlog with a renderer, and by anybody through logging."""
+
+    def __init__(self) -> None:
+        self.file = io.StringIO()
+        self.records = 0
+
+    def count(self, _: object, __: str, entry: Any) -> Any:
+        self.records += 1
+        return entry
+
+    @property
+    def text(self) -> str:
+        return self.file.getvalue()
+
+
+@contextmanager
+def logged(renderer: str) -> Iterator[Log]:
+    log = Log()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        processors=[structlog.processors.add_log_level, log.count, RENDERERS[renderer]()],
+        logger_factory=structlog.PrintLoggerFactory(file=log.file),
+    )
+    handler = logging.StreamHandler(log.file)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    level = root.level
+    root.setLevel(logging.INFO)
+    try:
+        yield log
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+        structlog.reset_defaults()
+
+
+def knock(app: Flask, texts: list[str]) -> list[Any]:
+    """Send good and bad requests with texts in every field, key, header and address."""
+    client, answers = app.test_client(), []
+    for word in texts:
+        bad = f"{CANARY}{word}"
+        header = "".join(c for c in bad if c.isprintable() and c.isascii())[:200]
+        options: Any = {
+            "headers": {"User-Agent": header, "Referer": header, "X-Request-ID": header},
+            "query_string": {"q": bad},
+        }
+        session = bad[:64] if bad.isprintable() else CANARY
+        address = f"{CANARY}@example.com"
+        bodies: list[Any] = [
+            card_click(session_id=session, payload={bad: bad}, email=address),
+            card_click(event_type=bad),
+            card_click(session_id=f"{bad}\n"),
+            card_click(payload=bad),
+            card_click(event_id=bad),
+            card_click(age_ms=bad),
+            card_click(email=bad),
+            {bad: bad},
+            bad,
+            [bad],
+        ]
+        answers += [client.post(URL, json=body, **options) for body in bodies]
+        answers += [
+            client.post(URL, data=f'{{"{bad}'.encode(), **options),
+            client.post(URL, data=b'"' + CANARY.encode() + b'\xff\\ud800\x00"', **options),
+            client.post(URL, data=bad.encode().ljust(70_000), **options),
+            client.post(f"{URL}/batch", json={"events": [*bodies, None], bad: bad}, **options),
+            client.post(f"{URL}/batch", json={"events": bad}, **options),
+            client.post(f"{URL}/identify", json={"session_id": session, "email": bad}, **options),
+            client.post(f"{URL}/identify", json={"session_id": session, "email": address}),
+            client.post(URL, data=b"x", headers={"Content-Encoding": header}),
+            client.put(URL, data=bad.encode(), **options),
+        ]
+    return answers
+
+
+def check(log: Log) -> None:
+    """Hold a log to its promise."""
+    lines = log.text.splitlines()
+    assert log.records > 0
+    assert len(lines) == log.records == log.text.count("\n")
+    assert CANARY not in log.text
+    assert all(line.isprintable() for line in lines)
+
+
+LEAKS = ("Traceback", "sqlite3", "psycopg", "/tmp", "SELECT", "INSERT", "sqlalchemy", "Error(")
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+@pytest.mark.parametrize("face", FACES)
+def test_a_record_is_one_line_without_the_visitor(tmp_path: Path, face: str, renderer: str) -> None:
+    texts = TEXTS if renderer == "console" else NAUGHTY["terminals"]
+    with hosted(f"sqlite:///{tmp_path}/host.db", face) as app, logged(renderer) as log:
+        answers = knock(app, texts)
+    assert {answer.status_code for answer in answers} == {202, 405, 413, 415, 422}
+    check(log)
+    if renderer == "json":
+        for line in log.text.splitlines():
+            json.loads(line)
+
+
+class Deny:
+    """A limit that has been reached."""
+
+    def check_client(self, address: str, events: int) -> None:
+        raise RateLimited("client", 7)
+
+    def check_sessions(self, events: Any) -> None:
+        raise RateLimited("session", 7)
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_nothing_of_a_visitor_who_sends_too_much_is_logged(tmp_path: Path, face: str) -> None:
+    with hosted(f"sqlite:///{tmp_path}/host.db", face) as app, logged("logfmt") as log:
+        with app.app_context():
+            app.extensions["tcs_events"].collector._limits = Deny()
+        answers = knock(app, [""])
+    assert 429 in {answer.status_code for answer in answers}
+    check(log)
+
+
+BREAK = {
+    "no table": "DROP TABLE user_events",
+    "no column": "ALTER TABLE user_events RENAME COLUMN payload TO other",
+    "a rule of the host's": "CREATE UNIQUE INDEX only_one ON user_events (session_id)",
+}
+
+
+@pytest.mark.parametrize("trouble", BREAK)
+def test_an_error_of_the_database_is_told_by_its_name_alone(
+    database_url: str, trouble: str
+) -> None:
+    """The database's own words quote the row: they have no place in the log or in an answer."""
+    with hosted(database_url) as app, logged("key value") as log:
+        with app.app_context(), app.extensions["sqlalchemy"].engine.begin() as connection:
+            connection.execute(text(BREAK[trouble]))
+        answers = knock(app, ["", "'"])
+    if trouble != "a rule of the host's":
+        assert 503 in {answer.status_code for answer in answers}
+    for answer in answers:
+        assert not any(leak in answer.text for leak in LEAKS)
+        assert answer.status_code != 503 or answer.headers["Retry-After"]
+    assert not any(leak in log.text for leak in ("Traceback", "SELECT", "INSERT", "VALUES"))
+    check(log)
+
+
+def test_a_database_in_memory_tells_no_more() -> None:
+    """There SQLAlchemy writes, whose errors name every parameter."""
+    with hosted("sqlite://") as app, logged("key value") as log:
+        with app.app_context(), app.extensions["sqlalchemy"].engine.begin() as connection:
+            connection.execute(text(BREAK["no column"]))
+        answers = knock(app, [""])
+    assert 503 in {answer.status_code for answer in answers}
+    check(log)
+
+
+def test_a_locked_database_tells_no_more(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/host.db"
+    with hosted(url, TCS_EVENTS_TIMEOUT_MS=100) as app, logged("key value") as log:
+        app.test_client().post(URL, json=card_click())
+        other = sqlite3.connect(tmp_path / "host.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        answer = app.test_client().post(URL, json=card_click(session_id=CANARY))
+        other.close()
+    assert answer.status_code == 503
+    check(log)
+
+
+def test_a_line_with_the_visitor_in_it_is_noticed() -> None:
+    """The control: what a log looks like that quotes what was sent."""
+    for said in (CANARY, "a\nb", "\x1b[31m"):
+        with logged("console") as log:
+            structlog.get_logger().info(f"refused {said}", session="x")
+        with pytest.raises(AssertionError):
+            check(log)
