@@ -64,7 +64,9 @@ def hold(
         continue_on_failure=True,
     )
     everything = settings.SchemathesisConfig(
-        seed=seed, projects=settings.ProjectsConfig(default=project)
+        seed=seed,
+        projects=settings.ProjectsConfig(default=project),
+        cache=settings.CacheConfig(enabled=False),
     )
     schema = schemathesis.openapi.from_wsgi(f"{URL}/openapi.json", app, config=everything)
     held = Held()

@@ -95,7 +95,7 @@ values = st.recursive(
     ),
     max_leaves=6,
 )
-SESSIONS = ["visitor-1", "visitor-2", "\N{OWL}" * 64, "a" * 65, "", "\t"]
+SESSIONS = ["visitor-1", "visitor-2", "a\x1bb", "\N{OWL}" * 64, "a" * 65, "", "\t"]
 events = st.fixed_dictionaries(
     {
         "event_type": st.sampled_from(["card_click", "sage_query", "card_click", "nope"]),
