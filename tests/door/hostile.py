@@ -10,6 +10,9 @@ from flask import Flask
 
 from tests.support import URL, card_click
 
+UNSTORABLE = ["\0", "a\0b", "\ud800", "\udfff", "a\ud83eb", "\udd89\ud83e"]
+"""Texts that not every reader of a stored row can read: they are refused wherever they are."""
+
 
 def events_with(text: str) -> Iterator[dict[str, Any]]:
     """Give events that have a text at each place; some places do not take every text."""

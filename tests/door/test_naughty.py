@@ -7,11 +7,12 @@ import io
 from pathlib import Path
 
 from tests.cli.asking import run
-from tests.door.hostile import FORMULAS, Page, obeyed, post_all
+from tests.door.hostile import FORMULAS, UNSTORABLE, Page, obeyed, post_all
 from tests.door.hosts import hosted, quiet, rows
 from tests.door.naughty import NAUGHTY, TEXTS
 from tests.door.oracle import same_number, strict
 from tests.door.readers import exported, read_by_commands, read_by_pages
+from tests.support import card_click
 
 SESSIONS = ["visitor-1", "' OR '1'='1", "=1+1", "{{ 7*7 }}", "<!--", "../../etc/passwd"]
 
@@ -23,6 +24,9 @@ def test_every_text_is_kept_and_nobody_who_reads_it_is_harmed(
         taken, statuses = post_all(app, TEXTS)
         assert set(statuses) == {202, 422}
         assert len(taken) > 6 * len(TEXTS)
+        refused, statuses = post_all(app, UNSTORABLE)
+        assert [event for event in refused if event != card_click()] == []
+        taken += refused
         for row, event in zip(rows(app, "session_id, payload, email"), taken, strict=True):
             assert row["session_id"] == event["session_id"]
             assert same_number(strict(row["payload"]), event["payload"])

@@ -1,0 +1,66 @@
+"""F14: what is shown of hostile text does nothing: on pages, in spreadsheets, in logs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+from unittest.mock import patch
+
+import structlog
+from flask import Flask
+
+from tests.dashboard.addresses import addresses
+from tests.door.hostile import FORMULAS, Page, post_all
+from tests.door.hosts import FACES, hosted, quiet
+from tests.door.logs import CANARY, RENDERERS, knock, logged
+from tests.door.naughty import TEXTS
+
+
+def run(quick: bool) -> dict[str, str]:
+    """Read all pages and CSV files of hostile events; log while canaries knock."""
+    texts = TEXTS[::5] if quick else TEXTS
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/host.db"
+        with quiet(), hosted(url) as app:
+            post_all(app, texts)
+            runs, formulas, pages = _shown(app)
+            with patch("tcs_events.dashboard.csv_text._BEGINS_FORMULA", ()):
+                _, armed, _ = _shown(app)
+        canaries = records = uneven = 0
+        for face in FACES:
+            for renderer in RENDERERS:
+                with hosted(url, face) as app, logged(renderer) as log:
+                    knock(app, texts)
+                records += log.records
+                uneven += abs(len(log.text.splitlines()) - log.records)
+                canaries += log.text.count(CANARY)
+        with logged("console") as log:
+            for text in texts:
+                structlog.get_logger().info(f"refused {CANARY}{text}")
+    bare = sum(bool(Page(f"<p title='{text}'>{text}</p>").runs) for text in texts)
+    many = len(log.text.splitlines())
+    return {
+        "figure": "F14",
+        "what": "markup that would run / formula cells / canaries in logs / lines beyond one each",
+        "target": "0 / 0 / 0 / 0",
+        "measured": f"{runs} / {formulas} / {canaries} / {uneven}",
+        "n": f"{len(texts)} texts, {pages} pages and files, {records:,} records by"
+        f" {len(RENDERERS)} renderers",
+        "control": f"unescaped: {bare} texts run; unguarded CSV: {armed} cells; logged as sent:"
+        f" {log.text.count(CANARY)} canaries, {many - log.records} lines too many",
+    }
+
+
+def _shown(app: Flask) -> tuple[int, int, int]:
+    client = app.test_client()
+    runs = formulas = seen = 0
+    for path in addresses(app):
+        answer = client.get(path, buffered=True)
+        seen += answer.mimetype in ("text/html", "text/csv")
+        if answer.mimetype == "text/html":
+            runs += len(Page(answer.text).runs)
+        elif answer.mimetype == "text/csv":
+            for line in csv.reader(io.StringIO(answer.text, newline="")):
+                formulas += sum(cell.startswith(FORMULAS) for cell in line)
+    return runs, formulas, seen
