@@ -20,6 +20,9 @@ except ImportError:
     orjson = None  # type: ignore[assignment]
 
 MAX_DEPTH = 32
+MAX_BODY_DEPTH = 500
+"""What no part of a body may exceed. Each parser has a bound of its own, the standard library's
+depends on the stack it is called on, and both are above this one."""
 MAX_NUMBER = 2**53 - 1
 OUT_OF_RANGE = f"The body holds a number that is not between -{MAX_NUMBER} and {MAX_NUMBER}."
 TOO_DEEP = f"The body is nested deeper than {MAX_DEPTH} levels."
@@ -38,11 +41,17 @@ def parse(body: bytes) -> tuple[Any, bool]:
     Raises:
         NotStrictJson: for every text that is no JSON; nothing else is raised.
     """
+    value = _parsed(body)
+    if body.count(b"[") + body.count(b"{") > MAX_BODY_DEPTH:
+        _check_body_depth(value)
     # Only an escape by number can bring in a NUL or a lone surrogate: raw ones are no JSON.
-    unsure = b"\\u" in body
+    return value, b"\\u" in body
+
+
+def _parsed(body: bytes) -> Any:
     if orjson is not None:
         try:
-            return orjson.loads(body), unsure
+            return orjson.loads(body)
         except orjson.JSONDecodeError:
             pass
     try:
@@ -50,7 +59,7 @@ def parse(body: bytes) -> tuple[Any, bool]:
     except UnicodeDecodeError:
         raise NotStrictJson("The body is not UTF-8.") from None
     try:
-        return json.loads(text, parse_constant=_refuse_constant), unsure
+        return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise NotStrictJson(f"The body is not valid JSON: {error.msg} at {where}.") from None
@@ -60,6 +69,16 @@ def parse(body: bytes) -> tuple[Any, bool]:
         raise NotStrictJson(OUT_OF_RANGE) from None
     except RecursionError:
         raise NotStrictJson(TOO_DEEP) from None
+
+
+def _check_body_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_BODY_DEPTH):
+        inner = (item.values() if type(item) is dict else item for item in level)
+        level = [child for items in inner for child in items if type(child) in (dict, list)]
+        if not level:
+            return
+    raise NotStrictJson(TOO_DEEP)
 
 
 def dumps(value: object) -> str:

@@ -141,6 +141,28 @@ def test_both_checks_count_levels_alike(levels: int, innermost: object) -> None:
     assert verdicts[0] == verdicts[1]
 
 
+@pytest.mark.parametrize("levels", [33, 499, 500, 501, 700, 900, 1000, 1020, 1024, 1025, 5000])
+def test_a_deep_batch_has_one_answer_with_and_without_orjson(
+    monkeypatch: pytest.MonkeyPatch, levels: int
+) -> None:
+    """Each parser gives up somewhere else, and an event that is deep must not decide for others."""
+    orjson = pytest.importorskip("orjson", reason="needs orjson: pip install -e '.[fast]'")
+    nested = b"[" * levels + b"]" * levels
+    for body in (nested, b'{"events":[{},' + nested + b"]}", b'{"events":[],"x":' + nested + b"}"):
+        verdicts = []
+        for parser in (orjson, None):
+            monkeypatch.setattr(strict_json, "orjson", parser)
+            try:
+                strict_json.parse(body)
+            except strict_json.NotStrictJson as error:
+                verdicts.append(str(error))
+            else:
+                verdicts.append("")
+        assert verdicts[0] == verdicts[1]
+        around = 0 if body is nested else 2 if b"[{}," in body else 1
+        assert bool(verdicts[0]) == (levels + around > strict_json.MAX_BODY_DEPTH)
+
+
 def test_what_is_written_can_be_read_back_without_orjson(monkeypatch: pytest.MonkeyPatch) -> None:
     value = {"text": '\N{OWL} \u2028 " \\', "n": [1, -1.5e-7, None, True]}
     assert json.loads(strict_json.dumps(value)) == value
