@@ -7,7 +7,6 @@ addresses and long numbers in the texts of a payload.
 from __future__ import annotations
 
 import json
-import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from tcs_events.errors import EventInvalid, StoreUnavailable
 from tcs_events.event import REASON_MAX_LENGTH, Outcome, Rejection, new_event_id
 from tcs_events.models import UserEventRejection
 from tcs_events.schemas import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
+from tcs_events.scrub import scrub_text
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 from tcs_events.stores import SqlStore
 from tcs_events.stores.connection import within
@@ -39,14 +39,8 @@ TIMEOUT_MS = 300
 PAUSE_SECONDS = 5.0
 """After a write that failed none is tried for so long."""
 
-EMAIL, NUMBER = "[email]", "[number]"
 LEFT_OUT = "Not kept: it may quote the event."
 _AS_SENT = ("session_id", "event_id", "email", "event_type", "age_ms")
-
-# An address begins where a word does, and neither half gives back what it took: whatever the text,
-# no letter is looked at more than twice.
-_EMAIL = re.compile(r"(?<![^\s@<>()\[\],;:\"'])[^\s@<>()\[\],;:\"']++@[^\s@<>()\[\],;:\"']++")
-_NUMBER = re.compile(r"(?<!\d)\+?\d(?:[ .()/-]{0,2}\d){6,}+")
 
 log = structlog.get_logger("tcs_events")
 
@@ -154,21 +148,15 @@ def redacted(value: Any) -> Any:
 
 def _redacted(value: Any, levels: int) -> Any:
     if isinstance(value, str):
-        return _redacted_text(value)
+        return scrub_text(value)
     if isinstance(value, dict | list) and not levels:
         raise RecursionError
     if isinstance(value, dict):
         below = levels - 1
-        return {_redacted_text(name): _redacted(item, below) for name, item in value.items()}
+        return {scrub_text(name): _redacted(item, below) for name, item in value.items()}
     if isinstance(value, list):
         return [_redacted(item, levels - 1) for item in value]
     return value
-
-
-def _redacted_text(text: str) -> str:
-    if "@" in text:
-        text = _EMAIL.sub(EMAIL, text)
-    return _NUMBER.sub(NUMBER, text)
 
 
 def _size_and_sample(data: Any) -> tuple[int | None, str | None]:
@@ -223,7 +211,7 @@ def _paths(errors: Mapping[str, object]) -> Iterator[str]:
 
 
 def _name(text: object) -> str:
-    return _redacted_text(_storable(str(text)))[:NAME_MAX_LENGTH]
+    return scrub_text(_storable(str(text)))[:NAME_MAX_LENGTH]
 
 
 def _errors(errors: Mapping[str, object], data: Any) -> dict[str, object]:
@@ -253,7 +241,7 @@ def _without_quotes(errors: object, sent: Any) -> object:
         return [_without_quotes(one, sent) for one in errors]
     message = _storable(str(errors))
     is_quoting = sent is ... or any(text in message for text in _texts(sent))
-    return LEFT_OUT if is_quoting else _redacted_text(message)
+    return LEFT_OUT if is_quoting else scrub_text(message)
 
 
 def _at(sent: Any, name: object) -> Any:

@@ -17,8 +17,8 @@ from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.stopping import said_at_the_end
 from tcs_events.registration import registration_of
 from tcs_events.rights.deleting import Deleter
-from tcs_events.rights.places import EVENTS, IDENTITIES, Place
-from tcs_events.rights.prune import count_lonely_identities, count_older
+from tcs_events.rights.places import EVENTS, PLACES, Place, counted
+from tcs_events.rights.prune import count_older, count_prunable
 from tcs_events.rights.prune import prune as delete_older
 from tcs_events.rollups.days import day
 
@@ -57,7 +57,8 @@ def prune(age: timedelta | date, dry_run: bool, as_json: bool) -> None:
     """Delete the events that happened longer ago than AGE.
 
     A few at a time, so that events are stored meanwhile; it may be stopped, and run again. Then
-    identities as old, whose session has no event left.
+    refused events that were kept, and identities and marks of crawlers whose session has no event
+    left, all as old.
     """
     registration = registration_of(current_app)
     engine, zone = registration.store.engine, registration.settings.timezone
@@ -65,12 +66,10 @@ def prune(age: timedelta | date, dry_run: bool, as_json: bool) -> None:
     if before > datetime.now(UTC):
         raise click.BadParameter(f"{age} is still to come.", param_hint="--older-than")
     before = before.astimezone(zone)
-    counts = Counter({EVENTS.name: 0, IDENTITIES.name: 0})
     if dry_run:
-        counts[EVENTS.name] = count_older(engine, before)
-        counts[IDENTITIES.name] = count_lonely_identities(engine, before)
-        _say("Would delete", counts, before, as_json, False)
+        _say("Would delete", Counter(count_prunable(engine, before)), before, as_json, False)
         return
+    counts = Counter({place.name: 0 for place in PLACES})
     with (
         said_at_the_end(counts, partial(_say, "Deleted", counts, before, as_json)),
         deleting_bar(lambda: count_older(engine, before)) as draw,
@@ -88,7 +87,6 @@ def _say(verb: str, counts: Counter[str], before: datetime, as_json: bool, is_do
     if as_json:
         print_json({**counts, "before": before, "is_done": is_done})
         return
-    events, identities = (place.counted(counts[place.name]) for place in (EVENTS, IDENTITIES))
-    print_line(
-        f"{verb} {events} from before {before:%Y-%m-%d %H:%M} ({before.tzinfo}), and {identities}."
-    )
+    events, *rest, last = counted(counts)
+    words = ", ".join([f"{events} from before {before:%Y-%m-%d %H:%M} ({before.tzinfo})", *rest])
+    print_line(f"{verb} {words}, and {last}.")

@@ -23,7 +23,7 @@ from tcs_events.rights.deleting import Deleter
 from tcs_events.rights.forget import Holdings, count_holdings
 from tcs_events.rights.forget import forget as delete_all_of
 from tcs_events.rights.held import write_held
-from tcs_events.rights.places import EVENTS, PLACES, Place
+from tcs_events.rights.places import EVENTS, Place, counted
 from tcs_events.rights.subject import Subject, find_subject
 
 COUNTED_BY_OTHERS_SECONDS = 60.0
@@ -58,8 +58,9 @@ def forget(
 ) -> None:
     """Delete everything of a person.
 
-    That is every event that carries an address, those of the sessions that were identified with it
-    unless they carry another one, and the identities. The days are counted again.
+    That is every event that carries an address, stored or refused and kept, those of the sessions
+    that were identified with it unless they carry another one, and what is known of such sessions.
+    The days are counted again.
     """
     registration = registration_of(current_app)
     engine, zone = registration.store.engine, registration.settings.timezone
@@ -146,5 +147,5 @@ def _say(
 
 
 def _in_words(counts: dict[str, int] | Counter[str]) -> str:
-    *first, last = (place.counted(counts[place.name]) for place in PLACES)
+    *first, last = counted(counts)
     return f"{', '.join(first)} and {last}"

@@ -7,7 +7,7 @@ and between two of them there is four times as much time for others as the last 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from tcs_events.models import UserEvent
 from tcs_events.rights.places import Place
 from tcs_events.rollups import tables
 from tcs_events.rollups.days import date_in
-from tcs_events.rollups.refresh import mark_stale
+from tcs_events.rollups.refresh import forget_sessions, mark_stale
 
 TARGET_SECONDS = 0.004
 """So long the deletion itself should take. The rest of a transaction, most of all the wait for the
@@ -68,6 +69,20 @@ class Deleter:
         """Delete everything that `find` finds; it is asked in the transaction that deletes."""
         while (seconds := self._delete_some(place, find)) is not None:
             time.sleep(max(4 * seconds, MIN_PAUSE_SECONDS))
+
+    def forget_visits(self, sessions: Collection[str]) -> None:
+        """Forget on which days sessions were there, of those that have no event any more.
+
+        The others' days are counted again: a session may have been that of a crawler until now.
+        """
+        event = UserEvent.__table__.c
+        with self._engine.begin() as connection:
+            _wait_for_turn(connection)
+            left = connection.execute(
+                sa.select(event.session_id, event.created_at).where(event.session_id.in_(sessions))
+            ).all()
+            gone = set(sessions) - {row.session_id for row in left}
+            forget_sessions(connection, self._zone, gone, [row.created_at for row in left])
 
     def _delete_some(self, place: Place, find: Find) -> float | None:
         """Return how long others had to wait; None when nothing is left."""

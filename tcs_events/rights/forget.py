@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, select
 
 from tcs_events.rights.deleting import Deleter, Rows
 from tcs_events.rights.places import EVENTS, PLACES, Place
-from tcs_events.rights.subject import Subject, count_rows
+from tcs_events.rights.subject import Subject, chunks, count_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,15 @@ def forget(deleter: Deleter, subject: Subject) -> None:
     for place in PLACES:
         for condition in subject.conditions(place):
             deleter.delete(place, _Rows(place, condition))
+    for some in chunks([*subject.sessions, *subject.linked_sessions]):
+        deleter.forget_visits(some)
 
 
 class _Rows:
     """Finds the rows of a place that fulfil a condition."""
 
     def __init__(self, place: Place, condition: sa.ColumnElement[bool]) -> None:
-        times = [place.table.c.created_at] if place.is_counted else []
+        times = [place.time_column] if place.is_counted else []
         self._query = select(place.id, *times).where(condition)
 
     def __call__(self, connection: Connection, limit: int) -> Rows | None:

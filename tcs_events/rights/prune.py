@@ -12,10 +12,13 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, select
 
-from tcs_events.models import UserEvent, UserEventIdentity
+from tcs_events.models import UserEvent
 from tcs_events.rights.deleting import Deleter, Rows
-from tcs_events.rights.places import EVENTS, IDENTITIES
+from tcs_events.rights.places import BOT_SESSIONS, EVENTS, IDENTITIES, PLACES, REJECTIONS, Place
 from tcs_events.rollups.events import event_types
+
+LEFT_BEHIND = (BOT_SESSIONS, IDENTITIES)
+"""Places whose rows say something of a session, and nothing once it has no event."""
 
 
 def count_older(engine: Engine, before: datetime) -> int:
@@ -30,28 +33,35 @@ def count_older(engine: Engine, before: datetime) -> int:
         )
 
 
-def count_lonely_identities(engine: Engine, before: datetime) -> int:
-    """Return how many identities are older than a moment and have no event that is not."""
-    has_events = sa.exists().where(
-        UserEvent.session_id == UserEventIdentity.session_id, UserEvent.created_at >= before
-    )
-    with engine.connect() as connection:
-        query = select(sa.func.count()).select_from(UserEventIdentity)
-        return (
-            connection.scalar(query.where(UserEventIdentity.created_at < before, ~has_events)) or 0
-        )
+def count_prunable(engine: Engine, before: datetime) -> dict[str, int]:
+    """Return how much there is to prune, by the name of the place."""
+    counts = {EVENTS.name: count_older(engine, before)}
+    for place in (REJECTIONS, *LEFT_BEHIND):
+        query = select(sa.func.count()).select_from(place.table).where(place.time_column < before)
+        if place in LEFT_BEHIND:
+            query = query.where(
+                ~sa.exists().where(
+                    UserEvent.session_id == place.session_column, UserEvent.created_at >= before
+                )
+            )
+        with engine.connect() as connection:
+            counts[place.name] = connection.scalar(query) or 0
+    return {place.name: counts[place.name] for place in PLACES}
 
 
 def prune(engine: Engine, deleter: Deleter, before: datetime) -> None:
     """Delete the events that happened before a moment, and then what they leave behind.
 
-    That is identities older than it whose session has no event any more.
+    That is identities and marks of crawlers older than it whose session has no event any more.
+    Refused events go when they came in before it.
     """
     with engine.connect() as connection:
         types = event_types(connection)
     for event_type in types:
         deleter.delete(EVENTS, _OlderEvents(event_type, before))
-    deleter.delete(IDENTITIES, _LonelyIdentities(before))
+    deleter.delete(REJECTIONS, _Older(REJECTIONS, before))
+    for place in LEFT_BEHIND:
+        deleter.delete(place, _LeftBehind(place, before))
 
 
 def _older(event_type: str, before: datetime) -> tuple[sa.ColumnElement[bool], ...]:
@@ -81,19 +91,31 @@ class _OlderEvents:
         return rows
 
 
-class _LonelyIdentities:
-    """Finds identities without events, by looking at so many identities at a time."""
+class _Older:
+    """Finds the rows of a small place."""
 
-    def __init__(self, before: datetime) -> None:
+    def __init__(self, place: Place, before: datetime) -> None:
+        self._query = select(place.id).where(place.time_column < before)
+
+    def __call__(self, connection: Connection, limit: int) -> Rows | None:
+        return connection.execute(self._query.limit(limit)).all() or None
+
+
+class _LeftBehind:
+    """Finds rows whose session has no events, by looking at so many rows at a time."""
+
+    def __init__(self, place: Place, before: datetime) -> None:
+        self._place = place
         self._before = before
         self._after_id = 0
 
     def __call__(self, connection: Connection, limit: int) -> Rows | None:
-        has_events = sa.exists().where(UserEvent.session_id == UserEventIdentity.session_id)
+        place = self._place
+        has_events = sa.exists().where(UserEvent.session_id == place.session_column)
         query = (
-            select(UserEventIdentity.id, UserEventIdentity.created_at, has_events.label("is_busy"))
-            .where(UserEventIdentity.id > self._after_id)
-            .order_by(UserEventIdentity.id)
+            select(place.id, place.time_column.label("at"), has_events.label("is_busy"))
+            .where(place.id > self._after_id)
+            .order_by(place.id)
             .limit(limit)
         )
         looked_at = connection.execute(query).all()
@@ -102,4 +124,4 @@ class _LonelyIdentities:
         self._after_id = looked_at[-1].id
         # An event that is being stored at this very moment is not seen yet, except on SQLite: it
         # stays, as that of somebody who is not known.
-        return [row for row in looked_at if row.created_at < self._before and not row.is_busy]
+        return [row for row in looked_at if row.at < self._before and not row.is_busy]

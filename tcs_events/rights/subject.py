@@ -39,11 +39,13 @@ class Subject:
     def conditions(self, place: Place) -> Iterator[sa.ColumnElement[bool]]:
         """Give conditions that together mean all their rows in a place, each row by one of them."""
         session, email = place.session_column, place.email_column
-        for some in _chunks(self.sessions):
+        for some in chunks(self.sessions):
             yield session.in_(some)
-        for some in _chunks(self.linked_sessions):
-            yield session.in_(some) & email.is_(None)
-        for some in _chunks(self.addresses):
+        for some in chunks(self.linked_sessions):
+            yield session.in_(some) if email is None else session.in_(some) & email.is_(None)
+        if email is None:
+            return
+        for some in chunks(self.addresses):
             theirs = email.in_(some)
             is_named = session.in_(self.sessions)
             yield theirs & (session.is_(None) | ~is_named) if self.sessions else theirs
@@ -51,7 +53,9 @@ class Subject:
     def conditions_of_others(self, place: Place) -> Iterator[sa.ColumnElement[bool]]:
         """Give conditions for rows of the linked sessions that carry an address of another."""
         session, email = place.session_column, place.email_column
-        for some in _chunks(self.linked_sessions):
+        if email is None:
+            return
+        for some in chunks(self.linked_sessions):
             yield session.in_(some) & email.is_not(None) & email.not_in(self.addresses)
 
 
@@ -67,12 +71,14 @@ def find_subject(
     if addresses:
         wanted = {_folded(address) for address in addresses}
         spellings.update(addresses)
-        for place in PLACES:
-            stored = select(place.email_column).where(place.email_column.is_not(None)).distinct()
+        for email in (place.email_column for place in PLACES):
+            if email is None:
+                continue
+            stored = select(email).where(email.is_not(None)).distinct()
             found = connection.execution_options(yield_per=FETCH_ROWS).scalars(stored)
             spellings.update(address for address in found if _folded(address) in wanted)
     linked: set[str] = set()
-    for some in _chunks(sorted(spellings)):
+    for some in chunks(sorted(spellings)):
         linked.update(
             connection.scalars(
                 select(UserEventIdentity.session_id).where(UserEventIdentity.email.in_(some))
@@ -93,6 +99,7 @@ def _folded(address: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", address.strip()).casefold())
 
 
-def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Give values in parts, for a query that names them: databases have a limit."""
     for start in range(0, len(values), CHUNK):
         yield values[start : start + CHUNK]

@@ -17,7 +17,7 @@ from typing import Any
 from click.testing import Result
 from flask import Flask
 
-from tcs_events import UserEvent, UserEventIdentity
+from tcs_events import UserEvent
 from tests.support import ROOT
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -46,8 +46,8 @@ def lines(app: Flask, *args: str) -> list[str]:
     return result.stdout.splitlines()
 
 
-def save(app: Flask, *records: UserEvent | UserEventIdentity) -> None:
-    """Store the events."""
+def save(app: Flask, *records: object) -> None:
+    """Store rows of our classes."""
     with app.app_context():
         session = app.extensions["sqlalchemy"].session
         session.add_all(records)

@@ -11,6 +11,7 @@ from sqlalchemy import inspect, text
 
 from tcs_events import UserEventIdentity
 from tcs_events.event import identity_id
+from tcs_events.models import UserEventRejection
 from tests.cli.asking import NOON
 
 
@@ -21,6 +22,19 @@ def identity(email: str, session: str = "visitor-1", at: datetime = NOON) -> Use
         email=email,
         created_at=at,
         received_at=at,
+    )
+
+
+def rejection(
+    session_id: str | None, email: str | None = None, at: datetime = NOON
+) -> UserEventRejection:
+    return UserEventRejection(
+        rejection_id=uuid4(),
+        received_at=at,
+        session_id=session_id,
+        email=email,
+        reason="payload",
+        errors={},
     )
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from tcs_events import UserEvent, create_blueprint, reports
+from tcs_events.models import UserEventBotSession
 from tcs_events.registration import registration_of
 from tcs_events.reports import Period
 from tcs_events.rights import deleting
@@ -30,7 +31,13 @@ from tests.cli.asking import (
     save,
 )
 from tests.conftest import MakeHost
-from tests.rights.tables import all_tables, identities, identity, sessions_with_events
+from tests.rights.tables import (
+    all_tables,
+    identities,
+    identity,
+    rejection,
+    sessions_with_events,
+)
 from tests.support import post, stored
 
 NOW = datetime.now(UTC)
@@ -134,6 +141,31 @@ class TestIdentities:
         assert identities(host) == {("visitor-170", "170@example.com")}
 
 
+class TestWhatElseIsKept:
+    def test_refused_events_go_by_the_time_at_which_they_came(self, host: Flask) -> None:
+        save(host, *(rejection(f"{days} d", at=days_ago(days)) for days in (100, 91, 89)))
+        before = ask(host, "prune", "--older-than", "90d", "--dry-run")
+        said = ask(host, "prune", "--older-than", "90d")
+        assert (said["rejections"], before["rejections"]) == (2, 2)
+        assert [row["session_id"] for row in all_tables(host)["user_event_rejections"]] == ["89 d"]
+
+    def test_marks_of_crawlers_go_as_identities_do(self, host: Flask) -> None:
+        save(host, at(100, session="gone"), at(100, session="back"), at(2, session="back"))
+        for session, days in {"gone": 100, "back": 100, "new": 2}.items():
+            save(host, UserEventBotSession(session_id=session, marked_at=days_ago(days)))
+        before = ask(host, "prune", "--older-than", "90d", "--dry-run")
+        said = ask(host, "prune", "--older-than", "90d")
+        left = {row["session_id"] for row in all_tables(host)["user_event_bot_sessions"]}
+        assert left == {"back", "new"}
+        assert (said["bot_sessions"], before["bot_sessions"]) == (1, 1)
+
+    def test_is_said_in_words_where_there_is_any(self, host: Flask) -> None:
+        save(host, rejection("s1"), rejection("s2"), identity("ada@example.com"))
+        [line] = lines(host, "prune", "--older-than", "2026-03-03")
+        assert line.startswith("Deleted 0 events from before 2026-03-03 00:00 (UTC)")
+        assert line.endswith(", 2 rejections, and 1 identity.")
+
+
 class TestWhatIsSaid:
     def test_to_people(self, host: Flask) -> None:
         save(host, click(), click(), identity("ada@example.com", "somebody else"))
@@ -145,6 +177,8 @@ class TestWhatIsSaid:
         save(host, click())
         assert ask(host, "prune", "--older-than", "2026-03-03") == {
             "events": 1,
+            "rejections": 0,
+            "bot_sessions": 0,
             "identities": 0,
             "before": "2026-03-03T00:00:00+00:00",
             "is_done": True,

@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 import signal
 import stat
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy import inspect
 
 from tcs_events import reports
+from tcs_events.models import UserEventBotSession
 from tcs_events.registration import registration_of
-from tcs_events.rights import places
-from tcs_events.rights.places import Place
 from tests.cli.asking import (
     MARCH,
     NOON,
@@ -33,7 +29,14 @@ from tests.cli.asking import (
     running,
     save,
 )
-from tests.rights.tables import all_tables, identities, identity, new_word, sessions_with_events
+from tests.rights.tables import (
+    all_tables,
+    identities,
+    identity,
+    new_word,
+    rejection,
+    sessions_with_events,
+)
 from tests.support import URL, card_click, post, stored
 from tests.test_identify import identify
 
@@ -85,7 +88,14 @@ class TestWhoseItIs:
 
     def test_a_person_has_linked_sessions_and_events_with_the_address(self, host: Flask) -> None:
         said = ask(host, "forget", "--email", ADA, "--yes")
-        assert said == {"events": 4, "identities": 3, "events_of_others": 1, "is_done": True}
+        assert said == {
+            "events": 4,
+            "rejections": 0,
+            "bot_sessions": 0,
+            "identities": 3,
+            "events_of_others": 1,
+            "is_done": True,
+        }
         left = [(row["session_id"], row["email"]) for row in stored(host)]
         assert left == [("shared", BO), ("of bo", None), ("of nobody", None)]
         assert identities(host) == {("shared", BO), ("of bo", BO)}
@@ -295,7 +305,7 @@ class TestForgetting:
         save(host, click(), identity(ADA))
         before = all_tables(host)
         said = ask(host, "forget", "--email", ADA, "--dry-run")
-        assert said == {"events": 1, "identities": 1, "events_of_others": 0, "is_done": False}
+        assert (said["events"], said["identities"], said["is_done"]) == (1, 1, False)
         assert all_tables(host) == before
 
     def test_takes_what_only_they_asked_out_of_the_counts_too(self, host: Flask) -> None:
@@ -380,48 +390,48 @@ class TestForgetting:
             assert address not in run(host, "forget", "--email", address, *args).output
 
 
-class TestAnotherTable:
-    """What is refused is kept too, with null where it named no session or address."""
+class TestWhatElseIsKept:
+    """What was refused has null where it named no session or address; marks name no address."""
 
     @pytest.fixture
-    def rejections(self, host: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Table]:
-        table = sa.Table(
-            "rejections",
-            sa.MetaData(),
-            sa.Column("id", sa.Integer, primary_key=True),
-            sa.Column("visitor", sa.String(64)),
-            sa.Column("address", sa.String(320)),
-        )
-        place = Place("rejections", "rejection", table, session="visitor", email="address")
-        for module in ("subject", "forget", "held"):
-            monkeypatch.setattr(f"tcs_events.rights.{module}.PLACES", (place, *places.PLACES))
-        monkeypatch.setattr("tcs_events.cli.subjects.PLACES", (place, *places.PLACES))
-        with host.app_context():
-            engine = registration_of(host).store.engine
-        with engine.begin() as connection:
-            table.create(connection)
-            rows = [(None, None), (None, ADA), ("s1", None), ("s1", ADA), ("s1", BO), ("s2", None)]
-            names = ("visitor", "address")
-            connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
-        save(host, identity(ADA, "s1"))
-        yield table
-        assert inspect(engine).has_table("rejections")
+    def host(self, host: Flask) -> Flask:
+        refused = [(None, None), (None, ADA), ("s1", None), ("s1", ADA), ("s1", BO), ("s2", None)]
+        save(host, *(rejection(*whose) for whose in refused))
+        save(host, *(UserEventBotSession(session_id=session) for session in ("s1", "s2")))
+        save(host, identity(ADA, "s1"), click(session="s1", email=BO))
+        return host
 
     @pytest.mark.parametrize(
-        ("args", "count"),
+        ("args", "rejections", "marks"),
         [
-            (("--email", "ADA@example.com"), 3),
-            (("--session", "s1"), 3),
-            (("--email", ADA, "--session", "s1"), 4),
-            (("--email", BO), 1),
+            (("--email", "ADA@example.com"), 3, {"s2"}),
+            (("--session", "s1"), 3, {"s2"}),
+            (("--email", ADA, "--session", "s1"), 4, {"s2"}),
+            (("--email", BO), 1, {"s1", "s2"}),
         ],
     )
-    def test_is_covered_by_its_line_in_the_list(
-        self, host: Flask, rejections: sa.Table, args: tuple[str, ...], count: int
+    def test_is_shown_and_forgotten_too(
+        self, host: Flask, args: tuple[str, ...], rejections: int, marks: set[str]
     ) -> None:
-        shown = held(host, *args)["rejections"]
-        assert len(shown) == count
-        assert ask(host, "forget", *args, "--yes")["rejections"] == count
-        left = all_tables(host)["rejections"]
-        assert len(left) == 6 - count
-        assert {row["id"] for row in left}.isdisjoint(row["id"] for row in shown)
+        shown = held(host, *args)
+        assert len(shown["rejections"]) == rejections
+        said = ask(host, "forget", *args, "--yes")
+        assert said["rejections"] == rejections
+        assert said["bot_sessions"] == len(shown["bot_sessions"]) == 2 - len(marks)
+        tables = all_tables(host)
+        left = {row["id"] for row in tables["user_event_rejections"]}
+        assert len(left) == 6 - rejections
+        assert left.isdisjoint(row["id"] for row in shown["rejections"])
+        assert {row["session_id"] for row in tables["user_event_bot_sessions"]} == marks
+
+    def test_is_said_in_words_where_there_is_any(self, host: Flask) -> None:
+        assert lines(host, "forget", "--session", "s1", "--dry-run") == [
+            "Would delete 1 event, 3 rejections, 1 bot session and 1 identity.",
+        ]
+
+    def test_what_a_mark_has_hidden_is_counted_once_it_is_gone(self, host: Flask) -> None:
+        with host.app_context():
+            assert registration_of(host).refresher.refresh() is not None
+        assert ask(host, "top", *MARCH)["experts"] == []
+        ask(host, "forget", "--email", ADA, "--yes")
+        assert [row["clicks"] for row in ask(host, "top", *MARCH)["experts"]] == [1]
