@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
+from typing import Protocol
 
 from tcs_events.errors import (
     BodyEncoded,
@@ -48,8 +49,14 @@ class Counted:
     """What else is worth a number, by its name."""
 
 
-Mirror = Callable[[Sequence[Ended], float], None]
-"""Is told how the events of one request ended, and how many seconds it took."""
+class Mirror(Protocol):
+    """Whoever keeps the same counts somewhere else."""
+
+    def end(self, ended: Sequence[Ended], seconds: float) -> None:
+        """Is told how the events of one request ended, and how many seconds it took."""
+
+    def note(self, name: str, number: int) -> None:
+        """Is told what else was counted."""
 
 
 class Counters:
@@ -98,14 +105,16 @@ class Counters:
             self._identities[outcome, reason] = self._identities.get((outcome, reason), 0) + 1
         self.end((), seconds)
 
-    def note(self, name: str) -> None:
+    def note(self, name: str, number: int = 1) -> None:
         """Count something that is no outcome of an event: "limits_unavailable", for one."""
         with self._lock:
-            self._notes[name] += 1
+            self._notes[name] += number
+        if self.mirror is not None:
+            self.mirror.note(name, number)
 
     def _counted(self, ended: Sequence[Ended], seconds: float) -> None:
         if self.mirror is not None:
-            self.mirror(ended, seconds)
+            self.mirror.end(ended, seconds)
         if monotonic() >= self.due_at:
             self.when_due()
 

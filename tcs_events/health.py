@@ -262,6 +262,7 @@ def _counts(watched: Watched) -> dict[str, Any]:
         "events": events,
         "reasons": reasons,
         "identities": by_outcome(identities)[0],
+        "notes": counted.notes,
         "queue": {
             "events": queued.waiting_events if queued else 0,
             "bytes": queued.waiting_bytes if queued else 0,

@@ -25,6 +25,7 @@ API_VERSION = "1"
 
 _NO_NUL = "^[^\\u0000]*$"
 _COUNT: JsonSchema = {"type": "integer", "minimum": 0}
+_LATER = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
 _MORE: JsonSchema = {
     "propertyNames": {"pattern": _NO_NUL},
     "additionalProperties": {"$ref": "#/components/schemas/Value"},
@@ -112,10 +113,11 @@ def _operations(settings: Settings) -> Described:
                 "operationId": "health",
                 "summary": "Whether events can be stored",
                 "responses": {
-                    "200": {"description": "They can.", "content": _json({"type": "object"})},
+                    "200": {"description": "They can.", "content": _json(_schema("Health"))},
                     "503": {
                         "description": "They cannot; it says what is wrong.",
-                        "content": _json({"type": "object"}),
+                        "headers": _LATER,
+                        "content": _json(_schema("Health")),
                     },
                     "405": _response("MethodNotAllowed"),
                 },
@@ -177,7 +179,6 @@ def _accepted(schema: str) -> Described:
 
 def _responses(settings: Settings) -> Described:
     errors = _json(_schema("Errors"))
-    later = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
     limit = settings.max_body_bytes
     return {
         "Invalid": {"description": "Not allowed, and never will be.", "content": errors},
@@ -194,12 +195,12 @@ def _responses(settings: Settings) -> Described:
         "Encoded": {"description": "The body is compressed.", "content": errors},
         "Limited": {
             "description": "Too many events: keep it and send it again later.",
-            "headers": later,
+            "headers": _LATER,
             "content": errors,
         },
         "Unavailable": {
             "description": "Not stored this time: keep it and send it again later.",
-            "headers": later,
+            "headers": _LATER,
             "content": errors,
         },
     }
@@ -234,6 +235,7 @@ def _schemas(settings: Settings) -> Described:
         ),
         "Rejected": _object({"index": _COUNT, "errors": _schema("Messages")}),
         "Errors": _object({"errors": _schema("Messages")}),
+        "Health": _health(),
         "Messages": {
             "type": "object",
             "description": "Messages by field, nested as the fields are; `_schema` for the whole.",
@@ -241,6 +243,27 @@ def _schemas(settings: Settings) -> Described:
             "additionalProperties": {"anyOf": [messages, _schema("Messages")]},
         },
     }
+
+
+def _health() -> JsonSchema:
+    milliseconds = {"type": ["integer", "null"], "minimum": 0}
+    counts = {"type": "object", "additionalProperties": _COUNT}
+    words = {name: {"type": "string"} for name in ("key", "problem", "remedy")}
+    latency = {"p50": milliseconds, "p99": milliseconds, "requests_up_to": counts}
+    return _object(
+        {
+            "status": {"enum": ["ok", "failing"]},
+            "problems": {"type": "array", "items": _object(words)},
+            "requests": _COUNT,
+            "received": _COUNT,
+            "events": counts,
+            "reasons": {"type": "object", "additionalProperties": counts},
+            "identities": counts,
+            "notes": counts,
+            "queue": _object({"events": _COUNT, "bytes": _COUNT}),
+            "latency_ms": _object(latency),
+        }
+    )
 
 
 def _event(event_types: EventTypes) -> JsonSchema:

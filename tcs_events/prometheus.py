@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ EVENTS = "tcs_events_events", "Events by how they ended, and why."
 REQUESTS = "tcs_events_requests", "Requests that brought events."
 DURATION = "tcs_events_request_duration_seconds", "How long these requests took."
 QUEUE = "tcs_events_queue_events", "Events that wait for the database."
+NOTES = "tcs_events_notes", "What else was counted: limits that did not work, refused events kept."
 LABELS = ("outcome", "reason")
 BUCKETS = tuple(bound / 1000 for bound in LATENCY_BOUNDS_MS)
 """In seconds, as Prometheus has it."""
@@ -97,6 +99,10 @@ class _Reader:
         for (outcome, reason), number in counted.outcomes.items():
             events.add_metric([outcome, reason], number)
         yield events
+        notes = CounterMetricFamily(*NOTES, labels=["note"])
+        for name, number in counted.notes.items():
+            notes.add_metric([name], number)
+        yield notes
         yield CounterMetricFamily(*REQUESTS, value=counted.requests)
         bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
         up_to = [float(requests) for requests in accumulate(counted.latency)]
@@ -113,6 +119,7 @@ class _Files:
     def __init__(self) -> None:
         # In no registry: one with a MultiProcessCollector would show them twice.
         self.events = Counter(*EVENTS, LABELS, registry=None)
+        self.notes = Counter(*NOTES, ["note"], registry=None)
         self.requests = Counter(*REQUESTS, registry=None)
         self.duration = Histogram(*DURATION, buckets=BUCKETS, registry=None)
         self.queue = Gauge(*QUEUE, registry=None, multiprocess_mode="livesum")
@@ -134,13 +141,20 @@ class _Mirror:
     def __init__(self, registration: Registration) -> None:
         self._registration = registration
 
-    def __call__(self, ended: Sequence[Ended], seconds: float) -> None:
-        try:
+    def end(self, ended: Sequence[Ended], seconds: float) -> None:
+        with _tolerance():
             files = _files()
             for outcome, reason, events in ended:
                 files.count(outcome, reason, events)
             files.requests.inc()
             files.duration.observe(seconds)
             files.queue.set(_queued(self._registration))
-        except (OSError, ValueError):
-            pass  # a full disk, or a folder that is gone: the answer to the event is another matter
+
+    def note(self, name: str, number: int) -> None:
+        with _tolerance():
+            _files().notes.labels(name).inc(number)
+
+
+def _tolerance() -> suppress:
+    """Let a disk be full, or a folder be gone: the answer to the event is another matter."""
+    return suppress(OSError, ValueError)

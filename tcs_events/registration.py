@@ -104,7 +104,7 @@ class Registration:
     def rejections(self) -> KeptRejections | None:
         """Keeps refused events, if the settings say so; raises what `store_for` raises."""
         keep = self.settings.keep_rejected
-        return KeptRejections(self.rejection_store, keep) if keep else None
+        return KeptRejections(self.rejection_store, keep, self.counters) if keep else None
 
     def store_for(self, table: str, settings: Settings | None = None) -> SqlStore:
         """Return a store that writes into one of our tables, for the current app.

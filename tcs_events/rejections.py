@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
@@ -18,6 +17,7 @@ import sqlalchemy as sa
 import structlog
 
 from tcs_events.collector import Rejected
+from tcs_events.counters import Counters
 from tcs_events.errors import EventInvalid, StoreUnavailable
 from tcs_events.event import REASON_MAX_LENGTH, Outcome, Rejection, new_event_id
 from tcs_events.models import UserEventRejection
@@ -51,21 +51,18 @@ class KeptRejections:
     Args:
         store: of the table.
         keep: how many rows there are at most.
+        counters: where it is noted how many were `rejections_kept`, `rejections_left_out` as too
+            many, and `rejections_failed`.
     """
 
-    def __init__(self, store: SqlStore, keep: int) -> None:
+    def __init__(self, store: SqlStore, keep: int, counters: Counters) -> None:
         self._store = store
         self._keep = keep
         self._lock = threading.Lock()
         self._second, self._writes = 0, 0
         self._paused_until = 0.0
         self._is_failing = False
-        self._counts: Counter[str] = Counter()
-
-    def counted(self) -> dict[str, int]:
-        """Return how many refused events were `kept`, `left_out` as too many, and `failed`."""
-        with self._lock:
-            return dict(self._counts)
+        self._counters = counters
 
     def keep(self, rejected: Sequence[Rejected], received_at: datetime) -> None:
         """Keep them if that can be done now; nothing is raised where it cannot."""
@@ -105,8 +102,9 @@ class KeptRejections:
             log.warning("tcs_events.rejections_not_kept", reason=reason, remedy=trouble.remedy)
 
     def _count(self, **events: int) -> None:
-        with self._lock:
-            self._counts.update(events)
+        for name, number in events.items():
+            if number:
+                self._counters.note(f"rejections_{name}", number)
 
     def _trim(self) -> None:
         """Let the oldest rows go, if there are too many."""

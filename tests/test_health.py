@@ -76,6 +76,7 @@ def test_it_says_that_all_is_well_and_how_events_ended(app: Flask) -> None:
             "events": none | {"accepted": 1, "invalid": 1},
             "reasons": {"invalid": {"event_type": 1}},
             "identities": none,
+            "notes": {},
             "queue": {"events": 0, "bytes": 0},
         },
     )

@@ -18,11 +18,10 @@ from tcs_events.event import Outcome
 from tcs_events.log_lines import LINES_PER_SECOND, LogLines, log_lines
 from tcs_events.reader import Reader
 from tcs_events.schemas import event_schema
-from tcs_events.sender import sender_of
 
 REQUESTS = 100_000
 BYTES_PER_REQUEST = 300
-SENDER = sender_of({"REMOTE_ADDR": "192.0.2.1"})
+SENDER = {"REMOTE_ADDR": "192.0.2.1"}
 GOOD = b'{"event_type": "card_click", "session_id": "visitor-1"}'
 BAD = [
     b"{",

@@ -48,6 +48,14 @@ def registry(app: Flask) -> CollectorRegistry:
     return registry
 
 
+def test_what_is_no_outcome_of_an_event_is_among_them(make_host: MakeHost, sqlite_url: str) -> None:
+    app = make_host(sqlite_url, TCS_EVENTS_KEEP_REJECTED=10)
+    registry = CollectorRegistry()
+    register_metrics(app, registry)
+    post(app, event_type="nonsense")
+    assert scraped(registry)["tcs_events_notes_total", "rejections_kept"] == 1
+
+
 def test_the_metrics_are_what_was_counted(app: Flask, registry: CollectorRegistry) -> None:
     client = app.test_client()
     post(client)
@@ -139,7 +147,10 @@ def test_a_scrape_of_a_server_has_all_that_was_sent(
     if is_multiprocess:
         (tmp_path / "metrics").mkdir()
         monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "metrics"))
-    with Server(sqlite_url, tmp_path / "log", kind=kind, face="measured") as server:
+    keeping = {"TCS_EVENTS_KEEP_REJECTED": 100}
+    with Server(
+        sqlite_url, tmp_path / "log", kind=kind, face="measured", settings=keeping
+    ) as server:
         for number in range(60):
             send(server.port, card_click(**({"session_id": ""} if number % 3 == 0 else {})))
         send(server.port, {"events": [card_click(), {}]}, "/batch")
@@ -147,6 +158,9 @@ def test_a_scrape_of_a_server_has_all_that_was_sent(
         processes = Counter(path.name for path in (tmp_path / "metrics").glob("counter_*.db"))
         server.stop()
     assert len(processes) == (2 if is_multiprocess else 0)
+    assert (
+        sum(count for (name, _), count in found.items() if name == "tcs_events_notes_total") == 21
+    )
     assert found == found | {
         ("tcs_events_events_total", "accepted "): 41,
         ("tcs_events_events_total", "invalid session_id"): 20,
@@ -162,9 +176,9 @@ def test_a_folder_that_is_gone_breaks_no_request(
     make_host: MakeHost, sqlite_url: str, tmp_path: Path
 ) -> None:
     code = (
-        "import os, shutil; from tests.faults import host;"
+        "import os, shutil; from tests.faults import good_hosts;"
         f"os.environ['PROMETHEUS_MULTIPROC_DIR'] = {str(tmp_path / 'metrics')!r};"
-        f"app = host.measured({sqlite_url!r}); client = app.test_client();"
+        f"app = good_hosts.measured({sqlite_url!r}); client = app.test_client();"
         "app.wsgi_app = app.wsgi_app.app;"  # without the page of the metrics
         "event = {'event_type': 'card_click', 'session_id': 's'};"
         "print([client.post('/api/events', json=event).status_code for _ in range(2)][1])"

@@ -383,7 +383,12 @@ class _Simulation:
         )
         if not found and is_set and value is not None:
             self._dead_values[name, value] += 1
-            on = {one: value for one, value in visit.filters.items() if value not in (None, [])}
+            on = {
+                # In whatever order the tags were chosen, they are the same filter.
+                one: sorted(value) if isinstance(value, list) else value
+                for one, value in visit.filters.items()
+                if value not in (None, [])
+            }
             key = tuple(sorted((one, json.dumps(value)) for one, value in on.items()))
             self._dead_combinations[key] += 1
 

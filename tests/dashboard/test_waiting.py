@@ -22,8 +22,9 @@ from tests.support import post
 ENDLESS = (
     "CREATE VIEW user_event_daily_demand AS"
     " WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers) SELECT n AS id,"
-    " CURRENT_DATE AS day, 'rust' AS query, 'Rust' AS sample, 1 AS sessions, 1 AS no_result,"
-    " 0 AS no_result_filtered, 0 AS found_unfiltered, 0 AS no_click, 0 AS reformulated FROM numbers"
+    " CURRENT_DATE AS day, 'day' AS unit, 'rust' AS query, 'Rust' AS sample, 1 AS sessions,"
+    " 1 AS no_result, 0 AS no_result_filtered, 0 AS found_unfiltered, 0 AS no_click,"
+    " 0 AS reformulated FROM numbers"
 )
 """An answer that has no end, in the place of a table."""
 COUNTED = ("overview", "activity", "top", "gaps", "exposure", "dead_ends")
@@ -119,7 +120,7 @@ def test_old_counts_are_shown_and_said_to_be_old(
     for path in ("/insights/", "/insights/gaps", "/insights/tables/gaps"):
         # With no time at all within which counts are young, the note is always there.
         assert "These are the counts of" in hurried.get(path).text
-    assert "These are the counts of" not in hurried.get("/insights/funnel").text
+    assert "These are the counts of" not in hurried.get("/insights/timeline").text
 
 
 def test_a_page_refreshes_the_counts_once(
@@ -130,6 +131,6 @@ def test_a_page_refreshes_the_counts_once(
     refresher = hurried.application.extensions["tcs_events"].refresher
     calls: list[object] = []
     refresh: Callable[[], object] = refresher.refresh
-    monkeypatch.setattr(refresher, "refresh", lambda: calls.append(refresh()))
+    monkeypatch.setattr(refresher, "refresh", lambda **_: calls.append(refresh()))
     assert hurried.get("/insights/").status_code == 200
     assert len(calls) == 1
