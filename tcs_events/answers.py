@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from tcs_events.errors import (
     BodyEncoded,
     BodyTooLarge,
@@ -21,9 +19,8 @@ from tcs_events.errors import (
     TcsEventsError,
 )
 from tcs_events.event import Event, Outcome
+from tcs_events.log import log
 from tcs_events.log_lines import TROUBLES_PER_SECOND, log_lines
-
-log = structlog.get_logger("tcs_events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
             log_refused(Outcome.INVALID, limit_bytes=error.limit_bytes)
             return answer(413, {"errors": {"_schema": [str(error)]}})
         case BodyEncoded():
-            log.info(f"tcs_events.event_{Outcome.INVALID}", fields=["content_encoding"])
+            log_refused(Outcome.INVALID, fields=["content_encoding"])
             # https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3
             accepts = ("Accept-Encoding", "identity")
             return answer(415, {"errors": {"_schema": [str(error)]}}, accepts)
@@ -71,8 +68,7 @@ def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
             log_refused(Outcome.LIMITED, by=error.by)
             retry_after = ("Retry-After", str(error.retry_after_seconds))
             return answer(429, {"errors": {"_schema": [str(error)]}}, retry_after)
-    if log_lines.allows(type(error).__name__, TROUBLES_PER_SECOND):
-        log_trouble(error)
+    log_trouble(error)
     if len(events) == 1:
         [event] = events
         log_refused(Outcome.FAILED, event_type=event.event_type, event_id=str(event.event_id))
@@ -101,6 +97,8 @@ def log_trouble(error: TcsEventsError) -> None:
         if not error.is_news:
             return
         error.is_news = False  # all who waited for one commit share its error
+    if not log_lines.allows(type(error).__name__, TROUBLES_PER_SECOND):
+        return
     match error:
         case ColumnsMissing():
             log.error(

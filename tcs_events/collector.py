@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-import structlog
-
 from tcs_events.answers import Answer, answer, answer_error
 from tcs_events.counters import Counters, Ended, outcome_of
 from tcs_events.errors import EventInvalid, StoreUnavailable, TcsEventsError
 from tcs_events.event import Event, Outcome
+from tcs_events.log import log
 from tcs_events.log_lines import log_lines
 from tcs_events.reader import Reader, batch_items, count_of, parse
 from tcs_events.sender import Sender, address_of, sender_of
@@ -26,7 +25,6 @@ from tcs_events.stores.contract import Result
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-log = structlog.get_logger("tcs_events")
 
 ACCEPTED = answer(202, {"status": "accepted"})
 _STORED = {

@@ -13,7 +13,6 @@ from time import monotonic
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy import Connection, exc
 
 from tcs_events.answers import Answer, answer
@@ -26,13 +25,12 @@ from tcs_events.errors import (
     TcsEventsError,
 )
 from tcs_events.forks import in_each_child
+from tcs_events.log import Log, log
 from tcs_events.models import Tables
 from tcs_events.stores import SqlStore
 from tcs_events.stores.asking import Asker, briefly
 from tcs_events.stores.forks import is_lasting
 from tcs_events.tally import Tally, by_outcome
-
-log = structlog.get_logger("tcs_events")
 
 LOOK_SECONDS = 1.0
 """How long the database may take to answer, and how long what it has answered is good for."""
@@ -262,7 +260,7 @@ def _counts(watched: Watched) -> dict[str, Any]:
         "events": events,
         "reasons": reasons,
         "identities": by_outcome(identities)[0],
-        "notes": counted.notes,
+        "notes": counted.notes | ({"log_lines_lost": Log.lost_lines} if Log.lost_lines else {}),
         "queue": {
             "events": queued.waiting_events if queued else 0,
             "bytes": queued.waiting_bytes if queued else 0,

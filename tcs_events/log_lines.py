@@ -6,11 +6,8 @@ import threading
 from collections import Counter
 from time import monotonic
 
-import structlog
-
 from tcs_events.forks import in_each_child
-
-log = structlog.get_logger("tcs_events")
+from tcs_events.log import log
 
 LINES_PER_SECOND = 50
 """Of one process, about requests that were not taken; each of them is counted all the same."""

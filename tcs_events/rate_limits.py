@@ -18,12 +18,12 @@ from hashlib import blake2b
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Protocol, cast
 
-import structlog
 from limits.errors import StorageError
 from limits.storage import storage_from_string
 
 from tcs_events.counters import Counters
 from tcs_events.errors import ConfigError, RateLimited
+from tcs_events.log import log
 from tcs_events.windows import MemoryWindows
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ CHECK_SECONDS = 0.5
 """How long one check may take, however many sessions a batch has."""
 BACK_OFF_SECONDS = 1.0
 """For so long Redis is not asked again after it has failed."""
-
-log = structlog.get_logger("tcs_events")
 
 
 class Windows(Protocol):

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 
-import structlog
 from flask import Blueprint, Flask, appcontext_pushed, current_app, has_app_context, request_started
 from sqlalchemy import Connection, MetaData, event
 from werkzeug.routing import Rule
@@ -18,6 +17,7 @@ from tcs_events.collector import BotMarks, Collector, Limits
 from tcs_events.counters import Counters
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
 from tcs_events.health import Health
+from tcs_events.log import log
 from tcs_events.models import (
     BOT_SESSIONS_TABLE,
     EVENTS_TABLE,
@@ -43,7 +43,6 @@ from tcs_events.tally import Tally
 
 EXTENSION_KEY = "tcs_events"
 MODELS = (UserEvent, UserEventIdentity, UserEventBotSession, UserEventRejection)
-log = structlog.get_logger("tcs_events")
 
 
 class Registration:

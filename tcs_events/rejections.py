@@ -14,12 +14,12 @@ from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 
 from tcs_events.collector import Rejected
 from tcs_events.counters import Counters
 from tcs_events.errors import EventInvalid, StoreUnavailable
 from tcs_events.event import REASON_MAX_LENGTH, Outcome, Rejection, new_event_id
+from tcs_events.log import log
 from tcs_events.models import UserEventRejection
 from tcs_events.schemas import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
 from tcs_events.scrub import scrub_text
@@ -41,8 +41,6 @@ PAUSE_SECONDS = 5.0
 
 LEFT_OUT = "Not kept: it may quote the event."
 _AS_SENT = ("session_id", "event_id", "email", "event_type", "age_ms")
-
-log = structlog.get_logger("tcs_events")
 
 
 class KeptRejections:

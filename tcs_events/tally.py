@@ -18,19 +18,17 @@ from time import monotonic
 from uuid import uuid4
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy import Connection, Engine
 
 from tcs_events.counters import Counters
 from tcs_events.event import Outcome
 from tcs_events.forks import in_each_child
+from tcs_events.log import log
 from tcs_events.log_lines import log_lines
 from tcs_events.models import own_metadata, row_number
 from tcs_events.stores import SqlStore
 from tcs_events.stores.asking import Asker, briefly
 from tcs_events.stores.forks import is_lasting
-
-log = structlog.get_logger("tcs_events")
 
 EVERY_SECONDS = 10.0
 PATIENCE_SECONDS = 0.5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import structlog
 from flask import Response, current_app, request
 from sqlalchemy import exc
 
@@ -20,11 +19,11 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
+from tcs_events.log import log
 from tcs_events.registration import registration_of
 from tcs_events.reports.reading import one_answer
 
 DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, StoreUnavailable, DatabaseMissing)
-log = structlog.get_logger("tcs_events")
 
 
 class NoSuchPage(Exception):

@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy import Connection
 
+from tcs_events.log import log
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import reading_counts, refresh_if_old, this_registration
 from tcs_events.rollups import tables
@@ -26,8 +26,6 @@ from tcs_events.rollups.funnels import (
     uncounted_days,
 )
 from tcs_events.rollups.steps import Condition, Step, step
-
-log = structlog.get_logger("tcs_events")
 
 
 @dataclass(frozen=True, slots=True)

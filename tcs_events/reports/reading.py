@@ -10,11 +10,11 @@ from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 from flask import current_app
 from sqlalchemy import Connection
 
 from tcs_events.errors import NotCounted, QuestionTimeout
+from tcs_events.log import log
 from tcs_events.registration import Registration, registration_of
 from tcs_events.reports.period import Period
 from tcs_events.rollups.pending import events_to_count
@@ -26,7 +26,6 @@ COUNTED_PER_MS = 10
 """How many events are counted in a millisecond, with room to spare: 27 and 40 were measured."""
 FUNNEL_SECONDS = 1.0
 """So long whoever asks waits for funnels that are new to be counted, and for a day more at most."""
-log = structlog.get_logger("tcs_events")
 
 
 class _Answer:
