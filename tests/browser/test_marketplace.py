@@ -180,7 +180,7 @@ def test_sage_answers_and_its_cards_count_as_its_own(market: Market) -> None:
 def test_a_card_that_was_in_view_is_an_impression_once(market: Market) -> None:
     seen = market.payloads("card_impression", 2)
     positions = [impression["position"] for impression in seen]
-    assert positions == sorted(set(positions))
+    assert len(positions) == len(set(positions))
     assert 1 <= len(seen) < market.page.locator(CARD).count()
     assert all(impression["context"] == "grid" for impression in seen)
     market.page.reload()
