@@ -135,7 +135,7 @@ def _post(
             "summary": summary,
             "requestBody": {
                 "required": True,
-                "description": "JSON in UTF-8, whatever the Content-Type says.",
+                "description": "JSON in UTF-8, whatever the Content-Type says. At most 10,000 values.",
                 "content": _json(_schema(body)),
             },
             "responses": {

@@ -12,6 +12,7 @@ and words, so that the answers are the same with and without it.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 try:
@@ -23,9 +24,17 @@ MAX_DEPTH = 32
 MAX_BODY_DEPTH = 500
 """What no part of a body may exceed. Each parser has a bound of its own, the standard library's
 depends on the stack it is called on, and both are above this one."""
+MAX_VALUES = 10_000
+"""How many values a body holds at most, in all of its objects and lists: an empty list is three
+bytes of a body, and thirty times as many in memory."""
 MAX_NUMBER = 2**53 - 1
 OUT_OF_RANGE = f"The body holds a number that is not between -{MAX_NUMBER} and {MAX_NUMBER}."
 TOO_DEEP = f"The body is nested deeper than {MAX_DEPTH} levels."
+TOO_MANY = f"The body holds more than {MAX_VALUES} values."
+
+# A text that does not end goes to the end: no letter is looked at twice, whatever is sent.
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_EMPTY = re.compile(rb"[\[{][ \t\n\r]*+[\]}]")
 
 
 class NotStrictJson(ValueError):
@@ -41,11 +50,27 @@ def parse(body: bytes) -> tuple[Any, bool]:
     Raises:
         NotStrictJson: for every text that is no JSON; nothing else is raised.
     """
+    if len(body) > MAX_VALUES:
+        _check_values(body)
     value = _parsed(body)
     if body.count(b"[") + body.count(b"{") > MAX_BODY_DEPTH:
         _check_body_depth(value)
     # Only an escape by number can bring in a NUL or a lone surrogate: raw ones are no JSON.
     return value, b"\\u" in body
+
+
+def _check_values(body: bytes) -> None:
+    """Refuse a body for the number of its values, before anything is made of them."""
+    if _at_most(body) <= MAX_VALUES:
+        return
+    bare = _TEXT.sub(b"0", body)  # texts may hold as many commas as they like
+    if _at_most(bare) - len(_EMPTY.findall(bare)) > MAX_VALUES:
+        raise NotStrictJson(TOO_MANY)
+
+
+def _at_most(body: bytes) -> int:
+    """Return how many values there are, where no list is empty and no text holds such a sign."""
+    return body.count(b",") + body.count(b"[") + body.count(b"{") + 1
 
 
 def _parsed(body: bytes) -> Any:

@@ -163,6 +163,46 @@ def test_a_deep_batch_has_one_answer_with_and_without_orjson(
         assert bool(verdicts[0]) == (levels + around > strict_json.MAX_BODY_DEPTH)
 
 
+MAX = strict_json.MAX_VALUES
+
+
+def values_in(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(values_in, inner))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [0] * (MAX - 1),
+        [[]] * (MAX - 1),
+        [{}] * (MAX - 1),
+        [[0]] * (MAX // 2 - 1) + [0],
+        {str(n): "a" for n in range(MAX - 1)},
+        ['[,{"\\'] * (MAX - 1),
+        ["," * 3 * MAX],
+        {"events": [{"payload": {"v": [1] * 96}}] * 100},
+    ],
+    ids=lambda value: json.dumps(value)[:12],
+)
+def test_a_body_holds_so_many_values_and_no_more(value: Any) -> None:
+    """Exactly so many, whatever stands in its texts: a page must be able to rely on it."""
+    room = MAX - values_in(value)
+    for indent in (None, 1):
+        strict_json.parse(json.dumps(value, indent=indent).encode())
+    more = [0] * (room + 1)
+    over = {**value, "more": more} if isinstance(value, dict) else [*value, *more]
+    with pytest.raises(strict_json.NotStrictJson, match="more than 10000 values"):
+        strict_json.parse(json.dumps(over).encode())
+
+
+@pytest.mark.parametrize("body", [b'"' + b'\\"' * 30_000, b"[ " * 30_000, b'"' * 60_000])
+def test_counting_values_looks_at_each_letter_a_few_times(body: bytes) -> None:
+    """Else these took minutes."""
+    with pytest.raises(strict_json.NotStrictJson):
+        strict_json.parse(body + b"," * MAX)
+
+
 def test_what_is_written_can_be_read_back_without_orjson(monkeypatch: pytest.MonkeyPatch) -> None:
     value = {"text": '\N{OWL} \u2028 " \\', "n": [1, -1.5e-7, None, True]}
     assert json.loads(strict_json.dumps(value)) == value
