@@ -18,7 +18,7 @@ from tcs_events.registration import registration_of
 from tcs_events.schemas import IdentitySchema, event_schema
 from tcs_events.script import MAX_AGE_SECONDS
 from tcs_events.settings import EventTypes, Settings
-from tcs_events.strict_json import MAX_NUMBER
+from tcs_events.strict_json import MAX_NUMBER, MAX_VALUES
 
 API_VERSION = "1"
 """The version of what clients rely on, which is not the version of the package."""
@@ -135,7 +135,7 @@ def _post(
             "summary": summary,
             "requestBody": {
                 "required": True,
-                "description": "JSON in UTF-8, whatever the Content-Type says. At most 10,000 values.",
+                "description": f"JSON in UTF-8, whatever its type. At most {MAX_VALUES:,} values.",
                 "content": _json(_schema(body)),
             },
             "responses": {

@@ -119,7 +119,11 @@ def in_one_transaction(database_url: str, folder: Path) -> None:
     """Delete as one would by hand: the control, which may do harm."""
     engine = create_engine(database_url, poolclass=NullPool)
     with engine.begin() as connection:
-        connection.execute(text(f"DELETE FROM user_events WHERE created_at < '{_limit()}'"))
+        delete_old(connection)
+
+
+def delete_old(connection: Connection) -> None:
+    connection.execute(text(f"DELETE FROM user_events WHERE created_at < '{_limit()}'"))
 
 
 WAYS: dict[str, Action] = {"prune": a_few_at_a_time, "one DELETE": in_one_transaction}

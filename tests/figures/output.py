@@ -15,11 +15,12 @@ from tests.door.hostile import FORMULAS, Page, post_all
 from tests.door.hosts import FACES, hosted, quiet
 from tests.door.logs import CANARY, RENDERERS, knock, logged
 from tests.door.naughty import TEXTS
+from tests.figures.figure import Row
 
 
-def run(quick: bool) -> dict[str, str]:
-    """Read all pages and CSV files of hostile events; log while canaries knock."""
-    texts = TEXTS[::5] if quick else TEXTS
+def harm_done(count: int) -> list[Row]:
+    """Read all pages and CSV files of so many hostile texts; log while canaries knock."""
+    texts = TEXTS[:: max(1, len(TEXTS) // count)]
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/host.db"
         with quiet(), hosted(url) as app:
@@ -39,17 +40,33 @@ def run(quick: bool) -> dict[str, str]:
             for text in texts:
                 structlog.get_logger().info(f"refused {CANARY}{text}")
     bare = sum(bool(Page(f"<p title='{text}'>{text}</p>").runs) for text in texts)
-    many = len(log.text.splitlines())
-    return {
-        "figure": "F14",
-        "what": "markup that would run / formula cells / canaries in logs / lines beyond one each",
-        "target": "0 / 0 / 0 / 0",
-        "measured": f"{runs} / {formulas} / {canaries} / {uneven}",
-        "n": f"{len(texts)} texts, {pages} pages and files, {records:,} records by"
-        f" {len(RENDERERS)} renderers",
-        "control": f"unescaped: {bare} texts run; unguarded CSV: {armed} cells; logged as sent:"
-        f" {log.text.count(CANARY)} canaries, {many - log.records} lines too many",
-    }
+    many = len(log.text.splitlines()) - log.records
+    quoted = log.text.count(CANARY)
+    return [
+        Row(
+            "pages",
+            f"{runs} pieces of markup that would run, of {len(texts)} texts on {pages} pages and"
+            " files",
+            not runs,
+            f"unescaped: {bare} texts run",
+            bare > 0,
+        ),
+        Row(
+            "CSV",
+            f"{formulas} cells that a spreadsheet takes for a formula",
+            not formulas,
+            f"unguarded: {armed}",
+            armed > 0,
+        ),
+        Row(
+            "logs",
+            f"{canaries} canaries, {uneven} lines beyond one each, of {records:,} records by"
+            f" {len(RENDERERS)} renderers",
+            not (canaries or uneven),
+            f"logged as sent: {quoted} canaries, {many} lines too many",
+            bool(quoted and many),
+        ),
+    ]
 
 
 def _shown(app: Flask) -> tuple[int, int, int]:

@@ -1,0 +1,60 @@
+"""F8: made-up requests against the OpenAPI document, and made-up bytes against the code."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+
+from flask import Response
+
+from tests.door.contract import hold
+from tests.door.fuzz import run_fuzz
+from tests.door.hosts import FACES, hosted, quiet
+from tests.figures.figure import Row
+
+
+def _teapot(response: Response) -> Response:
+    if response.status_code == 422:
+        response.status_code = 418
+    return response
+
+
+FULL_MINUTES, FULL_EXAMPLES = 60, 2_000
+
+
+def surprises(minutes: int) -> list[Row]:
+    """Run schemathesis through both faces, and atheris for so long, where it is installed."""
+    examples = max(20, FULL_EXAMPLES * minutes // FULL_MINUTES)
+    cases, failures = 0, []
+    for face in FACES:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            quiet(),
+            hosted(f"sqlite:///{folder}/host.db", face) as app,
+        ):
+            held = hold(app, examples, stateful=minutes >= FULL_MINUTES)
+        cases += held.cases
+        failures += held.failures
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        quiet(),
+        hosted(f"sqlite:///{folder}/host.db", FACES[0]) as app,
+    ):
+        app.after_request(_teapot)
+        odd = hold(app, 5)
+    rows = [
+        Row(
+            "schemathesis, by our own OpenAPI document",
+            f"{len(failures)} of {cases:,} requests, 2 faces",
+            not failures,
+            f"a host that answers 418: {len(odd.failures)} found",
+            bool(odd.failures),
+        )
+    ]
+    if importlib.util.find_spec("atheris") is None:
+        return [*rows, Row("atheris", "not installed", False, "not run", False)]
+    bodies, found = run_fuzz(minutes)
+    _, seen = run_fuzz(1, bug="nul")
+    said = f"{found or 'nothing'} in {bodies:,} bodies, {minutes} minutes"
+    control = f"a seeded bug (NUL let through): {seen or 'not found'} within a minute"
+    return [*rows, Row("atheris", said, not found, control, bool(seen))]
