@@ -231,6 +231,20 @@ def test_the_map_of_the_code_names_every_module() -> None:
             assert path.name in README, path.name
 
 
+def test_every_threat_has_a_test_that_is_there_or_a_reason() -> None:
+    tests = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    rows = rows_of("Security")
+    assert [int(row[0]) for row in rows] == list(range(1, 64))
+    for _, what, _, shown in rows:
+        named = re.findall(r"`(test_\w+)`", shown)
+        assert named or shown.startswith("not ours: "), what
+        assert set(named) <= tests, what
+
+
 def test_the_changelog_names_every_setting() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     for setting in SETTINGS:

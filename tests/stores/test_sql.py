@@ -55,6 +55,17 @@ class TestContract:
     def test_no_events_give_no_results(self, store: Any) -> None:
         assert store.append([]) == []
 
+    def test_ids_go_on_beyond_two_billion(self, store: Any) -> None:
+        store.append([event()])
+        with store._engine.begin() as connection:
+            connection.execute(text("UPDATE user_events SET id = 2147483647"))
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT setval('user_events_id_seq', 2147483647)"))
+        assert store.append([event(), event()]) == [Outcome.ACCEPTED] * 2
+        with store._engine.connect() as connection:
+            ids = connection.scalars(text("SELECT id FROM user_events ORDER BY id")).all()
+        assert ids == [2**31 - 1, 2**31, 2**31 + 1]
+
     @pytest.mark.parametrize("count", [1, 2, 5, 6, 7, 100])
     def test_events_are_stored_in_their_order(self, store: Any, count: int) -> None:
         events = [event(f"visitor-{n}") for n in range(count)]
