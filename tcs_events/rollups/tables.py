@@ -27,7 +27,7 @@ def _counts(name: str, *columns: sa.Column[object] | sa.Index) -> sa.Table:
     )
 
 
-def _spanned(name: str, *columns: sa.Column[object]) -> sa.Table:
+def _spanned(name: str, *columns: sa.Column[object] | sa.Index) -> sa.Table:
     return sa.Table(
         name,
         own_metadata,
@@ -104,6 +104,8 @@ uses = _spanned(
     _text("sample"),
     _count("events"),
     _count("sessions"),
+    # Of some kinds there are a few rows a day, of others one for each query that was asked.
+    sa.Index("ix_user_event_daily_uses_unit_kind_day", "unit", "kind", "day"),
 )
 """What was used how often. By `kind`:
 
