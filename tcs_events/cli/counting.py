@@ -39,7 +39,12 @@ def rollup(rebuild: bool, as_json: bool) -> None:
         print_json(refreshed)
     else:
         days = len(refreshed.days)
-        print_line(f"Counted {days:,} day{'s' * (days != 1)} with {refreshed.events:,} events.")
+        events = refreshed.events
+        print_line(
+            f"Counted {days:,} day{'s' * (days != 1)} with {events:,} event{'s' * (events != 1)}."
+        )
+        if refreshed.left:
+            print_line("Something is being deleted: run it again for the rest.")
 
 
 @command("worker", needs_tables=False)

@@ -93,7 +93,8 @@ def _count_again() -> None:
     deadline = time.monotonic() + COUNTED_BY_OTHERS_SECONDS
     with counting_bar() as progress:
         while time.monotonic() < deadline:
-            if registration_of(current_app).refresher.refresh(progress=progress) is not None:
+            refreshed = registration_of(current_app).refresher.refresh(progress=progress)
+            if refreshed is not None and not refreshed.left:
                 return
             time.sleep(0.2)
     raise click.ClickException(

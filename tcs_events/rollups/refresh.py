@@ -59,6 +59,8 @@ IDS_IN_FLIGHT = 100_000
 INSERT_ROWS = 1_000
 FUNNEL_SECONDS = 20.0
 """So long a refresh counts new funnels for old days, before the days that go on are due again."""
+ATTEMPTS = 2
+"""So often a day is counted of which something is deleted meanwhile, until the next refresh."""
 VISITS_AT_ONCE = 10_000
 """How many visits are written in one transaction."""
 
@@ -74,10 +76,16 @@ class Refreshed:
     """The days that were counted (again), oldest first."""
     events: int
     """How many events these hold."""
+    left: list[date]
+    """The days that are left to the next refresh: something of them was being deleted."""
 
 
 class _LeaseLost(Exception):
     """Somebody else refreshes."""
+
+
+class _DayChanged(Exception):
+    """Something of the day at hand was deleted since it was begun."""
 
 
 class Refresher:
@@ -135,7 +143,7 @@ class Refresher:
             return None
         finally:
             with contextlib.suppress(_LeaseLost), self._engine.begin() as connection:
-                _update_state(connection, holder, lease_until=now, lease_holder=None)
+                _update_state(connection, holder, lease_until=now, lease_holder=None, counting=None)
 
     def count_funnel(self, steps: Sequence[Step], first: date, last: date, seconds: float) -> None:
         """Count a funnel for the days that it is not counted for yet, the newest ones first.
@@ -158,7 +166,7 @@ class Refresher:
             return
         finally:
             with contextlib.suppress(_LeaseLost), self._engine.begin() as connection:
-                _update_state(connection, holder, lease_until=now, lease_holder=None)
+                _update_state(connection, holder, lease_until=now, lease_holder=None, counting=None)
 
     def _take_lease(self, holder: UUID, now: datetime) -> sa.Row[Any] | None:
         with self._engine.begin() as connection:
@@ -173,7 +181,7 @@ class Refresher:
             taken = connection.execute(
                 tables.state.update()
                 .where(tables.state.c.lease_holder.is_(None) | (tables.state.c.lease_until <= now))
-                .values(lease_until=now + LEASE, lease_holder=holder)
+                .values(lease_until=now + LEASE, lease_holder=holder, counting=None)
             )
             if taken.rowcount != 1:
                 return None
@@ -203,28 +211,38 @@ class Refresher:
                 keep_funnel(connection, DEFAULT_FUNNEL, now)
         if is_other:  # else each day stays until it is counted again
             self._forget_everything(holder)
-        events = 0
+        events, left = 0, []
         for done, of_day in enumerate(to_count):
             progress(done, len(to_count))
-            events += self._count(day(of_day, self._zone), holder)
+            counted = self._count(day(of_day, self._zone), holder)
+            if counted is None:
+                left.append(of_day)
+                continue
+            events += counted
             self._count_retention(of_day, holder)
         progress(len(to_count), len(to_count))
         self._count_stale_retention(holder)
         self._build_spans(holder)
-        values: dict[str, object] = {
+        values: dict[str, Any] = {
             "version": VERSION,
             "zone": self._zone.key,
             "refreshed_at": now,
         }
-        if is_all:
-            safe_id = max(0, newest_id - IDS_IN_FLIGHT)
-            values |= {"safe_id": safe_id, "seen_id": newest_id, "seen_at": seen_at}
-        elif now - state.seen_at >= SETTLED_AFTER:
-            # What was the newest a while ago has no gaps below it any more.
-            values |= {"safe_id": state.seen_id, "seen_id": newest_id, "seen_at": seen_at}
         with self._engine.begin() as connection:
+            _update_state(connection, holder)  # from here on nothing is deleted
+            # SQLite gives the newest row's id once more after that row is gone.
+            still_there = connection.scalar(select(sa.func.max(UserEvent.id))) or 0
+            newest_id = min(newest_id, still_there)
+            if is_all:
+                safe_id = max(0, newest_id - IDS_IN_FLIGHT)
+                values |= {"safe_id": safe_id, "seen_id": newest_id, "seen_at": seen_at}
+            elif now - state.seen_at >= SETTLED_AFTER:
+                # What was the newest a while ago has no gaps below it any more.
+                seen_before = tables.state.c.seen_id
+                values |= {"safe_id": seen_before, "seen_id": newest_id, "seen_at": seen_at}
             _update_state(connection, holder, **values)
-        return Refreshed(to_count, events)
+        counted_days = [of_day for of_day in to_count if of_day not in left]
+        return Refreshed(counted_days, events, left)
 
     def _all_dates(self, connection: Connection) -> list[date]:
         bounds = [
@@ -258,7 +276,31 @@ class Refresher:
             for table in tables.OF_EVENTS:
                 connection.execute(table.delete())
 
-    def _count(self, of_day: Day, holder: UUID) -> int:
+    def _count(self, of_day: Day, holder: UUID) -> int | None:
+        """Count a day, and return how many events it has.
+
+        Where something of it goes on being deleted it is left stale, and the answer is None.
+        """
+        for _ in range(ATTEMPTS):
+            self._begin(of_day.date, holder)
+            with contextlib.suppress(_DayChanged):
+                return self._replace(of_day, holder)
+        with self._engine.begin() as connection:
+            _update_state(connection, holder)
+            is_this = tables.days.c.day == of_day.date
+            if not connection.execute(
+                tables.days.update().where(is_this).values(is_stale=True)
+            ).rowcount:
+                nothing = {"events": 0, "is_stale": True, "is_retention_stale": False}
+                connection.execute(tables.days.insert().values(day=of_day.date, **nothing))
+        return None
+
+    def _begin(self, of_day: date, holder: UUID) -> None:
+        """Say which day is counted, before anything of it is read."""
+        with self._engine.begin() as connection:
+            _update_state(connection, holder, counting=of_day)
+
+    def _replace(self, of_day: Day, holder: UUID) -> int:
         """Count a day and put it in the place of what was kept of it."""
         with self._engine.connect() as connection:
             funnels = kept_funnels(connection)
@@ -268,7 +310,7 @@ class Refresher:
         self._change_visits(of_day.date, facts.visits, kept, holder)
         with self._engine.begin() as connection:
             # First of all: it holds off everybody else until this day is in its place.
-            _update_state(connection, holder, lease_until=self._clock() + LEASE)
+            _update_state(connection, holder, of_day.date, lease_until=self._clock() + LEASE)
             forget_spans(connection, of_day.date)
             for table in (*tables.COUNTS, tables.days):
                 its_rows = table.delete().where(table.c.day == of_day.date)
@@ -293,7 +335,7 @@ class Refresher:
         for start in range(0, max(len(new), len(gone)), VISITS_AT_ONCE):
             some = slice(start, start + VISITS_AT_ONCE)
             with self._engine.begin() as connection:
-                _update_state(connection, holder, lease_until=self._clock() + LEASE)
+                _update_state(connection, holder, of_day, lease_until=self._clock() + LEASE)
                 change_visits(connection, of_day, new[some], gone[some], kept)
 
     def _count_stale_retention(self, holder: UUID) -> None:
@@ -336,14 +378,16 @@ class Refresher:
             to_count = uncounted_days(connection, funnel, first, last)
         types = {one.event_type for one in funnel.steps}
         for of_day in to_count:
+            self._begin(of_day, holder)
             start, end = day(of_day, self._zone)[1:3]
             counter = FunnelCounter([funnel])
             with self._engine.connect() as connection:
                 events = events_between(connection, start, end, types)
                 for _, session in groupby(events, key=lambda row: row[0]):
                     counter.count(Seen(*event[1:]) for event in session)
-            with self._engine.begin() as connection:
-                _update_state(connection, holder, lease_until=self._clock() + LEASE)
+            # A day of which something was deleted meanwhile is counted as a whole by the next.
+            with contextlib.suppress(_DayChanged), self._engine.begin() as connection:
+                _update_state(connection, holder, of_day, lease_until=self._clock() + LEASE)
                 replace_counts(connection, of_day, [funnel], counter.reached)
             if monotonic() > deadline:
                 return
@@ -365,18 +409,18 @@ def mark_stale(connection: Connection, zone: ZoneInfo, times: Sequence[datetime]
     Call it after the events were deleted.
     """
     state, newest_id = tables.state.c, connection.scalar(select(sa.func.max(UserEvent.id))) or 0
+    # The minutes after midnight say how the queries of the day before have ended.
+    changed = {date_in(zone, at) for at in times} | {date_in(zone, at - LOOK_AHEAD) for at in times}
     connection.execute(
         tables.state.update().values(
-            # A refresh under way has perhaps read what is now deleted: it is not to be kept.
-            lease_holder=None,
+            # Whoever counts one of these days has perhaps read what is now deleted.
+            counting=sa.case((state.counting.not_in(changed), state.counting)),
             # SQLite gives the newest row's id once more after that row is gone.
             safe_id=sa.case((state.safe_id > newest_id, newest_id), else_=state.safe_id),
             seen_id=sa.case((state.seen_id > newest_id, newest_id), else_=state.seen_id),
         )
     )
-    for of_day in {date_in(zone, at) for at in times} | {
-        date_in(zone, at - LOOK_AHEAD) for at in times
-    }:
+    for of_day in changed:
         connection.execute(
             tables.days.update().where(tables.days.c.day == of_day).values(is_stale=True)
         )
@@ -397,6 +441,8 @@ def forget_sessions(
         times: when the deleted events happened; those of other sessions included.
     """
     mark_stale(connection, zone, times)
+    # Who came back on whatever day is read from what is now deleted.
+    connection.execute(tables.state.update().values(lease_holder=None))
     days_to_count = forget_visits(connection, session_ids)
     for of_day in sorted(days_to_count):
         connection.execute(
@@ -408,12 +454,22 @@ def _retention_of(of_day: date) -> sa.Delete:
     return tables.retention.delete().where(tables.retention.c.day == of_day)
 
 
-def _update_state(connection: Connection, holder: UUID, **values: object) -> None:
-    updated = connection.execute(
-        tables.state.update().where(tables.state.c.lease_holder == holder).values(**values)
-    )
-    if updated.rowcount != 1:
-        raise _LeaseLost
+def _update_state(
+    connection: Connection, holder: UUID, of_day: date | None = None, **values: object
+) -> None:
+    """Change the state, if the lease is still ours and nothing of `of_day` was deleted.
+
+    Without any value it only holds off everybody else until the transaction ends.
+    """
+    state = tables.state
+    is_ours = state.c.lease_holder == holder
+    condition = is_ours if of_day is None else is_ours & (state.c.counting == of_day)
+    values = values or {"lease_holder": holder}
+    if connection.execute(state.update().where(condition).values(**values)).rowcount == 1:
+        return
+    if of_day is not None and connection.scalar(select(state.c.id).where(is_ours)) is not None:
+        raise _DayChanged
+    raise _LeaseLost
 
 
 def _sessions(connection: Connection, of_day: Day) -> Iterator[tuple[str, list[Seen]]]:

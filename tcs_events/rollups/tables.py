@@ -58,9 +58,13 @@ state = sa.Table(
     sa.Column("seen_at", UtcDateTime(), nullable=False),
     sa.Column("lease_until", UtcDateTime(), nullable=False),
     sa.Column("lease_holder", sa.Uuid(), nullable=True),
+    sa.Column("counting", sa.Date(), nullable=True),
     sa.Column("refreshed_at", UtcDateTime(), nullable=True),
 )
-"""One row: how far the counting has come, in which zone, and who is at it."""
+"""One row: how far the counting has come, in which zone, who is at it, and at which day.
+
+Whoever deletes something of that day takes the day away: what was read of it is not to be kept.
+"""
 
 days = sa.Table(
     "user_event_rollup_days",

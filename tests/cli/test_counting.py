@@ -38,7 +38,7 @@ def counted(app: Flask) -> int:
 class TestRollup:
     def test_what_has_changed_is_counted_at_once(self, host: Flask) -> None:
         save(host, click())
-        assert lines(host, "rollup") == ["Counted 1 day with 1 events."]
+        assert lines(host, "rollup") == ["Counted 1 day with 1 event."]
         save(host, click(session="visitor-2"))
         assert ask(host, "stats", *MARCH)["total"][0]["events"] == 1  # less than a minute old
         assert run(host, "rollup").exit_code == 0
@@ -46,7 +46,11 @@ class TestRollup:
 
     def test_json_names_the_days(self, host: Flask) -> None:
         save(host, click(), click(created_at=NOON - timedelta(days=1)))
-        assert ask(host, "rollup") == {"days": ["2026-03-01", "2026-03-02"], "events": 2}
+        assert ask(host, "rollup") == {
+            "days": ["2026-03-01", "2026-03-02"],
+            "events": 2,
+            "left": [],
+        }
 
     def test_rebuild_counts_what_no_refresh_would_see(self, host: Flask) -> None:
         save(host, click())

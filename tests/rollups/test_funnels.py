@@ -133,8 +133,8 @@ def test_a_day_that_is_counted_for_whoever_asks_is_not_put_back_after_a_deletion
     clock.now = counting.clock.now
     counting.keep(*NEW)
     counting.another_refresher(clock).count_funnel(STEPS, PERIOD.first, PERIOD.last, 60)
-    assert len(looks) == 2
-    assert len(uncounted(counting, STEPS)) == DAYS
+    assert len(looks) > 2  # it goes on with the other days
+    assert len(uncounted(counting, STEPS)) == 1
     counting.refresher.refresh()
     counting.assert_true()
 

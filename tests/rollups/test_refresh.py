@@ -24,6 +24,7 @@ from tests.rollups.counting import Clock, Counting, ask, click, insert_event
 
 MONDAY = datetime(2024, 5, 6, 10, tzinfo=UTC)
 TUESDAY, FRIDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=4)
+SUNDAY = MONDAY - timedelta(days=1)
 MIDNIGHT = datetime(2024, 5, 6, 22, tzinfo=UTC)  # in Berlin
 BERLIN = ZoneInfo("Europe/Berlin")
 SETTLED = SETTLED_AFTER.total_seconds() + 1
@@ -243,9 +244,60 @@ class TestDeletions:
                 counting.delete(gone)
 
         clock.on_look = delete_once
-        assert counting.another_refresher(clock).refresh(rebuild=rebuild) is None
+        refreshed = counting.another_refresher(clock).refresh(rebuild=rebuild)
         assert next(looks) > look
+        assert refreshed is not None
+        assert refreshed.left == []
+        counting.assert_true()
 
+    @pytest.mark.parametrize("is_new", [False, True])
+    def test_a_day_of_which_much_is_deleted_holds_up_no_other(
+        self, counting: Counting, is_new: bool
+    ) -> None:
+        """As by `prune`, which goes on for longer than a refresh."""
+        settle(counting, after=three_days)
+        day_of_many = SUNDAY if is_new else MONDAY
+        many = [click(day_of_many + timedelta(minutes=n), session_id=f"{n}") for n in range(9)]
+        counting.add(*many)
+        if not is_new:
+            counting.refresher.refresh()
+        counting.add(click(MONDAY), click(FRIDAY, expert="cy"))
+        clock, left = Clock(), list(many)
+        clock.now = counting.clock.now
+
+        def delete_one() -> None:
+            if left:
+                counting.delete(left.pop())
+
+        clock.on_look = delete_one
+        refreshed = counting.another_refresher(clock).refresh()
+        assert refreshed is not None
+        assert refreshed.left == [day_of_many.date()]
+        assert FRIDAY.date() in refreshed.days
+        for gone in left:
+            counting.delete(gone)
+        again = counting.refresher.refresh()
+        assert again is not None
+        assert day_of_many.date() in again.days
+        counting.assert_true()
+
+    def test_an_id_that_is_given_once_more_during_a_refresh_is_counted(
+        self, counting: Counting, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(refresh_module, "IDS_IN_FLIGHT", 0)
+        settle(counting, after=three_days)
+        newest = [click(FRIDAY + timedelta(minutes=n), session_id=f"{n}") for n in range(5)]
+        counting.add(*newest)
+
+        def delete_newest(done: int, of: int) -> None:
+            if done == of:
+                counting.delete(*newest)
+
+        counting.refresher.refresh(rebuild=True, progress=delete_newest)
+        counting.refresher.refresh()
+        counting.clock.advance(SETTLED)
+        counting.refresher.refresh()
+        counting.add(click(MONDAY, expert="bo"))
         counting.refresher.refresh()
         counting.assert_true()
 
