@@ -60,7 +60,7 @@ class TestRollup:
             session.execute(text("UPDATE user_event_rollup_days SET events = 7"))
             session.commit()
         assert counted(host) == 7
-        assert lines(host, "rollup", "--rebuild") == ["Counted 1 day with 1 events."]
+        assert lines(host, "rollup", "--rebuild") == ["Counted 1 day with 1 event."]
         assert counted(host) == 1
 
     def test_who_is_not_alone_is_told_so(self, host: Flask) -> None:
