@@ -134,13 +134,13 @@ def _tick(points: Sequence[Point], place: int) -> Tick:
 
 
 def scale(highest: int) -> int:
-    """Return a round even number that is not below the highest value: 2, 4, 10, 20, 40, 50 ..."""
+    """Return a round even number that is not below the highest value: 2, 4, 10, 20, 30, 40, 50 ..."""
     if highest <= 2:
         return 2
     power = 10 ** floor(log10(highest))
     return next(
         int(step * power)
-        for step in (1, 2, 4, 6, 8, 10)
+        for step in (1, 2, 3, 4, 5, 6, 8, 10)
         if step * power >= highest and step * power % 2 == 0
     )
 

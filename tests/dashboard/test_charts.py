@@ -18,6 +18,7 @@ def test_the_scale_is_round_and_holds_the_highest(highest: int) -> None:
     assert top >= highest
     assert top % 2 == 0
     assert top <= max(2, 2 * highest)
+    assert highest < 20 or top <= 1.5 * highest or top == 2 * 10 ** (len(str(highest)) - 1)
 
 
 def test_bars_are_as_high_as_their_values() -> None:

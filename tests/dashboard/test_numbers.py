@@ -187,7 +187,7 @@ def test_there_is_no_comparison_with_days_before_the_first_event(
             assert said["answer"][name] is None
         assert "Compared with" not in html
         assert f"There are no events from before {formats.day(first.date())}" in html
-        assert "nothing before to compare with" in html
+        assert "before-count" not in html
         assert "polyline" not in html.split("findings")[0]
 
 

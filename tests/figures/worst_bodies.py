@@ -102,9 +102,13 @@ class Watched:
     def post(self, url: str, body: bytes, encoding: str = "") -> int:
         headers = {"Content-Type": "application/json"}
         headers |= {"Content-Encoding": encoding} if encoding else {}
-        self._connection.request("POST", url, body, headers)
-        response = self._connection.getresponse()
-        response.read()
+        try:
+            self._connection.request("POST", url, body, headers)
+            response = self._connection.getresponse()
+            response.read()
+        except OSError:  # refused by its headers, and hung up on in the middle of the body
+            self._connection.close()
+            return 0
         return response.status
 
     def cost(self, url: str, body: bytes, requests: int, encoding: str = "") -> Cost:
