@@ -134,7 +134,7 @@ def _tick(points: Sequence[Point], place: int) -> Tick:
 
 
 def scale(highest: int) -> int:
-    """Return a round even number that is not below the highest value: 2, 4, 10, 20, 30, 40, 50 ..."""
+    """Return a round even number that is not below the highest value: 2, 4, 10, 20, 30, 40."""
     if highest <= 2:
         return 2
     power = 10 ** floor(log10(highest))
