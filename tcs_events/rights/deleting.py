@@ -1,13 +1,14 @@
 """Takes rows away, so few at a time that nobody who stores an event waits for long.
 
 SQLite has one writer: while a transaction of ours is open, no event is stored. It is kept short,
-and between two of them there is four times as much time for others as the last one took.
+and between two of them there is nine times as much time for others as the last one took.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,11 +23,13 @@ from tcs_events.rollups.days import date_in
 from tcs_events.rollups.refresh import forget_sessions, mark_stale
 
 TARGET_SECONDS = 0.004
-"""So long the deletion itself should take. The rest of a transaction, most of all the wait for the
-disk, does not get shorter with fewer rows."""
-MIN_PAUSE_SECONDS = 0.05
-"""Our store asks every 10 ms whether SQLite's lock is free: it shall not miss that it was."""
-MIN_ROWS, MAX_ROWS = 50, 5_000
+"""So long the deletion itself should take. The rest of a transaction does not get shorter with
+fewer rows."""
+TARGET_SECONDS_SQLITE = 0.001
+"""The same where everybody else waits meanwhile."""
+MIN_PAUSE_SECONDS = 0.01
+"""Our store asks every millisecond whether SQLite's lock is free: it shall not miss that it was."""
+MIN_ROWS, MAX_ROWS = 20, 5_000
 
 Rows = Sequence[Any]
 """Rows of a table: the id of each, and then, where reports count them, `created_at`."""
@@ -37,12 +40,13 @@ Find = Callable[[Connection, int], Rows | None]
 class Pace:
     """How many rows to delete at a time, by how long the deletions before took."""
 
-    def __init__(self) -> None:
+    def __init__(self, target_seconds: float = TARGET_SECONDS) -> None:
         self.rows = min(MIN_ROWS, MAX_ROWS)
+        self._target_seconds = target_seconds
 
     def learn(self, seconds: float) -> None:
         """Grow or shrink with the time that the last one took, at most by half."""
-        factor = min(1.5, max(0.5, TARGET_SECONDS / max(seconds, 0.001)))
+        factor = min(1.5, max(0.5, self._target_seconds / max(seconds, 0.0001)))
         self.rows = min(MAX_ROWS, max(MIN_ROWS, round(self.rows * factor)))
 
 
@@ -63,12 +67,17 @@ class Deleter:
         self._engine = engine
         self._zone = zone
         self._on_deleted = on_deleted
-        self._pace = Pace()
+        is_sqlite = engine.dialect.name == "sqlite"
+        self._pace = Pace(TARGET_SECONDS_SQLITE if is_sqlite else TARGET_SECONDS)
 
     def delete(self, place: Place, find: Find) -> None:
         """Delete everything that `find` finds; it is asked in the transaction that deletes."""
-        while (seconds := self._delete_some(place, find)) is not None:
-            time.sleep(max(4 * seconds, MIN_PAUSE_SECONDS))
+        with self._engine.connect() as connection:
+            with _synced_at_the_end(connection):
+                while (seconds := self._delete_some(connection, place, find)) is not None:
+                    time.sleep(max(9 * seconds, MIN_PAUSE_SECONDS))
+            with connection.begin():
+                _wait_for_turn(connection)  # which syncs what was deleted
 
     def forget_visits(self, sessions: Collection[str]) -> None:
         """Forget on which days sessions were there, of those that have no event any more.
@@ -84,9 +93,9 @@ class Deleter:
             gone = set(sessions) - {row.session_id for row in left}
             forget_sessions(connection, self._zone, gone, [row.created_at for row in left])
 
-    def _delete_some(self, place: Place, find: Find) -> float | None:
+    def _delete_some(self, connection: Connection, place: Place, find: Find) -> float | None:
         """Return how long others had to wait; None when nothing is left."""
-        with self._engine.begin() as connection:
+        with connection.begin():
             _wait_for_turn(connection)
             started = time.monotonic()
             found = find(connection, self._pace.rows)
@@ -114,6 +123,29 @@ class Deleter:
         """Return times of the same days, and two of them where there is but one day."""
         bounds = min(times), max(times)
         return bounds if len({date_in(self._zone, at) for at in bounds}) == 1 else times
+
+
+@contextmanager
+def _synced_at_the_end(connection: Connection) -> Iterator[None]:
+    """Have SQLite not wait for the disk in each transaction, for others wait for it meanwhile.
+
+    A power cut brings back what was deleted last, and nothing else: the log is synced by every
+    commit of an event, and before a checkpoint, https://www.sqlite.org/pragma.html#pragma_synchronous.
+    """
+    driver = connection.connection.driver_connection
+    if (
+        connection.dialect.name != "sqlite"
+        or driver is None
+        or driver.execute("PRAGMA journal_mode").fetchone() != ("wal",)
+    ):
+        yield
+        return
+    [before] = driver.execute("PRAGMA synchronous").fetchone()
+    driver.execute("PRAGMA synchronous = NORMAL")
+    try:
+        yield
+    finally:
+        driver.execute(f"PRAGMA synchronous = {before}")
 
 
 def _wait_for_turn(connection: Connection) -> None:

@@ -24,7 +24,7 @@ CACHE_KIB = 16 * 1024
 # A longer write-ahead log writes a page back once that several commits have touched.
 WAL_PAGES = 4000
 SETUP_PATIENCE_MS = 500
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.001
 # https://www.sqlite.org/rescode.html
 BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
 IO_ERROR = 10  # SQLITE_IOERR
