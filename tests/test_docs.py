@@ -245,6 +245,15 @@ def test_every_threat_has_a_test_that_is_there_or_a_reason() -> None:
         assert set(named) <= tests, what
 
 
+def test_the_figures_are_those_that_were_measured() -> None:
+    from tests.figures import results
+    from tests.figures.figures import FIGURES
+
+    printed = results.markdown(FIGURES, results.load()).splitlines()[2:]
+    assert rows_of("What was broken to see") == [cells(row) for row in printed]
+    assert "not measured yet" not in README
+
+
 def test_the_changelog_names_every_setting() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     for setting in SETTINGS:
