@@ -15,39 +15,48 @@ from tests.faults.report import Report
 from tests.faults.servers import Server
 
 REPLACED_SECONDS = 30
+AGAIN_SECONDS = 1.0
 KINDS = ["gunicorn-sync", "gunicorn-gthread", "gunicorn-gevent", "gunicorn-preload"]
 
 
-def hup(server: Server) -> None:
+def hup(server: Server, workers: set[int]) -> None:
     """Ask the parent for new workers, as `systemctl reload` does."""
     os.kill(server.pid, signal.SIGHUP)
 
 
-def term_each_worker(server: Server) -> None:
-    for worker in server.workers():
+def term_each_worker(server: Server, workers: set[int]) -> None:
+    for worker in workers:
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, signal.SIGTERM)
 
 
-def kill_each_worker(server: Server) -> None:
+def kill_each_worker(server: Server, workers: set[int]) -> None:
     """Leave no worker the time to end in order: no deploy should, this is to see what it does."""
-    for worker in server.workers():
+    for worker in workers:
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, signal.SIGKILL)
 
 
-WAYS: dict[str, Callable[[Server], None]] = {
+Way = Callable[[Server, set[int]], None]
+WAYS: dict[str, Way] = {
     way.__name__: way for way in (hup, term_each_worker, kill_each_worker)
 }
 
 
-def _replace(server: Server, way: Callable[[Server], None]) -> None:
-    """Return when there are as many workers as before, and none of those."""
+def _replace(server: Server, way: Way) -> None:
+    """Return when there are as many workers as before, and none of those.
+
+    A worker that has just been forked does not listen to signals yet: it is asked once more.
+    """
     before = server.workers()
-    way(server)
-    deadline = time.monotonic() + REPLACED_SECONDS
+    way(server, before)
+    asked_at = time.monotonic()
+    deadline = asked_at + REPLACED_SECONDS
     while (now := server.workers()) & before or len(now) < len(before):
         assert time.monotonic() < deadline, f"workers are not replaced: {server.log_tail()}"
+        if time.monotonic() > asked_at + AGAIN_SECONDS:
+            way(server, now & before)
+            asked_at = time.monotonic()
         time.sleep(0.02)
 
 
