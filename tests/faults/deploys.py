@@ -38,9 +38,7 @@ def kill_each_worker(server: Server, workers: set[int]) -> None:
 
 
 Way = Callable[[Server, set[int]], None]
-WAYS: dict[str, Way] = {
-    way.__name__: way for way in (hup, term_each_worker, kill_each_worker)
-}
+WAYS: dict[str, Way] = {way.__name__: way for way in (hup, term_each_worker, kill_each_worker)}
 
 
 def _replace(server: Server, way: Way) -> None:
