@@ -73,8 +73,9 @@ def measured(database_url: str) -> Flask:
     """Let Prometheus have the counts, in either of the two ways of prometheus_client."""
     from prometheus_client import CollectorRegistry, make_wsgi_app
     from prometheus_client.multiprocess import MultiProcessCollector
-    from tcs_events.prometheus import is_multiprocess, register_metrics
     from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+    from tcs_events.prometheus import is_multiprocess, register_metrics
 
     app, registry = middleware(database_url), CollectorRegistry()
     if is_multiprocess():
