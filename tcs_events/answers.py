@@ -68,7 +68,8 @@ def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
             log_refused(Outcome.LIMITED, by=error.by)
             retry_after = ("Retry-After", str(error.retry_after_seconds))
             return answer(429, {"errors": {"_schema": [str(error)]}}, retry_after)
-    log_trouble(error)
+    if _is_news(error) and log_lines.allows(type(error).__name__, TROUBLES_PER_SECOND):
+        log_trouble(error)
     if len(events) == 1:
         [event] = events
         log_refused(Outcome.FAILED, event_type=event.event_type, event_id=str(event.event_id))
@@ -88,17 +89,19 @@ def log_refused(outcome: Outcome, **keys: object) -> None:
         level(f"tcs_events.event_{outcome}", **keys)
 
 
+def _is_news(error: TcsEventsError) -> bool:
+    return not isinstance(error, StoreUnavailable) or error.is_news
+
+
 def log_trouble(error: TcsEventsError) -> None:
     """Say in the log what keeps events from being stored, and what to do about it.
 
     Once: thousands of requests may meet the same trouble until it is over.
     """
-    if isinstance(error, StoreUnavailable):
-        if not error.is_news:
-            return
-        error.is_news = False  # all who waited for one commit share its error
-    if not log_lines.allows(type(error).__name__, TROUBLES_PER_SECOND):
+    if not _is_news(error):
         return
+    if isinstance(error, StoreUnavailable):
+        error.is_news = False  # all who waited for one commit share its error
     match error:
         case ColumnsMissing():
             log.error(
