@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Self
-
-import redis
+from typing import TYPE_CHECKING, Self
 
 from tests.support import free_port, need
+
+if TYPE_CHECKING:
+    import redis
 
 START_SECONDS = 10
 
@@ -20,6 +22,7 @@ class RedisServer:
     """A server on a port that it keeps across restarts; it stores nothing on the disk."""
 
     def __init__(self, folder: Path) -> None:
+        need(importlib.util.find_spec("redis"), "redis", "pip install -e '.[test]'")
         need(shutil.which("redis-server"), "Redis", "apt-get install redis-server")
         self._folder = folder
         self._port = free_port()
@@ -35,6 +38,8 @@ class RedisServer:
 
     def start(self) -> None:
         """Return when it answers."""
+        import redis
+
         command = ["redis-server", "--bind", "127.0.0.1", "--port", str(self._port), "--save", ""]
         self._process = subprocess.Popen(command, cwd=self._folder, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS
@@ -48,6 +53,8 @@ class RedisServer:
         raise TimeoutError("Redis does not answer")
 
     def client(self) -> redis.Redis:
+        import redis
+
         return redis.Redis.from_url(self.url)
 
     def freeze(self) -> None:

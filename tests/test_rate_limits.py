@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("limits", reason="needs limits: pip install -e '.[test]'")
+
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 
-import pytest
 from flask import Flask
 from structlog.testing import capture_logs
 from werkzeug.middleware.proxy_fix import ProxyFix

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("limits", reason="needs limits: pip install -e '.[test]'")
+
 import contextlib
 import socket
 import threading
 from typing import Any
 
-import pytest
 from flask import Flask
 from structlog.testing import capture_logs
 

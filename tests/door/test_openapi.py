@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("hypothesis", reason="needs hypothesis: pip install -e '.[test]'")
+
 import enum
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from flask import Blueprint, Flask
 from flask_sqlalchemy import SQLAlchemy
 from marshmallow import INCLUDE, RAISE, Schema, fields, validate

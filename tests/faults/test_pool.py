@@ -5,10 +5,12 @@ The control, a host that waits for its pool, is part of the figure F9.
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("psycopg", reason="needs psycopg: pip install -e '.[test]'")
+
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.faults.load import under_load
 from tests.faults.pool_faults import FAULTS, ONE_PROCESS, SMALL_POOL

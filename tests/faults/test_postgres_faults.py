@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("psycopg", reason="needs psycopg: pip install -e '.[test]'")
+
 import time
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.faults.load import under_load
 from tests.faults.postgres import Postgres, running_postgres

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("psycopg", reason="needs psycopg: pip install -e '.[test]'")
+
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 

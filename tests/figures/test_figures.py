@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("hypothesis", reason="needs hypothesis: pip install -e '.[test]'")
+pytest.importorskip("psycopg", reason="needs psycopg: pip install -e '.[test]'")
+pytest.importorskip("limits", reason="needs limits: pip install -e '.[test]'")
+
 import sys
 from pathlib import Path
-
-import pytest
 
 from tests.figures import __main__ as command
 from tests.figures import results

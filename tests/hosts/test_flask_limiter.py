@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("flask_limiter", reason="needs flask_limiter: pip install -e '.[test]'")
+
 import threading
 from collections.abc import Iterator
 
-import pytest
 from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address

@@ -86,3 +86,15 @@ def test_only_the_four_packages_are_required(wheel: Path) -> None:
     assert packages == {"flask", "flask-sqlalchemy", "marshmallow", "structlog", "sqlalchemy"}
     assert "tcs_events/py.typed" in names
     assert not [name for name in names if name.startswith(("tests", "frontend_snippets"))]
+
+
+def test_with_the_core_packages_alone_every_test_can_be_collected(
+    wheel: Path, tmp_path: Path
+) -> None:
+    """What needs more is skipped with its install line, and breaks nobody's `pytest`."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    pip(python, "install", str(wheel), "pytest")
+    collect = ["-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    result = subprocess.run([python, *collect], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-2000:]

@@ -8,7 +8,7 @@ from importlib import metadata
 from tcs_events.cli.doctor.finding import Finding
 
 _REQUIREMENT = re.compile(r"""([A-Za-z0-9._-]+).*extra == ['"]([a-z0-9-]+)['"]""")
-_NOT_FOR_OPERATORS = {"test"}
+_NOT_FOR_OPERATORS = {"fuzz", "test"}
 
 
 def extras_finding() -> Finding:
@@ -19,8 +19,8 @@ def extras_finding() -> Finding:
             found.append(f"{extra} ({package} {metadata.version(package)})")
         except metadata.PackageNotFoundError:
             absent.append(extra)
-    text = ", ".join(found) or "none"
-    return Finding(f"extras: {text}" + (f"; not there: {', '.join(absent)}" if absent else ""))
+    text, gone = ", ".join(found) or "none", ", ".join(dict.fromkeys(absent))
+    return Finding(f"extras: {text}" + (f"; not there: {gone}" if gone else ""))
 
 
 def _extras() -> list[tuple[str, str]]:
