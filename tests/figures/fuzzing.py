@@ -45,7 +45,8 @@ def surprises(minutes: int) -> list[Row]:
     rows = [
         Row(
             "schemathesis, by our own OpenAPI document",
-            f"{len(failures)} of {cases:,} requests, 2 faces",
+            f"{len(failures)} of {cases:,} requests, 2 faces"
+            + "".join(f"; the first: {failure[:300]}" for failure in failures[:1]),
             not failures,
             f"a host that answers 418: {len(odd.failures)} found",
             bool(odd.failures),
