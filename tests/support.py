@@ -28,6 +28,11 @@ def need(found: object, what: str, install: str) -> None:
         pytest.skip(f"needs {what}: {install}")
 
 
+def need_module(name: str) -> None:
+    """Skip the test where a package of the extra `test` is not there."""
+    pytest.importorskip(name, reason=f"needs {name}: pip install -e '.[test]'")
+
+
 def card_click(**changes: object) -> dict[str, object]:
     """Return a good event, with fields changed or, where the value is `...`, left out."""
     event = {

@@ -19,7 +19,7 @@ from tcs_events import UserEvent, create_blueprint, reports
 from tcs_events.payloads import PAYLOAD_SCHEMAS
 from tcs_events.settings import SETTINGS
 from tests.conftest import MakeHost
-from tests.support import ROOT, URL, card_click, post
+from tests.support import ROOT, URL, card_click, need_module, post
 
 README = (ROOT / "README.md").read_text()
 FIRST_SCREEN = README.split("\n## ")[0]
@@ -246,6 +246,8 @@ def test_every_threat_has_a_test_that_is_there_or_a_reason() -> None:
 
 
 def test_the_figures_are_those_that_were_measured() -> None:
+    need_module("hypothesis")
+    need_module("psycopg")
     from tests.figures import results
     from tests.figures.figures import FIGURES
 
@@ -276,6 +278,7 @@ def test_the_configuration_of_nginx_is_the_one_that_is_tested() -> None:
 def test_behind_a_proxy_the_client_is_who_the_proxy_has_seen(
     make_host: MakeHost, sqlite_url: str
 ) -> None:
+    need_module("limits")
     [code] = [block for block in blocks("python") if "ProxyFix" in block]
     app = make_host(sqlite_url, TCS_EVENTS_CLIENT_LIMIT="1/hour")
     exec(code, {"app": app})

@@ -16,7 +16,7 @@ from sqlalchemy import insert
 
 from tcs_events import UserEvent
 from tests.cli.asking import NOON, click, database_url_of, eventually, running, save
-from tests.support import ROOT
+from tests.support import ROOT, need_module
 
 ROWS = 100_000
 MAX_GROWTH_KIB = {"csv": 40 * 1024, "ndjson": 40 * 1024, "parquet": 96 * 1024}
@@ -59,6 +59,8 @@ def folder(tmp_path: Path) -> Path:
 def test_an_export_killed_in_the_middle_leaves_no_half_file_under_its_name(
     sqlite_host: Flask, folder: Path, format_name: str, is_there: bool
 ) -> None:
+    if format_name == "parquet":
+        need_module("pyarrow")
     save(sqlite_host, click())
     target = folder / f"events.{format_name}"
     if is_there:
@@ -129,6 +131,8 @@ def numbers(target: Path) -> list[int]:
 
 
 def test_a_hundred_thousand_events_are_never_all_in_memory(full_host: Flask, folder: Path) -> None:
+    need_module("pyarrow")
+    need_module("psycopg")
     for format_name, max_growth_kib in MAX_GROWTH_KIB.items():
         target = folder / f"events.{format_name}"
         with running(database_url_of(full_host), "export", str(target), program=MEASURED) as export:

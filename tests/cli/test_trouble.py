@@ -17,6 +17,7 @@ from tcs_events.rollups import time_limit
 from tests.cli.asking import click, run, save
 from tests.conftest import MakeHost
 from tests.dashboard.test_waiting import ENDLESS
+from tests.support import need_module
 
 WRONG = {
     "no days": (["stats", "--days", "0"], "0 is not in the range"),
@@ -152,6 +153,7 @@ class TestADatabaseThatCannotAnswer:
 def test_a_database_that_is_hung_is_not_waited_for(
     make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    need_module("psycopg")
     monkeypatch.setattr(tcs_events.cli.command, "ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql+psycopg://nobody@127.0.0.1:{silent.getsockname()[1]}/none"

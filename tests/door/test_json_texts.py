@@ -14,7 +14,7 @@ from tests.door.json_texts import ALL, IS_JSON, MAY_BE, NOT_JSON
 from tests.door.oracle import same_number, strict
 from tests.door.public_suite import INSTALL, public_suite
 from tests.door.readers import exported, read_by_commands, read_by_pages
-from tests.support import URL, need
+from tests.support import URL, need, need_module
 
 
 def parsers() -> dict[str, Any]:
@@ -116,6 +116,7 @@ def events_with(text: bytes, session: str) -> list[bytes]:
 
 
 def test_no_reader_stumbles_over_a_value_that_was_taken(database_url: str, tmp_path: Path) -> None:
+    need_module("pyarrow")
     texts = {n: text for n, text in {**IS_JSON, **MAY_BE}.items() if len(text) < 3_000}
     with quiet(), hosted(database_url) as app:
         client, sent = app.test_client(), []

@@ -12,7 +12,7 @@ from tests.door.hosts import hosted, quiet, rows
 from tests.door.naughty import NAUGHTY, TEXTS
 from tests.door.oracle import same_number, strict
 from tests.door.readers import exported, read_by_commands, read_by_pages
-from tests.support import card_click
+from tests.support import card_click, need_module
 
 SESSIONS = ["visitor-1", "' OR '1'='1", "=1+1", "{{ 7*7 }}", "<!--", "../../etc/passwd"]
 
@@ -20,6 +20,7 @@ SESSIONS = ["visitor-1", "' OR '1'='1", "=1+1", "{{ 7*7 }}", "<!--", "../../etc/
 def test_every_text_is_kept_and_nobody_who_reads_it_is_harmed(
     database_url: str, tmp_path: Path
 ) -> None:
+    need_module("pyarrow")
     with quiet(), hosted(database_url) as app:
         taken, statuses = post_all(app, TEXTS)
         assert set(statuses) == {202, 422}
