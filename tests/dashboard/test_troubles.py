@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from tests.conftest import MakeHost
 from tests.dashboard.addresses import addresses, page_paths
 from tests.dashboard.conftest import Dashboard
+from tests.support import need_module
 
 LEAKS = ("Traceback", "SELECT", "sqlite3", "psycopg", "sqlalchemy", "user_event_daily", "/home")
 
@@ -136,6 +137,7 @@ def test_one_missing_table_is_found(empty: FlaskClient) -> None:
 def test_a_database_that_does_not_answer_is_said(make_host: MakeHost) -> None:
     from tcs_events.dashboard import create_dashboard
 
+    need_module("psycopg")
     app = make_host("postgresql+psycopg://nobody@127.0.0.1:1/none", create=False)
     app.register_blueprint(create_dashboard(lambda: True))
     client = app.test_client()

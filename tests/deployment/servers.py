@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, text
 
 from tests.deployment.wire import exchange, request
 from tests.faults import host
-from tests.support import ROOT, free_port, need
+from tests.support import ROOT, free_port, need, need_module
 
 NGINX_CONF = Path(__file__).with_name("nginx.conf")
 START_SECONDS = 20
@@ -63,6 +63,8 @@ def gunicorn(
     folder: Path, *, workers: int = 1, threads: int = 4, proxied: bool = False, **settings: object
 ) -> Iterator[App]:
     """Run the app on SQLite until the block ends."""
+    need_module("gunicorn")
+    need_module("limits")
     port, url, log = free_port(), f"sqlite:///{folder}/host.db", folder / "gunicorn.log"
     host.create_tables(url)
     command = [
