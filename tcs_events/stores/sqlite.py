@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Engine, Table
@@ -20,10 +20,12 @@ from tcs_events.stores.contract import Result
 from tcs_events.stores.tables import data_columns, unique_id
 from tcs_events.strict_json import dumps
 
+T = TypeVar("T")
+
 CACHE_KIB = 16 * 1024
 # A longer write-ahead log writes a page back once that several commits have touched.
 WAL_PAGES = 4000
-SETUP_PATIENCE_MS = 500
+SETUP_PATIENCE_SECONDS = 0.5
 PAUSE_SECONDS = 0.001
 # https://www.sqlite.org/rescode.html
 BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
@@ -48,8 +50,13 @@ class SqliteCommitter:
         self.own = OwnConnection(engine, self._prepare)
 
     def _prepare(self, driver: Any) -> None:
-        _pragma(driver, f"busy_timeout = {SETUP_PATIENCE_MS}")
-        synced = "FULL" if _pragma(driver, "journal_mode = WAL") == "wal" else "EXTRA"
+        _pragma(driver, f"busy_timeout = {SETUP_PATIENCE_SECONDS * 1000:.0f}")
+        # Somebody who writes while the file is not in WAL yet is not waited for, whatever the
+        # timeout: https://www.sqlite.org/c3ref/busy_handler.html
+        mode = _once_unlocked(
+            lambda: _pragma(driver, "journal_mode = WAL"), monotonic() + SETUP_PATIENCE_SECONDS
+        )
+        synced = "FULL" if mode == "wal" else "EXTRA"
         _pragma(driver, f"synchronous = {synced if self._is_synced else 'NORMAL'}")
         _pragma(driver, f"cache_size = -{CACHE_KIB}")
         _pragma(driver, f"wal_autocheckpoint = {WAL_PAGES}")
@@ -112,19 +119,22 @@ class SqliteCommitter:
 
     def _begin(self, cursor: Any, deadline: float) -> None:
         """Take the write lock at once, so that nothing later in the transaction has to wait."""
-        while True:
-            try:
-                cursor.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if not is_busy(error) or monotonic() > deadline:
-                    raise
-                time.sleep(PAUSE_SECONDS)
-            else:
-                return
+        _once_unlocked(lambda: cursor.execute("BEGIN IMMEDIATE"), deadline)
 
     def _write_one(self, cursor: Any, row: tuple[object, ...]) -> Outcome:
         cursor.execute(self._insert, row)
         return Outcome.ACCEPTED if cursor.rowcount else Outcome.DUPLICATE
+
+
+def _once_unlocked(run: Callable[[], T], deadline: float) -> T:
+    """Run it again and again while somebody else has the lock, until the deadline."""
+    while True:
+        try:
+            return run()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or monotonic() > deadline:
+                raise
+            time.sleep(PAUSE_SECONDS)
 
 
 def _pragma(driver: Any, text: str) -> Any:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -130,6 +131,22 @@ class TestSqliteFile:
         [committer] = app.extensions["tcs_events"].store._committers
         driver = committer.own.get(time.monotonic() + 1)
         assert driver.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
+
+    def test_the_first_event_waits_for_somebody_who_is_writing(
+        self, make_host: MakeHost, sqlite_url: str
+    ) -> None:
+        app = make_host(sqlite_url)
+        with app.app_context():
+            engine = app.extensions["sqlalchemy"].engine
+        with engine.connect() as other:
+            assert other.exec_driver_sql("PRAGMA journal_mode").scalar() == "delete"
+            other.exec_driver_sql("BEGIN IMMEDIATE")
+            with ThreadPoolExecutor(1) as pool:
+                answer = pool.submit(post, app)
+                time.sleep(0.1)
+                other.rollback()
+                assert answer.result().status_code == 202
+        assert len(stored(app)) == 1
 
     def test_a_locked_file_is_503_in_time_and_heals_by_itself(
         self, make_host: MakeHost, sqlite_url: str
