@@ -17,7 +17,7 @@ from tcs_events.errors import EventInvalid, StoreUnavailable, TcsEventsError
 from tcs_events.event import Event, Outcome
 from tcs_events.log import log
 from tcs_events.log_lines import log_lines
-from tcs_events.reader import Reader, batch_items, count_of, parse
+from tcs_events.reader import Reader, batch_items, count_of
 from tcs_events.sender import Sender, address_of, sender_of
 from tcs_events.stores import Store
 from tcs_events.stores.contract import Result
@@ -141,7 +141,7 @@ class Collector:
                 return _ignored(ignored)
             if self._limits is not None:
                 self._limits.check_client(address_of(environ), 1)
-            parsed = parse(body)
+            parsed = self._reader.parse(body)
             event = self._reader.event(parsed, parsed.data, now)
             if self._limits is not None:
                 self._limits.check_sessions({event.session_id: 1})
@@ -171,7 +171,7 @@ class Collector:
         ended: list[Ended] = []
         events: list[Event] = []
         try:
-            parsed = parse(body)
+            parsed = self._reader.parse(body)
             received = count_of(parsed.data)
             if self._screen is not None and (ignored := self._screen(sender_of(environ))):
                 ended = [(*ignored, received)]
@@ -224,7 +224,7 @@ class Collector:
             if self._limits is not None:
                 self._limits.check_client(address_of(environ), 1)
             now = self._clock()
-            identity = self._reader.identity(parse(body), now)
+            identity = self._reader.identity(self._reader.parse(body), now)
             if self._limits is not None:
                 self._limits.check_sessions({identity.session_id: 1})
             if self._bot_marks is not None:

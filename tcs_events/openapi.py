@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from flask import Response, current_app, request
@@ -18,7 +19,7 @@ from tcs_events.registration import registration_of
 from tcs_events.schemas import IdentitySchema, event_schema
 from tcs_events.script import MAX_AGE_SECONDS
 from tcs_events.settings import EventTypes, Settings
-from tcs_events.strict_json import MAX_NUMBER, MAX_VALUES
+from tcs_events.strict_json import MAX_NUMBER
 
 API_VERSION = "1"
 """The version of what clients rely on, which is not the version of the package."""
@@ -89,16 +90,17 @@ def document(rules: Iterable[Rule], settings: Settings, mounted_at: str = "") ->
 
 def _operations(settings: Settings) -> Described:
     """Return what each of our views does, by its name."""
+    post = partial(_post, settings.max_values)
     return {
-        "collect": _post("collect", "Store one event", "Event", _accepted("Accepted")),
-        "collect_batch": _post(
+        "collect": post("collect", "Store one event", "Event", _accepted("Accepted")),
+        "collect_batch": post(
             "collectBatch",
             "Store many events in one transaction, with a verdict for each",
             "Batch",
             _accepted("BatchAnswer"),
             none_good="BatchAnswer",
         ),
-        "identify": _post(
+        "identify": post(
             "identify", "Say who a session belongs to", "Identity", _accepted("Accepted")
         ),
         "tracker": _get(
@@ -127,7 +129,12 @@ def _operations(settings: Settings) -> Described:
 
 
 def _post(
-    name: str, summary: str, body: str, accepted: Described, none_good: str | None = None
+    max_values: int,
+    name: str,
+    summary: str,
+    body: str,
+    accepted: Described,
+    none_good: str | None = None,
 ) -> Described:
     return {
         "post": {
@@ -135,7 +142,8 @@ def _post(
             "summary": summary,
             "requestBody": {
                 "required": True,
-                "description": f"JSON in UTF-8, whatever its type. At most {MAX_VALUES:,} values.",
+                "description": f"JSON in UTF-8, whatever its type. At most {max_values:,} values,"
+                " an object or a list counted as three.",
                 "content": _json(_schema(body)),
             },
             "responses": {

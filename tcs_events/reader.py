@@ -35,18 +35,6 @@ class Parsed(NamedTuple):
             raise EventInvalid({"_schema": [str(error)]}) from None
 
 
-def parse(body: bytes) -> Parsed:
-    """Return what a body holds.
-
-    Raises:
-        EventInvalid: it is no JSON.
-    """
-    try:
-        return Parsed(*strict_json.parse(body))
-    except strict_json.NotStrictJson as error:
-        raise EventInvalid({"_schema": [str(error)]}) from None
-
-
 def batch_items(data: Any, max_events: int) -> list[Any]:
     """Return what is in the envelope of a batch.
 
@@ -73,13 +61,31 @@ class Reader:
     Args:
         schema: which events are allowed.
         scrub: takes out of a payload what is not to be kept; None leaves it as it is.
+        max_values: what the values of a body may come to.
     """
 
-    def __init__(self, schema: EventSchema, scrub: Scrub | None = None) -> None:
+    def __init__(
+        self,
+        schema: EventSchema,
+        scrub: Scrub | None = None,
+        max_values: int = strict_json.MAX_VALUES,
+    ) -> None:
         self._schema = schema
         self._scrub = scrub
+        self._max_values = max_values
         self._precheck = Precheck(schema)
         self._identity_schema = IdentitySchema()
+
+    def parse(self, body: bytes) -> Parsed:
+        """Return what a body holds.
+
+        Raises:
+            EventInvalid: it is no JSON, or has too many values.
+        """
+        try:
+            return Parsed(*strict_json.parse(body, self._max_values))
+        except strict_json.NotStrictJson as error:
+            raise EventInvalid({"_schema": [str(error)]}) from None
 
     def event(self, parsed: Parsed, data: Any, received_at: datetime) -> Event:
         """Return the event that `data`, a part of what was parsed, is.

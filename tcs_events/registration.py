@@ -135,7 +135,7 @@ class Registration:
         settings = self.settings
         scrub = Scrubber(settings.scrub_fields) if settings.scrub_fields else None
         return Collector(
-            Reader(event_schema(settings.event_types), scrub),
+            Reader(event_schema(settings.event_types), scrub, settings.max_values),
             self.store,
             self.identity_store,
             settings.max_batch_events,

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from marshmallow import Schema
 
 from tcs_events.errors import ConfigError
+from tcs_events.strict_json import MAX_VALUES
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -206,9 +207,16 @@ SETTINGS = (
     ),
     Setting(
         "max_batch_events",
-        500,
+        250,
         _positive_int,
         "The most events that one batch may hold; a larger one is refused whole with 422.",
+    ),
+    Setting(
+        "max_values",
+        MAX_VALUES,
+        _positive_int,
+        "What the values of one body may come to, an object or a list counted as three; more are"
+        " answered 422 before they are read. It bounds the memory that a request takes.",
     ),
     Setting(
         "durability",
@@ -333,6 +341,7 @@ class Settings:
     max_body_bytes: int
     bind_key: str | None
     max_batch_events: int
+    max_values: int
     durability: str
     timeout_ms: int
     queue_max_events: int

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 try:
@@ -24,34 +25,36 @@ MAX_DEPTH = 32
 MAX_BODY_DEPTH = 500
 """What no part of a body may exceed. Each parser has a bound of its own, the standard library's
 depends on the stack it is called on, and both are above this one."""
-MAX_VALUES = 10_000
-"""How many values a body holds at most, in all of its objects and lists: an empty list is three
-bytes of a body, and thirty times as many in memory."""
+MAX_VALUES = 5_000
+"""What the values of a body may come to, where the host says nothing else. They take more room in
+memory than in the body, objects and lists most of all: `{"a":0},` is eight bytes, and then 232."""
+WEIGHT = 3
+"""As how many values an object or a list counts."""
 MAX_NUMBER = 2**53 - 1
 OUT_OF_RANGE = f"The body holds a number that is not between -{MAX_NUMBER} and {MAX_NUMBER}."
 TOO_DEEP = f"The body is nested deeper than {MAX_DEPTH} levels."
-TOO_MANY = f"The body holds more than {MAX_VALUES} values."
 
 # A text that does not end goes to the end: no letter is looked at twice, whatever is sent.
-_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-_EMPTY = re.compile(rb"[\[{][ \t\n\r]*+[\]}]")
+_A_TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
+_TEXT = re.compile(_A_TEXT, re.DOTALL)
+_SOME_TEXTS = re.compile(rb'(?:[^"]*+' + _A_TEXT + rb"){1,200}+", re.DOTALL)
 
 
 class NotStrictJson(ValueError):
     """The text is not JSON we accept; the message says why and quotes nothing of it."""
 
 
-def parse(body: bytes) -> tuple[Any, bool]:
+def parse(body: bytes, max_values: int = MAX_VALUES) -> tuple[Any, bool]:
     """Return the value of a JSON text, and whether its texts need a `check`.
 
     Where they do not, `check_numbers` is enough. Of a key that stands twice in an object, the last
-    counts.
+    counts. An object or a list counts as `WEIGHT` of the `max_values`.
 
     Raises:
         NotStrictJson: for every text that is no JSON; nothing else is raised.
     """
-    if len(body) > MAX_VALUES:
-        _check_values(body)
+    if WEIGHT * len(body) > max_values:
+        _check_values(body, max_values)
     value = _parsed(body)
     if body.count(b"[") + body.count(b"{") > MAX_BODY_DEPTH:
         _check_body_depth(value)
@@ -59,18 +62,34 @@ def parse(body: bytes) -> tuple[Any, bool]:
     return value, b"\\u" in body
 
 
-def _check_values(body: bytes) -> None:
+def _check_values(body: bytes, max_values: int) -> None:
     """Refuse a body for the number of its values, before anything is made of them."""
-    if _at_most(body) <= MAX_VALUES:
+    if _at_most(body) <= max_values:
         return
-    bare = _TEXT.sub(b"0", body)  # texts may hold as many commas as they like
-    if _at_most(bare) - len(_EMPTY.findall(bare)) > MAX_VALUES:
-        raise NotStrictJson(TOO_MANY)
+    values = 1
+    for part in _without_texts(body):
+        values += _at_most(part) - 1 - part.count(b"[]") - part.count(b"{}")
+    if values > max_values:
+        raise NotStrictJson(
+            f"The body holds more than {max_values} values; a list or an object counts as {WEIGHT}."
+        )
+
+
+def _without_texts(body: bytes) -> Iterator[bytes]:
+    """Give the body in parts, without blanks and with a number for each text, whatever is in it.
+
+    A few texts at a time: all at once, they would take as much room as what they are counted for.
+    """
+    at = 0
+    while some := _SOME_TEXTS.match(body, at):
+        yield _TEXT.sub(b"0", some[0]).translate(None, b" \t\n\r")
+        at = some.end()
+    yield body[at:].translate(None, b" \t\n\r")
 
 
 def _at_most(body: bytes) -> int:
-    """Return how many values there are, where no list is empty and no text holds such a sign."""
-    return body.count(b",") + body.count(b"[") + body.count(b"{") + 1
+    """Return what values there are, where no list is empty and no text holds such a sign."""
+    return body.count(b",") + WEIGHT * (body.count(b"[") + body.count(b"{")) + 1
 
 
 def _parsed(body: bytes) -> Any:

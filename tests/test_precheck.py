@@ -167,21 +167,22 @@ MAX = strict_json.MAX_VALUES
 
 
 def values_in(value: object) -> int:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + sum(map(values_in, inner))
+    if not isinstance(value, dict | list):
+        return 1
+    return 3 + sum(map(values_in, value.values() if isinstance(value, dict) else value))
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        [0] * (MAX - 1),
-        [[]] * (MAX - 1),
-        [{}] * (MAX - 1),
-        [[0]] * (MAX // 2 - 1) + [0],
-        {str(n): "a" for n in range(MAX - 1)},
-        ['[,{"\\'] * (MAX - 1),
+        [0] * (MAX - 3),
+        [[]] * (MAX // 3 - 1),
+        [{}] * (MAX // 3 - 1),
+        [[0]] * (MAX // 4 - 1) + [0],
+        {str(n): "a" for n in range(MAX - 3)},
+        ['[,{"\\'] * (MAX - 3),
         ["," * 3 * MAX],
-        {"events": [{"payload": {"v": [1] * 96}}] * 100},
+        {"events": [{"payload": {"v": [1] * 40}}] * 100},
     ],
     ids=lambda value: json.dumps(value)[:12],
 )
@@ -190,10 +191,18 @@ def test_a_body_holds_so_many_values_and_no_more(value: Any) -> None:
     room = MAX - values_in(value)
     for indent in (None, 1):
         strict_json.parse(json.dumps(value, indent=indent).encode())
-    more = [0] * (room + 1)
-    over = {**value, "more": more} if isinstance(value, dict) else [*value, *more]
-    with pytest.raises(strict_json.NotStrictJson, match="more than 10000 values"):
+    more = {f"more {n}": 0 for n in range(room + 1)}
+    over = {**value, **more} if isinstance(value, dict) else [*value, *more.values()]
+    with pytest.raises(strict_json.NotStrictJson, match="more than 5000 values"):
         strict_json.parse(json.dumps(over).encode())
+
+
+@pytest.mark.parametrize("empty", [b"[ \n]", b"{\t}"])
+def test_blanks_are_no_values(empty: bytes) -> None:
+    most = MAX // 3 - 1
+    strict_json.parse(b"[" + b",".join([empty] * most) + b"]")
+    with pytest.raises(strict_json.NotStrictJson, match="values"):
+        strict_json.parse(b"[" + b",".join([empty] * (most + 1)) + b"]")
 
 
 @pytest.mark.parametrize("body", [b'"' + b'\\"' * 30_000, b"[ " * 30_000, b'"' * 60_000])

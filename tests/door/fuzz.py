@@ -66,7 +66,7 @@ def make_check() -> Callable[[bytes], None]:
     from tcs_events.errors import EventInvalid
     from tcs_events.event import Event, Outcome, Record
     from tcs_events.precheck import Precheck
-    from tcs_events.reader import Reader, parse
+    from tcs_events.reader import Reader
     from tcs_events.schemas import event_schema
 
     class SignUp(Schema):
@@ -137,7 +137,7 @@ def make_check() -> Callable[[bytes], None]:
         for parser in (orjson, None):
             strict_json.orjson = parser
             try:
-                parsed = parse(body)
+                parsed = reader.parse(body)
                 parsed.check(parsed.data)
             except EventInvalid as error:
                 verdict: Any = error.errors

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from tcs_events.strict_json import MAX_VALUES
 from tests.faults.databases import folder
 from tests.faults.progress import Progress
 from tests.faults.servers import Server
@@ -23,6 +24,8 @@ NO_LIMIT_BYTES = 4 << 20
 CONTROL_REQUESTS = 5
 MAX_MS = 10.0
 BATCH = f"{URL}/batch"
+MAX_BATCH_EVENTS = 250
+GOOD_EVENT = json.dumps(card_click(payload={"expert_id": "e" * 30, "context": "c" * 60}))
 
 
 def _around(fill: Callable[[int], str], size: int) -> bytes:
@@ -40,14 +43,15 @@ def _repeated(item: str, open_: str = "[", close: str = "]") -> Callable[[int], 
     return fill
 
 
-def _keys(room: int) -> str:
-    return "{" + ",".join(f'"{n:06x}":0' for n in range((room - 2) // 11)) + "}"
+def _keys(room: int, at_most: int = LIMIT_BYTES) -> str:
+    count = min((room - 2) // 11, at_most)
+    return "{" + ",".join(f'"{n:06x}":0' for n in range(count)) + "}"
 
 
 def _batch(item: str) -> Callable[[int], bytes]:
     def body(size: int) -> bytes:
         room = size - len('{"events":[]}')
-        count = min(500, (room + 1) // (len(item) + 1))
+        count = min(MAX_BATCH_EVENTS, (room + 1) // (len(item) + 1))
         return ('{"events":[' + ",".join([item] * count) + "]}").encode()
 
     return body
@@ -64,6 +68,11 @@ BODIES: dict[str, tuple[str, Callable[[int], bytes]]] = {
         _event(lambda room: '{"a":' * (room // 6) + "0" + "}" * (room // 6)),
     ),
     "many keys": (URL, _event(_keys)),
+    "as many keys as are allowed": (URL, _event(lambda room: _keys(room, MAX_VALUES - 20))),
+    "as many objects as are allowed": (
+        URL,
+        _event(lambda room: "[" + ",".join(['{"a":{"a":{}}}'] * (MAX_VALUES // 9 - 4)) + "]"),
+    ),
     "many empty lists": (URL, _event(_repeated("[]"))),
     "many empty objects": (URL, _event(_repeated("{}"))),
     "a long text": (URL, _event(lambda room: '"' + "x" * (room - 2) + '"')),
@@ -76,7 +85,7 @@ BODIES: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "repeated keys": (URL, _event(_repeated('"k":{}', "{", "}"))),
     "no JSON": (URL, lambda size: b"x" * size),
     "gzip of 60 MB": (URL, lambda size: gzip.compress(bytes(size * 1000))[:size]),
-    "a batch of good events": (BATCH, _batch(json.dumps(card_click(payload={})))),
+    "a batch of good events": (BATCH, _batch(GOOD_EVENT)),
     "a batch of bad events": (BATCH, _batch('{"session_id":0,"email":0,"payload":0,"age_ms":"x"}')),
     "a batch of no events": (BATCH, _batch("0")),
 }
