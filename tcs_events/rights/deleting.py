@@ -1,7 +1,7 @@
 """Takes rows away, so few at a time that nobody who stores an event waits for long.
 
 SQLite has one writer: while a transaction of ours is open, no event is stored. It is kept short,
-and between two of them there is nine times as much time for others as the last one took.
+and between two of them there is much more time for others than the last one took.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ from tcs_events.rights.places import Place
 from tcs_events.rollups import tables
 from tcs_events.rollups.days import date_in
 from tcs_events.rollups.refresh import forget_sessions, mark_stale
+from tcs_events.stores.sqlite import WAL_PAGES
 
 TARGET_SECONDS = 0.004
 """So long the deletion itself should take. The rest of a transaction does not get shorter with
 fewer rows."""
-TARGET_SECONDS_SQLITE = 0.001
+TARGET_SECONDS_SQLITE = 0.0005
 """The same where everybody else waits meanwhile."""
+PAUSE_FACTOR = 19
+"""So many times as long as a transaction took is the pause after it: one event in twenty meets a
+transaction, and most of them but the end of it."""
 MIN_PAUSE_SECONDS = 0.01
 """Our store asks every millisecond whether SQLite's lock is free: it shall not miss that it was."""
 MIN_ROWS, MAX_ROWS = 20, 5_000
@@ -73,9 +77,9 @@ class Deleter:
     def delete(self, place: Place, find: Find) -> None:
         """Delete everything that `find` finds; it is asked in the transaction that deletes."""
         with self._engine.connect() as connection:
-            with _synced_at_the_end(connection):
+            with _seldom_synced(connection):
                 while (seconds := self._delete_some(connection, place, find)) is not None:
-                    time.sleep(max(9 * seconds, MIN_PAUSE_SECONDS))
+                    time.sleep(max(PAUSE_FACTOR * seconds, MIN_PAUSE_SECONDS))
             with connection.begin():
                 _wait_for_turn(connection)  # which syncs what was deleted
 
@@ -126,11 +130,12 @@ class Deleter:
 
 
 @contextmanager
-def _synced_at_the_end(connection: Connection) -> Iterator[None]:
+def _seldom_synced(connection: Connection) -> Iterator[None]:
     """Have SQLite not wait for the disk in each transaction, for others wait for it meanwhile.
 
     A power cut brings back what was deleted last, and nothing else: the log is synced by every
     commit of an event, and before a checkpoint, https://www.sqlite.org/pragma.html#pragma_synchronous.
+    Checkpoints are as rare as the store has them.
     """
     driver = connection.connection.driver_connection
     if (
@@ -140,12 +145,18 @@ def _synced_at_the_end(connection: Connection) -> Iterator[None]:
     ):
         yield
         return
-    [before] = driver.execute("PRAGMA synchronous").fetchone()
-    driver.execute("PRAGMA synchronous = NORMAL")
+    meanwhile = {"synchronous": "NORMAL", "wal_autocheckpoint": WAL_PAGES}
+    before = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in meanwhile}
     try:
+        _set(driver, meanwhile)
         yield
     finally:
-        driver.execute(f"PRAGMA synchronous = {before}")
+        _set(driver, before)
+
+
+def _set(driver: Any, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        driver.execute(f"PRAGMA {name} = {value}").fetchall()
 
 
 def _wait_for_turn(connection: Connection) -> None:
