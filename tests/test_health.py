@@ -26,7 +26,7 @@ from tcs_events.health import percentile
 from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.faults.postgres import running_postgres
-from tests.faults.sqlite_faults import small_disk
+from tests.faults.small_disk import small_disk
 from tests.support import URL, card_click, post
 
 HEALTH = f"{URL}/health"

@@ -21,13 +21,14 @@ from tcs_events.rights.places import Place
 from tcs_events.rollups import tables
 from tcs_events.rollups.days import date_in
 from tcs_events.rollups.refresh import forget_sessions, mark_stale
-from tcs_events.stores.sqlite import WAL_PAGES
 
 TARGET_SECONDS = 0.004
 """So long the deletion itself should take. The rest of a transaction does not get shorter with
 fewer rows."""
-TARGET_SECONDS_SQLITE = 0.0005
+TARGET_SECONDS_SQLITE = 0.0007
 """The same where everybody else waits meanwhile."""
+CHECKPOINT_PAGES = 200
+"""So much of SQLite's log is written back at a time: what one to three transactions wrote."""
 PAUSE_FACTOR = 19
 """So many times as long as a transaction took is the pause after it: one event in twenty meets a
 transaction, and most of them but the end of it."""
@@ -77,7 +78,7 @@ class Deleter:
     def delete(self, place: Place, find: Find) -> None:
         """Delete everything that `find` finds; it is asked in the transaction that deletes."""
         with self._engine.connect() as connection:
-            with _seldom_synced(connection):
+            with _with_small_syncs(connection):
                 while (seconds := self._delete_some(connection, place, find)) is not None:
                     time.sleep(max(PAUSE_FACTOR * seconds, MIN_PAUSE_SECONDS))
             with connection.begin():
@@ -130,12 +131,12 @@ class Deleter:
 
 
 @contextmanager
-def _seldom_synced(connection: Connection) -> Iterator[None]:
+def _with_small_syncs(connection: Connection) -> Iterator[None]:
     """Have SQLite not wait for the disk in each transaction, for others wait for it meanwhile.
 
     A power cut brings back what was deleted last, and nothing else: the log is synced by every
     commit of an event, and before a checkpoint, https://www.sqlite.org/pragma.html#pragma_synchronous.
-    Checkpoints are as rare as the store has them.
+    Checkpoints are so frequent that none has much to write: who syncs an event beside one waits.
     """
     driver = connection.connection.driver_connection
     if (
@@ -145,7 +146,7 @@ def _seldom_synced(connection: Connection) -> Iterator[None]:
     ):
         yield
         return
-    meanwhile = {"synchronous": "NORMAL", "wal_autocheckpoint": WAL_PAGES}
+    meanwhile = {"synchronous": "NORMAL", "wal_autocheckpoint": CHECKPOINT_PAGES}
     before = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in meanwhile}
     try:
         _set(driver, meanwhile)

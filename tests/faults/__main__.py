@@ -24,6 +24,7 @@ from tests.faults.pruning import prune_under_load
 from tests.faults.report import Report
 from tests.faults.server_contract import reconcile, stop_in_order
 from tests.faults.servers import FACES, KINDS, SERVERS
+from tests.faults.small_disk import database_on_a_small_disk, filling, small_disk
 from tests.faults.sync_order import trace_acknowledgements
 
 TRACED_AT_ONCE = 500  # a trace holds every page that was written
@@ -109,16 +110,15 @@ def _faults(
 
 def postgres(options: argparse.Namespace) -> Rows:
     def run(name: str, home: Path) -> Report:
+        how = {"face": options.face, "kind": options.server}
         with running_postgres() as server:
-            return under_load(
-                server.url,
-                home,
-                lambda visitors: postgres_faults.FAULTS[name](server),
-                face=options.face,
-                kind=options.server,
-            )
+            if name == "full":
+                with database_on_a_small_disk(server) as (url, disk):
+                    return filling(url, disk, home, **how)
+            fault = postgres_faults.FAULTS[name]
+            return under_load(server.url, home, lambda visitors: fault(server), **how)
 
-    return _faults(options, list(postgres_faults.FAULTS), run)
+    return _faults(options, [*postgres_faults.FAULTS, "full"], run)
 
 
 def sqlite(options: argparse.Namespace) -> Rows:
@@ -129,10 +129,8 @@ def sqlite(options: argparse.Namespace) -> Rows:
         if name in sqlite_faults.LOCKS:
             return under_load(url, home, sqlite_faults.LOCKS[name](home / "host.db"), **how)
         if name == "full":
-            with sqlite_faults.small_disk(home / "disk") as disk:
-                url = f"sqlite:///{disk}/host.db"
-                fault = sqlite_faults.full(disk)
-                return under_load(url, home, fault, padding=1500, calm_after=0.05, **how)
+            with small_disk(home / "disk") as disk:
+                return filling(f"sqlite:///{disk}/host.db", disk, home, **how)
         if name == "long_read":
             return under_load(url, home, sqlite_faults.long_read(home / "host.db"), **how)
         failing = name.removeprefix("sync ").removesuffix(" fails")

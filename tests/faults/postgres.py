@@ -24,7 +24,7 @@ class Postgres:
     """A server on loopback with a database of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._data = folder / "data"
         self._port = free_port()
         self.url = f"postgresql+psycopg://postgres@127.0.0.1:{self._port}/postgres"
@@ -39,9 +39,9 @@ class Postgres:
         """Return when it accepts connections."""
         options = (
             f"-p {self._port} -c listen_addresses=127.0.0.1"
-            f" -c unix_socket_directories={self._folder}"
+            f" -c unix_socket_directories={self.folder}"
         )
-        log = str(self._folder / "log")
+        log = str(self.folder / "log")
         self._run("pg_ctl", "-D", str(self._data), "-l", log, "-o", options, "-w", "start")
         self.wait_until_it_accepts()
 
@@ -56,7 +56,7 @@ class Postgres:
                 self.connect().close()
                 return
             except psycopg.OperationalError:
-                assert time.monotonic() < deadline, (self._folder / "log").read_text()[-2000:]
+                assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
                 time.sleep(0.02)
 
     def connect(self) -> psycopg.Connection:
@@ -105,7 +105,7 @@ class Postgres:
             [*self._as_postgres, path, *arguments],
             check=True,
             stdout=subprocess.DEVNULL,
-            cwd=self._folder,
+            cwd=self.folder,
             timeout=60,
         )
 

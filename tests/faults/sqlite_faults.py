@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.clients import Visitors, settle
@@ -16,12 +14,9 @@ from tests.faults.load import Fault
 from tests.faults.report import Report
 from tests.faults.servers import Server
 from tests.faults.syncs import strace
-from tests.support import need
 
 LOCKED_SECONDS = 4
 READ_SECONDS = 2
-FULL_SECONDS = 1.5
-DISK_BYTES, BALLAST_BYTES = 16 << 20, 12 << 20
 
 
 def locked(path: Path, how: str) -> Fault:
@@ -35,32 +30,6 @@ def locked(path: Path, how: str) -> Fault:
             connection.execute("ROLLBACK")
         finally:
             connection.close()
-
-    return fault
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """Give a folder on a disk of its own, part of it taken by a file named ballast."""
-    folder.mkdir()
-    options = ["-o", f"size={DISK_BYTES}", "none", str(folder)]
-    mounted = subprocess.run(["mount", "-t", "tmpfs", *options], capture_output=True)
-    need(mounted.returncode == 0, "a small disk", "run as root where mount is allowed")
-    try:
-        (folder / "ballast").write_bytes(bytes(BALLAST_BYTES))
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def full(disk: Path) -> Fault:
-    """The disk fills up with events; then there is room again."""
-
-    def fault(visitors: Visitors) -> None:
-        refused = visitors.first_5xx(after=time.monotonic())
-        assert refused, "the disk does not get full"
-        time.sleep(FULL_SECONDS)
-        (disk / "ballast").unlink()
 
     return fault
 

@@ -14,6 +14,7 @@ from tests.faults.crashes import crash_repeatedly
 from tests.faults.load import under_load
 from tests.faults.postgres import Postgres, running_postgres
 from tests.faults.postgres_faults import FAULTS
+from tests.faults.small_disk import database_on_a_small_disk, filling
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,16 @@ def test_a_fault_of_postgresql_is_answered_503_in_time_and_heals_by_itself(
     )
 
     assert report.complaints() == []
+
+
+def test_a_full_disk_of_postgresql_is_answered_503_until_there_is_room_again(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    with database_on_a_small_disk(postgres) as (url, disk):
+        report = filling(url, disk, tmp_path)
+
+    assert report.complaints() == []
+    assert report.statuses()[503] > 0
 
 
 def test_the_harness_sees_events_lost_in_a_crash_by_a_host_that_does_not_wait_for_the_sync(

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.faults.load import under_load
+from tests.faults.small_disk import filling, small_disk
 from tests.faults.sqlite_faults import (
     LOCKS,
     failing_syncs,
-    full,
     integrity,
     locked,
     long_read,
-    small_disk,
 )
 
 
@@ -32,8 +31,7 @@ def test_a_full_disk_is_answered_503_until_there_is_room_again(tmp_path: Path) -
     with small_disk(tmp_path / "disk") as disk:
         url = f"sqlite:///{disk}/host.db"
 
-        # Little calm, or the disk is full again.
-        report = under_load(url, tmp_path, full(disk), padding=1500, calm_after=0.05)
+        report = filling(url, disk, tmp_path)
 
         assert integrity(disk / "host.db") == "ok"
     assert report.complaints() == []

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.faults.databases import folder
-from tests.faults.load import under_load
+from tests.faults.postgres import running_postgres
 from tests.faults.progress import Progress
 from tests.faults.report import Report
-from tests.faults.sqlite_faults import failing_syncs, full, small_disk
+from tests.faults.small_disk import database_on_a_small_disk, filling, small_disk
+from tests.faults.sqlite_faults import failing_syncs
 from tests.figures.figure import Row
 
 LASTING = ["1+", "2+", "3+", "4+", "40+"]
 ONCE = [str(number) for number in range(5, 21)]
-PADDING = 1500
 
 
 def fail_sync(failing: str, face: str = "view") -> Report:
@@ -27,8 +27,16 @@ def fail_sync(failing: str, face: str = "view") -> Report:
 
 def fill_disk(face: str = "view") -> Report:
     with folder() as home, small_disk(home / "disk") as disk:
-        url = f"sqlite:///{disk}/host.db"
-        return under_load(url, home, full(disk), face=face, padding=PADDING, calm_after=0.05)
+        return filling(f"sqlite:///{disk}/host.db", disk, home, face=face)
+
+
+def fill_disk_of_postgresql(face: str = "view") -> Report:
+    with (
+        folder() as home,
+        running_postgres() as postgres,
+        database_on_a_small_disk(postgres) as (url, disk),
+    ):
+        return filling(url, disk, home, face=face)
 
 
 def _row(on: str, reports: list[Report], control: str, control_failed: bool) -> Row:
@@ -50,7 +58,7 @@ def _row(on: str, reports: list[Report], control: str, control_failed: bool) -> 
 
 
 def lost_and_wrong(times: int) -> list[Row]:
-    progress = Progress(times * (len(ONCE) + len(LASTING) + 1) + 3)
+    progress = Progress(times * (len(ONCE) + len(LASTING) + 2) + 4)
 
     def run(name: str, fault: Callable[[], Report]) -> Report:
         report = fault()
@@ -63,9 +71,13 @@ def lost_and_wrong(times: int) -> list[Row]:
 
     once, lasting = fail(ONCE), fail(LASTING)
     disks = [run("disk full", fill_disk) for _ in range(times)]
+    of_postgresql = [run("disk full, PostgreSQL", fill_disk_of_postgresql) for _ in range(times)]
     swallowing = run("control", lambda: fail_sync("2+", "swallows_errors")).balance
     naive = run("control", lambda: fail_sync("2+", "naive")).statuses().get(500, 0)
-    naive_full = run("control", lambda: fill_disk("naive")).statuses().get(500, 0)
+    naive_full, naive_full_of_postgresql = (
+        run("control", partial(fill, "naive")).statuses().get(500, 0)
+        for fill in (fill_disk, fill_disk_of_postgresql)
+    )
     return [
         _row(
             "SQLite, EIO of one sync of each thread, its 5th to 20th, without a restart",
@@ -84,5 +96,11 @@ def lost_and_wrong(times: int) -> list[Row]:
             disks,
             f"no handling: {naive_full} times 500",
             naive_full > 0,
+        ),
+        _row(
+            "PostgreSQL, disk of the tables full until there is room again, without a restart",
+            of_postgresql,
+            f"no handling: {naive_full_of_postgresql} times 500",
+            naive_full_of_postgresql > 0,
         ),
     ]
