@@ -88,8 +88,9 @@ def _answer(collect: Callable[[Collector, bytes, WSGIEnvironment], Answer]) -> R
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     registration = registration_of(app)
     try:
-        body = _read_body(registration.settings.max_body_bytes, app.config["MAX_CONTENT_LENGTH"])
-        answer = collect(registration.collector, body, request.environ)
+        limits = registration.settings.max_body_bytes, app.config["MAX_CONTENT_LENGTH"]
+        # Given away: whoever has read it lets go of it.
+        answer = collect(registration.collector, _read_body(*limits), request.environ)
     except ConfigError as error:
         # The developer shall see it at once; a visitor's page shall not break by it.
         if app.debug or app.testing:

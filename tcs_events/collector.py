@@ -141,13 +141,14 @@ class Collector:
                 return _ignored(ignored)
             if self._limits is not None:
                 self._limits.check_client(address_of(environ), 1)
-            parsed = self._reader.parse(body)
+            parsed, size = self._reader.parse(body), len(body)
+            del body  # the values take as much again, and the row does
             event = self._reader.event(parsed, parsed.data, now)
             if self._limits is not None:
                 self._limits.check_sessions({event.session_id: 1})
             if self._bot_marks is not None:
                 self._bot_marks.mark(sender_of(environ), (event.session_id,), now)
-            [result] = self._store.append([event], len(body))
+            [result] = self._store.append([event], size)
             if isinstance(result, TcsEventsError):
                 raise result
             ended = result, ""
@@ -171,7 +172,8 @@ class Collector:
         ended: list[Ended] = []
         events: list[Event] = []
         try:
-            parsed = self._reader.parse(body)
+            parsed, size = self._reader.parse(body), len(body)
+            del body
             received = count_of(parsed.data)
             if self._screen is not None and (ignored := self._screen(sender_of(environ))):
                 ended = [(*ignored, received)]
@@ -194,7 +196,7 @@ class Collector:
                 self._bot_marks.mark(
                     sender_of(environ), {event.session_id for event in events}, now
                 )
-            stored = iter(self._store.append(events, len(body)) if events else [])
+            stored = iter(self._store.append(events, size) if events else [])
             results = [next(stored) if isinstance(one, Event) else one for one in verdicts]
             ended = _ended(results)
             for result in results:

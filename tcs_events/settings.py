@@ -207,7 +207,7 @@ SETTINGS = (
     ),
     Setting(
         "max_batch_events",
-        250,
+        50,
         _positive_int,
         "The most events that one batch may hold; a larger one is refused whole with 422.",
     ),

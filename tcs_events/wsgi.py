@@ -70,9 +70,10 @@ class EventsMiddleware:
 
     def _answer(self, method: str, environ: WSGIEnvironment) -> Answer:
         try:
-            body = read_body(environ, self._limit_bytes, self._app.config["MAX_CONTENT_LENGTH"])
+            limits = self._limit_bytes, self._app.config["MAX_CONTENT_LENGTH"]
             collect = self._collect.get(method) or self._prepare(method)
-            return collect(body, environ)
+            # Given away: whoever has read it lets go of it.
+            return collect(read_body(environ, *limits), environ)
         except ConfigError as error:
             if self._app.debug or self._app.testing:
                 raise

@@ -168,7 +168,7 @@ def test_many_sessions_in_a_batch_wait_no_longer_than_one_check(
 ) -> None:
     monkeypatch.setattr(rate_limits, "CHECK_SECONDS", 0.0)
     app = make_limited(make_host, sqlite_url, redis_server, TCS_EVENTS_SESSION_LIMIT="1/hour")
-    events = [card_click(session_id=f"visitor-{number}") for number in range(100)]
+    events = [card_click(session_id=f"visitor-{number}") for number in range(50)]
     answer = app.test_client().post(f"{URL}/batch", json={"events": events})
     assert answer.status_code == 202
     assert unavailable(app) > 0

@@ -205,7 +205,10 @@ class TestHostileTexts:
         assert row.email == "x" * 320
 
     @pytest.mark.parametrize("depth", [33, 40, MAX_BODY_DEPTH - 1])
-    def test_what_is_nested_too_deep_is_kept_without_itself(self, app: Flask, depth: int) -> None:
+    def test_what_is_nested_too_deep_is_kept_without_itself(
+        self, make_app: MakeApp, depth: int
+    ) -> None:
+        app = make_app(max_values=3 * MAX_BODY_DEPTH + 10)
         deep = '{"payload":' + '{"a":' * depth + "1" + "}" * depth + "}"
         assert app.test_client().post(URL, data=deep).status_code == 422
         assert [row.sample for row in kept(app)] == [None]
@@ -275,7 +278,8 @@ class TestBounds:
         post(app, event_type="x")
         assert len(kept(app)) == WRITES_PER_SECOND + 1
 
-    def test_of_a_large_batch_some_are_kept(self, app: Flask) -> None:
+    def test_of_a_large_batch_some_are_kept(self, make_app: MakeApp) -> None:
+        app = make_app(max_batch_events=ROWS_PER_WRITE + 10)
         batch(app, *[{"event_type": "x"}] * (ROWS_PER_WRITE + 10))
         assert len(kept(app)) == ROWS_PER_WRITE
         assert noted(app) == {"kept": ROWS_PER_WRITE, "left_out": 10}

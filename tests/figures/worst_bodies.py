@@ -24,8 +24,10 @@ NO_LIMIT_BYTES = 4 << 20
 CONTROL_REQUESTS = 5
 MAX_MS = 10.0
 BATCH = f"{URL}/batch"
-MAX_BATCH_EVENTS = 250
-GOOD_EVENT = json.dumps(card_click(payload={"expert_id": "e" * 30, "context": "c" * 60}))
+MAX_BATCH_EVENTS = 50
+GOOD_EVENT = json.dumps(
+    card_click(payload={name: name * 100 for name in "abcdefghij"}, email="ada@example.com")
+)
 
 
 def _around(fill: Callable[[int], str], size: int) -> bytes:
