@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from tcs_events.registration import registration_of
 from tcs_events.reports import Period
 from tcs_events.rights import deleting
 from tcs_events.rights.deleting import MAX_ROWS, MIN_ROWS, TARGET_SECONDS, Pace
+from tcs_events.rights.prune import prune
 from tests.cli.asking import (
     NOON,
     ask,
@@ -338,6 +340,25 @@ class TestPace:
             pace.learn(pace.rows * seconds_per_row)
         wanted = max(MIN_ROWS, min(MAX_ROWS, TARGET_SECONDS / seconds_per_row))
         assert pace.rows == pytest.approx(wanted, rel=0.1)
+
+
+def test_the_hosts_connection_is_given_back_as_it_was(sqlite_host: Flask) -> None:
+    post(sqlite_host)  # which puts the file into WAL: elsewhere nothing is changed
+    save(sqlite_host, *(at(100) for _ in range(20)))
+    names = ("synchronous", "wal_autocheckpoint")
+    engine = sa.create_engine(database_url_of(sqlite_host), poolclass=sa.StaticPool)
+    seen: list[list[Any]] = []
+
+    def settings() -> list[Any]:
+        with engine.connect() as connection:
+            return [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+
+    deleter = deleting.Deleter(engine, ZoneInfo("UTC"), lambda *_: seen.append(settings()))
+    before = settings()
+    prune(engine, deleter, days_ago(90))
+    assert settings() == before
+    assert [1, deleting.CHECKPOINT_PAGES] in seen
+    assert before[0] != 1
 
 
 def test_the_index_finds_what_is_old(host: Flask) -> None:
