@@ -44,7 +44,8 @@ WAYS: dict[str, Way] = {way.__name__: way for way in (hup, term_each_worker, kil
 def _replace(server: Server, way: Way) -> None:
     """Return when there are as many workers as before, and none of those.
 
-    A worker that has just been forked does not listen to signals yet: it is asked once more.
+    A worker that has just been forked does not listen to signals yet: it is asked once more. The
+    parent is not: it would replace those that have just come, and on a busy machine never end.
     """
     before = server.workers()
     way(server, before)
@@ -53,7 +54,7 @@ def _replace(server: Server, way: Way) -> None:
     while (now := server.workers()) & before or len(now) < len(before):
         assert time.monotonic() < deadline, f"workers are not replaced: {server.log_tail()}"
         if time.monotonic() > asked_at + AGAIN_SECONDS:
-            way(server, now & before)
+            (term_each_worker if way is hup else way)(server, now & before)
             asked_at = time.monotonic()
         time.sleep(0.02)
 
