@@ -8,12 +8,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.faults.clients import Visitors
 from tests.faults.load import Fault, under_load
-from tests.faults.postgres import Postgres
 from tests.faults.report import Report
 from tests.support import need
+
+if TYPE_CHECKING:  # what PostgreSQL is spoken to with may not be installed
+    from tests.faults.postgres import Postgres
 
 FULL_SECONDS = 1.5
 FREE_BYTES, BALLAST_BYTES = 4 << 20, 12 << 20
