@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, ClassVar
 
 import pytest
 from flask import Flask
 from structlog.testing import capture_logs
-from werkzeug.test import TestResponse
+from werkzeug.test import TestResponse, create_environ
 
 from tests.conftest import MakeHost
 from tests.support import URL, card_click, post, stored
@@ -158,3 +159,41 @@ def test_a_batch_is_one_log_line_that_counts(make_host: MakeHost, sqlite_url: st
             "fields": ["email", "session_id"],
         }
     ]
+
+
+@pytest.mark.parametrize("path", [URL, f"{URL}/batch"])
+def test_a_body_is_let_go_of_before_its_events_are_stored(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Else a request takes its body, its values and its rows at once."""
+    gone: list[bool] = []
+    gone_when_stored: list[bool] = []
+
+    class Body(bytes):
+        def __del__(self) -> None:
+            gone.append(True)
+
+    class Input:
+        """Gives its body away, as a server does."""
+
+        bodies: ClassVar = [Body(json.dumps({**card_click(), "events": [card_click()]}).encode())]
+        length = len(bodies[0])
+
+        def read(self, size: int) -> bytes:
+            return self.bodies.pop() if self.bodies else b""
+
+    post(app)
+    store = app.extensions["tcs_events"].store
+    append = store.append
+
+    def look(*args: Any) -> Any:
+        gone_when_stored.append(bool(gone))
+        return append(*args)
+
+    monkeypatch.setattr(store, "append", look)
+    environ = create_environ(path, method="POST", content_type="application/json")
+    environ |= {"wsgi.input": Input(), "CONTENT_LENGTH": str(Input.length)}
+    statuses: list[str] = []
+    list(app(environ, lambda status, headers, *_: statuses.append(status)))  # type: ignore[arg-type, return-value]
+    assert [status[:3] for status in statuses] == ["202"]
+    assert gone_when_stored == [True]
