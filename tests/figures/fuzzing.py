@@ -19,7 +19,7 @@ def _teapot(response: Response) -> Response:
     return response
 
 
-FULL_MINUTES, FULL_EXAMPLES = 60, 2_000
+FULL_MINUTES, FULL_EXAMPLES = 60, 5_000
 
 
 def surprises(minutes: int) -> list[Row]:
