@@ -13,7 +13,7 @@ from tcs_events.bots import is_crawler
 from tcs_events.errors import StoreUnavailable, TableMissing
 from tcs_events.event import Outcome
 from tcs_events.models import UserEvent, UserEventBotSession
-from tcs_events.rollups.refresh import mark_stale
+from tcs_events.rollups.stale import mark_stale
 from tcs_events.sender import Sender
 from tcs_events.stores import SqlStore
 from tcs_events.stores.connection import within

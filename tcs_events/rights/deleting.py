@@ -20,24 +20,26 @@ from tcs_events.models import UserEvent
 from tcs_events.rights.places import Place
 from tcs_events.rollups import tables
 from tcs_events.rollups.days import date_in
-from tcs_events.rollups.refresh import forget_sessions, mark_stale
+from tcs_events.rollups.stale import forget_sessions, mark_stale
 
 TARGET_SECONDS = 0.004
 """So long the deletion itself should take. The rest of a transaction does not get shorter with
 fewer rows."""
 TARGET_SECONDS_SQLITE = 0.0007
 """The same where everybody else waits meanwhile."""
-CHECKPOINT_PAGES = 200
-"""So much of SQLite's log is written back at a time: what one to three transactions wrote."""
+CHECKPOINT_FACTOR = 4
+"""So many times as long as it took to write SQLite's log back into its file. That holds up nobody
+who writes, but the disk is busy with it, and whoever syncs an event meanwhile waits."""
 PAUSE_FACTOR = 19
 """So many times as long as a transaction took is the pause after it: one event in twenty meets a
 transaction, and most of them but the end of it."""
 MIN_PAUSE_SECONDS = 0.01
 """Our store asks every millisecond whether SQLite's lock is free: it shall not miss that it was."""
-MIN_ROWS, MAX_ROWS = 20, 5_000
+MIN_ROWS, MAX_ROWS = 20, 900
+"""Each is a parameter, and SQLite before 3.32 takes 999."""
 
 Rows = Sequence[Any]
-"""Rows of a table: the id of each, and then, where reports count them, `created_at`."""
+"""Rows of a table: the key of each, and then, where reports count them, `created_at`."""
 Find = Callable[[Connection, int], Rows | None]
 """Gives rows to delete, at most so many, and perhaps none this time. None: there are no more."""
 
@@ -76,11 +78,15 @@ class Deleter:
         self._pace = Pace(TARGET_SECONDS_SQLITE if is_sqlite else TARGET_SECONDS)
 
     def delete(self, place: Place, find: Find) -> None:
-        """Delete everything that `find` finds; it is asked in the transaction that deletes."""
+        """Delete everything that `find` finds."""
         with self._engine.connect() as connection:
-            with _with_small_syncs(connection):
+            with _with_small_syncs(connection) as checkpoint:
                 while (seconds := self._delete_some(connection, place, find)) is not None:
-                    time.sleep(max(PAUSE_FACTOR * seconds, MIN_PAUSE_SECONDS))
+                    started = time.monotonic()
+                    checkpoint()
+                    busy_seconds = time.monotonic() - started
+                    pause = PAUSE_FACTOR * seconds + CHECKPOINT_FACTOR * busy_seconds
+                    time.sleep(max(pause, MIN_PAUSE_SECONDS))
             with connection.begin():
                 _wait_for_turn(connection)  # which syncs what was deleted
 
@@ -100,29 +106,24 @@ class Deleter:
 
     def _delete_some(self, connection: Connection, place: Place, find: Find) -> float | None:
         """Return how long others had to wait; None when nothing is left."""
+        with connection.begin():  # one of its own: nobody waits for who reads
+            found = find(connection, self._pace.rows)
+        if found is None:
+            return None
+        if not found:
+            return 0.0
+        is_one_of = place.key_column.in_([row[0] for row in found])
+        times = self._times_of_days([row[1] for row in found]) if place.is_counted else ()
         with connection.begin():
             _wait_for_turn(connection)
             started = time.monotonic()
-            found = find(connection, self._pace.rows)
-            if found is None:
-                return None
-            deleted = self._delete_rows(connection, place, found) if found else 0
+            deleted = connection.execute(place.table.delete().where(is_one_of)).rowcount
+            self._pace.learn(time.monotonic() - started)
+            mark_stale(connection, self._zone, times)
         seconds = time.monotonic() - started
         if deleted:
             self._on_deleted(place, deleted)
         return seconds
-
-    def _delete_rows(self, connection: Connection, place: Place, found: Rows) -> int:
-        # Written out: a database takes only so many parameters, SQLite perhaps 999.
-        ids = sa.bindparam("ids", expanding=True, literal_execute=True, type_=sa.BigInteger())
-        started = time.monotonic()
-        deleted = connection.execute(
-            place.table.delete().where(place.id.in_(ids)), {"ids": [row[0] for row in found]}
-        )
-        self._pace.learn(time.monotonic() - started)
-        if place.is_counted:
-            mark_stale(connection, self._zone, self._times_of_days([row[1] for row in found]))
-        return deleted.rowcount
 
     def _times_of_days(self, times: Sequence[datetime]) -> Sequence[datetime]:
         """Return times of the same days, and two of them where there is but one day."""
@@ -131,12 +132,13 @@ class Deleter:
 
 
 @contextmanager
-def _with_small_syncs(connection: Connection) -> Iterator[None]:
+def _with_small_syncs(connection: Connection) -> Iterator[Callable[[], None]]:
     """Have SQLite not wait for the disk in each transaction, for others wait for it meanwhile.
 
-    A power cut brings back what was deleted last, and nothing else: the log is synced by every
-    commit of an event, and before a checkpoint, https://www.sqlite.org/pragma.html#pragma_synchronous.
-    Checkpoints are so frequent that none has much to write: who syncs an event beside one waits.
+    Gives a function that writes the log back into the file, to be called after each transaction:
+    a long log is written back by whoever stores an event. A power cut brings back what was deleted
+    last, and nothing else: the log is synced by every commit of an event, and before it is written
+    back, https://www.sqlite.org/pragma.html#pragma_synchronous.
     """
     driver = connection.connection.driver_connection
     if (
@@ -144,15 +146,20 @@ def _with_small_syncs(connection: Connection) -> Iterator[None]:
         or driver is None
         or driver.execute("PRAGMA journal_mode").fetchone() != ("wal",)
     ):
-        yield
+        yield lambda: None
         return
-    meanwhile = {"synchronous": "NORMAL", "wal_autocheckpoint": CHECKPOINT_PAGES}
+    meanwhile = {"synchronous": "NORMAL", "wal_autocheckpoint": 0}
     before = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in meanwhile}
     try:
         _set(driver, meanwhile)
-        yield
+        yield lambda: _checkpoint(connection)
     finally:
         _set(driver, before)
+
+
+def _checkpoint(connection: Connection) -> None:
+    with connection.begin():
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
 
 
 def _set(driver: Any, values: dict[str, Any]) -> None:
@@ -164,8 +171,7 @@ def _wait_for_turn(connection: Connection) -> None:
     """Take, with a write that changes nothing, what the transaction will need.
 
     On SQLite that is the write lock: a transaction that reads first and is overtaken by a writer
-    cannot write any more, and the ids that it read may be those of new rows. Elsewhere it is the
-    row that everybody who deletes or counts writes to: two who delete the same rows, each in an
-    order of its own, would wait for each other.
+    cannot write any more. Elsewhere it is the row that everybody who deletes or counts writes to:
+    two who delete the same rows, each in an order of its own, would wait for each other.
     """
     connection.execute(tables.state.update().values(zone=tables.state.c.zone))

@@ -48,7 +48,7 @@ class _Rows:
 
     def __init__(self, place: Place, condition: sa.ColumnElement[bool]) -> None:
         times = [place.time_column] if place.is_counted else []
-        self._query = select(place.id, *times).where(condition)
+        self._query = select(place.key_column, *times).where(condition)
 
     def __call__(self, connection: Connection, limit: int) -> Rows | None:
         # In no order: asked for one, PostgreSQL may prefer to walk through the whole table in it.

@@ -25,6 +25,8 @@ class Place:
     one: str
     """and one of them."""
     table: sa.Table
+    key: str
+    """The column that tells a row from all others that ever were: SQLite gives an id twice."""
     session: str = "session_id"
     """The column with the session; it may be null."""
     email: str | None = "email"
@@ -39,6 +41,10 @@ class Place:
         """The primary key."""
         [column] = self.table.primary_key.columns
         return column
+
+    @property
+    def key_column(self) -> sa.Column[Any]:
+        return self.table.c[self.key]
 
     def counted(self, rows: int) -> str:
         """Return "1 event", or "2 events"."""
@@ -57,12 +63,19 @@ class Place:
         return self.table.c[self.at]
 
 
-EVENTS = Place("events", "event", UserEvent.__table__, is_counted=True)
-REJECTIONS = Place("rejections", "rejection", UserEventRejection.__table__, at="received_at")
-BOT_SESSIONS = Place(
-    "bot_sessions", "bot session", UserEventBotSession.__table__, email=None, at="marked_at"
+EVENTS = Place("events", "event", UserEvent.__table__, "event_id", is_counted=True)
+REJECTIONS = Place(
+    "rejections", "rejection", UserEventRejection.__table__, "rejection_id", at="received_at"
 )
-IDENTITIES = Place("identities", "identity", UserEventIdentity.__table__)
+BOT_SESSIONS = Place(
+    "bot_sessions",
+    "bot session",
+    UserEventBotSession.__table__,
+    "session_id",
+    email=None,
+    at="marked_at",
+)
+IDENTITIES = Place("identities", "identity", UserEventIdentity.__table__, "identity_id")
 PLACES = (EVENTS, REJECTIONS, BOT_SESSIONS, IDENTITIES)
 """All there are. The identities come last: they say which sessions are a person's, and whoever is
 stopped while forgetting one has to find the rest of it again."""

@@ -76,7 +76,7 @@ class _OlderEvents:
         self._since: datetime | None = None
 
     def __call__(self, connection: Connection, limit: int) -> Rows | None:
-        query = select(UserEvent.id, UserEvent.created_at).where(*self._conditions)
+        query = select(UserEvent.event_id, UserEvent.created_at).where(*self._conditions)
         if self._since is not None:
             # PostgreSQL keeps what was deleted in its index for a while, and would have to step
             # over all of it each time.
@@ -95,7 +95,7 @@ class _Older:
     """Finds the rows of a small place."""
 
     def __init__(self, place: Place, before: datetime) -> None:
-        self._query = select(place.id).where(place.time_column < before)
+        self._query = select(place.key_column).where(place.time_column < before)
 
     def __call__(self, connection: Connection, limit: int) -> Rows | None:
         return connection.execute(self._query.limit(limit)).all() or None
@@ -113,7 +113,12 @@ class _LeftBehind:
         place = self._place
         has_events = sa.exists().where(UserEvent.session_id == place.session_column)
         query = (
-            select(place.id, place.time_column.label("at"), has_events.label("is_busy"))
+            select(
+                place.key_column,
+                place.id.label("id"),
+                place.time_column.label("at"),
+                has_events.label("is_busy"),
+            )
             .where(place.id > self._after_id)
             .order_by(place.id)
             .limit(limit)
@@ -122,6 +127,6 @@ class _LeftBehind:
         if not looked_at:
             return None
         self._after_id = looked_at[-1].id
-        # An event that is being stored at this very moment is not seen yet, except on SQLite: it
-        # stays, as that of somebody who is not known.
+        # An event that is being stored at this very moment is not seen yet: it stays, as that of
+        # somebody who is not known.
         return [row for row in looked_at if row.at < self._before and not row.is_busy]

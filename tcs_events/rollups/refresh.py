@@ -9,7 +9,7 @@ whatever the one before `SETTLED_AFTER` could have missed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -44,7 +44,6 @@ from tcs_events.rollups.visits import (
     Visit,
     change_visits,
     count_retention,
-    forget_visits,
     kept_visits,
 )
 
@@ -401,53 +400,6 @@ class Refresher:
                 # As in `_count`: from here on nobody else changes the days that are summed up.
                 _update_state(connection, holder, lease_until=self._clock() + LEASE)
                 build_span(connection, span)
-
-
-def mark_stale(connection: Connection, zone: ZoneInfo, times: Sequence[datetime]) -> None:
-    """Have the days of deleted events counted again, in the transaction that has deleted them.
-
-    Call it after the events were deleted.
-    """
-    state, newest_id = tables.state.c, connection.scalar(select(sa.func.max(UserEvent.id))) or 0
-    # The minutes after midnight say how the queries of the day before have ended.
-    changed = {date_in(zone, at) for at in times} | {date_in(zone, at - LOOK_AHEAD) for at in times}
-    connection.execute(
-        tables.state.update().values(
-            # Whoever counts one of these days has perhaps read what is now deleted.
-            counting=sa.case((state.counting.not_in(changed), state.counting)),
-            # SQLite gives the newest row's id once more after that row is gone.
-            safe_id=sa.case((state.safe_id > newest_id, newest_id), else_=state.safe_id),
-            seen_id=sa.case((state.seen_id > newest_id, newest_id), else_=state.seen_id),
-        )
-    )
-    for of_day in changed:
-        connection.execute(
-            tables.days.update().where(tables.days.c.day == of_day).values(is_stale=True)
-        )
-
-
-def forget_sessions(
-    connection: Connection, zone: ZoneInfo, session_ids: Collection[str], times: Sequence[datetime]
-) -> None:
-    """Forget who was there, in the transaction that has deleted all events of some sessions.
-
-    At once it is no longer kept on which days they were there; these days are counted again by the
-    next refresh. Call it instead of `mark_stale`, after the events were deleted.
-
-    Args:
-        connection: the one that has deleted the events.
-        zone: whose days are counted.
-        session_ids: the sessions of which no event is left.
-        times: when the deleted events happened; those of other sessions included.
-    """
-    mark_stale(connection, zone, times)
-    # Who came back on whatever day is read from what is now deleted.
-    connection.execute(tables.state.update().values(lease_holder=None))
-    days_to_count = forget_visits(connection, session_ids)
-    for of_day in sorted(days_to_count):
-        connection.execute(
-            tables.days.update().where(tables.days.c.day == of_day).values(is_stale=True)
-        )
 
 
 def _retention_of(of_day: date) -> sa.Delete:

@@ -17,7 +17,8 @@ from tcs_events.registration import registration_of
 from tcs_events.reports import Period
 from tcs_events.rollups import tables
 from tcs_events.rollups.funnels import keep_funnel
-from tcs_events.rollups.refresh import Refresher, forget_sessions, mark_stale
+from tcs_events.rollups.refresh import Refresher
+from tcs_events.rollups.stale import forget_sessions, mark_stale
 from tcs_events.rollups.steps import step
 from tests.reports.support import append
 from tests.reports.test_against_truth import (
