@@ -47,9 +47,12 @@ class _Rows:
     """Finds the rows of a place that fulfil a condition."""
 
     def __init__(self, place: Place, condition: sa.ColumnElement[bool]) -> None:
-        times = [place.time_column] if place.is_counted else []
-        self._query = select(place.key_column, *times).where(condition)
+        self._place = place
+        self._condition = condition
 
     def __call__(self, connection: Connection, limit: int) -> Rows | None:
+        place = self._place
+        times = [place.time_column] if place.is_counted else []
+        query = select(place.key(connection), *times).where(self._condition)
         # In no order: asked for one, PostgreSQL may prefer to walk through the whole table in it.
-        return connection.execute(self._query.limit(limit)).all() or None
+        return connection.execute(query.limit(limit)).all() or None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from tcs_events.models import (
     UserEvent,
@@ -25,8 +26,8 @@ class Place:
     one: str
     """and one of them."""
     table: sa.Table
-    key: str
-    """The column that tells a row from all others that ever were: SQLite gives an id twice."""
+    unique: str
+    """The column besides `id` that tells a row from all others."""
     session: str = "session_id"
     """The column with the session; it may be null."""
     email: str | None = "email"
@@ -42,9 +43,13 @@ class Place:
         [column] = self.table.primary_key.columns
         return column
 
-    @property
-    def key_column(self) -> sa.Column[Any]:
-        return self.table.c[self.key]
+    def key(self, connection: Connection) -> sa.Column[Any]:
+        """Return the column that tells a row from all others that ever were.
+
+        That is `id` where it can be: rows that were stored one after the other lie side by side.
+        But SQLite gives the newest row's id once more after that row is gone.
+        """
+        return self.table.c[self.unique] if connection.dialect.name == "sqlite" else self.id
 
     def counted(self, rows: int) -> str:
         """Return "1 event", or "2 events"."""

@@ -76,7 +76,7 @@ class _OlderEvents:
         self._since: datetime | None = None
 
     def __call__(self, connection: Connection, limit: int) -> Rows | None:
-        query = select(UserEvent.event_id, UserEvent.created_at).where(*self._conditions)
+        query = select(EVENTS.key(connection), UserEvent.created_at).where(*self._conditions)
         if self._since is not None:
             # PostgreSQL keeps what was deleted in its index for a while, and would have to step
             # over all of it each time.
@@ -95,10 +95,13 @@ class _Older:
     """Finds the rows of a small place."""
 
     def __init__(self, place: Place, before: datetime) -> None:
-        self._query = select(place.key_column).where(place.time_column < before)
+        self._place = place
+        self._before = before
 
     def __call__(self, connection: Connection, limit: int) -> Rows | None:
-        return connection.execute(self._query.limit(limit)).all() or None
+        place = self._place
+        query = select(place.key(connection)).where(place.time_column < self._before)
+        return connection.execute(query.limit(limit)).all() or None
 
 
 class _LeftBehind:
@@ -114,7 +117,7 @@ class _LeftBehind:
         has_events = sa.exists().where(UserEvent.session_id == place.session_column)
         query = (
             select(
-                place.key_column,
+                place.key(connection).label("key"),
                 place.id.label("id"),
                 place.time_column.label("at"),
                 has_events.label("is_busy"),

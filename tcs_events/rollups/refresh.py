@@ -38,6 +38,7 @@ from tcs_events.rollups.funnels import (
     unfinished_funnels,
 )
 from tcs_events.rollups.spans import build_span, forget_spans, missing_spans
+from tcs_events.rollups.state import DayChanged, LeaseLost, ensure_state, update_state
 from tcs_events.rollups.steps import Step
 from tcs_events.rollups.visits import (
     Kept,
@@ -77,14 +78,6 @@ class Refreshed:
     """How many events these hold."""
     left: list[date]
     """The days that are left to the next refresh: something of them was being deleted."""
-
-
-class _LeaseLost(Exception):
-    """Somebody else refreshes."""
-
-
-class _DayChanged(Exception):
-    """Something of the day at hand was deleted since it was begun."""
 
 
 class Refresher:
@@ -135,14 +128,14 @@ class Refresher:
             return None
         try:
             refreshed = self._refresh(state, holder, now, rebuild, progress)
-            with contextlib.suppress(_LeaseLost):
+            with contextlib.suppress(LeaseLost):
                 self._count_funnels(holder, funnel_seconds)
             return refreshed
-        except _LeaseLost:
+        except LeaseLost:
             return None
         finally:
-            with contextlib.suppress(_LeaseLost), self._engine.begin() as connection:
-                _update_state(connection, holder, lease_until=now, lease_holder=None, counting=None)
+            with contextlib.suppress(LeaseLost), self._engine.begin() as connection:
+                update_state(connection, holder, lease_until=now, lease_holder=None, counting=None)
 
     def count_funnel(self, steps: Sequence[Step], first: date, last: date, seconds: float) -> None:
         """Count a funnel for the days that it is not counted for yet, the newest ones first.
@@ -161,22 +154,15 @@ class Refresher:
         try:
             if (state.version, state.zone) == (VERSION, self._zone.key):
                 self._count_one_funnel(funnel, first, last, holder, monotonic() + seconds)
-        except _LeaseLost:
+        except LeaseLost:
             return
         finally:
-            with contextlib.suppress(_LeaseLost), self._engine.begin() as connection:
-                _update_state(connection, holder, lease_until=now, lease_holder=None, counting=None)
+            with contextlib.suppress(LeaseLost), self._engine.begin() as connection:
+                update_state(connection, holder, lease_until=now, lease_holder=None, counting=None)
 
     def _take_lease(self, holder: UUID, now: datetime) -> sa.Row[Any] | None:
         with self._engine.begin() as connection:
-            if connection.execute(select(tables.state.c.id)).first() is None:
-                nothing = {"safe_id": 0, "seen_id": 0, "seen_at": now, "lease_until": now}
-                first = {"id": 1, "version": 0, "zone": self._zone.key, **nothing}
-                try:
-                    with connection.begin_nested():
-                        connection.execute(tables.state.insert().values(first))
-                except sa.exc.IntegrityError:
-                    return None  # somebody else began at this very moment
+            ensure_state(connection, self._zone, now)
             taken = connection.execute(
                 tables.state.update()
                 .where(tables.state.c.lease_holder.is_(None) | (tables.state.c.lease_until <= now))
@@ -228,7 +214,7 @@ class Refresher:
             "refreshed_at": now,
         }
         with self._engine.begin() as connection:
-            _update_state(connection, holder)  # from here on nothing is deleted
+            update_state(connection, holder)  # from here on nothing is deleted
             # SQLite gives the newest row's id once more after that row is gone.
             still_there = connection.scalar(select(sa.func.max(UserEvent.id))) or 0
             newest_id = min(newest_id, still_there)
@@ -239,7 +225,7 @@ class Refresher:
                 # What was the newest a while ago has no gaps below it any more.
                 seen_before = tables.state.c.seen_id
                 values |= {"safe_id": seen_before, "seen_id": newest_id, "seen_at": seen_at}
-            _update_state(connection, holder, **values)
+            update_state(connection, holder, **values)
         counted_days = [of_day for of_day in to_count if of_day not in left]
         return Refreshed(counted_days, events, left)
 
@@ -271,7 +257,7 @@ class Refresher:
 
     def _forget_everything(self, holder: UUID) -> None:
         with self._engine.begin() as connection:
-            _update_state(connection, holder, version=0)
+            update_state(connection, holder, version=0)
             for table in tables.OF_EVENTS:
                 connection.execute(table.delete())
 
@@ -282,10 +268,10 @@ class Refresher:
         """
         for _ in range(ATTEMPTS):
             self._begin(of_day.date, holder)
-            with contextlib.suppress(_DayChanged):
+            with contextlib.suppress(DayChanged):
                 return self._replace(of_day, holder)
         with self._engine.begin() as connection:
-            _update_state(connection, holder)
+            update_state(connection, holder)
             is_this = tables.days.c.day == of_day.date
             if not connection.execute(
                 tables.days.update().where(is_this).values(is_stale=True)
@@ -297,7 +283,7 @@ class Refresher:
     def _begin(self, of_day: date, holder: UUID) -> None:
         """Say which day is counted, before anything of it is read."""
         with self._engine.begin() as connection:
-            _update_state(connection, holder, counting=of_day)
+            update_state(connection, holder, counting=of_day)
 
     def _replace(self, of_day: Day, holder: UUID) -> int:
         """Count a day and put it in the place of what was kept of it."""
@@ -309,7 +295,7 @@ class Refresher:
         self._change_visits(of_day.date, facts.visits, kept, holder)
         with self._engine.begin() as connection:
             # First of all: it holds off everybody else until this day is in its place.
-            _update_state(connection, holder, of_day.date, lease_until=self._clock() + LEASE)
+            update_state(connection, holder, of_day.date, lease_until=self._clock() + LEASE)
             forget_spans(connection, of_day.date)
             for table in (*tables.COUNTS, tables.days):
                 its_rows = table.delete().where(table.c.day == of_day.date)
@@ -334,7 +320,7 @@ class Refresher:
         for start in range(0, max(len(new), len(gone)), VISITS_AT_ONCE):
             some = slice(start, start + VISITS_AT_ONCE)
             with self._engine.begin() as connection:
-                _update_state(connection, holder, of_day, lease_until=self._clock() + LEASE)
+                update_state(connection, holder, of_day, lease_until=self._clock() + LEASE)
                 change_visits(connection, of_day, new[some], gone[some], kept)
 
     def _count_stale_retention(self, holder: UUID) -> None:
@@ -350,7 +336,7 @@ class Refresher:
             rows = count_retention(connection, of_day)
         with self._engine.begin() as connection:
             # Whoever has changed a visit meanwhile has taken the lease away.
-            _update_state(connection, holder, lease_until=self._clock() + LEASE)
+            update_state(connection, holder, lease_until=self._clock() + LEASE)
             connection.execute(_retention_of(of_day))
             if rows:
                 connection.execute(tables.retention.insert(), rows)
@@ -385,8 +371,8 @@ class Refresher:
                 for _, session in groupby(events, key=lambda row: row[0]):
                     counter.count(Seen(*event[1:]) for event in session)
             # A day of which something was deleted meanwhile is counted as a whole by the next.
-            with contextlib.suppress(_DayChanged), self._engine.begin() as connection:
-                _update_state(connection, holder, of_day, lease_until=self._clock() + LEASE)
+            with contextlib.suppress(DayChanged), self._engine.begin() as connection:
+                update_state(connection, holder, of_day, lease_until=self._clock() + LEASE)
                 replace_counts(connection, of_day, [funnel], counter.reached)
             if monotonic() > deadline:
                 return
@@ -398,30 +384,12 @@ class Refresher:
         for span in to_build:
             with self._engine.begin() as connection:
                 # As in `_count`: from here on nobody else changes the days that are summed up.
-                _update_state(connection, holder, lease_until=self._clock() + LEASE)
+                update_state(connection, holder, lease_until=self._clock() + LEASE)
                 build_span(connection, span)
 
 
 def _retention_of(of_day: date) -> sa.Delete:
     return tables.retention.delete().where(tables.retention.c.day == of_day)
-
-
-def _update_state(
-    connection: Connection, holder: UUID, of_day: date | None = None, **values: object
-) -> None:
-    """Change the state, if the lease is still ours and nothing of `of_day` was deleted.
-
-    Without any value it only holds off everybody else until the transaction ends.
-    """
-    state = tables.state
-    is_ours = state.c.lease_holder == holder
-    condition = is_ours if of_day is None else is_ours & (state.c.counting == of_day)
-    values = values or {"lease_holder": holder}
-    if connection.execute(state.update().where(condition).values(**values)).rowcount == 1:
-        return
-    if of_day is not None and connection.scalar(select(state.c.id).where(is_ours)) is not None:
-        raise _DayChanged
-    raise _LeaseLost
 
 
 def _sessions(connection: Connection, of_day: Day) -> Iterator[tuple[str, list[Seen]]]:

@@ -16,3 +16,9 @@ def host(make_host: MakeHost, database_url: str) -> Flask:
 def sqlite_host(make_host: MakeHost, sqlite_url: str) -> Flask:
     """One on SQLite, for what no database has a say in."""
     return make_host(sqlite_url)
+
+
+@pytest.fixture
+def postgres_host(make_host: MakeHost, postgres_url: str) -> Flask:
+    """The host, on PostgreSQL."""
+    return make_host(postgres_url)

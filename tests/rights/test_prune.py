@@ -362,6 +362,25 @@ def test_the_hosts_connection_is_given_back_as_it_was(sqlite_host: Flask) -> Non
     assert before[0] != 1
 
 
+def test_postgresql_has_synced_at_the_end_what_was_deleted(postgres_host: Flask) -> None:
+    save(postgres_host, *(at(100) for _ in range(200)))
+    engine = sa.create_engine(database_url_of(postgres_host), poolclass=sa.NullPool)
+    deleted_at: list[str] = []
+
+    def ask_log(function: str) -> str:
+        with engine.connect() as connection:
+            return str(connection.exec_driver_sql(f"SELECT {function}()").scalar_one())
+
+    deleter = deleting.Deleter(
+        engine, ZoneInfo("UTC"), lambda *_: deleted_at.append(ask_log("pg_current_wal_insert_lsn"))
+    )
+    prune(engine, deleter, days_ago(90))
+    query = "SELECT CAST(:synced AS pg_lsn) >= CAST(:deleted AS pg_lsn)"
+    places = {"synced": ask_log("pg_current_wal_flush_lsn"), "deleted": deleted_at[-1]}
+    with engine.connect() as connection:
+        assert connection.execute(sa.text(query), places).scalar_one()
+
+
 def test_the_log_stays_short_so_that_no_visitor_has_to_write_it_back(
     sqlite_host: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
