@@ -230,3 +230,25 @@ def test_an_answer_that_it_does_not_name_is_noticed(make_host: MakeHost, sqlite_
     app.wsgi_app = odd  # type: ignore[method-assign]
     failures = hold(app, examples=2, edges=False).failures
     assert any("status_code_conformance" in failure for failure in failures)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_bodies_that_it_forbids_and_a_host_takes_are_noticed(
+    make_host: MakeHost, sqlite_url: str
+) -> None:
+    """The control: a host that takes everything."""
+    pytest.importorskip("schemathesis", reason=f"needs {INSTALL}")
+    app = make_host(sqlite_url)
+    inner = app.wsgi_app
+
+    def mild(environ: Any, start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "POST":
+            start_response("202 ACCEPTED", [("Content-Type", "application/json")])
+            return [b'{"status": "accepted"}']
+        return inner(environ, start_response)
+
+    app.wsgi_app = mild  # type: ignore[method-assign]
+    held = hold(app, examples=5, edges=False)
+    refused = [line for line in held.failures if "negative_data_rejection" in line]
+    assert any("identify" in line for line in refused)
+    assert len(held.misjudged) < len(refused) / 10
