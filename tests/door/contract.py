@@ -118,7 +118,7 @@ def is_misjudged(document: dict[str, Any], label: str | None, check: Any, sent: 
     """
     if check.name != "negative_data_rejection" or not label or sent.response.status_code != 202:
         return False
-    if "Invalid component: in body\n" not in check.failure_info.failure.message:
+    if "Invalid component: in body" not in check.failure_info.failure.message:
         return False
     import jsonschema
 
