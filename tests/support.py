@@ -7,7 +7,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,14 @@ def stored(app: Flask) -> list[dict[str, Any]]:
         with engine.connect() as connection:
             rows = connection.execute(text("SELECT * FROM user_events ORDER BY id"))
             return [dict(row) for row in rows.mappings()]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait for what another thread or process brings about; fail where it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def free_port() -> int:

@@ -60,10 +60,6 @@ def check_time(connection: Connection) -> None:
 
 
 def _limit_statements(connection: Connection, seconds: float) -> None:
-    if getattr(connection.connection.dbapi_connection, "autocommit", False):
-        # SET LOCAL ends with the transaction, so there must be one. SQLAlchemy goes back to the
-        # host's level when the connection returns to the pool.
-        connection.execution_options(isolation_level="READ COMMITTED")
     connection.execute(sa.text(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"))
 
 

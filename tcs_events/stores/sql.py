@@ -19,6 +19,7 @@ from tcs_events.stores.generic import GenericCommitter
 from tcs_events.stores.group_commit import GroupCommit, State
 from tcs_events.stores.postgresql import PostgresCommitter
 from tcs_events.stores.sqlite import SqliteCommitter, is_busy
+from tcs_events.stores.transactions import with_transactions
 
 QUESTION_SECONDS = 0.5
 
@@ -56,12 +57,12 @@ class SqlStore:
     """
 
     def __init__(self, engine: Engine, table: Table, settings: Settings) -> None:
-        self._engine = engine
         leave_pool_when_forked(engine)
+        self._engine = with_transactions(engine)
         self._table = table
         self._trouble = ""
         """What keeps events from being stored, as it was last said; "" where they are."""
-        self._committers = make_committers(engine, table, settings)
+        self._committers = make_committers(self._engine, table, settings)
         self._group_commit = GroupCommit(
             [partial(self._write, committer) for committer in self._committers],
             max_events=settings.queue_max_events,
@@ -204,7 +205,10 @@ class SqlStore:
 
     @property
     def engine(self) -> Engine:
-        """The host's engine, for questions; events are written on connections of our own."""
+        """The host's pool, for questions and whatever else is not an event.
+
+        Transactions are such on it. Events are written on connections of our own.
+        """
         return self._engine
 
     @property

@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from tcs_events import create_blueprint, reports
+from tcs_events import create_blueprint, reports, streaming
 from tcs_events.errors import QuestionTimeout
 from tcs_events.reports import reading
 from tcs_events.reports.reading import one_answer, reading_events, reading_everything
@@ -107,7 +107,7 @@ def test_rows_that_come_quickly_are_ended_too(
 ) -> None:
     for number in range(4):
         post(hurried, session_id=f"visitor-{number}")
-    monkeypatch.setattr(events, "FETCH_ROWS", 1)
+    monkeypatch.setattr(streaming, "FETCH_ROWS", 1)
     period = reports.last_days(1)
     start = monotonic()
     with reading_everything() as connection:

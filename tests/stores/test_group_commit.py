@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Event, Outcome
 from tcs_events.stores.group_commit import GROUP_MAX_EVENTS, GroupCommit, Write
+from tests.support import wait_until
 
 EVENT: Any = object()  # the queue looks into no event
 
@@ -51,13 +52,6 @@ def queue_before(write: Write, **changes: float) -> GroupCommit:
 def pool() -> Any:
     with ThreadPoolExecutor(16) as pool:
         yield pool
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def hold_first(queue: GroupCommit, database: Database, pool: ThreadPoolExecutor) -> Future[Any]:
