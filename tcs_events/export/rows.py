@@ -14,8 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.models import UserEvent
-
-FETCH_ROWS = 2_000
+from tcs_events.streaming import stream
 
 
 class Row(NamedTuple):
@@ -62,15 +61,14 @@ def count_rows(connection: Connection, selection: Selection) -> int:
 def read_rows(connection: Connection, selection: Selection) -> Iterator[list[Row]]:
     """Give the events in the order they were stored, as they were when the reading began.
 
-    At most `FETCH_ROWS` of them are in memory: on PostgreSQL a cursor of the server gives them.
+    They are not all in memory at once.
     """
     query = (
         sa.select(*(getattr(UserEvent, name) for name in Row._fields))
         .where(selection.condition())
         .order_by(UserEvent.id)
     )
-    result = connection.execution_options(yield_per=FETCH_ROWS).execute(query)
-    for rows in result.partitions():
+    for rows in stream(connection, query).partitions():
         yield [Row(*row) for row in rows]
 
 

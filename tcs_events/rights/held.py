@@ -9,16 +9,17 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from tcs_events.export.rows import FETCH_ROWS, strict_json
+from tcs_events.export.rows import strict_json
 from tcs_events.rights.places import PLACES, Place
 from tcs_events.rights.subject import Subject
+from tcs_events.streaming import stream
 
 
 def write_held(connection: Connection, subject: Subject, file: IO[bytes]) -> dict[str, int]:
     """Write a JSON object: who, when, and a list of rows for each place.
 
-    The rows are in the order of their ids as far as one question gave them; there are never more
-    of them in memory than `FETCH_ROWS`. Returns how many were written, by the name of the place.
+    The rows are in the order of their ids as far as one question gave them; they are not
+    all in memory at once. Returns how many were written, by the name of the place.
     """
     sessions = [*subject.sessions, *subject.linked_sessions]
     who = {"addresses": [*subject.addresses], "sessions": sessions}
@@ -42,8 +43,7 @@ def write_held(connection: Connection, subject: Subject, file: IO[bytes]) -> dic
 def _rows(connection: Connection, subject: Subject, place: Place) -> Iterator[dict[str, Any]]:
     for condition in subject.conditions(place):
         query = select(place.table).where(condition).order_by(place.id)
-        rows = connection.execution_options(yield_per=FETCH_ROWS).execute(query)
-        for row in rows.mappings():
+        for row in stream(connection, query).mappings():
             yield _plain(row)
 
 

@@ -20,9 +20,9 @@ from sqlalchemy import Connection, select
 
 from tcs_events.models import UserEventIdentity
 from tcs_events.rights.places import PLACES, Place
+from tcs_events.streaming import stream
 
 CHUNK = 500
-FETCH_ROWS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def find_subject(
             if email is None:
                 continue
             stored = select(email).where(email.is_not(None)).distinct()
-            found = connection.execution_options(yield_per=FETCH_ROWS).scalars(stored)
+            found = stream(connection, stored).scalars()
             spellings.update(address for address in found if _folded(address) in wanted)
     linked: set[str] = set()
     for some in chunks(sorted(spellings)):

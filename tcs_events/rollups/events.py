@@ -11,8 +11,7 @@ from sqlalchemy import Connection, select
 
 from tcs_events.models import UserEvent, UserEventBotSession
 from tcs_events.rollups.time_limit import check_time
-
-FETCH_ROWS = 5_000
+from tcs_events.streaming import stream
 
 
 def event_types(connection: Connection) -> list[str]:
@@ -38,7 +37,7 @@ def events_between(
     Raises:
         OutOfTime: the connection has a limit of time, and it is over.
     """
-    query = connection.execution_options(yield_per=FETCH_ROWS).execute(
+    query = (
         select(UserEvent.session_id, UserEvent.event_type, UserEvent.payload, UserEvent.created_at)
         .where(
             UserEvent.event_type.in_(types),  # the index begins with it
@@ -48,7 +47,7 @@ def events_between(
         )
         .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
     )
-    with query as rows:
+    with stream(connection, query) as rows:
         for some in rows.partitions():
             check_time(connection)
             yield from some

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine, select
 from tcs_events.models import UserEvent
 from tcs_events.rollups import tables
 from tcs_events.rollups.days import Day, date_in, dates, day
-from tcs_events.rollups.events import FETCH_ROWS, event_types, events_between
+from tcs_events.rollups.events import event_types, events_between
 from tcs_events.rollups.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use, count_day
 from tcs_events.rollups.funnels import (
     DEFAULT_FUNNEL,
@@ -47,6 +47,7 @@ from tcs_events.rollups.visits import (
     count_retention,
     kept_visits,
 )
+from tcs_events.streaming import stream
 
 VERSION = 3
 """Of what is counted, and how. Where it changes, everything is counted again."""
@@ -247,10 +248,8 @@ class Refresher:
 
     def _changed_dates(self, connection: Connection, after_id: int) -> list[date]:
         changed = set(connection.scalars(select(tables.days.c.day).where(tables.days.c.is_stale)))
-        new = connection.execution_options(yield_per=FETCH_ROWS).scalars(
-            select(UserEvent.created_at).where(UserEvent.id > after_id)
-        )
-        for at in new:
+        new = select(UserEvent.created_at).where(UserEvent.id > after_id)
+        for at in stream(connection, new).scalars():
             # Just after midnight it says how the queries of the day before have ended.
             changed |= {date_in(self._zone, at), date_in(self._zone, at - LOOK_AHEAD)}
         return sorted(changed)

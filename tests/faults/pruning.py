@@ -46,7 +46,8 @@ FILL = {
     " CAST(lpad(to_hex(i), 32, '0') AS uuid),"
     f" 'visitor-' || to_hex(i / 8 * 2654435761 % 4294967296), {TYPES}, '{PAYLOAD}',"
     " to_timestamp(:start + (i - :first) * :step), to_timestamp(:start + (i - :first) * :step)"
-    " FROM generate_series(CAST(:first AS bigint), :first + :count - 1) AS numbers(i)",
+    " FROM generate_series(CAST(:first AS bigint), CAST(:first AS bigint) + :count - 1)"
+    " AS numbers(i)",
 }
 
 
