@@ -127,12 +127,12 @@ class TestWorker:
         save(host, *(click(created_at=NOON - timedelta(days=number)) for number in range(3)))
         slow = """
 import time
-from tcs_events.rollups import refresh
-count_day = refresh.count_day
+from tcs_events.rollups import counting
+count_day = counting.count_day
 def slowly(*args):
     print("counting", flush=True)
     time.sleep(60)
-refresh.count_day = slowly
+counting.count_day = slowly
 """
         with running(database_url_of(host), "worker", program=slow) as worker:
             assert "tcs_events.worker_started" in worker.line()

@@ -13,7 +13,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, event, text
 
 from tcs_events.registration import registration_of
-from tcs_events.rollups import refresh
+from tcs_events.rollups import counting
 from tests.conftest import MakeHost
 from tests.support import post, stored, wait_until
 
@@ -105,7 +105,7 @@ def test_a_day_that_cannot_be_counted_anew_keeps_its_counts(
         def fail(*_: object) -> None:
             raise RuntimeError("in the middle")
 
-        monkeypatch.setattr(refresh, "replace_counts", fail)
+        monkeypatch.setattr(counting, "replace_counts", fail)
         with pytest.raises(RuntimeError, match="in the middle"):
             refresher.refresh()
         assert counted_days(host) == [1]

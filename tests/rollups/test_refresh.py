@@ -17,7 +17,8 @@ from tcs_events import UserEvent, reports
 from tcs_events.reports import Period
 from tcs_events.rollups import refresh as refresh_module
 from tcs_events.rollups import tables
-from tcs_events.rollups.refresh import LEASE, SETTLED_AFTER
+from tcs_events.rollups.counting import LEASE
+from tcs_events.rollups.refresh import SETTLED_AFTER
 from tests.conftest import MakeHost
 from tests.reports.worlds import make_world
 from tests.rollups.counting import Clock, Counting, ask, click, insert_event

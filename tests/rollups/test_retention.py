@@ -10,9 +10,10 @@ from sqlalchemy import select, update
 
 from tcs_events import reports
 from tcs_events.reports import Cohort, Period
-from tcs_events.rollups import refresh as refresh_module
+from tcs_events.rollups import counting as counting_module
 from tcs_events.rollups import tables
-from tcs_events.rollups.refresh import SETTLED_AFTER, Refresher
+from tcs_events.rollups.counting import DayCounter
+from tcs_events.rollups.refresh import SETTLED_AFTER
 from tests.rollups.counting import Clock, Counting, ask, click
 
 MONDAY = datetime(2024, 5, 6, 10, tzinfo=UTC)
@@ -100,7 +101,7 @@ def test_a_session_that_is_forgotten_while_its_day_is_counted_stays_forgotten(
 ) -> None:
     came_back(counting)
     counting.add(click(on(8), session_id="dee"), click(on(8), session_id="eve"))
-    monkeypatch.setattr(refresh_module, "VISITS_AT_ONCE", 1)
+    monkeypatch.setattr(counting_module, "VISITS_AT_ONCE", 1)
     clock, looks = Clock(), itertools.count(1)
     clock.now = counting.clock.now
 
@@ -118,7 +119,7 @@ def test_a_session_that_is_forgotten_while_its_day_is_counted_stays_forgotten(
     counting.assert_true()
 
 
-@pytest.mark.parametrize("dies_in", ["_count_retention", "_count_stale_retention"])
+@pytest.mark.parametrize("dies_in", ["count_retention", "count_stale_retention"])
 def test_after_one_that_failed_the_next_counts_the_later_days(
     counting: Counting, monkeypatch: pytest.MonkeyPatch, dies_in: str
 ) -> None:
@@ -129,7 +130,7 @@ def test_after_one_that_failed_the_next_counts_the_later_days(
         raise KeyError
 
     with monkeypatch.context() as patch:
-        patch.setattr(Refresher, dies_in, die)
+        patch.setattr(DayCounter, dies_in, die)
         with pytest.raises(KeyError):
             counting.refresher.refresh()
     counting.refresher.refresh()
