@@ -1,8 +1,8 @@
 import { useEffect, useRef, useState, type FormEvent } from "react";
 import { ExpertCard } from "../ExpertCard";
 import { useSage } from "../useSage";
+import { profileAddress } from "./address";
 import { askSage, type GroveAnswer } from "./api";
-import { profileAddress } from "./App";
 import { Avatar, Leaf } from "./Avatar";
 import type { SearchPageProps } from "./SearchPage";
 

@@ -4,8 +4,8 @@ import { RateSlider } from "../RateSlider";
 import { SearchInput } from "../SearchInput";
 import type { SearchStore } from "../searchStore";
 import { TagFilter } from "../TagFilter";
+import { profileAddress } from "./address";
 import { fetchFilterChoices, type FilterChoices, type GroveExpert } from "./api";
-import { profileAddress } from "./App";
 import { Avatar } from "./Avatar";
 
 export interface SearchPageProps {
