@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.pool import ConnectionPoolEntry
 
 OURS = "tcs_events_transactions"
-"""The execution option of our connections."""
+"""The execution option of our connections, and what is noted of one that was in autocommit."""
 
 
 def with_transactions(engine: Engine) -> Engine:
@@ -21,6 +23,13 @@ def with_transactions(engine: Engine) -> Engine:
     # host says by `create_engine(execution_options=...)` would be set after it.
     if not event.contains(engine, "engine_connect", _set_up):
         event.listen(engine, "engine_connect", _set_up)
+
+        @event.listens_for(engine, "checkin")
+        def _give_back(driver: Any, entry: ConnectionPoolEntry) -> None:
+            # Later versions of SQLAlchemy do so by themselves; 2.0.16 forgets about autocommit.
+            if entry.info.pop(OURS, False) and driver is not None:
+                engine.dialect.set_isolation_level(driver, "AUTOCOMMIT")
+
     return engine.execution_options(**{OURS: True})
 
 
@@ -30,11 +39,13 @@ def _set_up(connection: Connection) -> None:
     driver = connection.connection.dbapi_connection
     if isinstance(driver, sqlite3.Connection):
         if driver.isolation_level is None and not _is_begun(connection, driver):
+            connection.connection.info[OURS] = True
             connection.execution_options(isolation_level="SERIALIZABLE")
     elif connection.dialect.name == "postgresql":
+        is_autocommit = bool(getattr(driver, "autocommit", False))
+        connection.connection.info[OURS] = is_autocommit
         # Where nothing is set it is that of the server, which hardly anybody changes.
-        is_set = getattr(driver, "isolation_level", None) is not None
-        if is_set or getattr(driver, "autocommit", False):
+        if is_autocommit or getattr(driver, "isolation_level", None) is not None:
             connection.execution_options(isolation_level="READ COMMITTED")
 
 
