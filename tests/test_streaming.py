@@ -39,7 +39,8 @@ def test_a_day_is_read_without_walking_the_whole_table(
     with app.app_context():
         engine = registration_of(app).store.engine
         with engine.connect() as connection:
-            of_the_day = sum(1 for _ in events_between(connection, start, end, TYPES))
+            with events_between(connection, start, end, TYPES) as events:
+                of_the_day = sum(1 for _ in events)
             assert 500 < of_the_day < ROWS / 20
             assert rows_fetched(connection) < 2 * of_the_day
         with engine.connect() as connection:

@@ -68,10 +68,12 @@ def worker(seconds: float, once: bool) -> None:
         _log(registration_of(current_app).refresher.refresh())
         return
     # At once: a day is counted in a transaction, and what is rolled back is counted by the next.
-    with ended_by(signal.SIGTERM, signal.SIGINT, exit_code=0):
+    with ended_by(signal.SIGTERM, signal.SIGINT, exit_code=0) as is_ended:
         log.info("tcs_events.worker_started", every_seconds=seconds)
         while True:
             _count()
+            if is_ended():
+                return
             time.sleep(seconds)
 
 

@@ -135,9 +135,10 @@ def _read(connection: Connection, first: date, last: date, steps: Sequence[Step]
     zone = this_registration().settings.timezone
     start, end = day(first, zone).start, day(last, zone).end
     counter = FunnelCounter([Funnel(0, "", tuple(steps))])
-    events = events_between(connection, start, end, {one.event_type for one in steps})
-    for _, session in groupby(events, key=lambda event: (event[0], date_in(zone, event[3]))):
-        counter.count(Seen(*event[1:]) for event in session)
+    types = {one.event_type for one in steps}
+    with events_between(connection, start, end, types) as events:
+        for _, session in groupby(events, key=lambda event: (event[0], date_in(zone, event[3]))):
+            counter.count(Seen(*event[1:]) for event in session)
     return [counter.reached[0, place] for place in range(len(steps))]
 
 

@@ -102,11 +102,10 @@ def _read(connection: Connection, period: Period, unit: CohortUnit, returning: S
     zone = this_registration().settings.timezone
     start, end = day(period.first, zone).start, day(period.last, zone).end
     there: dict[str, set[date]] = defaultdict(set)
-    for session_id, event_type, payload, at in events_between(
-        connection, start, end, [returning.event_type]
-    ):
-        if returning.matches(event_type, payload):
-            there[session_id].add(_place(date_in(zone, at), unit))
+    with events_between(connection, start, end, [returning.event_type]) as events:
+        for session_id, event_type, payload, at in events:
+            if returning.matches(event_type, payload):
+                there[session_id].add(_place(date_in(zone, at), unit))
     cells: Cells = defaultdict(int)
     for session_id, first in first_days(connection, there).items():
         for place in there[session_id]:

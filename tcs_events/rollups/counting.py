@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, fields
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, select
 
 from tcs_events.rollups import tables
 from tcs_events.rollups.days import Day, day
-from tcs_events.rollups.events import event_types, events_between
+from tcs_events.rollups.events import StoredEvent, event_types, events_between
 from tcs_events.rollups.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use, count_day
 from tcs_events.rollups.funnels import (
     Funnel,
@@ -114,8 +114,10 @@ class DayCounter:
             self._begin(of_day)
             start, end = day(of_day, self._zone)[1:3]
             counter = FunnelCounter([funnel])
-            with self._engine.connect() as connection:
-                events = events_between(connection, start, end, types)
+            with (
+                self._engine.connect() as connection,
+                events_between(connection, start, end, types) as events,
+            ):
                 for _, session in groupby(events, key=lambda row: row[0]):
                     counter.count(Seen(*event[1:]) for event in session)
             # A day of which something was deleted meanwhile is counted as a whole by the next.
@@ -139,7 +141,9 @@ class DayCounter:
         with self._engine.connect() as connection:
             funnels = kept_funnels(connection)
             counter = FunnelCounter(funnels)
-            facts = count_day(of_day, _sessions(connection, of_day), counter)
+            until, types = of_day.end + LOOK_AHEAD, event_types(connection)
+            with events_between(connection, of_day.start, until, types) as events:
+                facts = count_day(of_day, _sessions(events), counter)
             kept = kept_visits(connection, of_day.date)
         self._change_visits(of_day.date, facts.visits, kept)
         with self._engine.begin() as connection:
@@ -176,13 +180,10 @@ def _retention_of(of_day: date) -> sa.Delete:
     return tables.retention.delete().where(tables.retention.c.day == of_day)
 
 
-def _sessions(connection: Connection, of_day: Day) -> Iterator[tuple[str, list[Seen]]]:
-    """Give the events of each session of a day, oldest first, and a little of the next day."""
-    rows = events_between(
-        connection, of_day.start, of_day.end + LOOK_AHEAD, event_types(connection)
-    )
-    for session_id, events in groupby(rows, key=lambda row: row[0]):
-        yield session_id, [Seen(event_type, payload, at) for _, event_type, payload, at in events]
+def _sessions(events: Iterable[StoredEvent]) -> Iterator[tuple[str, list[Seen]]]:
+    """Give the events of each session together."""
+    for session_id, its_events in groupby(events, key=lambda event: event[0]):
+        yield session_id, [Seen(*event[1:]) for event in its_events]
 
 
 def _rows(of_day: date, facts: Facts) -> Iterator[tuple[sa.Table, list[dict[str, object]]]]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, CursorResult, select
 
 from tcs_events.models import UserEvent, UserEventBotSession
 from tcs_events.rollups.time_limit import check_time
 from tcs_events.streaming import stream
+
+StoredEvent = tuple[str, str, dict[str, Any], datetime]
+"""Session, type, payload and time."""
 
 
 def event_types(connection: Connection) -> list[str]:
@@ -26,13 +30,17 @@ def event_types(connection: Connection) -> list[str]:
     return found
 
 
+@contextmanager
 def events_between(
     connection: Connection, start: datetime, end: datetime, types: Collection[str]
-) -> Iterator[tuple[str, str, dict[str, Any], datetime]]:
-    """Give session, type, payload and time of the events from `start` until before `end`.
+) -> Iterator[Iterator[StoredEvent]]:
+    """Give the events from `start` until before `end`.
 
     They come session by session, each oldest first, and are not all in memory at once. Those of
     crawlers that were marked are left out.
+
+    No more is read after the block, however it ends: on SQLite rows that are still to come would
+    keep the connection from writing what others have made old meanwhile.
 
     Raises:
         OutOfTime: the connection has a limit of time, and it is over.
@@ -48,9 +56,15 @@ def events_between(
         .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
     )
     with stream(connection, query) as rows:
-        for some in rows.partitions():
-            check_time(connection)
-            yield from some
+        yield _in_time(connection, rows)
+
+
+def _in_time(
+    connection: Connection, rows: CursorResult[str, str, dict[str, Any], datetime]
+) -> Iterator[StoredEvent]:
+    for some in rows.partitions():
+        check_time(connection)
+        yield from some
 
 
 def _not_of_a_bot(connection: Connection) -> list[sa.ColumnElement[bool]]:

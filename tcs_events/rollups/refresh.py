@@ -9,7 +9,7 @@ whatever the one before `SETTLED_AFTER` could have missed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from time import monotonic
@@ -105,19 +105,12 @@ class Refresher:
 
         Returns None where somebody else is at it.
         """
-        holder, now = uuid4(), self._clock()
-        state = self._take_lease(holder, now)
-        if state is None:
-            return None
-        try:
-            refreshed = self._refresh(state, holder, now, rebuild, progress)
-            with contextlib.suppress(LeaseLost):
+        refreshed, holder, now = None, uuid4(), self._clock()
+        with self._lease(holder, now) as state:
+            if state is not None:
+                refreshed = self._refresh(state, holder, now, rebuild, progress)
                 self._count_funnels(holder, funnel_seconds)
-            return refreshed
-        except LeaseLost:
-            return None
-        finally:
-            self._give_back_lease(holder, now)
+        return refreshed
 
     def count_funnel(self, steps: Sequence[Step], first: date, last: date, seconds: float) -> None:
         """Count a funnel for the days that it is not counted for yet, the newest ones first.
@@ -130,17 +123,31 @@ class Refresher:
             if funnel is None or not uncounted_days(connection, funnel, first, last):
                 return
         holder, now = uuid4(), self._clock()
-        state = self._take_lease(holder, now)
-        if state is None:
-            return
-        try:
-            if (state.version, state.zone) == (VERSION, self._zone.key):
+        with self._lease(holder, now) as state:
+            if state is not None and (state.version, state.zone) == (VERSION, self._zone.key):
                 deadline = monotonic() + seconds
                 self._counter(holder).count_funnel(funnel, first, last, deadline)
+
+    @contextlib.contextmanager
+    def _lease(self, holder: UUID, now: datetime) -> Iterator[sa.Row[Any] | None]:
+        """Give the state as it was when the lease was taken, None where somebody else has it.
+
+        Where it is lost the block just ends.
+        """
+        state = self._take_lease(holder, now)
+        if state is None:
+            yield None
+            return
+        try:
+            yield state
         except LeaseLost:
             return
-        finally:
-            self._give_back_lease(holder, now)
+        except BaseException:
+            # Whatever it was must get out: a lease that cannot be given back ends by itself.
+            with contextlib.suppress(sa.exc.SQLAlchemyError):
+                self._give_back_lease(holder, now)
+            raise
+        self._give_back_lease(holder, now)
 
     def _take_lease(self, holder: UUID, now: datetime) -> sa.Row[Any] | None:
         with self._engine.begin() as connection:
@@ -238,9 +245,10 @@ class Refresher:
     def _changed_dates(self, connection: Connection, after_id: int) -> list[date]:
         changed = set(connection.scalars(select(tables.days.c.day).where(tables.days.c.is_stale)))
         new = select(UserEvent.created_at).where(UserEvent.id > after_id)
-        for at in stream(connection, new).scalars():
-            # Just after midnight it says how the queries of the day before have ended.
-            changed |= {date_in(self._zone, at), date_in(self._zone, at - LOOK_AHEAD)}
+        with stream(connection, new) as rows:
+            for at in rows.scalars():
+                # Just after midnight it says how the queries of the day before have ended.
+                changed |= {date_in(self._zone, at), date_in(self._zone, at - LOOK_AHEAD)}
         return sorted(changed)
 
     def _forget_everything(self, holder: UUID) -> None:

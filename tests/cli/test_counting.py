@@ -25,6 +25,19 @@ from tests.cli.asking import (
 from tests.conftest import MakeHost
 from tests.support import post
 
+STAYS_IN_THE_FIRST_DAY = """
+import time
+from tcs_events import streaming
+from tcs_events.rollups import counting
+streaming.FETCH_ROWS = 1
+def slowly(of_day, sessions, counter):
+    next(sessions)
+    print("counting", flush=True)
+    time.sleep(60)
+counting.count_day = slowly
+"""
+"""A program before that of the command: it reads some of a day, and goes no further."""
+
 
 def counted(app: Flask) -> int:
     """Return how many events are in the counts, without counting."""
@@ -125,20 +138,23 @@ class TestWorker:
         self, host: Flask
     ) -> None:
         save(host, *(click(created_at=NOON - timedelta(days=number)) for number in range(3)))
-        slow = """
-import time
-from tcs_events.rollups import counting
-count_day = counting.count_day
-def slowly(*args):
-    print("counting", flush=True)
-    time.sleep(60)
-counting.count_day = slowly
-"""
-        with running(database_url_of(host), "worker", program=slow) as worker:
+        with running(database_url_of(host), "worker", program=STAYS_IN_THE_FIRST_DAY) as worker:
             assert "tcs_events.worker_started" in worker.line()
             assert worker.line() == "counting"
             assert worker.end(signal.SIGTERM) == 0
         assert lines(host, "rollup") == ["Counted 3 days with 3 events."]
+
+    def test_it_ends_in_the_middle_of_a_day_while_others_write(self, host: Flask) -> None:
+        """On SQLite what it has begun to read is old by then, and nothing can be written there."""
+        for number in range(3):
+            post(host, session_id=f"visitor-{number}")
+        with running(database_url_of(host), "worker", program=STAYS_IN_THE_FIRST_DAY) as worker:
+            assert "tcs_events.worker_started" in worker.line()
+            assert worker.line() == "counting"
+            post(host, session_id="visitor-3")
+            assert worker.end(signal.SIGTERM) == 0
+        [said] = lines(host, "rollup")
+        assert said.endswith(" with 4 events.")
 
     def test_two_workers_count_everything_once(self, host: Flask) -> None:
         save(host, *(click(session=f"visitor-{number}") for number in range(20)))

@@ -16,7 +16,7 @@ from tcs_events import create_blueprint, reports, streaming
 from tcs_events.errors import QuestionTimeout
 from tcs_events.reports import reading
 from tcs_events.reports.reading import one_answer, reading_events, reading_everything
-from tcs_events.rollups import events
+from tcs_events.rollups.events import events_between
 from tests.conftest import MakeHost
 from tests.support import post
 
@@ -122,9 +122,10 @@ def all_events(connection: object, period: reports.Period, pause: float) -> Iter
 
     zone = reading.this_registration().settings.timezone
     start, end = day(period.first, zone).start, day(period.last, zone).end
-    for event in events.events_between(connection, start, end, ["card_click"]):  # type: ignore[arg-type]
-        sleep(pause)
-        yield event
+    with events_between(connection, start, end, ["card_click"]) as events:  # type: ignore[arg-type]
+        for event in events:
+            sleep(pause)
+            yield event
 
 
 def test_all_that_is_asked_for_one_answer_shares_the_time(hurried: Flask) -> None:
