@@ -14,6 +14,7 @@ def stream(connection: Connection, query: Select[*Columns]) -> CursorResult[*Col
     """Execute a query, of whose rows at most `FETCH_ROWS` are in memory at once.
 
     On PostgreSQL a cursor of the server gives them, and the connection must be in a transaction.
+    Use it in a `with`: on SQLite rows that are still to come hold the connection in the past.
     """
     if connection.dialect.name == "postgresql":
         # It takes a cursor for a look at the first tenth of the rows, and then would rather walk a

@@ -68,8 +68,9 @@ def read_rows(connection: Connection, selection: Selection) -> Iterator[list[Row
         .where(selection.condition())
         .order_by(UserEvent.id)
     )
-    for rows in stream(connection, query).partitions():
-        yield [Row(*row) for row in rows]
+    with stream(connection, query) as rows:
+        for some in rows.partitions():
+            yield [Row(*row) for row in some]
 
 
 def strict_json(value: object) -> str:

@@ -43,8 +43,9 @@ def write_held(connection: Connection, subject: Subject, file: IO[bytes]) -> dic
 def _rows(connection: Connection, subject: Subject, place: Place) -> Iterator[dict[str, Any]]:
     for condition in subject.conditions(place):
         query = select(place.table).where(condition).order_by(place.id)
-        for row in stream(connection, query).mappings():
-            yield _plain(row)
+        with stream(connection, query) as rows:
+            for row in rows.mappings():
+                yield _plain(row)
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:

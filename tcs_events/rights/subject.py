@@ -75,8 +75,8 @@ def find_subject(
             if email is None:
                 continue
             stored = select(email).where(email.is_not(None)).distinct()
-            found = stream(connection, stored).scalars()
-            spellings.update(address for address in found if _folded(address) in wanted)
+            with stream(connection, stored) as rows:
+                spellings.update(one for one in rows.scalars() if _folded(one) in wanted)
     linked: set[str] = set()
     for some in chunks(sorted(spellings)):
         linked.update(

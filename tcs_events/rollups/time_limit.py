@@ -40,7 +40,8 @@ def ended_at(connection: Connection, until: float) -> Iterator[None]:
                 yield
         else:
             if connection.dialect.name == "postgresql":
-                _limit_statements(connection, seconds)
+                limit_ms = max(1, int(seconds * 1000))
+                connection.execute(sa.text(f"SET LOCAL statement_timeout = {limit_ms}"))
             yield
     except sa.exc.DBAPIError as error:
         if _was_ended(error):
@@ -57,10 +58,6 @@ def check_time(connection: Connection) -> None:
     until = connection.get_execution_options().get(UNTIL)
     if until is not None and monotonic() > until:
         raise OutOfTime
-
-
-def _limit_statements(connection: Connection, seconds: float) -> None:
-    connection.execute(sa.text(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"))
 
 
 @contextmanager

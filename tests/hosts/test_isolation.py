@@ -125,13 +125,13 @@ def test_who_waits_for_another_transaction_goes_on_after_it(
         refresher.refresh()
         post(app)
         refreshed: list[object] = []
-        counting = threading.Thread(target=lambda: refreshed.append(refresher.refresh()))
+        refreshing = threading.Thread(target=lambda: refreshed.append(refresher.refresh()))
         with app.extensions["sqlalchemy"].engine.connect() as other:
             other.execute(text("UPDATE user_event_rollup_state SET seen_id = seen_id"))
-            counting.start()
+            refreshing.start()
             wait_until(lambda: is_somebody_waiting(app))
             other.commit()
-        counting.join(10)
+        refreshing.join(10)
     assert refreshed
     assert counted_days(app) == [2]
 
