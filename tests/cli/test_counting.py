@@ -156,6 +156,28 @@ class TestWorker:
         [said] = lines(host, "rollup")
         assert said.endswith(" with 4 events.")
 
+    def test_a_signal_that_gets_lost_ends_it_all_the_same(self, sqlite_host: Flask) -> None:
+        """As an exception does that is raised in a finalizer."""
+        save(sqlite_host, click())
+        deaf = """
+import time
+from tcs_events.rollups import counting
+count_day = counting.count_day
+def slowly(*args):
+    print("counting", flush=True)
+    try:
+        time.sleep(60)
+    except SystemExit:
+        return count_day(*args)
+counting.count_day = slowly
+"""
+        arguments = ("worker", "--every", "3600")
+        with running(database_url_of(sqlite_host), *arguments, program=deaf) as worker:
+            assert "tcs_events.worker_started" in worker.line()
+            assert worker.line() == "counting"
+            assert worker.end(signal.SIGTERM) == 0
+        assert counted(sqlite_host) == 1
+
     def test_two_workers_count_everything_once(self, host: Flask) -> None:
         save(host, *(click(session=f"visitor-{number}") for number in range(20)))
         url = database_url_of(host)

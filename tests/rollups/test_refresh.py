@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
 from tcs_events import UserEvent, reports
 from tcs_events.reports import Period
@@ -435,6 +435,27 @@ class TestSeveralRefreshers:
 
         refreshed = counting.another_refresher().refresh()
         assert refreshed is not None
+        counting.assert_true()
+
+    def test_what_went_wrong_gets_out_where_the_lease_cannot_be_given_back(
+        self, counting: Counting
+    ) -> None:
+        three_days(counting)
+
+        def rename(old: str, new: str) -> None:
+            with counting.engine.begin() as connection:
+                connection.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+        def die(done: int, of: int) -> None:
+            rename(tables.state.name, "away")
+            raise Died
+
+        with pytest.raises(Died):
+            counting.refresher.refresh(progress=die)
+        rename("away", tables.state.name)
+        assert counting.refresher.refresh() is None
+        counting.clock.advance(LEASE.total_seconds())
+        assert counting.refresher.refresh() is not None
         counting.assert_true()
 
     def test_one_that_was_killed_holds_the_others_up_for_no_longer_than_its_lease(
