@@ -24,7 +24,7 @@ export function usePage(): void {
       const event = JSON.parse(body) as SentEvent;
       sent.push(event);
       happened.push(event.event_type);
-      return Promise.resolve(new Response("{}", { status: 202 }));
+      return Promise.resolve(new Response("{}", { status: 202, headers: { "X-TCS-Events": "1" } }));
     });
   });
   afterEach(() => {

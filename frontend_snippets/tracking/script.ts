@@ -1,0 +1,37 @@
+/** What a script tag loads: the tracker, as the global `tcsEvents`. */
+
+import { configure, identify, reset, sessionId, stop, trackEvent } from "../tracking";
+import { options, setEndpoint } from "./options";
+
+/** Until this script is there, a line of the page keeps calls in `q`. */
+interface Global {
+  q?: Array<[name: string, ...args: never[]]>;
+}
+
+declare global {
+  interface Window {
+    tcsEvents?: Global;
+  }
+}
+
+const OWN_ADDRESS = /^(.*)\/(?:tracker|client)\.js/;
+
+function readTag(): void {
+  // A module does not know its own tag.
+  const tag = (document.currentScript ??
+    [...document.scripts].find(({ src, dataset }) => dataset["endpoint"] ?? OWN_ADDRESS.test(src))) as HTMLScriptElement | undefined;
+  const { endpoint, consent } = tag?.dataset ?? {};
+  setEndpoint(endpoint ?? OWN_ADDRESS.exec(tag?.src ?? "")?.[1] ?? options.endpoint);
+  options.consent = consent;
+}
+
+const global = (window.tcsEvents ??= { q: [] });
+const calls = global.q;
+// Without `q` it is this script: a second tag loads it again, or a body that was swapped.
+if (calls) {
+  readTag();
+  delete global.q;
+  const api = { configure, identify, reset, sessionId, stop, trackEvent };
+  Object.assign(global, api);
+  for (const [name, ...args] of calls) (api as Record<string, (...args: never[]) => void>)[name]?.(...args);
+}
