@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,15 @@ from tcs_events.errors import (
 from tcs_events.event import Event, Outcome
 from tcs_events.log import log
 from tcs_events.log_lines import TROUBLES_PER_SECOND, log_lines
+from tcs_events.scrub import scrub_text
+from tcs_events.settings import PLAIN_WORD
+
+MARK = ("X-TCS-Events", "1")
+"""The header of every answer of ours, and of no other. A client tells by it that a 422 is ours, and
+final, and not that of a proxy or of a hook of the host."""
+
+
+_JSON = ("Content-Type", "application/json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ def answer(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Answ
     """Return an answer with a JSON body."""
     text = json.dumps(body).encode()
     length = ("Content-Length", str(len(text)))
-    return Answer(status, text, (("Content-Type", "application/json"), length, *headers))
+    return Answer(status, text, (_JSON, length, MARK, *headers))
 
 
 def method_not_allowed(allowed: Sequence[str]) -> Answer:
@@ -50,11 +59,24 @@ def host_not_valid() -> Answer:
     return answer(400, {"errors": {"_schema": ["The Host header is not valid."]}})
 
 
-def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
-    """Turn an error into its log line and its answer. `events` are those that it kept out."""
+def answer_error(
+    error: TcsEventsError,
+    events: Sequence[Event] = (),
+    *,
+    sent: Any = None,
+    explain: bool = False,
+) -> Answer:
+    """Turn an error into its log line and its answer.
+
+    Args:
+        error: what went wrong.
+        events: those that it kept out.
+        sent: the event that was refused, as parsed; its type is named in the log.
+        explain: whether the client may know what is wrong with the app.
+    """
     match error:
         case EventInvalid():
-            log_refused(Outcome.INVALID, fields=sorted(error.errors))
+            log_refused(Outcome.INVALID, fields=sorted(error.errors), **_refused_type(sent))
             return answer(422, {"errors": error.errors})
         case BodyTooLarge():
             log_refused(Outcome.INVALID, limit_bytes=error.limit_bytes)
@@ -75,11 +97,35 @@ def answer_error(error: TcsEventsError, events: Sequence[Event] = ()) -> Answer:
         log_refused(Outcome.FAILED, event_type=event.event_type, event_id=str(event.event_id))
     elif events:
         log_refused(Outcome.FAILED, events=len(events))
+    message = str(error) if explain else "The event was not stored. Send it again later."
     return answer(
         503,
-        {"errors": {"_schema": ["The event was not stored. Send it again later."]}},
+        {"errors": {"_schema": [message]}},
         ("Retry-After", str(StoreUnavailable.retry_after_seconds)),
     )
+
+
+MAX_TYPES_LOGGED = 10
+
+
+def refused_types(sent: Iterable[Any]) -> list[str]:
+    """Return the types of refused events that may be put into the log, ten at most.
+
+    A type is what a developer has misspelt; anything else that was sent may be personal. So it is
+    told only where it is one plain word, without a long number.
+    """
+    types = [event.get("event_type") for event in sent if isinstance(event, dict)]
+    texts = {event_type for event_type in types if isinstance(event_type, str)}
+    return sorted(filter(_is_plain, texts))[:MAX_TYPES_LOGGED]
+
+
+def _is_plain(text: str) -> bool:
+    return PLAIN_WORD.fullmatch(text) is not None and scrub_text(text) == text
+
+
+def _refused_type(sent: Any) -> dict[str, str]:
+    types = refused_types([sent])
+    return {"event_type": types[0]} if types else {}
 
 
 def log_refused(outcome: Outcome, **keys: object) -> None:

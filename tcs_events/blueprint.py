@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
-from flask import Blueprint, Flask, Response, current_app, request, request_finished
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    current_app,
+    request,
+    request_finished,
+    request_started,
+)
 from flask.blueprints import BlueprintSetupState
-from werkzeug.exceptions import BadRequest, ClientDisconnected, MethodNotAllowed
+from werkzeug.exceptions import BadRequest, MethodNotAllowed
 
-from tcs_events.answers import Answer, host_not_valid, method_not_allowed
-from tcs_events.body import read_body
+from tcs_events.answers import MARK, Answer, host_not_valid, method_not_allowed
+from tcs_events.body import read_again, read_body
+from tcs_events.cacheable import MAX_AGE_SECONDS
 from tcs_events.cli import add_commands
 from tcs_events.collector import Collector, refuse
 from tcs_events.cors import cors_headers
-from tcs_events.errors import BodyTooLarge, ConfigError, EventInvalid, TcsEventsError
-from tcs_events.openapi import openapi
+from tcs_events.errors import ConfigError, TcsEventsError
 from tcs_events.registration import EXTENSION_KEY, Registration, registration_of
-from tcs_events.script import script_tag, tracker
+from tcs_events.routes import Route, add_routes, fill_in, matched
+from tcs_events.script import TAG_ROUTE, script_tag, tracker
 from tcs_events.settings import SETTINGS, check_names, read_settings
 
 if TYPE_CHECKING:
@@ -25,12 +36,14 @@ if TYPE_CHECKING:
 
 
 def create_blueprint(
-    name: str = "tcs_events", url_prefix: str = "/api/events", **options: object
+    name: str = "tcs_events", url_prefix: str | None = "/api/events", **options: object
 ) -> Blueprint:
     """Return a blueprint to register on any number of apps.
 
     `options` are defaults for the settings of those apps, named without the prefix and in lower
     case: `create_blueprint(event_types=["card_click", "sign_up"])`. The app's config wins.
+
+    `url_prefix` may be empty, for the root, and may have variables, as in `/<lang>/events`.
 
     Raises:
         ConfigError: an option is unknown. Its value is checked when an app registers.
@@ -46,59 +59,92 @@ def create_blueprint(
             )
         app = cast(Flask, state.app)
         registration = Registration(app, blueprint, read_settings(app.config, options))
+        add_routes(state, ROUTES)
+        request_started.connect(_take_body, app)
         if registration.settings.cors_origins:
             request_finished.connect(_let_other_origins_read, app)
 
     blueprint.record(register)
-    for path, view in {"": collect, "/batch": collect_batch, "/identify": identify}.items():
-        blueprint.add_url_rule(path, view_func=view, methods=["POST"], strict_slashes=False)
-    blueprint.add_url_rule("/tracker.js", view_func=tracker)
-    blueprint.add_url_rule("/health", view_func=health)
-    blueprint.add_url_rule("/openapi.json", view_func=openapi)
+    blueprint.url_defaults(lambda endpoint, values: fill_in(current_app, endpoint, values))
     blueprint.add_app_template_global(script_tag, "tcs_events_script")
     blueprint.after_app_request(_word_refusals)
     add_commands(blueprint)
     return blueprint
 
 
-def collect() -> Response:
+def collect(**_: object) -> Response:
     """Take one event: 202 when it is stored, 422 when it is not allowed."""
     return _answer(Collector.collect)
 
 
-def collect_batch() -> Response:
+def collect_batch(**_: object) -> Response:
     """Take a batch of events: 202 with a verdict for each, 422 when none is allowed."""
     return _answer(Collector.collect_batch)
 
 
-def identify() -> Response:
+def identify(**_: object) -> Response:
     """Take who a session belongs to: 202 when it is stored, 422 when it is not allowed."""
     return _answer(Collector.identify)
 
 
-def health() -> Response:
+def health(**_: object) -> Response:
     """Say whether events can be stored: 200, or 503 with what is wrong."""
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
-    answer = registration_of(app).health.answer()
+    return _response(registration_of(_app()).health.answer())
+
+
+def openapi(**_: object) -> Response:
+    """Serve the OpenAPI document, for the routes and the event types of the current app."""
+    document = registration_of(_app()).document.at(request.root_path)
+    return document.response(request, MAX_AGE_SECONDS)
+
+
+def _or_options(view: Callable[..., Response]) -> Callable[..., Response]:
+    """Let a view answer OPTIONS too. Flask would do the same, without our mark."""
+
+    @wraps(view)
+    def answer(**variables: object) -> Response:
+        if request.method != "OPTIONS":
+            return view(**variables)
+        response = current_app.make_default_options_response()
+        response.headers.remove("Content-Type")
+        response.headers[MARK[0]] = MARK[1]
+        return response
+
+    return answer
+
+
+ROUTES = [
+    Route("", "collect", _or_options(collect), "POST"),
+    Route("/batch", "collect_batch", _or_options(collect_batch), "POST"),
+    Route("/identify", "identify", _or_options(identify), "POST"),
+    Route("/tracker.js", "tracker", _or_options(tracker)),
+    Route(f"/{TAG_ROUTE}.js", TAG_ROUTE, _or_options(tracker)),
+    Route("/health", "health", _or_options(health)),
+    Route("/openapi.json", "openapi", _or_options(openapi)),
+]
+
+
+def _app() -> Flask:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    return app
+
+
+def _response(answer: Answer) -> Response:
     return Response(answer.body, answer.status, list(answer.headers))
 
 
 def _answer(collect: Callable[[Collector, bytes, WSGIEnvironment], Answer]) -> Response:
     """Let the collector answer the current request."""
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = _app()
     registration = registration_of(app)
     try:
-        limits = registration.settings.max_body_bytes, app.config["MAX_CONTENT_LENGTH"]
-        # Given away: whoever has read it lets go of it.
-        answer = collect(registration.collector, _read_body(*limits), request.environ)
+        return _response(collect(registration.collector, _body(app), request.environ))
     except ConfigError as error:
-        # The developer shall see it at once; a visitor's page shall not break by it.
-        if app.debug or app.testing:
+        if app.testing:  # a test shall fail by it
             raise
-        answer = refuse(error, registration.counters)
+        return _response(refuse(error, registration.counters, explain=app.debug))
     except TcsEventsError as error:
-        answer = refuse(error, registration.counters)
-    return Response(answer.body, answer.status, list(answer.headers))
+        return _response(refuse(error, registration.counters))
 
 
 def _let_other_origins_read(app: Flask, response: Response, **_: object) -> None:
@@ -132,36 +178,63 @@ def _word_refusals(response: Response) -> Response:
         refusal.code
     ):
         return response
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
-    if request.path.rstrip("/") not in registration_of(app).routes(app):
+    if not _is_path_of_ours(_app(), refusal):
         return response
     if isinstance(refusal, BadRequest):
-        answer = host_not_valid()
-    else:
-        answer = method_not_allowed(sorted(refusal.valid_methods or ()))
-    return Response(answer.body, answer.status, list(answer.headers))
+        return _response(host_not_valid())
+    methods = set(refusal.valid_methods or ()) - {"OPTIONS"}
+    return _response(method_not_allowed(sorted(methods)))
 
 
-def _read_body(limit_bytes: int, host_limit_bytes: int | None) -> bytes:
-    """Return the body of the current request, whatever its Content-Type says it is.
+def _is_path_of_ours(app: Flask, refusal: MethodNotAllowed | BadRequest) -> bool:
+    """Tell whether a request that Flask has refused would be ours with another method or host."""
+    is_host_good = isinstance(refusal, MethodNotAllowed)
+    adapter = app.create_url_adapter(request) if is_host_good else app.url_map.bind("localhost")
+    registration = registration_of(app)
+    rules = (
+        [matched(adapter, request.path, method) for method in ("POST", "GET")] if adapter else []
+    )
+    return any(rule is not None and registration.is_ours(app, rule) for rule in rules)
+
+
+_BODY = "tcs_events.body"
+
+
+def _take_body(app: Flask, **_: object) -> None:
+    """Read the body of an event before a hook of the host does, and leave the hook a copy.
+
+    A hook that reads `request.stream` keeps nothing of it. And the input of Flask's development
+    server does not end: reading it again would wait for ever.
+    """
+    rule, registration = request.url_rule, registration_of(app)
+    if request.method == "POST" and rule is not None and registration.is_ours(app, rule):
+        try:
+            request.environ[_BODY] = _read_body(app)
+        except TcsEventsError as error:
+            request.environ[_BODY] = error
+
+
+def _body(app: Flask) -> bytes:
+    """Return the body of the current request; raises what `_read_body` raises."""
+    body: bytes | TcsEventsError | None = request.environ.pop(_BODY, None)
+    if isinstance(body, TcsEventsError):
+        raise body
+    return _read_body(app) if body is None else body
+
+
+def _read_body(app: Flask) -> bytes:
+    """Read the body of the current request, whatever its Content-Type says it is.
 
     Raises:
         BodyEncoded: it is compressed.
-        BodyTooLarge: it is longer than `limit_bytes`, or than the host allows.
+        BodyTooLarge: it is longer than we allow, or than the host allows.
         EventInvalid: it ended before its announced length.
     """
-    try:
-        if body := read_body(request.environ, limit_bytes, host_limit_bytes):
-            return body
-    except EventInvalid:
-        pass
-    # Empty, cut off, or read by a hook of the host: then Werkzeug has kept what was in it.
-    try:
-        body = request.get_data()
-    except ClientDisconnected:
-        raise EventInvalid({"_schema": ["The body ended too early."]}) from None
-    if len(body) > limit_bytes:
-        raise BodyTooLarge(limit_bytes)
+    limits = registration_of(app).settings.max_body_bytes, app.config["MAX_CONTENT_LENGTH"]
+    if "stream" in vars(request):  # the host's session, for one, has begun to read it
+        return read_again(request, *limits)
+    body = read_body(request.environ, *limits)
+    request.environ["wsgi.input"] = BytesIO(body)
     return body
 
 

@@ -12,6 +12,7 @@ from tcs_events.errors import BodyEncoded, BodyTooLarge, EventInvalid
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug import Request
 
 
 def read_body(environ: WSGIEnvironment, limit_bytes: int, host_limit_bytes: int | None) -> bytes:
@@ -22,9 +23,8 @@ def read_body(environ: WSGIEnvironment, limit_bytes: int, host_limit_bytes: int 
         BodyTooLarge: it is longer than either limit.
         EventInvalid: it ended before its announced length.
     """
-    if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in ("", "identity"):
-        raise BodyEncoded
-    limit = limit_bytes if host_limit_bytes is None else min(limit_bytes, host_limit_bytes)
+    _refuse_encoded(environ)
+    limit = _limit(limit_bytes, host_limit_bytes)
     length = get_content_length(
         environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING")
     )
@@ -48,6 +48,33 @@ def read_body(environ: WSGIEnvironment, limit_bytes: int, host_limit_bytes: int 
     if len(body) > limit:
         raise BodyTooLarge(limit)
     return body
+
+
+def read_again(request: Request, limit_bytes: int, host_limit_bytes: int | None) -> bytes:
+    """Return the body of a request that somebody has read before us; raises what `read_body` does.
+
+    What is left of it, where they read `stream` and kept nothing.
+    """
+    _refuse_encoded(request.environ)
+    limit = _limit(limit_bytes, host_limit_bytes)
+    try:
+        body = request.get_data()
+    except RequestEntityTooLarge:
+        raise BodyTooLarge(limit) from None
+    except (ClientDisconnected, OSError):
+        raise EventInvalid({"_schema": ["The body ended too early."]}) from None
+    if len(body) > limit:
+        raise BodyTooLarge(limit)
+    return body
+
+
+def _refuse_encoded(environ: WSGIEnvironment) -> None:
+    if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in ("", "identity"):
+        raise BodyEncoded
+
+
+def _limit(limit_bytes: int, host_limit_bytes: int | None) -> int:
+    return limit_bytes if host_limit_bytes is None else min(limit_bytes, host_limit_bytes)
 
 
 def _read_all(stream: Any, length: int) -> bytes:

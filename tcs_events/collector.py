@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tcs_events.answers import Answer, answer, answer_error
+from tcs_events.answers import Answer, answer, answer_error, refused_types
 from tcs_events.counters import Counters, Ended, outcome_of
 from tcs_events.errors import EventInvalid, StoreUnavailable, TcsEventsError
 from tcs_events.event import Event, Outcome
@@ -156,7 +156,8 @@ class Collector:
             ended = outcome_of(error)
             if parsed is not None and isinstance(error, EventInvalid):
                 self._keep([(parsed.data, error)], now)
-            return answer_error(error, [event] if event else [])
+            sent = parsed.data if parsed is not None else None
+            return answer_error(error, [event] if event else [], sent=sent)
         finally:
             self._counters.end(((*ended, 1),), perf_counter() - began)
         self._log.debug(_STORED[result], event_type=event.event_type, event_id=str(event.event_id))
@@ -203,14 +204,15 @@ class Collector:
                 if isinstance(result, StoreUnavailable):
                     raise result
             pairs = zip(items, results, strict=True)
-            self._keep([(item, why) for item, why in pairs if isinstance(why, EventInvalid)], now)
+            refused = [(item, why) for item, why in pairs if isinstance(why, EventInvalid)]
+            self._keep(refused, now)
         except TcsEventsError as error:
             ended = ended or [(*outcome_of(error), received)]
             return answer_error(error, events)
         finally:
             self._counters.receive(received)
             self._counters.end(ended or [(*BROKEN, received)], perf_counter() - began)
-        return _batch_answer(results)
+        return _batch_answer(results, [item for item, _ in refused])
 
     def identify(self, body: bytes, environ: WSGIEnvironment) -> Answer:
         """Answer the body of one `POST /api/events/identify`: 202 once the link is safely stored.
@@ -248,11 +250,14 @@ class Collector:
             self._rejections.keep(rejected, received_at)
 
 
-def refuse(error: TcsEventsError, counters: Counters) -> Answer:
-    """Answer a request that no collector has seen. It counts as one event."""
+def refuse(error: TcsEventsError, counters: Counters, *, explain: bool = False) -> Answer:
+    """Answer a request that no collector has seen. It counts as one event.
+
+    `explain` tells a developer what is wrong; a visitor is told only to come back.
+    """
     counters.receive(1)
     counters.end(((*outcome_of(error), 1),), 0.0)
-    return answer_error(error)
+    return answer_error(error, explain=explain)
 
 
 def _ignored(ignored: tuple[Outcome, str], **more: object) -> Answer:
@@ -268,7 +273,7 @@ def _ended(results: Sequence[Result]) -> list[Ended]:
     return [(*end, events) for end, events in counts.items()]
 
 
-def _batch_answer(results: Sequence[Result]) -> Answer:
+def _batch_answer(results: Sequence[Result], refused: Sequence[Any]) -> Answer:
     rejected = [
         {"index": place, "errors": result.errors}
         for place, result in enumerate(results)
@@ -285,6 +290,7 @@ def _batch_answer(results: Sequence[Result]) -> Answer:
             duplicates=duplicates,
             rejected=len(rejected),
             fields=sorted(fields),
+            event_types=refused_types(refused),
         )
     return answer(
         202 if accepted + duplicates else 422,

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from tcs_events.answers import MARK
+
 PREFLIGHT_MAX_AGE_SECONDS = 7200  # as long as any browser keeps it
+EXPOSED = f"Retry-After, {MARK[0]}"
+"""The headers of an answer that the tracker reads."""
 
 
 def cors_headers(origin: str | None, allowed: Container[str]) -> tuple[tuple[str, str], ...]:
@@ -19,7 +23,7 @@ def cors_headers(origin: str | None, allowed: Container[str]) -> tuple[tuple[str
         ("Access-Control-Allow-Origin", origin),
         ("Access-Control-Allow-Methods", "POST"),
         ("Access-Control-Allow-Headers", "Content-Type"),
-        ("Access-Control-Expose-Headers", "Retry-After"),
+        ("Access-Control-Expose-Headers", EXPOSED),
         ("Access-Control-Max-Age", str(PREFLIGHT_MAX_AGE_SECONDS)),
         ("Vary", "Origin"),
     )

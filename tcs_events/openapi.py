@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
-from flask import Response, current_app, request
 from marshmallow import Schema
 from werkzeug.routing import Rule
 
+from tcs_events.cacheable import Cacheable
 from tcs_events.json_schema import JsonSchema, json_schema
-from tcs_events.registration import registration_of
+from tcs_events.routes import template, variables
 from tcs_events.schemas import IdentitySchema, event_schema
-from tcs_events.script import MAX_AGE_SECONDS
 from tcs_events.settings import EventTypes, Settings
 from tcs_events.strict_json import MAX_NUMBER
 
@@ -36,18 +35,26 @@ _MORE: JsonSchema = {
 Described = dict[str, Any]
 
 
-def openapi() -> Response:
-    """Serve the document, for the routes and the event types of the current app."""
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
-    registration = registration_of(app)
-    rules = list(registration.rules(app))
-    described = document(rules, registration.settings, request.root_path)
-    response = Response(json.dumps(described), mimetype="application/json")
-    response.add_etag()
-    response.cache_control.public = True
-    response.cache_control.max_age = MAX_AGE_SECONDS
-    response.make_conditional(request)
-    return response
+MAX_MOUNTS = 16
+"""For so many mounts of one app the document is kept. Behind a proxy that is believed, the mount is
+what a header says."""
+
+
+class KeptDocument:
+    """The document of one app, built once and kept for each place where the app is mounted."""
+
+    def __init__(self, rules: Iterable[Rule], settings: Settings) -> None:
+        described = document(rules, settings)
+        self._at = lru_cache(MAX_MOUNTS)(lambda mount: _text(described, mount))
+
+    def at(self, mount: str) -> Cacheable:
+        """Return the document as it is to be read below a mount."""
+        return self._at(mount)
+
+
+def _text(described: Described, mount: str) -> Cacheable:
+    text = json.dumps(described | _servers(mount))
+    return Cacheable(text.encode(), "application/json")
 
 
 def document(rules: Iterable[Rule], settings: Settings, mounted_at: str = "") -> Described:
@@ -63,7 +70,7 @@ def document(rules: Iterable[Rule], settings: Settings, mounted_at: str = "") ->
     for rule in rules:
         described = operations.get(rule.endpoint.rpartition(".")[2])
         if described is not None:
-            paths[rule.rule] = described
+            paths[template(rule)] = described | _path_parameters(rule)
     return {
         "openapi": "3.1.1",
         "info": {
@@ -71,7 +78,7 @@ def document(rules: Iterable[Rule], settings: Settings, mounted_at: str = "") ->
             "version": API_VERSION,
             "description": "Takes what visitors do, and answers 202 once it is safely stored.",
         },
-        "servers": [{"url": mounted_at.rstrip("/") or "/"}],
+        **_servers(mounted_at),
         "paths": paths,
         "components": {
             "schemas": _schemas(settings),
@@ -86,6 +93,18 @@ def document(rules: Iterable[Rule], settings: Settings, mounted_at: str = "") ->
             },
         },
     }
+
+
+def _servers(mount: str) -> Described:
+    return {"servers": [{"url": mount.rstrip("/") or "/"}]}
+
+
+def _path_parameters(rule: Rule) -> Described:
+    text = {"type": "string"}
+    named = [
+        {"name": name, "in": "path", "required": True, "schema": text} for name in variables(rule)
+    ]
+    return {"parameters": named} if named else {}
 
 
 def _operations(settings: Settings) -> Described:
@@ -106,6 +125,12 @@ def _operations(settings: Settings) -> Described:
         "tracker": _get(
             "tracker",
             "The tracker",
+            {"text/javascript": {"schema": {"type": "string"}}},
+            [_query("v", "The version that the page's tag asks for.")],
+        ),
+        "client": _get(
+            "client",
+            "The tracker, by a name that ad blockers have no rule for",
             {"text/javascript": {"schema": {"type": "string"}}},
             [_query("v", "The version that the page's tag asks for.")],
         ),

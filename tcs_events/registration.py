@@ -30,6 +30,7 @@ from tcs_events.models import (
     UserEventRejection,
     join_metadata,
 )
+from tcs_events.openapi import KeptDocument
 from tcs_events.reader import Reader
 from tcs_events.rejections import TIMEOUT_MS, KeptRejections
 from tcs_events.rollups.refresh import Refresher
@@ -146,6 +147,12 @@ class Registration:
             rejections=self.rejections,
         )
 
+    @cached_property
+    def document(self) -> KeptDocument:
+        """The OpenAPI document of the current app."""
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+        return KeptDocument(self.rules(app), self.settings)
+
     def _limits(self) -> Limits | None:
         """Return what the current app allows to send; raises what `shared_secret` raises."""
         settings = self.settings
@@ -166,22 +173,19 @@ class Registration:
 
     def ingestion_routes(self, app: Flask) -> dict[str, str]:
         """Return the paths that take events, with the method of `Collector` that answers each."""
-        return {
-            rule.rule: rule.endpoint.rpartition(".")[2]
-            for rule in self.rules(app)
-            if "POST" in (rule.methods or ())
-        }
+        return {rule.rule: method_of(rule) for rule in self.ingestion_rules(app)}
 
-    def routes(self, app: Flask) -> set[str]:
-        """Return all our paths."""
-        return {rule.rule for rule in self.rules(app)}
+    def ingestion_rules(self, app: Flask) -> list[Rule]:
+        """Return the routes that take events."""
+        return [rule for rule in self.rules(app) if "POST" in (rule.methods or ())]
+
+    def is_ours(self, app: Flask, rule: Rule) -> bool:
+        """Tell whether a route is one of ours."""
+        return str(rule.endpoint).rpartition(".")[0] == self.name_on(app)
 
     def rules(self, app: Flask) -> Iterator[Rule]:
         """Give all our routes, as the host has mounted them."""
-        name = self.name_on(app)
-        for rule in app.url_map.iter_rules():
-            if rule.endpoint.rpartition(".")[0] == name:
-                yield rule
+        return filter(lambda rule: self.is_ours(app, rule), app.url_map.iter_rules())
 
     def name_on(self, app: Flask) -> str:
         """Return the name the host gave the blueprint, its parents' names included."""
@@ -231,6 +235,11 @@ class Registration:
             with app.app_context():
                 self.log_tables()
             self._had_request = True
+
+
+def method_of(rule: Rule) -> str:
+    """Return the method of `Collector` that answers a route that takes events."""
+    return str(rule.endpoint).rpartition(".")[2]
 
 
 def registration_of(app: Flask) -> Registration:

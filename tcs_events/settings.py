@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 PREFIX = "TCS_EVENTS_"
 EVENT_TYPE_MAX_LENGTH = 50  # the width of the column
 
+_EVENT_TYPE = re.compile(r"[\w.:-]+")
+PLAIN_WORD = re.compile(rf"[A-Za-z0-9_.:-]{{1,{EVENT_TYPE_MAX_LENGTH}}}")
+"""A type that may be named in the log though nobody has declared it."""
+
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?|https?://\[[0-9a-f:]+\](:[0-9]+)?")
 
 _REDIS = ("redis://", "rediss://", "redis+unix://")
@@ -41,13 +45,21 @@ def _event_types(value: object) -> EventTypes:
     if not types:
         raise ValueError("must name at least one event type")
     for name, schema in types.items():
-        if not (isinstance(name, str) and name.isprintable() and name.strip()):
-            raise ValueError(f"has {name!r}, but an event type is printable text")
+        if not (isinstance(name, str) and _EVENT_TYPE.fullmatch(name)):
+            raise ValueError(
+                f"has {name!r}, but an event type is letters, digits and _ . : -{_suggested(name)}"
+            )
         if len(name) > EVENT_TYPE_MAX_LENGTH:
             raise ValueError(f"has {name!r}, longer than {EVENT_TYPE_MAX_LENGTH} characters")
         if schema is not None and not (isinstance(schema, type) and issubclass(schema, Schema)):
             raise ValueError(f"has {schema!r} for {name!r}, but it takes a Schema class or None")
     return types
+
+
+def _suggested(name: object) -> str:
+    """Return which event type was probably meant, in words."""
+    word = "_".join(re.findall(r"[\w.:-]+", name)) if isinstance(name, str) else ""
+    return f"; did you mean {word.lower()[:EVENT_TYPE_MAX_LENGTH]!r}?" if word else ""
 
 
 def _positive_int(value: object) -> int:

@@ -16,13 +16,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from werkzeug.exceptions import HTTPException
 
 from tcs_events.answers import Answer
 from tcs_events.body import read_body
 from tcs_events.collector import refuse
 from tcs_events.cors import cors_headers
 from tcs_events.errors import ConfigError, TcsEventsError
-from tcs_events.registration import EXTENSION_KEY, registration_of
+from tcs_events.registration import EXTENSION_KEY, method_of, registration_of
+from tcs_events.routes import is_fixed, matched
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -52,14 +54,26 @@ class EventsMiddleware:
         self._limit_bytes = self._registration.settings.max_body_bytes
         self._origins = self._registration.settings.cors_origins
         self._collect: dict[str, Callable[[bytes, WSGIEnvironment], Answer]] = {}
-        self._routes: dict[str, str] = {}
-        for path, collect in self._registration.ingestion_routes(app).items():
-            self._routes[path] = self._routes[f"{path}/"] = collect
+        self._paths: dict[str, str] = {}
+        """The method of `Collector` by `PATH_INFO`, where that alone says whose a request is."""
+        self._endpoints: dict[str, str] = {}
+        """The same by endpoint, where Flask's routing must be asked: the prefix has variables, or
+        the app looks at host names."""
+        for rule in self._registration.ingestion_rules(app):
+            if is_fixed(app, rule):
+                path = rule.rule.rstrip("/").encode().decode("latin-1")  # as WSGI has it
+                self._paths[path] = self._paths[f"{path}/"] = method_of(rule)
+            else:
+                self._endpoints[rule.endpoint] = method_of(rule)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer an event, or pass the request on."""
-        method = self._routes.get(environ["PATH_INFO"])
-        if method is None or environ["REQUEST_METHOD"] != "POST":
+        if environ["REQUEST_METHOD"] != "POST":
+            return self._next(environ, start_response)
+        method = self._paths.get(environ["PATH_INFO"])
+        if method is None and self._endpoints:
+            method = self._matched(environ)
+        if method is None:
             return self._next(environ, start_response)
         answer = self._answer(method, environ)
         headers = list(answer.headers)
@@ -68,16 +82,25 @@ class EventsMiddleware:
         start_response(_STATUS_LINES[answer.status], headers)
         return [answer.body]
 
+    def _matched(self, environ: WSGIEnvironment) -> str | None:
+        """Ask Flask's routing what a request is for; None where it is nothing of ours."""
+        try:
+            adapter = self._app.create_url_adapter(self._app.request_class(environ))
+        except HTTPException:  # a Host header that Flask does not take
+            return None
+        rule = matched(adapter, None, "POST") if adapter is not None else None
+        return self._endpoints.get(rule.endpoint) if rule is not None else None
+
     def _answer(self, method: str, environ: WSGIEnvironment) -> Answer:
         try:
             limits = self._limit_bytes, self._app.config["MAX_CONTENT_LENGTH"]
             collect = self._collect.get(method) or self._prepare(method)
-            # Given away: whoever has read it lets go of it.
+            # No local name for the body, so that it is freed once it is parsed.
             return collect(read_body(environ, *limits), environ)
         except ConfigError as error:
-            if self._app.debug or self._app.testing:
+            if self._app.testing:  # a test shall fail by it
                 raise
-            return refuse(error, self._registration.counters)
+            return refuse(error, self._registration.counters, explain=self._app.debug)
         except TcsEventsError as error:
             return refuse(error, self._registration.counters)
 

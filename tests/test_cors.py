@@ -53,7 +53,7 @@ OURS = [
     ("Access-Control-Allow-Headers", "Content-Type"),
     ("Access-Control-Allow-Methods", "POST"),
     ("Access-Control-Allow-Origin", SHOP),
-    ("Access-Control-Expose-Headers", "Retry-After"),
+    ("Access-Control-Expose-Headers", "Retry-After, X-TCS-Events"),
     ("Access-Control-Max-Age", "7200"),
 ]
 

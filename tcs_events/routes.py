@@ -1,0 +1,113 @@
+"""The routes of the blueprint, at whatever place a host mounts it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from flask import Flask, has_request_context, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter, Rule
+
+from tcs_events.errors import ConfigError
+
+ANY_HOST = "tcs_events_host"
+"""The variable that stands for the host name, on an app that matches by it and names none for us.
+
+Without it the routes of the blueprint would match no request at all."""
+
+_VARIABLE = re.compile(r"<(?:[^<>]*:)?(\w+)>")
+
+
+class Route(NamedTuple):
+    """One address of ours, below the prefix."""
+
+    path: str
+    """Empty for the prefix itself."""
+    name: str
+    """Of the endpoint, without the name of the blueprint."""
+    view: Callable[..., Any]
+    method: str = "GET"
+
+
+def add_routes(state: BlueprintSetupState, routes: list[Route]) -> None:
+    """Add our routes to an app, each with and without a slash at the end, none with a redirect.
+
+    Our views answer OPTIONS themselves, so that the answer is ours.
+
+    Raises:
+        ConfigError: where the host mounts them, no request would reach them.
+    """
+    prefix = (state.url_prefix or "").rstrip("/")
+    _check_place(state, prefix)
+    state.url_prefix = prefix
+    host = {"host": _host(state)} if state.app.url_map.host_matching else {}
+    for route in routes:
+        state.add_url_rule(
+            route.path or ("" if prefix else "/"),
+            route.name,
+            route.view,
+            methods=[route.method, "OPTIONS"],
+            provide_automatic_options=False,
+            strict_slashes=False,
+            **host,
+        )
+
+
+def _host(state: BlueprintSetupState) -> str:
+    return str(state.options.get("host") or f"<{ANY_HOST}>")
+
+
+def _check_place(state: BlueprintSetupState, prefix: str) -> None:
+    if prefix and not prefix.startswith("/"):
+        raise ConfigError(
+            f"The url_prefix of tcs_events must begin with a slash: {'/' + prefix!r}, not"
+            f" {prefix!r}."
+        )
+    if state.options.get("host") and not state.app.url_map.host_matching:
+        raise ConfigError(
+            "register_blueprint(..., host=...) has no effect on this app. Make it with"
+            " Flask(__name__, host_matching=True, static_host=...), or leave the host out."
+        )
+    if state.subdomain and not getattr(state.app, "subdomain_matching", False):
+        raise ConfigError(
+            f"No request would reach the subdomain {state.subdomain!r}. Make the app with"
+            " Flask(__name__, subdomain_matching=True) and set SERVER_NAME, or leave the subdomain"
+            " out."
+        )
+
+
+def fill_in(app: Flask, endpoint: str, values: dict[str, Any]) -> None:
+    """Add what an address of ours needs and the current request has: its host, its variables."""
+    if not has_request_context():
+        return
+    for name, value in {ANY_HOST: request.host, **(request.view_args or {})}.items():
+        if app.url_map.is_endpoint_expecting(endpoint, name):
+            values.setdefault(name, value)
+
+
+def is_fixed(app: Flask, rule: Rule) -> bool:
+    """Tell whether the path alone says that a request is for a rule."""
+    by_name = app.url_map.host_matching or app.subdomain_matching
+    return not rule.arguments and not by_name
+
+
+def variables(rule: Rule) -> list[str]:
+    """Return the names of the variables in the path of a rule, in their order."""
+    return _VARIABLE.findall(rule.rule)
+
+
+def template(rule: Rule) -> str:
+    """Return the path of a rule as OpenAPI writes it: `/{lang}/events`."""
+    return _VARIABLE.sub(r"{\1}", rule.rule)
+
+
+def matched(adapter: MapAdapter, path: str | None, method: str) -> Rule | None:
+    """Return the rule that a request would be answered by, None where there is none."""
+    try:
+        rule, _ = adapter.match(path, method, return_rule=True)
+    except HTTPException:  # not found, another method, a redirect
+        return None
+    return rule

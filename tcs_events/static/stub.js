@@ -1,0 +1,1 @@
+window.tcsEvents = window.tcsEvents || { q: [] }; ["trackEvent", "identify", "configure", "reset", "stop", "sessionId"].forEach(name => { if (typeof tcsEvents[name] !== "function") tcsEvents[name] = (...args) => { (tcsEvents.q = tcsEvents.q || []).push([name, ...args]); }; });
