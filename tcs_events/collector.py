@@ -17,7 +17,7 @@ from tcs_events.errors import EventInvalid, StoreUnavailable, TcsEventsError
 from tcs_events.event import Event, Outcome
 from tcs_events.log import log
 from tcs_events.log_lines import log_lines
-from tcs_events.reader import Reader, batch_items, count_of
+from tcs_events.reader import Reader, batch_items, corrections, count_of
 from tcs_events.sender import Sender, address_of, sender_of
 from tcs_events.stores import Store
 from tcs_events.stores.contract import Result
@@ -152,6 +152,7 @@ class Collector:
             if isinstance(result, TcsEventsError):
                 raise result
             ended = result, ""
+            self._note_corrections(parsed.data, event.email)
         except TcsEventsError as error:
             ended = outcome_of(error)
             if parsed is not None and isinstance(error, EventInvalid):
@@ -203,8 +204,12 @@ class Collector:
             for result in results:
                 if isinstance(result, StoreUnavailable):
                     raise result
-            pairs = zip(items, results, strict=True)
-            refused = [(item, why) for item, why in pairs if isinstance(why, EventInvalid)]
+            refused: list[Rejected] = []
+            for item, verdict, result in zip(items, verdicts, results, strict=True):
+                if isinstance(result, EventInvalid):
+                    refused.append((item, result))
+                elif isinstance(verdict, Event):
+                    self._note_corrections(item, verdict.email)
             self._keep(refused, now)
         except TcsEventsError as error:
             ended = ended or [(*outcome_of(error), received)]
@@ -228,7 +233,8 @@ class Collector:
             if self._limits is not None:
                 self._limits.check_client(address_of(environ), 1)
             now = self._clock()
-            identity = self._reader.identity(self._reader.parse(body), now)
+            parsed = self._reader.parse(body)
+            identity = self._reader.identity(parsed, now)
             if self._limits is not None:
                 self._limits.check_sessions({identity.session_id: 1})
             if self._bot_marks is not None:
@@ -237,6 +243,7 @@ class Collector:
             if isinstance(result, TcsEventsError):
                 raise result
             ended = result, ""
+            self._note_corrections(parsed.data, identity.email)
         except TcsEventsError as error:
             ended = outcome_of(error)
             return answer_error(error)
@@ -244,6 +251,11 @@ class Collector:
             self._counters.end_identity(*ended, perf_counter() - began)
         log.info("tcs_events.session_identified", is_new=result is Outcome.ACCEPTED)
         return ACCEPTED
+
+    def _note_corrections(self, sent: Any, email: str | None) -> None:
+        """Count what of a stored event is not as it was sent."""
+        for name in corrections(sent, email):
+            self._counters.note(name)
 
     def _keep(self, rejected: Sequence[Rejected], received_at: datetime) -> None:
         if rejected and self._rejections is not None:

@@ -12,7 +12,13 @@ from tcs_events import strict_json
 from tcs_events.errors import EventInvalid
 from tcs_events.event import Event, Identity, identity_id, new_event_id
 from tcs_events.precheck import Precheck
-from tcs_events.schemas import EventSchema, IdentitySchema
+from tcs_events.schemas import (
+    MAX_AGE_MS,
+    EventSchema,
+    IdentitySchema,
+    known_age_ms,
+    known_email,
+)
 
 Scrub = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -33,6 +39,50 @@ class Parsed(NamedTuple):
             strict_json.check(data) if self.unsure else strict_json.check_numbers(data)
         except strict_json.NotStrictJson as error:
             raise EventInvalid({"_schema": [str(error)]}) from None
+
+    def checked(self, data: Any) -> Any:
+        """Return a part of it that every reader of a stored row can read.
+
+        Where only an age or an address stands in the way of that, the part is returned without.
+
+        Raises:
+            EventInvalid: something else does.
+        """
+        try:
+            self.check(data)
+        except EventInvalid:
+            kept = _without_odd_values(data)
+            if kept == data:
+                raise
+            self.check(kept)
+            return kept
+        return data
+
+
+def _without_odd_values(data: Any) -> Any:
+    if not isinstance(data, dict):
+        return data
+    kept = dict(data)
+    if "age_ms" in data:
+        kept["age_ms"] = known_age_ms(data["age_ms"])
+    if "email" in data and known_email(data["email"]) is None:
+        del kept["email"]
+    return kept
+
+
+def corrections(data: Any, email: str | None) -> list[str]:
+    """Return what was corrected of what was sent, by the names it is counted under.
+
+    Args:
+        data: an event or an identity that was taken, as it was parsed.
+        email: the address that was taken from it.
+    """
+    age_ms, found = data.get("age_ms", 0), []
+    if type(age_ms) is not int or not 0 <= age_ms <= MAX_AGE_MS:
+        found.append("ages_corrected")
+    if email is None and data.get("email") is not None:
+        found.append("emails_left_out")
+    return found
 
 
 def batch_items(data: Any, max_events: int) -> list[Any]:
@@ -93,7 +143,7 @@ class Reader:
         Raises:
             EventInvalid: it is not allowed.
         """
-        parsed.check(data)
+        data = parsed.checked(data)
         event = self._precheck(data, received_at) or self._load(data, received_at)
         return event._replace(payload=self._scrub(event.payload)) if self._scrub else event
 
@@ -103,14 +153,13 @@ class Reader:
         Raises:
             EventInvalid: that is not what was parsed.
         """
-        parsed.check(parsed.data)
-        loaded = _loaded(self._identity_schema, parsed.data)
+        loaded = _loaded(self._identity_schema, parsed.checked(parsed.data))
         session_id, email = loaded["session_id"], loaded["email"]
         return Identity(
             identity_id=identity_id(session_id, email),
             session_id=session_id,
             email=email,
-            created_at=received_at - timedelta(milliseconds=loaded["age_ms"]),
+            created_at=_happened_at(loaded, received_at),
             received_at=received_at,
         )
 
@@ -123,9 +172,13 @@ class Reader:
             event_type=loaded["event_type"],
             payload=loaded["payload"],
             email=loaded["email"],
-            created_at=received_at - timedelta(milliseconds=loaded["age_ms"]),
+            created_at=_happened_at(loaded, received_at),
             received_at=received_at,
         )
+
+
+def _happened_at(loaded: dict[str, Any], received_at: datetime) -> datetime:
+    return received_at - timedelta(milliseconds=loaded["age_ms"])
 
 
 def _loaded(schema: Schema, data: Any) -> dict[str, Any]:

@@ -35,19 +35,62 @@ def check_email(text: str) -> None:
     validate.Email()(text)
 
 
+def known_email(value: object) -> str | None:
+    """Return the address that was sent with an event, None where it is not one.
+
+    A form that hands over what is in an unfinished field must not cost the event.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        check_email(value)
+    except ValidationError:
+        return None
+    return value
+
+
+def known_age_ms(value: object) -> int:
+    """Return how long ago an event happened, in whole milliseconds from 0 to `MAX_AGE_MS`.
+
+    Clocks are set, and jump by years: a number below 0 is 0, one beyond seven days is seven days.
+    What is not a number says nothing, and is 0: `JSON.stringify` writes NaN as null.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        return 0
+    return int(min(max(value, 0), MAX_AGE_MS))
+
+
+# Not of `Field[str]`: marshmallow 3 has no such thing. Both take `missing`, too.
+class _KnownEmail(fields.Field):  # type: ignore[type-arg]
+    def deserialize(self, value: Any, *_: Any, **__: Any) -> str | None:
+        return known_email(value)
+
+
+class _KnownAge(fields.Field):  # type: ignore[type-arg]
+    def deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        return known_age_ms(value)
+
+
 _SESSION_ID: list[Callable[[str], object]] = [validate.Length(1, SESSION_ID_MAX_LENGTH), _printable]
-_AGE_MS = validate.Range(0, MAX_AGE_MS)
 _SESSION_ID_MEANING = {
     "description": "Printable characters, not only spaces: the visitor's session.",
     "format": "printable",
 }
 _AGE_MS_MEANING = {
-    "description": "How many milliseconds ago it happened, by the client's own clock.",
+    "description": "How many milliseconds ago it happened, by the client's own clock: a whole"
+    f" number from 0 to {MAX_AGE_MS}. Any other number is taken for the nearest of these, and what"
+    " is not a number for 0.",
+    "examples": [0, 1200],
 }
 _EMAIL_MEANING = {
     "description": "Who the visitor is.",
     "format": "email",
     "maxLength": EMAIL_MAX_LENGTH,
+}
+_KNOWN_EMAIL_MEANING = {
+    "description": f"Who the visitor is: an address of at most {EMAIL_MAX_LENGTH} characters, or"
+    " null. Anything else is left out, and the event is stored without it.",
+    "examples": ["ada@example.com", None],
 }
 
 
@@ -69,10 +112,8 @@ class EventSchema(Schema):
     event_id = fields.UUID(
         metadata={"description": "Made once per event and kept across retries: stored once."}
     )
-    age_ms = fields.Integer(strict=True, validate=_AGE_MS, load_default=0, metadata=_AGE_MS_MEANING)
-    email = fields.String(
-        allow_none=True, load_default=None, validate=check_email, metadata=_EMAIL_MEANING
-    )
+    age_ms = _KnownAge(metadata=_AGE_MS_MEANING)
+    email = _KnownEmail(metadata=_KNOWN_EMAIL_MEANING)
 
     @validates_schema(skip_on_field_errors=False)
     def check_event_type(self, data: dict[str, Any], **_: object) -> None:
@@ -98,7 +139,7 @@ class IdentitySchema(Schema):
 
     session_id = fields.String(required=True, validate=_SESSION_ID, metadata=_SESSION_ID_MEANING)
     email = fields.String(required=True, validate=check_email, metadata=_EMAIL_MEANING)
-    age_ms = fields.Integer(strict=True, validate=_AGE_MS, load_default=0, metadata=_AGE_MS_MEANING)
+    age_ms = _KnownAge(metadata=_AGE_MS_MEANING)
 
 
 def event_schema(event_types: EventTypes) -> EventSchema:

@@ -59,7 +59,7 @@ def _event_types(value: object) -> EventTypes:
 def _suggested(name: object) -> str:
     """Return which event type was probably meant, in words."""
     word = "_".join(re.findall(r"[\w.:-]+", name)) if isinstance(name, str) else ""
-    return f"; did you mean {word.lower()[:EVENT_TYPE_MAX_LENGTH]!r}?" if word else ""
+    return f", such as {word.lower()[:EVENT_TYPE_MAX_LENGTH]!r}" if word else ""
 
 
 def _positive_int(value: object) -> int:

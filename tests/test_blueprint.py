@@ -61,14 +61,6 @@ REFUSED = [
     pytest.param({"payload": None}, "payload", id="payload null"),
     pytest.param({"event_id": "42"}, "event_id", id="event_id no UUID"),
     pytest.param({"event_id": 42}, "event_id", id="event_id a number"),
-    pytest.param({"age_ms": -1}, "age_ms", id="age below 0"),
-    pytest.param({"age_ms": SEVEN_DAYS_MS + 1}, "age_ms", id="age over 7 days"),
-    pytest.param({"age_ms": 1.5}, "age_ms", id="age a fraction"),
-    pytest.param({"age_ms": "1"}, "age_ms", id="age a text"),
-    pytest.param({"age_ms": True}, "age_ms", id="age a boolean"),
-    pytest.param({"email": "ada"}, "email", id="email no address"),
-    pytest.param({"email": "a" * 310 + "@example.com"}, "email", id="email over 320 characters"),
-    pytest.param({"email": ["ada@example.com"]}, "email", id="email a list"),
 ]
 
 MALFORMED = [
@@ -167,8 +159,8 @@ def test_a_refused_type_is_told_the_allowed_ones(app: Flask) -> None:
 
 
 def test_every_wrong_field_is_named_at_once(app: Flask) -> None:
-    answer = post(app, event_type="page_view", session_id="", age_ms=-1)
-    assert set(answer.json["errors"]) == {"event_type", "session_id", "age_ms"}
+    answer = post(app, event_type="page_view", session_id="", event_id="1")
+    assert set(answer.json["errors"]) == {"event_type", "session_id", "event_id"}
 
 
 def test_a_repeated_event_id_is_answered_202_and_stored_once(app: Flask) -> None:
@@ -284,7 +276,7 @@ def test_each_outcome_is_one_log_line_that_quotes_nothing_of_the_visitor(app: Fl
     with capture_logs() as logs:
         post(app, event_id=AN_ID, **canary)
         post(app, event_id=AN_ID, **canary)
-        post(app, **{**canary, "event_type": "canary", "email": "canary"})
+        post(app, **{**canary, "event_type": "canary of ada", "event_id": "canary"})
     assert logs == [
         {
             "event": "tcs_events.event_accepted",
@@ -301,7 +293,7 @@ def test_each_outcome_is_one_log_line_that_quotes_nothing_of_the_visitor(app: Fl
         {
             "event": "tcs_events.event_invalid",
             "log_level": "info",
-            "fields": ["email", "event_type"],
+            "fields": ["event_id", "event_type"],
         },
     ]
     assert "canary" not in str(logs)

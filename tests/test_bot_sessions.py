@@ -70,7 +70,7 @@ def test_its_events_are_stored_and_its_session_is_marked_once(app: Flask) -> Non
 
 def test_each_session_of_a_batch_is_marked_if_an_event_of_it_is_good(app: Flask) -> None:
     events = [card_click(), card_click(session_id="visitor-2"), card_click(session_id="v-3")]
-    events.append(card_click(session_id="bad", age_ms=-1))
+    events.append(card_click(session_id="bad", event_id="1"))
     send(app, GOOGLEBOT, "/batch", events=events)
     assert marked(app) == ["v-3", "visitor-1", "visitor-2"]
 

@@ -60,12 +60,12 @@ def test_each_outcome_is_counted_with_its_reason(app: Flask) -> None:
 
 
 def test_each_event_of_a_batch_is_counted(app: Flask) -> None:
-    events = [card_click(event_id=ID), card_click(event_id=ID), card_click(), card_click(age_ms=-1)]
+    events = [card_click(event_id=ID), card_click(event_id=ID), card_click(), card_click(payload=1)]
     app.test_client().post(f"{URL}/batch", json={"events": events})
     assert counted(app).outcomes == {
         (Outcome.ACCEPTED, ""): 2,
         (Outcome.DUPLICATE, ""): 1,
-        (Outcome.INVALID, "age_ms"): 1,
+        (Outcome.INVALID, "payload"): 1,
     }
     assert (counted(app).received, counted(app).requests) == (4, 1)
 

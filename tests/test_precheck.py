@@ -40,8 +40,13 @@ likely = {
     | st.uuids().map(lambda value: f"{{{value}}}")
     | st.uuids().map(lambda value: value.urn)
     | st.text(alphabet="0123456789abcdef-_ ", min_size=30, max_size=38),
-    "age_ms": st.integers(-2, 2) | st.integers(MAX_AGE_MS - 1, MAX_AGE_MS + 1) | st.booleans(),
-    "email": st.emails() | st.none() | st.text(max_size=12),
+    "age_ms": st.integers(-2, 2)
+    | st.integers(MAX_AGE_MS - 1, MAX_AGE_MS + 1)
+    | st.integers()
+    | st.floats()
+    | st.booleans()
+    | st.none(),
+    "email": st.emails() | st.none() | st.text(max_size=12) | st.just("a" * 310 + "@b.example"),
 }
 envelopes = st.fixed_dictionaries(
     {},
@@ -66,6 +71,7 @@ def test_the_quick_check_says_yes_just_where_the_schema_does(data: Any) -> None:
     if "event_id" in loaded:
         assert quick.event_id == loaded["event_id"]
     assert (NOW - quick.created_at).total_seconds() * 1000 == pytest.approx(loaded["age_ms"])
+    assert 0 <= loaded["age_ms"] <= MAX_AGE_MS
 
 
 def verdict(body: bytes, orjson: Any, monkeypatch: pytest.MonkeyPatch) -> object:

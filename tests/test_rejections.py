@@ -108,8 +108,8 @@ class TestWhatIsKept:
             return append(rows)
 
         monkeypatch.setattr(keeper(app)._store, "append", count)
-        batch(app, card_click(), card_click(age_ms=-1), 7, None, card_click(session_id=""))
-        assert [row.reason for row in kept(app)] == ["age_ms", "_schema", "_schema", "session_id"]
+        batch(app, card_click(), card_click(event_id="1"), 7, None, card_click(session_id=""))
+        assert [row.reason for row in kept(app)] == ["event_id", "_schema", "_schema", "session_id"]
         assert [row.sample is None for row in kept(app)] == [False, True, True, False]
         assert len(stored(app)) == 1
         assert appended == [4]

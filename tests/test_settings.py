@@ -85,7 +85,8 @@ def message_for(config: dict[str, object]) -> str:
         ),
         (
             {"TCS_EVENTS_EVENT_TYPES": ["a\n"]},
-            "TCS_EVENTS_EVENT_TYPES has 'a\\n', but an event type is printable text.",
+            "TCS_EVENTS_EVENT_TYPES has 'a\\n', but an event type is letters, digits and _ . : -,"
+            " such as 'a'.",
         ),
         (
             {"TCS_EVENTS_EVENT_TYPES": ["a" * 51]},
@@ -109,10 +110,10 @@ def test_an_option_that_does_not_exist_is_refused_at_once() -> None:
 
 
 def test_options_are_defaults_and_the_config_wins() -> None:
-    options = {"event_types": ["of the option"], "max_body_bytes": 10}
+    options = {"event_types": ["of_the_option"], "max_body_bytes": 10}
     settings = read_settings({"TCS_EVENTS_MAX_BODY_BYTES": 20, "DEBUG": True}, options)
     assert settings.max_body_bytes == 20
-    assert settings.event_types == {"of the option": None}
+    assert settings.event_types == {"of_the_option": None}
     assert settings.bind_key is None
 
 

@@ -53,11 +53,11 @@ def test_the_request_that_finds_the_counts_due_writes_them_all(app: Flask) -> No
     post(client, event_type="nonsense")
     assert days(app) == []
     be_due(app)
-    client.post(f"{URL}/batch", json={"events": [card_click(), card_click(age_ms=-1)]})
+    client.post(f"{URL}/batch", json={"events": [card_click(), card_click(event_id="1")]})
     assert written(app) == {RECEIVED: 6, "accepted": 4, "invalid": 2}
     [day] = days(app)
     assert day.received == day.ended == 6
-    assert day.reasons == {"invalid": {"age_ms": 1, "event_type": 1}}
+    assert day.reasons == {"invalid": {"event_id": 1, "event_type": 1}}
     assert day.day == datetime.now(UTC).date()
 
 

@@ -74,7 +74,7 @@ def knock(app: Flask, texts: list[str]) -> list[Any]:
         address = f"{CANARY}@example.com"
         bodies: list[Any] = [
             card_click(session_id=session, payload={bad: bad}, email=address),
-            card_click(event_type=bad),
+            card_click(event_type=f"({bad})"),  # a plain word is told, to whoever has misspelt it
             card_click(session_id=f"{bad}\n"),
             card_click(payload=bad),
             card_click(event_id=bad),
