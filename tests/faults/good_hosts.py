@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import text
 
@@ -83,4 +83,40 @@ def measured(database_url: str) -> Flask:
     register_metrics(app, registry)
     metrics = {"/metrics": make_wsgi_app(registry)}
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, metrics)  # type: ignore[method-assign]
+    return app
+
+
+READS: dict[str, Callable[[], object]] = {
+    "get_data": lambda: request.get_data(),
+    "get_data, not kept": lambda: request.get_data(cache=False),
+    "as text": lambda: request.get_data(as_text=True),
+    "parsed as a form": lambda: request.get_data(parse_form_data=True),
+    "form": lambda: request.form,
+    "files": lambda: request.files,
+    "values": lambda: request.values,
+    "json": lambda: request.get_json(force=True, silent=True),
+    "data": lambda: request.data,
+    "stream": lambda: request.stream.read(),
+    "a part of the stream": lambda: request.stream.read(10),
+    "lines of the stream": lambda: list(request.stream),
+    "wsgi.input": lambda: request.environ["wsgi.input"].read(
+        int(request.environ.get("CONTENT_LENGTH") or 0)
+    ),
+}
+"""How a hook may read the body of a request, by its name."""
+
+
+def reads_bodies(database_url: str) -> Flask:
+    """A host with an audit log: it reads what the headers of a request say, before and after."""
+    app = view(database_url)
+
+    @app.before_request
+    def read_before() -> None:
+        READS.get(request.headers.get("X-Read-Before", ""), lambda: None)()
+
+    @app.after_request
+    def read_after(response: Response) -> Response:
+        READS.get(request.headers.get("X-Read-After", ""), lambda: None)()
+        return response
+
     return app

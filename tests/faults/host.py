@@ -22,6 +22,7 @@ FACES: dict[str, Callable[[str], Flask]] = {
         good_hosts.creates_tables,
         good_hosts.answers_late,
         good_hosts.measured,
+        good_hosts.reads_bodies,
         broken_hosts.answers_first,
         broken_hosts.naive,
         broken_hosts.swallows_errors,
