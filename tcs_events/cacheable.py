@@ -56,10 +56,7 @@ def wants_gzip(request: Request) -> bool:
     https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3: what is not named is as good as `*`; the
     text as it is may be sent unless it is refused, and is sent where both are: no 406 is of use.
     """
-    accepted = request.accept_encodings
-    if not accepted:
-        return False
-    gzip_quality = max(accepted.quality("gzip"), accepted.quality("x-gzip"))
-    named = {name for name, _ in accepted}
-    plain_quality = accepted.quality("identity") if "identity" in named else 0.0
-    return gzip_quality > 0 and gzip_quality >= plain_quality
+    qualities = {name.lower(): quality for name, quality in request.accept_encodings}
+    names = [name for name in ("gzip", "x-gzip", "*") if name in qualities]
+    gzip_quality = qualities[names[0]] if names else 0
+    return gzip_quality > 0 and gzip_quality >= qualities.get("identity", 0)
