@@ -19,6 +19,7 @@ from flask import (
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import BadRequest, MethodNotAllowed
 
+from tcs_events.access import lets_in
 from tcs_events.answers import MARK, Answer, host_not_valid, method_not_allowed
 from tcs_events.body import read_again, read_body
 from tcs_events.cacheable import MAX_AGE_SECONDS
@@ -89,7 +90,9 @@ def identify(**_: object) -> Response:
 
 def health(**_: object) -> Response:
     """Say whether events can be stored: 200, or 503 with what is wrong."""
-    return _response(registration_of(_app()).health.answer())
+    registration = registration_of(_app())
+    with_counts = lets_in(registration.settings.health_access)
+    return _response(registration.health.answer(with_counts=with_counts))
 
 
 def openapi(**_: object) -> Response:

@@ -1,7 +1,7 @@
 """Can events be stored now, and what became of those that came? For whoever watches over the app.
 
-Anyone may ask, so an answer holds nothing secret, and asking costs the database no more than one
-look a second.
+Anyone may ask whether events can be stored, and asking costs the database no more than one look a
+second. How many there are is a secret of the host, for whom `TCS_EVENTS_HEALTH_ACCESS` lets in.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class Health:
         self._looked_at = float("-inf")
         self._schema_was_right_at = float("-inf")
 
-    def answer(self) -> Answer:
-        """Answer 200, or 503 with what is wrong, and the counts of this process in any case."""
+    def answer(self, *, with_counts: bool = False) -> Answer:
+        """Answer 200, or 503 with what is wrong; with the counts of this process if so asked."""
         problems = self.problems()
         retry = [("Retry-After", str(StoreUnavailable.retry_after_seconds))] if problems else []
         return answer(
@@ -85,7 +85,7 @@ class Health:
             {
                 "status": "failing" if problems else "ok",
                 "problems": [asdict(problem) for problem in problems],
-                **_counts(self._watched),
+                **(_counts(self._watched) if with_counts else {}),
             },
             ("Cache-Control", "no-store"),
             *retry,

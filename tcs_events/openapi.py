@@ -13,6 +13,7 @@ from typing import Any
 from marshmallow import Schema
 from werkzeug.routing import Rule
 
+from tcs_events.answers import MARK
 from tcs_events.cacheable import Cacheable
 from tcs_events.json_schema import JsonSchema, json_schema
 from tcs_events.routes import template, variables
@@ -25,7 +26,8 @@ API_VERSION = "1"
 
 _NO_NUL = "^[^\\u0000]*$"
 _COUNT: JsonSchema = {"type": "integer", "minimum": 0}
-_LATER = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
+_OURS = {MARK[0]: {"$ref": "#/components/headers/Mark"}}
+_LATER = _OURS | {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
 _MORE: JsonSchema = {
     "propertyNames": {"pattern": _NO_NUL},
     "additionalProperties": {"$ref": "#/components/schemas/Value"},
@@ -90,6 +92,12 @@ def document(rules: Iterable[Rule], settings: Settings, mounted_at: str = "") ->
                     "required": True,
                 },
                 "ETag": {"description": "The version.", "schema": {"type": "string"}},
+                "Mark": {
+                    "description": "On every answer of this endpoint. One without it comes from"
+                    " something in front of it: keep the event and send it again later.",
+                    "schema": {"type": "string", "const": MARK[1]},
+                    "required": True,
+                },
             },
         },
     }
@@ -140,7 +148,11 @@ def _operations(settings: Settings) -> Described:
                 "operationId": "health",
                 "summary": "Whether events can be stored",
                 "responses": {
-                    "200": {"description": "They can.", "content": _json(_schema("Health"))},
+                    "200": {
+                        "description": "They can.",
+                        "headers": _OURS,
+                        "content": _json(_schema("Health")),
+                    },
                     "503": {
                         "description": "They cannot; it says what is wrong.",
                         "headers": _LATER,
@@ -193,10 +205,13 @@ def _get(
         "responses": {
             "200": {
                 "description": summary,
-                "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
+                "headers": _OURS | {"ETag": {"$ref": "#/components/headers/ETag"}},
                 "content": content,
             },
-            "304": {"description": "The one that the client has is still good."},
+            "304": {
+                "description": "The one that the client has is still good.",
+                "headers": _OURS,
+            },
             "405": _response("MethodNotAllowed"),
         },
     }
@@ -206,6 +221,7 @@ def _get(
 def _accepted(schema: str) -> Described:
     return {
         "description": "Safely stored: now, or before. Or not wanted, and then it says why.",
+        "headers": _OURS,
         "content": _json({"anyOf": [_schema(schema), _schema("Ignored")]}),
     }
 
@@ -214,18 +230,31 @@ def _responses(settings: Settings) -> Described:
     errors = _json(_schema("Errors"))
     limit = settings.max_body_bytes
     return {
-        "Invalid": {"description": "Not allowed, and never will be.", "content": errors},
+        "Invalid": {
+            "description": "Not allowed, and never will be.",
+            "headers": _OURS,
+            "content": errors,
+        },
         "NoneGood": {
             "description": "Not a batch, or none of its events is allowed.",
+            "headers": _OURS,
             "content": _json({"anyOf": [_schema("BatchAnswer"), _schema("Errors")]}),
         },
         "MethodNotAllowed": {
             "description": "The address takes other methods.",
-            "headers": {"Allow": {"schema": {"type": "string"}, "required": True}},
+            "headers": _OURS | {"Allow": {"schema": {"type": "string"}, "required": True}},
             "content": errors,
         },
-        "TooLarge": {"description": f"The body is over {limit} bytes.", "content": errors},
-        "Encoded": {"description": "The body is compressed.", "content": errors},
+        "TooLarge": {
+            "description": f"The body is over {limit} bytes.",
+            "headers": _OURS,
+            "content": errors,
+        },
+        "Encoded": {
+            "description": "The body is compressed.",
+            "headers": _OURS,
+            "content": errors,
+        },
         "Limited": {
             "description": "Too many events: keep it and send it again later.",
             "headers": _LATER,
@@ -283,10 +312,12 @@ def _health() -> JsonSchema:
     counts = {"type": "object", "additionalProperties": _COUNT}
     words = {name: {"type": "string"} for name in ("key", "problem", "remedy")}
     latency = {"p50": milliseconds, "p99": milliseconds, "requests_up_to": counts}
-    return _object(
+    told = {
+        "status": {"enum": ["ok", "failing"]},
+        "problems": {"type": "array", "items": _object(words)},
+    }
+    counted = _object(
         {
-            "status": {"enum": ["ok", "failing"]},
-            "problems": {"type": "array", "items": _object(words)},
             "requests": _COUNT,
             "received": _COUNT,
             "events": counts,
@@ -297,6 +328,13 @@ def _health() -> JsonSchema:
             "latency_ms": _object(latency),
         }
     )
+    return {
+        "description": "The counts are told to those only whom the host lets in.",
+        "type": "object",
+        "required": list(told),
+        "properties": told | counted["properties"],
+        "additionalProperties": False,
+    }
 
 
 def _event(event_types: EventTypes) -> JsonSchema:

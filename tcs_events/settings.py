@@ -33,6 +33,9 @@ MAX_REJECTED = 100_000
 SYNCED = "synced"
 LOST_ON_POWER_CUT = "lost_on_power_cut"
 
+Access = Callable[[], Any]
+"""A function of the host that returns True for a request that may see more than strangers may."""
+
 EventTypes = dict[str, type[Schema] | None]
 """The allowlist: event type to the marshmallow schema of its payload, None for a free-form one."""
 
@@ -178,6 +181,15 @@ def _limit_storage(value: object) -> str:
 def _bind_key(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ValueError(f"must be a key of SQLALCHEMY_BINDS or None, not {value!r}")
+    return value
+
+
+def _access(value: object) -> Access | None:
+    if value is not None and not callable(value):
+        raise ValueError(
+            "must be None, or a function without arguments that returns True or False, not"
+            f" {value!r}"
+        )
     return value
 
 
@@ -342,6 +354,13 @@ SETTINGS = (
         " milliseconds. Kept by PostgreSQL and SQLite; any other database is stopped between the"
         " rows it gives, not before the first one. Counting and exports take as long as they take.",
     ),
+    Setting(
+        "health_access",
+        None,
+        _access,
+        "A function without arguments, called in each request for `health`: where it returns True,"
+        " the answer has the counts too. None shows them to nobody.",
+    ),
 )
 
 
@@ -370,6 +389,7 @@ class Settings:
     min_sessions: int
     scrub_fields: tuple[str, ...]
     report_timeout_ms: int
+    health_access: Access | None
 
 
 def check_names(names: Iterable[str], known: Iterable[str]) -> None:

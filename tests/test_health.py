@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Response, abort, request
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import create_engine, event, text
 from structlog.testing import capture_logs
 
 import tcs_events.health
 import tcs_events.tally
-from tcs_events import events_bp
+from tcs_events import ConfigError, events_bp
 from tcs_events.event import Outcome
 from tcs_events.health import percentile
 from tcs_events.wsgi import EventsMiddleware
@@ -41,7 +41,7 @@ def health(app: Flask) -> tuple[int, dict[str, Any]]:
     assert answer.headers["Cache-Control"] == "no-store"
     assert ("Retry-After" in answer.headers) is (answer.status_code == 503)
     body: dict[str, Any] = json.loads(answer.text, parse_constant=lambda name: 1 / 0)
-    assert set(body["events"]) == set(Outcome)
+    assert set(body) == {"status", "problems"}  # counts are not for strangers
     assert not [leak for leak in LEAKS if leak in answer.text]
     return answer.status_code, body
 
@@ -62,11 +62,68 @@ def execute(app: Flask, *statements: str) -> None:
             connection.execute(text(statement))
 
 
-def test_it_says_that_all_is_well_and_how_events_ended(app: Flask) -> None:
-    client = app.test_client()
+def counts(app: Flask) -> dict[str, Any]:
+    """Return what is told to somebody whom the host lets in."""
+    answer = app.test_client().get(HEALTH, headers={"Authorization": "of a watcher"})
+    body: dict[str, Any] = json.loads(answer.text, parse_constant=lambda name: 1 / 0)
+    assert not [leak for leak in LEAKS if leak in answer.text]
+    return body
+
+
+def is_watcher() -> bool:
+    return request.headers.get("Authorization") == "of a watcher"
+
+
+@pytest.fixture
+def watched_app(make_host: MakeHost, sqlite_url: str) -> Flask:
+    return make_host(sqlite_url, TCS_EVENTS_HEALTH_ACCESS=is_watcher)
+
+
+def test_strangers_are_told_whether_events_can_be_stored_and_no_more(watched_app: Flask) -> None:
+    post(watched_app)
+    assert health(watched_app) == (200, {"status": "ok", "problems": []})
+    execute(watched_app, "DROP TABLE user_event_counters")
+    status, body = health(watched_app)
+    assert (status, set(body)) == (503, {"status", "problems"})
+
+
+@pytest.mark.parametrize(
+    "access",
+    [
+        None,
+        lambda: False,
+        lambda: None,
+        lambda: "yes",
+        lambda: 1,
+        lambda: abort(401),
+        lambda: 1 / 0,
+        lambda: Response("no", 403),
+    ],
+)
+def test_only_true_lets_in(make_host: MakeHost, sqlite_url: str, access: object) -> None:
+    app = make_host(sqlite_url, TCS_EVENTS_HEALTH_ACCESS=access)
+    assert health(app) == (200, {"status": "ok", "problems": []})
+
+
+def test_an_access_function_that_fails_is_a_log_line(make_host: MakeHost, sqlite_url: str) -> None:
+    app = make_host(sqlite_url, TCS_EVENTS_HEALTH_ACCESS=lambda: {}["canary"])
+    with capture_logs() as logs:
+        health(app)
+    [line] = [line for line in logs if line["event"] == "tcs_events.health_access_failed"]
+    assert line["reason"] == "KeyError"
+    assert "canary" not in str(logs)
+
+
+def test_access_that_is_no_function_stops_the_app(make_host: MakeHost, sqlite_url: str) -> None:
+    with pytest.raises(ConfigError, match="TCS_EVENTS_HEALTH_ACCESS must be None, or a"):
+        make_host(sqlite_url, TCS_EVENTS_HEALTH_ACCESS="127.0.0.1")
+
+
+def test_it_says_that_all_is_well_and_how_events_ended(watched_app: Flask) -> None:
+    app, client = watched_app, watched_app.test_client()
     post(client, session_id="canary-session", email="canary@example.com")
     post(client, event_type="nonsense", payload={"canary": 1})
-    status, body = health(app)
+    status, body = 200, counts(app)
     latency = body.pop("latency_ms")
     none = dict.fromkeys(Outcome, 0)
     assert (status, body) == (
@@ -306,12 +363,12 @@ def test_a_lock_that_our_own_commits_hold_is_no_bad_news(
     assert (status, body["problems"]) == (200, [])
 
 
-def test_the_middleware_leaves_it_to_the_view(make_host: MakeHost, sqlite_url: str) -> None:
-    app = make_host(sqlite_url)
+def test_the_middleware_leaves_it_to_the_view(watched_app: Flask) -> None:
+    app = watched_app
     app.wsgi_app = EventsMiddleware(app)
     client = app.test_client()
     client.post(f"{URL}/batch", json={"events": [card_click(), card_click(), {}]})
-    assert client.get(HEALTH).json["events"]["accepted"] == 2
+    assert counts(app)["events"]["accepted"] == 2
     assert client.post(HEALTH).status_code == 405
 
 

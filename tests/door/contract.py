@@ -105,7 +105,7 @@ def is_told(check: Any, response: Any) -> bool:
         # A batch is taken where one of its events is good, and names those that are not.
         return response.status_code == 202 and bool(response.json().get("rejected"))
     if check.name == "positive_data_acceptance":
-        # 5.0 is an integer to JSON Schema. To us it is none, and no client writes it so.
+        # 5.0 is an integer to JSON Schema. To a host's schema it may be none.
         return "Not a valid integer." in response.text
     return False
 

@@ -17,6 +17,7 @@ from flask import Blueprint, Flask
 from flask_sqlalchemy import SQLAlchemy
 from marshmallow import INCLUDE, RAISE, Schema, fields, validate
 
+import tcs_events.openapi
 from tcs_events import create_blueprint
 from tcs_events.json_schema import json_schema
 from tcs_events.payloads import PAYLOAD_SCHEMAS
@@ -72,6 +73,57 @@ def test_it_is_kept_by_its_etag(make_host: MakeHost, sqlite_url: str) -> None:
     again = client.get(DOCUMENT, headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
     assert client.get(DOCUMENT, headers={"If-None-Match": '"x"'}).status_code == 200
+
+
+def test_it_is_built_once_for_each_mount(
+    make_host: MakeHost, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[int] = []
+    document_of = tcs_events.openapi.document
+
+    def count(*given: Any) -> dict[str, Any]:
+        built.append(1)
+        return document_of(*given)
+
+    monkeypatch.setattr(tcs_events.openapi, "document", count)
+    client = make_host(sqlite_url).test_client()
+    for mount in ("", "/shop", "/other", *(f"/{number}" for number in range(100))):
+        for _ in range(2):
+            answer = client.get(DOCUMENT, base_url=f"http://localhost{mount}")
+            assert answer.json["servers"] == [{"url": mount or "/"}]
+    assert len(built) == 1
+
+
+def test_each_app_has_its_own(make_host: MakeHost, sqlite_url: str) -> None:
+    blueprint = create_blueprint()
+    apps = [
+        make_host(sqlite_url, blueprint, TCS_EVENTS_EVENT_TYPES=[name]) for name in ("one", "other")
+    ]
+    types = [document(app)["components"]["schemas"]["Event"]["properties"] for app in apps]
+    assert [found["event_type"]["enum"] for found in types] == [["one"], ["other"]]
+
+
+def test_it_says_that_every_age_and_address_is_taken(make_host: MakeHost, sqlite_url: str) -> None:
+    schemas = document(make_host(sqlite_url))["components"]["schemas"]
+    for name in ("age_ms", "email"):
+        assert set(schemas["Event"]["properties"][name]) == {"description", "examples"}
+    assert schemas["Identity"]["properties"]["email"]["format"] == "email"
+    assert "email" in schemas["Identity"]["required"]
+
+
+def test_it_says_that_every_answer_is_marked(make_host: MakeHost, sqlite_url: str) -> None:
+    found = document(make_host(sqlite_url))
+    answers = [
+        answer
+        for described in found["paths"].values()
+        for operation in described.values()
+        for answer in operation["responses"].values()
+    ]
+    assert len(answers) > 20
+    for answer in answers:
+        named = answer.get("$ref", "").rpartition("/")[2]
+        told = found["components"]["responses"][named] if named else answer
+        assert told["headers"]["X-TCS-Events"] == {"$ref": "#/components/headers/Mark"}
 
 
 def test_it_has_the_types_of_the_host_and_their_payloads(
