@@ -204,7 +204,7 @@ def test_the_metrics_are_documented(make_host: MakeHost, sqlite_url: str) -> Non
 
 def test_the_first_screen_shows_all_a_newcomer_needs() -> None:
     assert len(FIRST_SCREEN.splitlines()) < 75
-    for needed in ("tcs_events.demo", "tests/all.sh", "register_blueprint", "tracker.js", URL):
+    for needed in ("tcs_events.demo", "tests/all.sh", "register_blueprint", "client.js", URL):
         assert needed in FIRST_SCREEN
 
 
