@@ -5,27 +5,19 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+from tests.browser.engines.chromium import ARGUMENTS, path
 from tests.support import ROOT, free_port, need
-
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    # A name that is not localhost, so that the page has no secure context.
-    "--host-resolver-rules=MAP shop.example 127.0.0.1",
-]
 
 
 class Site:
@@ -106,12 +98,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of Chromium."""
-    need(importlib.util.find_spec("playwright"), "playwright", "pip install -e '.[test]'")
-    need(find_library("atomic"), "libatomic, for playwright's Node", "apt-get install libatomic1")
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    need(path, "Chromium", "apt-get install chromium, or set CHROMIUM to its path")
-    assert path is not None
-    return path
+    return path()
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +111,7 @@ def playwright(chromium: str) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def browser(playwright: Any, chromium: str) -> Iterator[Any]:
-    browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+    browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
     yield browser
     browser.close()
 

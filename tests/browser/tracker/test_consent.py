@@ -4,79 +4,82 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.browser.tracker.browsers import GLOBAL_PRIVACY_CONTROL
-from tests.browser.tracker.conftest import FailingSite, queued, track
+from tests.browser.engines.engine import Tab
+from tests.browser.tracker.acting import pass_time, queued, track
+from tests.browser.tracker.browsers import CLOCK, GLOBAL_PRIVACY_CONTROL
+from tests.browser.tracker.site import Site
 
-TRACES = "Object.keys(localStorage).filter(key => key.startsWith('tcs_'))"
-A_MINUTE = "01:00"
+A_MINUTE = 60
 
 
-def give_occasions_to_send(page: Any) -> None:
+def session(tab: Tab) -> Any:
+    return tab.run("return localStorage.getItem('tcs_session_id')")
+
+
+def give_occasions_to_send(tab: Tab) -> None:
     """Click, and let a minute of ticks go by: more than any back-off of these tests."""
-    page.get_by_text("Buy").click()
-    page.clock.run_for(A_MINUTE)
+    tab.click("button")
+    pass_time(tab, A_MINUTE)
 
 
-def test_without_consent_nothing_is_sent_and_nothing_is_kept(
-    site: FailingSite, profile: Any
-) -> None:
-    page = profile.new_page()
-    page.clock.install()
-    page.goto(site.url)
+def test_without_consent_nothing_is_sent_and_nothing_is_kept(site: Site, tab: Tab) -> None:
+    site.before = CLOCK
+    tab.open(site.url)
     site.faults.refuse(retry_after=1)
-    track(page, 1)
-    site.wait_for_requests(1)
-    assert page.evaluate(TRACES) != []
-    page.evaluate("tcsEvents.configure({consent: false})")
-    assert page.evaluate(TRACES) == []
+    track(tab, 1)
+    site.wait_for_posts(1)
+    assert queued(tab) == [1]
+    assert session(tab)
+    tab.run("tcsEvents.configure({consent: false})")
+    assert queued(tab) == []
+    assert session(tab) is None
 
     site.faults.end()
-    track(page, 2)
-    page.evaluate("tcsEvents.identify('ada@example.com')")
-    give_occasions_to_send(page)
-    assert page.evaluate(TRACES) == []
-    page.evaluate("tcsEvents.configure({consent: true})")
-    track(page, 3)
+    track(tab, 2)
+    tab.run("tcsEvents.identify('ada@example.com')")
+    give_occasions_to_send(tab)
+    assert queued(tab) == []
+    assert session(tab) is None
+    tab.run("tcsEvents.configure({consent: true})")
+    track(tab, 3)
     assert site.wait_for_numbers(1) == [3]
-    assert [entry["status"] for entry in site.wait_for_requests(2)] == [503, 202]
+    assert [post.status for post in site.wait_for_posts(2)] == [503, 202]
 
 
 def test_global_privacy_control_is_heeded_unless_the_page_says_otherwise(
-    site: FailingSite, profile: Any
+    site: Site, tab: Tab
 ) -> None:
-    page = profile.new_page()
-    page.add_init_script(GLOBAL_PRIVACY_CONTROL)
-    page.clock.install()
-    page.goto(site.url)
-    track(page, 1)
-    page.evaluate("tcsEvents.identify('ada@example.com')")
-    give_occasions_to_send(page)
-    assert page.evaluate(TRACES) == []
+    site.before = GLOBAL_PRIVACY_CONTROL + CLOCK
+    tab.open(site.url)
+    track(tab, 1)
+    tab.run("tcsEvents.identify('ada@example.com')")
+    give_occasions_to_send(tab)
+    assert queued(tab) == []
+    assert session(tab) is None
 
-    page.evaluate("tcsEvents.configure({respectGpc: false})")
-    track(page, 2)
+    tab.run("tcsEvents.configure({respectGpc: false})")
+    track(tab, 2)
     assert site.wait_for_numbers(1) == [2]
-    assert len(site.wait_for_requests(1)) == 1
+    assert len(site.wait_for_posts(1)) == 1
 
 
 def test_a_stopped_page_sends_nothing_more_and_leaves_its_queue_to_the_next(
-    site: FailingSite, profile: Any
+    site: Site, tab: Tab
 ) -> None:
-    page = profile.new_page()
-    page.clock.install()
-    page.goto(site.url)
+    site.before = CLOCK
+    tab.open(site.url)
     site.faults.refuse(retry_after=1)
-    track(page, 1)
-    site.wait_for_requests(1)
-    page.evaluate("tcsEvents.stop()")
+    track(tab, 1)
+    site.wait_for_posts(1)
+    tab.run("tcsEvents.stop()")
     site.faults.end()
-    track(page, 2)
-    page.evaluate("tcsEvents.identify('ada@example.com')")
-    give_occasions_to_send(page)
-    assert [body["payload"]["number"] for _, _, body in queued(page)] == [1]
-    assert len(site.faults.received()) == 1
+    track(tab, 2)
+    tab.run("tcsEvents.identify('ada@example.com')")
+    give_occasions_to_send(tab)
+    assert queued(tab) == [1]
+    assert len(site.faults.posts) == 1
 
-    page.reload()
-    page.get_by_text("Buy").click()
+    tab.reload()
+    tab.click("button")
+    pass_time(tab, A_MINUTE)
     assert site.wait_for_numbers(2) == [1, 1]
-    assert len(site.wait_for_requests(3)) == 3
