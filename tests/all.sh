@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 missing=()
+lean=() # installed without their recommendations, which are large
 python3 -c "import ensurepip" 2>/dev/null || missing+=(python3-venv)
 command -v strace >/dev/null || missing+=(strace)
 command -v chromium >/dev/null || missing+=(chromium)
@@ -13,13 +14,16 @@ command -v chromium >/dev/null || missing+=(chromium)
 command -v initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
-command -v soffice >/dev/null || office=libreoffice-calc # without its recommendations: they are large
-if [ ${#missing[@]} -gt 0 ] || [ -n "${office:-}" ]; then
-    echo "==> Installing with apt: ${missing[*]} ${office:-}"
+command -v soffice >/dev/null || lean+=(libreoffice-calc)
+command -v firefox-esr >/dev/null || command -v firefox >/dev/null || lean+=(firefox-esr)
+command -v WebKitWebDriver >/dev/null || lean+=(webkit2gtk-driver)
+command -v Xvfb >/dev/null || lean+=(xvfb) # a screen for WebKit, which cannot do without
+if [ ${#missing[@]} -gt 0 ] || [ ${#lean[@]} -gt 0 ]; then
+    echo "==> Installing with apt: ${missing[*]} ${lean[*]}"
     as_root apt-get update -qq
     apt_install() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@"; }
     [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"
-    [ -z "${office:-}" ] || apt_install --no-install-recommends "$office"
+    [ ${#lean[@]} -eq 0 ] || apt_install --no-install-recommends "${lean[@]}"
 fi
 if ! command -v npm >/dev/null || [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
     echo "==> Node 20 or later with npm is needed for the tracker's tests: https://nodejs.org" >&2
