@@ -45,7 +45,8 @@ export function flush(isBack = false): void {
   // What is new may be on its way, from this page or another.
   const ms = pauseLeftMs() ?? ANSWER_MS - Math.abs(Date.now() - first.at);
   if (ms > 0) {
-    timer = setTimeout(flush, ms);
+    // At a random moment, so that neither visitors nor tabs come back all at once.
+    timer = setTimeout(flush, ms * (1 + Math.random() / 2));
   } else {
     pause(ANSWER_MS);
     const events = waiting.filter((event) => event.event_type && isBack && !isSingly);

@@ -28,8 +28,7 @@ export function pause(ms: number, waitMs = lastPause()[1]): void {
 /** Has all tabs wait after a failure. */
 export function pauseAfterFailure(retryAfterS: number): void {
   const waitMs = Math.min(retryAfterS > 0 ? retryAfterS * 1_000 : lastPause()[1] * 2, LONGEST_WAIT_MS);
-  // At a random moment, so that visitors do not come back all at once.
-  pause(waitMs * (1 + Math.random() / 2), waitMs);
+  pause(waitMs, waitMs);
 }
 
 /** Ends the waiting, but not the outage: one request is still to find out whether that is over. */
