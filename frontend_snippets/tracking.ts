@@ -39,7 +39,8 @@ export interface EventPayloads {
   sage_query: {
     query_text: string;
     function_called: "search_experts" | "apply_filters";
-    result_count: number;
+    /** Null or left out where the answer does not say, as when it only applied filters. */
+    result_count?: number | null | undefined;
     expert_ids: string[];
     filters: Filters;
   };

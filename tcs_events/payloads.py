@@ -32,11 +32,15 @@ class CardClick(PayloadSchema):
 
 
 class SageQuery(PayloadSchema):
-    """The visitor asked Sage, and was answered."""
+    """The visitor asked Sage, and was answered.
+
+    An answer that only applies filters may come without a count. `result_count` is then null or
+    left out, and the reports count the question as neither with nor without results.
+    """
 
     query_text = fields.String(required=True)
     function_called = fields.String(required=True, validate=validate.OneOf(SAGE_FUNCTIONS))
-    result_count = fields.Integer(required=True, strict=True, validate=_COUNT)
+    result_count = fields.Integer(strict=True, allow_none=True, validate=_COUNT)
     expert_ids = fields.List(fields.String(), required=True)
     filters = fields.Dict(keys=fields.String(), required=True)
 

@@ -30,13 +30,20 @@ def in_typescript() -> dict[str, dict[str, str]]:
 
 
 def as_typescript(field: fields.Field) -> str:
-    """Return how TypeScript puts what a marshmallow field takes."""
+    """Return the TypeScript type of the values that a marshmallow field takes."""
+    kind = value_as_typescript(field)
+    if kind == "unknown":
+        return kind  # includes null and undefined
+    return kind + " | null" * field.allow_none + " | undefined" * (not field.required)
+
+
+def value_as_typescript(field: fields.Field) -> str:
     for validator in field.validators:
         if isinstance(validator, validate.OneOf):
             return " | ".join(f'"{choice}"' for choice in validator.choices)
     match field:
         case fields.List():
-            return f"{as_typescript(field.inner)}[]"
+            return f"{value_as_typescript(field.inner)}[]"
         case fields.Dict():
             return "Record<string, unknown>"
         case fields.Integer():
@@ -73,3 +80,20 @@ def test_a_host_may_hold_events_to_them(make_host: MakeHost, sqlite_url: str) ->
     seen = card_click(event_type="card_impression", payload={**more, "position": 1})
     assert post(app, **seen).status_code == 202
     assert post(app, **{**seen, "payload": {**more, "position": 0}}).status_code == 422
+
+
+def test_a_checked_sage_query_may_have_no_count(make_host: MakeHost, sqlite_url: str) -> None:
+    """The count of an answer that only applied filters is null, or is left out."""
+    app = make_host(sqlite_url, TCS_EVENTS_EVENT_TYPES=PAYLOAD_SCHEMAS)
+    payload = {
+        "query_text": "under 100 euros",
+        "function_called": "apply_filters",
+        "expert_ids": [],
+        "filters": {"rate_max": 100},
+    }
+    for count in ({}, {"result_count": None}, {"result_count": 0}, {"result_count": 7}):
+        answer = post(app, event_type="sage_query", payload={**payload, **count})
+        assert answer.status_code == 202, count
+    for wrong in (-1, "7", 1.5, True):
+        answer = post(app, event_type="sage_query", payload={**payload, "result_count": wrong})
+        assert answer.status_code == 422, wrong
