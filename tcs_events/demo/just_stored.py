@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 from tcs_events import UserEvent
 
@@ -25,16 +26,21 @@ def summary(event: UserEvent) -> str:
         case "sage_query":
             asked = payload.get("query_text")
             text = f"“{asked}”" if asked else "no words, filters only"
-            text += f" · {payload.get('result_count')} found"
+            text += f" · {_found(payload)}"
         case "filter_change":
             name, filters = str(payload.get("filter")), payload.get("filters")
             now = filters.get(name) if isinstance(filters, dict) else payload.get("value")
             if isinstance(now, list):
                 now = ", ".join(map(str, now))
-            text = f"{name}: {now or 'any'} · {payload.get('result_count')} found"
+            text = f"{name}: {now or 'any'} · {_found(payload)}"
         case _:
             text = json.dumps(payload, ensure_ascii=False)
     return text if len(text) <= SUMMARY_MAX_LENGTH else text[: SUMMARY_MAX_LENGTH - 1] + "…"
+
+
+def _found(payload: dict[str, Any]) -> str:
+    count = payload.get("result_count")
+    return "results not counted" if count is None else f"{count} found"
 
 
 def age_seconds(event: UserEvent) -> int:
