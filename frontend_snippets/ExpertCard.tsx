@@ -1,4 +1,6 @@
-import type { MouseEvent, ReactNode } from "react";
+"use client";
+
+import { useRef, type MouseEvent, type ReactNode } from "react";
 import { trackEvent, type CardContext } from "./tracking";
 import { useImpression } from "./useImpression";
 
@@ -6,6 +8,8 @@ import { useImpression } from "./useImpression";
 export interface Expert {
   /** Unique and stable: the `expert_id` of the events. */
   username: string;
+  /** Where the profile is. */
+  profile_url: string;
   name: string;
   title: string;
   bio: string;
@@ -18,40 +22,53 @@ export interface ExpertCardProps {
   expert: Expert;
   /** Where the card is: in the list, or in an answer of Sage. */
   context: CardContext;
-  /** Opens the profile. Called after the click was recorded. */
-  onViewProfile(username: string): void;
-  /** Where the profile is, for a new tab. Defaults to `/experts/<username>`. */
-  href?: string;
-  /** Where the card is in its list, from 1. With it, the card also sends `card_impression`. */
-  position?: number;
+  /** Opens the profile. Called with `expert.profile_url`, after the click was recorded. */
+  onViewProfile(url: string): void;
+  /** The card's place in its list, from 1. With it, the card also sends `card_impression`. */
+  position?: number | undefined;
   /** Shown beside the name. */
   picture?: ReactNode;
 }
 
 /** An expert in a list. A click on the name, or anywhere on a card styled so, opens the profile. */
-export function ExpertCard(props: ExpertCardProps) {
-  const { expert, context, onViewProfile, position, picture } = props;
-  const { href = `/experts/${encodeURIComponent(expert.username)}` } = props;
+export function ExpertCard({ expert, context, onViewProfile, position, picture }: ExpertCardProps) {
   const card = useImpression<HTMLElement>({ expert_id: expert.username, context, position });
+  /** `detail` of the last click here: its number in a double or triple click. */
+  const lastClick = useRef(0);
+
+  function trackClick(): void {
+    trackEvent("card_click", { expert_id: expert.username, context });
+  }
 
   function handleClick(click: MouseEvent): void {
-    trackEvent("card_click", { expert_id: expert.username, context });
-    // With a key held down the browser opens a tab or a window, and this page stays.
-    if (click.metaKey || click.ctrlKey || click.shiftKey || click.altKey) return;
+    click.stopPropagation();
+    // A double click is one act. Its first click may have been on something else, which has gone.
+    const isRepeated = click.detail > 1 && click.detail === lastClick.current + 1;
+    lastClick.current = click.detail;
+    if (!isRepeated) trackClick();
+    // With a key held down the browser opens a tab or a window, and this page stays. So it does
+    // for the middle button, for which Safari before 18.2 sends a click and no auxclick.
+    if (click.button || click.metaKey || click.ctrlKey || click.shiftKey || click.altKey) return;
     click.preventDefault();
-    onViewProfile(expert.username);
+    onViewProfile(expert.profile_url);
   }
 
   /** The middle button opens a tab too, and makes no `click`. */
   function handleAuxClick(click: MouseEvent): void {
-    if (click.button === 1) trackEvent("card_click", { expert_id: expert.username, context });
+    click.stopPropagation();
+    if (click.button === 1) trackClick();
   }
 
   return (
     <article className="card" ref={card}>
       {picture}
       <h3>
-        <a className="card-link" href={href} onClick={handleClick} onAuxClick={handleAuxClick}>
+        <a
+          className="card-link"
+          href={expert.profile_url}
+          onClick={handleClick}
+          onAuxClick={handleAuxClick}
+        >
           {expert.name}
         </a>
       </h3>

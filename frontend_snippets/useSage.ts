@@ -1,3 +1,5 @@
+"use client";
+
 import { useRef, useState } from "react";
 import { trackEvent, type Filters } from "./tracking";
 
@@ -5,9 +7,10 @@ import { trackEvent, type Filters } from "./tracking";
 export interface SageAnswer {
   /** False where the question only held filters, as in "under 100 euros". */
   search_performed: boolean;
-  result_count: number;
-  /** Those found, best first. */
-  experts: readonly { username: string }[];
+  /** How many were found. Missing where the host did not count, as when it only applied filters. */
+  total?: number | null | undefined;
+  /** Those found, best first, if the host sends them. */
+  experts?: readonly { username: string }[] | null | undefined;
 }
 
 export interface SageOptions<Answer extends SageAnswer> {
@@ -36,14 +39,15 @@ export function useSage<Answer extends SageAnswer>(options: SageOptions<Answer>)
   const { request, addMessage, getFilters } = options;
   const [asking, setAsking] = useState(0);
   const [failedQuery, setFailedQuery] = useState<string | null>(null);
-  const previous = useRef<Promise<unknown>>(undefined);
+  const previous = useRef<Promise<unknown> | undefined>(undefined);
 
   function ask(text: string): Promise<void> {
     const query_text = text.trim();
     if (!query_text) return Promise.resolve();
     const filters = getFilters(); // as they are now: they may change before the answer
+    const answered = (async () => request(query_text, filters))(); // rejects where request throws
     // Settled, whether fulfilled or not: one failure must not hold up the questions after it.
-    const settled = Promise.allSettled([request(query_text, filters), previous.current]);
+    const settled = Promise.allSettled([answered, previous.current]);
     setAsking((count) => count + 1);
     setFailedQuery(null);
     const turn = settled.then(([outcome]) => {
@@ -53,8 +57,8 @@ export function useSage<Answer extends SageAnswer>(options: SageOptions<Answer>)
       trackEvent("sage_query", {
         query_text,
         function_called: data.search_performed ? "search_experts" : "apply_filters",
-        result_count: data.result_count,
-        expert_ids: data.experts.map((expert) => expert.username),
+        result_count: data.total ?? null, // unknown is not 0
+        expert_ids: data.experts?.map((expert) => expert.username) ?? [],
         filters,
       });
       addMessage(data, query_text);

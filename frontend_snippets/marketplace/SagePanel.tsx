@@ -1,7 +1,6 @@
 import { useEffect, useRef, useState, type FormEvent } from "react";
 import { ExpertCard } from "../ExpertCard";
 import { useSage } from "../useSage";
-import { profileAddress } from "./address";
 import { askSage, type GroveAnswer } from "./api";
 import { Avatar, Leaf } from "./Avatar";
 import type { SearchPageProps } from "./SearchPage";
@@ -54,9 +53,9 @@ export function SagePanel({ store, onViewProfile }: SearchPageProps) {
     field.value = "";
   }
 
-  function handleViewProfile(username: string): void {
+  function handleViewProfile(url: string): void {
     setIsOpen(false);
-    onViewProfile(username);
+    onViewProfile(url);
   }
 
   return (
@@ -117,12 +116,12 @@ export function SagePanel({ store, onViewProfile }: SearchPageProps) {
 
 interface AnswerProps {
   answer: GroveAnswer;
-  onViewProfile(username: string): void;
+  onViewProfile(url: string): void;
 }
 
 /** What Sage says, and the first of those found. */
 function Answer({ answer, onViewProfile }: AnswerProps) {
-  const more = answer.result_count - CARDS_SHOWN;
+  const more = answer.total - CARDS_SHOWN;
   return (
     <>
       <p>{answer.answer}</p>
@@ -133,7 +132,6 @@ function Answer({ answer, onViewProfile }: AnswerProps) {
               expert={expert}
               context="sage_panel"
               position={index + 1}
-              href={profileAddress(expert.username)}
               picture={<Avatar expert={expert} />}
               onViewProfile={onViewProfile}
             />

@@ -4,13 +4,12 @@ import { RateSlider } from "../RateSlider";
 import { SearchInput } from "../SearchInput";
 import type { SearchStore } from "../searchStore";
 import { TagFilter } from "../TagFilter";
-import { profileAddress } from "./address";
 import { fetchFilterChoices, type FilterChoices, type GroveExpert } from "./api";
 import { Avatar } from "./Avatar";
 
 export interface SearchPageProps {
   store: SearchStore<GroveExpert>;
-  onViewProfile(username: string): void;
+  onViewProfile(url: string): void;
 }
 
 const RATE_STEP = 10;
@@ -91,7 +90,6 @@ function Results({ store, onViewProfile }: SearchPageProps) {
               expert={expert}
               context="grid"
               position={index + 1}
-              href={profileAddress(expert.username)}
               picture={<Avatar expert={expert} />}
               onViewProfile={onViewProfile}
             />

@@ -7,8 +7,8 @@ export function profileAddress(username: string): string {
   return `?expert=${encodeURIComponent(username)}`;
 }
 
-/** The expert whose profile the address asks for, and how to go to another one's or to the list. */
-export function useExpertInAddress(): [string | null, (username: string | null) => void] {
+/** The expert whose profile the address asks for, and how to go to another address or to the list. */
+export function useExpertInAddress(): [string | null, (profile_url: string | null) => void] {
   const [username, setUsername] = useState(readAddress);
   const last = useRef(username);
 
@@ -27,11 +27,11 @@ export function useExpertInAddress(): [string | null, (username: string | null) 
     last.current = username;
   }, [username]);
 
-  function view(next: string | null): void {
+  function view(profile_url: string | null): void {
     // The list as it was left, with its scroll position, is one step back.
-    if (!next && history.state === FROM_LIST) return history.back();
-    history.pushState(username ? null : FROM_LIST, "", next ? profileAddress(next) : "?");
-    setUsername(next);
+    if (!profile_url && history.state === FROM_LIST) return history.back();
+    history.pushState(username ? null : FROM_LIST, "", profile_url ?? "?");
+    setUsername(readAddress());
     scrollTo(0, 0);
   }
 

@@ -4,6 +4,7 @@ import type { Expert } from "../ExpertCard";
 import type { SearchAnswer, SearchFilters } from "../searchStore";
 import type { Filters } from "../tracking";
 import type { SageAnswer } from "../useSage";
+import { profileAddress } from "./address";
 
 export interface GroveExpert extends Expert {
   /** Of the avatar, in degrees of the colour wheel. */
@@ -14,6 +15,7 @@ export interface GroveAnswer extends SageAnswer {
   /** In Sage's words. */
   answer: string;
   experts: readonly GroveExpert[];
+  total: number;
 }
 
 /** What can be filtered by. */
@@ -22,6 +24,9 @@ export interface FilterChoices {
   rate_min: number;
   rate_ceiling: number;
 }
+
+/** An expert as the host sends one. Where the profile is, this page decides. */
+type HostExpert = Omit<GroveExpert, "profile_url">;
 
 const TIMEOUT_MS = 10_000;
 
@@ -33,11 +38,11 @@ export async function searchExperts(
   const params = new URLSearchParams(tags.map((tag) => ["tags", tag]));
   if (query) params.set("q", query);
   if (rate_max !== undefined) params.set("rate_max", String(rate_max));
-  const found = await fetchJson<{ experts: GroveExpert[]; result_count: number }>(
+  const { experts, result_count } = await fetchJson<{ experts: HostExpert[]; result_count: number }>(
     `/api/experts?${params}`,
     signal && { signal },
   );
-  return { results: found.experts, result_count: found.result_count };
+  return { results: experts.map(withProfile), result_count };
 }
 
 /** The expert of this name, or undefined where there is none. */
@@ -50,12 +55,22 @@ export function fetchFilterChoices(): Promise<FilterChoices> {
   return fetchJson("/api/experts/filters");
 }
 
-export function askSage(query: string, filters: Filters): Promise<GroveAnswer> {
-  return fetchJson("/api/sage", {
+export async function askSage(query: string, filters: Filters): Promise<GroveAnswer> {
+  const { experts, result_count, ...answer } = await fetchJson<{
+    answer: string;
+    search_performed: boolean;
+    experts: HostExpert[];
+    result_count: number;
+  }>("/api/sage", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ query, filters }),
   });
+  return { ...answer, experts: experts.map(withProfile), total: result_count };
+}
+
+function withProfile(expert: HostExpert): GroveExpert {
+  return { ...expert, profile_url: profileAddress(expert.username) };
 }
 
 async function fetchJson<T>(url: string, { signal, ...init }: RequestInit = {}): Promise<T> {

@@ -10,7 +10,7 @@ usePage();
 
 const answer = (...usernames: string[]): SageAnswer => ({
   search_performed: true,
-  result_count: usernames.length,
+  total: usernames.length,
   experts: usernames.map((username) => ({ username })),
 });
 
@@ -77,10 +77,40 @@ it("records a question that nobody was found for", async () => {
   expect(received("sage_query")).toMatchObject([{ result_count: 0, expert_ids: [] }]);
 });
 
+it.each([undefined, null])("does not take a total of %s for none found", async (total) => {
+  const { ask, asked } = showSage();
+  await ask("under 100 euros");
+  await act(async () => asked[0]!.resolve({ search_performed: false, total }));
+  expect(happened).toEqual(["sage_query", "message under 100 euros"]);
+  expect(received("sage_query")).toEqual([
+    {
+      query_text: "under 100 euros",
+      function_called: "apply_filters",
+      result_count: null,
+      expert_ids: [],
+      filters: {},
+    },
+  ]);
+});
+
+it("takes an answer with neither total nor experts", async () => {
+  const { ask, asked } = showSage();
+  await ask("under 100 euros");
+  await act(async () => asked[0]!.resolve({ search_performed: true }));
+  expect(received("sage_query")).toMatchObject([{ result_count: null, expert_ids: [] }]);
+});
+
+it("keeps the total of an answer that comes without its experts", async () => {
+  const { ask, asked } = showSage();
+  await ask("flask");
+  await act(async () => asked[0]!.resolve({ search_performed: true, total: 12, experts: null }));
+  expect(received("sage_query")).toMatchObject([{ result_count: 12, expert_ids: [] }]);
+});
+
 it("tells of the host's count where it sends only the first of those found", async () => {
   const { ask, asked } = showSage();
   await ask("anybody");
-  await act(async () => asked[0]!.resolve({ ...answer("ada", "bo"), result_count: 60 }));
+  await act(async () => asked[0]!.resolve({ ...answer("ada", "bo"), total: 60 }));
   expect(received("sage_query")).toMatchObject([{ result_count: 60, expert_ids: ["ada", "bo"] }]);
 });
 
@@ -129,6 +159,21 @@ it("answers the next question although the one before it failed", async () => {
   await act(async () => page.asked[1]!.resolve(answer("bo")));
   await act(async () => page.asked[0]!.reject(new Error("the host is away")));
   expect(happened).toEqual(["sage_query", "message second"]);
+});
+
+it("treats a request that throws as one that failed", async () => {
+  const { result } = renderHook(() =>
+    useSage({
+      request: (): Promise<SageAnswer> => {
+        throw new TypeError("offline");
+      },
+      addMessage: () => happened.push("message"),
+      getFilters: () => ({}),
+    }),
+  );
+  await act(() => result.current.ask("flask"));
+  expect(result.current).toMatchObject({ isAsking: false, failedQuery: "flask" });
+  expect(happened).toEqual([]);
 });
 
 it("asks nothing where nothing was typed", async () => {
