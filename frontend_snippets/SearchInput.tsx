@@ -1,9 +1,11 @@
+"use client";
+
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
-import { whenSettled, type SearchStore } from "./searchStore";
+import { whenSettled, type FilterStore } from "./searchStore";
 import { trackEvent } from "./tracking";
 
 export interface SearchInputProps {
-  store: SearchStore;
+  store: FilterStore;
   /** What the field is for; read out, not shown. */
   label: string;
   placeholder?: string;
@@ -11,35 +13,49 @@ export interface SearchInputProps {
 
 const DEBOUNCE_MS = 1000;
 
+type Timer = ReturnType<typeof setTimeout>;
+
 /**
- * A search field. Every letter changes the store; a second after the last one, and once its results
+ * A search field. Every letter changes the store. A second after the last one, and once its results
  * are in, one `filter_change` says what was searched for: `null` where the field was emptied.
  *
- * Where the field or the page goes away within that second, the event is sent at once, not lost:
- * the words were applied, and the visitor saw what they found.
+ * Where the field or the page goes away within that second, the event is sent at once: the words
+ * were applied, and the visitor saw what they found.
+ *
+ * Text that an input method is still composing is searched for, since Android's keyboard composes
+ * every word and a Korean syllable is composed until the next one begins. No event is sent until
+ * the text is committed, and the second begins then.
  */
 export function SearchInput({ store, label, placeholder }: SearchInputProps) {
   const { filters } = useSyncExternalStore(store.subscribe, store.getState, store.getState);
   const { query = "" } = filters;
-  // The store has no use for the space after a word, but whoever goes on typing has.
-  const [typed, setTyped] = useState(query);
-  const value = typed.trim() === query ? typed : query;
+  // The text as typed, and the query the store made of it, which may lack the space after a word.
+  const [typed, setTyped] = useState({ text: query, query });
+  const value = typed.query === query ? typed.text : query;
 
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const timer = useRef<Timer | undefined>(undefined);
+  const isComposing = useRef(false);
   /** The query before the visitor typed, until an event has told of it. */
-  const before = useRef<string>(undefined);
+  const before = useRef<string | undefined>(undefined);
+
+  const stopTimer = useCallback(() => {
+    clearTimeout(timer.current);
+    timer.current = undefined;
+  }, []);
 
   const trackTyped = useCallback(() => {
-    clearTimeout(timer.current);
-    if (before.current === undefined) return;
+    stopTimer();
+    if (before.current === undefined || isComposing.current) return;
     void whenSettled(store).then(({ filters, result_count }) => {
+      // The visitor went on typing while the search ran: a later call sends the event.
+      if (before.current === undefined || timer.current || isComposing.current) return;
       const { query = "" } = filters;
-      const hasChanged = before.current !== undefined && before.current !== query;
+      const hasChanged = before.current !== query;
       before.current = undefined;
       if (!hasChanged || result_count === null) return; // null: nobody knows what it would find
       trackEvent("filter_change", { filter: "query", value: query || null, filters, result_count });
     });
-  }, [store]);
+  }, [store, stopTimer]);
 
   useEffect(() => {
     addEventListener("pagehide", trackTyped);
@@ -51,10 +67,24 @@ export function SearchInput({ store, label, placeholder }: SearchInputProps) {
 
   function handleChange(text: string): void {
     before.current ??= query;
-    clearTimeout(timer.current);
-    timer.current = setTimeout(trackTyped, DEBOUNCE_MS);
-    setTyped(text);
-    store.getState().setQuery(text);
+    stopTimer();
+    if (!isComposing.current) timer.current = setTimeout(trackTyped, DEBOUNCE_MS);
+    if (text === value) return;
+    const { setQuery } = store.getState();
+    setQuery(text);
+    setTyped({ text, query: store.getState().filters.query ?? "" });
+  }
+
+  function handleCompositionStart(): void {
+    isComposing.current = true;
+    stopTimer();
+  }
+
+  /** Takes the text from the field: some browsers send the last `input` before this, some after. */
+  function handleCompositionEnd(text: string): void {
+    if (!isComposing.current) return;
+    isComposing.current = false;
+    handleChange(text);
   }
 
   return (
@@ -64,6 +94,10 @@ export function SearchInput({ store, label, placeholder }: SearchInputProps) {
       placeholder={placeholder}
       value={value}
       onChange={(change) => handleChange(change.target.value)}
+      onCompositionStart={handleCompositionStart}
+      onCompositionEnd={(end) => handleCompositionEnd(end.currentTarget.value)}
+      // Nothing is composed without the focus, whether or not the browser said that it ended.
+      onBlur={(blur) => handleCompositionEnd(blur.currentTarget.value)}
     />
   );
 }

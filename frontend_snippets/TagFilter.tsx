@@ -1,9 +1,11 @@
+"use client";
+
 import { useSyncExternalStore } from "react";
-import { whenSettled, type SearchStore } from "./searchStore";
+import { whenSettled, type FilterStore } from "./searchStore";
 import { trackEvent } from "./tracking";
 
 export interface TagFilterProps {
-  store: SearchStore;
+  store: FilterStore;
   /** All tags there are, in the order shown. */
   tags: readonly string[];
 }

@@ -1,46 +1,61 @@
 /**
- * The slice of a store that the filter snippets need: the active filters, what they found, and
- * whether a search is still running. Its actions search; they know nothing of tracking.
+ * The slice of a store that the filter snippets need: the active filters, how many experts they
+ * found, whether a search is still running, and four actions. The actions search; they know nothing
+ * of tracking.
  *
- * A zustand store with this state satisfies `StoreApi` as it is. Without one, `createSearchStore`
- * is all there is to it.
+ * A zustand store with the state `FilterState` can be passed as it is, and so can its hook. For a
+ * store with other state, see `adaptStore.ts`. Without one, `createSearchStore` makes a store.
  */
 
-/**
- * A store that can be read, changed and listened to: the shape of a zustand vanilla store. Its
- * functions need no `this`.
- */
-export interface StoreApi<State> {
+/** A store that can be read and listened to. Its functions need no `this`. */
+export interface ReadableStore<State> {
   getState(): State;
+  /** Calls the listener after every change. Returns a function that ends this. */
+  subscribe(listener: (state: State) => void): () => void;
+}
+
+/** The shape of a zustand vanilla store. */
+export interface StoreApi<State> extends ReadableStore<State> {
   /** Merges the change into the state, and tells the listeners. */
   setState(change: Partial<State>): void;
-  /** Calls the listener after every change. Returns what ends that. */
-  subscribe(listener: (state: State) => void): () => void;
 }
 
 /** What the visitor filters by. A filter that is off is left out. */
 export type SearchFilters = {
-  /** The words typed, without spaces around them. */
-  query?: string;
+  query?: string | undefined;
+  /** The lowest hourly rate, inclusive. */
+  rate_min?: number | undefined;
   /** The highest hourly rate, inclusive. */
-  rate_max?: number;
+  rate_max?: number | undefined;
   /** What an expert must know, all of it, in the order chosen. */
-  tags?: string[];
+  tags?: string[] | undefined;
 };
 
-export interface SearchState<Item = unknown> {
+export interface FilterActions {
+  setQuery(query: string): void;
+  /** Both bounds are inclusive. The slider passes its own ends where the visitor chose none. */
+  setRateRange(min: number, max: number): void;
+  setTags(tags: string[]): void;
+  toggleTag(tag: string): void;
+}
+
+/** What was asked for, and what it found. */
+export interface SearchOutcome {
   filters: SearchFilters;
-  /** What the last search found, best first. */
-  results: readonly Item[];
-  /** How many it found; null before the first answer and after a search that failed. */
+  /** How many were found; null before the first answer and after a search that failed. */
   result_count: number | null;
   /** True from the change of a filter on, in the same call, until its results are in. */
   isSearching: boolean;
+}
 
-  setQuery(query: string): void;
-  /** `undefined` is any rate. */
-  setRateMax(rate_max: number | undefined): void;
-  toggleTag(tag: string): void;
+export type FilterState = FilterActions & SearchOutcome;
+
+/** What `SearchInput`, `RateSlider` and `TagFilter` take. */
+export type FilterStore = ReadableStore<FilterState>;
+
+export interface SearchState<Item = unknown> extends FilterActions, SearchOutcome {
+  /** What the last search found, best first. */
+  results: readonly Item[];
   clearFilters(): void;
   /** Searches with the filters as they are: at the start, and again after a failure. */
   refresh(): void;
@@ -61,13 +76,15 @@ export interface SearchOptions<Item> {
   search(filters: SearchFilters, signal: AbortSignal): Promise<SearchAnswer<Item>>;
   /** What the store begins with. Defaults to no filters. */
   filters?: SearchFilters;
+  /** The ends of the rate slider: a bound at its end is off. Defaults to 0 and no upper end. */
+  rateEnds?: { min: number; max: number } | undefined;
   /** How long further changes are waited for before the host is asked. Defaults to 150 ms. */
   waitMs?: number;
 }
 
 /** A store whose actions change the filters and search. It is empty until `refresh` or a change. */
 export function createSearchStore<Item>(options: SearchOptions<Item>): SearchStore<Item> {
-  const { search, filters = {}, waitMs = 150 } = options;
+  const { search, filters = {}, waitMs = 150, rateEnds = { min: 0, max: Infinity } } = options;
   const listeners = new Set<(state: SearchState<Item>) => void>();
   let latest = new AbortController();
 
@@ -97,15 +114,23 @@ export function createSearchStore<Item>(options: SearchOptions<Item>): SearchSto
       const query = text.trim();
       apply(query ? { ...others, query } : others);
     },
-    setRateMax(rate_max) {
-      const { rate_max: _, ...others } = state.filters;
-      apply(rate_max === undefined ? others : { ...others, rate_max });
+    setRateRange(min, max) {
+      const { rate_min: _, rate_max: __, ...others } = state.filters;
+      apply({
+        ...others,
+        ...(min > rateEnds.min && { rate_min: min }),
+        ...(max < rateEnds.max && { rate_max: max }),
+      });
+    },
+    setTags(chosen) {
+      const { tags: _, ...others } = state.filters;
+      const tags = [...new Set(chosen)];
+      apply(tags.length ? { ...others, tags } : others);
     },
     toggleTag(tag) {
-      const { tags = [], ...others } = state.filters;
+      const { tags = [] } = state.filters;
       const left = tags.filter((other) => other !== tag);
-      const changed = left.length < tags.length ? left : [...tags, tag];
-      apply(changed.length ? { ...others, tags: changed } : others);
+      state.setTags(left.length < tags.length ? left : [...tags, tag]);
     },
     clearFilters: () => apply({}, 0),
     refresh: () => apply(state.filters, 0),
@@ -123,7 +148,7 @@ export function createSearchStore<Item>(options: SearchOptions<Item>): SearchSto
 
 /** The state once no search is running: at once where none is, else after the last one's answer. */
 export function whenSettled<State extends { isSearching: boolean }>(
-  store: Pick<StoreApi<State>, "getState" | "subscribe">,
+  store: ReadableStore<State>,
 ): Promise<State> {
   return new Promise((resolve) => {
     if (!store.getState().isSearching) return resolve(store.getState());

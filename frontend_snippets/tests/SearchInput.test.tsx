@@ -3,12 +3,12 @@ import { act, fireEvent, render, screen } from "@testing-library/react";
 import { StrictMode } from "react";
 import { expect, it, vi } from "vitest";
 import { SearchInput } from "../SearchInput";
-import type { SearchStore } from "../searchStore";
+import type { FilterStore } from "../searchStore";
 import { makeHost, makeQuickHost, received, usePage, wait } from "./support";
 
 usePage();
 
-function show(store: SearchStore) {
+function show(store: FilterStore) {
   const view = render(
     <StrictMode>
       <SearchInput store={store} label="Search experts" />
@@ -146,4 +146,155 @@ it("shows the words that the store has from elsewhere, and tells of none of them
   await wait(5000);
   expect(field.value).toBe("from a link");
   expect(received("filter_change")).toEqual([]);
+});
+
+it("does not tell within a second of a letter, though a slow search ends then", async () => {
+  const { store, asked } = makeHost();
+  const { type } = show(store);
+  type("a");
+  await wait(1500);
+  type("ab");
+  await wait();
+  await asked[1]!.find(7);
+  await wait(900);
+  type("abc");
+  await wait();
+  await asked[2]!.find(3);
+  await wait(999);
+  expect(received("filter_change")).toEqual([]);
+  await wait(1);
+  expect(received("filter_change")).toMatchObject([{ value: "abc", result_count: 3 }]);
+});
+
+it("keeps what was typed where the store makes another query of it", () => {
+  const store = makeQuickHost(1);
+  const { setQuery } = store.getState();
+  store.setState({ setQuery: (text) => setQuery(text.toLowerCase()) });
+  const { type, field } = show(store);
+  type("Flask ");
+  expect(field.value).toBe("Flask ");
+  expect(store.getState().filters).toEqual({ query: "flask" });
+});
+
+it("tells of one field alone where two share a store", async () => {
+  const store = makeQuickHost(2);
+  const { type } = show(store);
+  render(<SearchInput store={store} label="Search again" />);
+  type("flask");
+  expect(screen.getByRole<HTMLInputElement>("searchbox", { name: "Search again" }).value).toBe(
+    "flask",
+  );
+  await wait(5000);
+  expect(received("filter_change")).toHaveLength(1);
+});
+
+// What browsers send when a text is composed. `input` is what React's onChange listens to.
+it.each([
+  ["Chromium and WebKit", ["input", "compositionend"]],
+  ["Firefox", ["compositionend", "input"]],
+  ["a browser that sends no last input", ["compositionend"]],
+])("tells of text once it is composed, in the order of %s", async (_, order) => {
+  const { field, type } = show(makeQuickHost(3));
+  fireEvent.compositionStart(field);
+  for (const composed of ["s", "せ", "せっけい"]) {
+    type(composed);
+    await wait(3000);
+  }
+  expect(received("filter_change")).toEqual([]);
+  for (const event of order) {
+    if (event === "input") type("設計");
+    else {
+      setText(field, "設計");
+      fireEvent.compositionEnd(field);
+    }
+  }
+  fireEvent.keyDown(field, { key: "Enter", keyCode: 229 }); // Safari sends it after the end
+  fireEvent.keyUp(field, { key: "Enter", keyCode: 229 });
+  await wait(999);
+  expect(received("filter_change")).toEqual([]);
+  await wait(1);
+  await wait(5000);
+  expect(received("filter_change")).toEqual([
+    { filter: "query", value: "設計", filters: { query: "設計" }, result_count: 3 },
+  ]);
+});
+
+/** What an input method puts into the field, without an `input` event. */
+function setText(field: HTMLInputElement, text: string): void {
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")!.set!.call(field, text);
+}
+
+it("searches for text while it is composed, as it does for any letter", () => {
+  const store = makeQuickHost(3);
+  const { field, type } = show(store);
+  fireEvent.compositionStart(field);
+  type("디자이");
+  expect(store.getState().filters).toEqual({ query: "디자이" });
+  expect(field.value).toBe("디자이");
+});
+
+it("waits for the end of a composition that begins before the second is over", async () => {
+  const { field, type } = show(makeQuickHost(3));
+  type("flask ");
+  await wait(500);
+  fireEvent.compositionStart(field);
+  type("flask せ");
+  await wait(5000);
+  expect(received("filter_change")).toEqual([]);
+  type("flask 設計");
+  fireEvent.compositionEnd(field);
+  await wait(1000);
+  expect(received("filter_change")).toMatchObject([{ value: "flask 設計" }]);
+});
+
+it("waits for the end of a composition that begins while the search runs", async () => {
+  const { store, asked } = makeHost();
+  const { field, type } = show(store);
+  type("flask");
+  await wait(1000);
+  fireEvent.compositionStart(field);
+  type("flaskせ");
+  await wait();
+  await asked.at(-1)!.find(0);
+  await wait(5000);
+  expect(received("filter_change")).toEqual([]);
+});
+
+it("tells of the text before a composition that was cancelled", async () => {
+  const { field, type } = show(makeQuickHost(3));
+  type("flask");
+  fireEvent.compositionStart(field);
+  type("flaskせ");
+  type("flask");
+  fireEvent.compositionEnd(field);
+  await wait(1000);
+  expect(received("filter_change")).toMatchObject([{ value: "flask" }]);
+});
+
+it("sends nothing for a composition that changed nothing", async () => {
+  const { field } = show(makeQuickHost(3, { query: "flask" }));
+  fireEvent.compositionStart(field);
+  fireEvent.compositionEnd(field);
+  await wait(5000);
+  expect(received("filter_change")).toEqual([]);
+});
+
+it.each(["unmount", "pagehide"])("never sends what is still composed, on %s", async (leaving) => {
+  const { field, type, unmount } = show(makeQuickHost(3));
+  fireEvent.compositionStart(field);
+  type("せ");
+  await wait(500);
+  if (leaving === "unmount") unmount();
+  else dispatchEvent(new Event("pagehide"));
+  await wait(5000);
+  expect(received("filter_change")).toEqual([]);
+});
+
+it("takes what is in the field for committed when it loses the focus", async () => {
+  const { field, type } = show(makeQuickHost(3));
+  fireEvent.compositionStart(field);
+  type("設計");
+  fireEvent.blur(field);
+  await wait(1000);
+  expect(received("filter_change")).toMatchObject([{ value: "設計" }]);
 });

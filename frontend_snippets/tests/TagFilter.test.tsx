@@ -2,13 +2,13 @@
 import { act, fireEvent, render, screen } from "@testing-library/react";
 import { StrictMode } from "react";
 import { expect, it } from "vitest";
-import type { SearchStore } from "../searchStore";
+import type { FilterStore } from "../searchStore";
 import { TagFilter } from "../TagFilter";
 import { makeHost, makeQuickHost, received, usePage, wait } from "./support";
 
 usePage();
 
-function show(store: SearchStore) {
+function show(store: FilterStore) {
   return render(
     <StrictMode>
       <TagFilter store={store} tags={["ai", "data"]} />

@@ -21,20 +21,41 @@ it("says in the same call that a search is running, and then what it found", asy
 
 it("leaves out a filter that is off", () => {
   const { store } = makeHost();
-  const { setQuery, setRateMax, toggleTag, clearFilters } = store.getState();
+  const { setQuery, setRateRange, setTags, toggleTag, clearFilters } = store.getState();
   setQuery("  flask ");
-  setRateMax(120);
+  setRateRange(80, 120);
   toggleTag("ai");
   toggleTag("data");
-  expect(store.getState().filters).toEqual({ query: "flask", rate_max: 120, tags: ["ai", "data"] });
+  expect(store.getState().filters).toEqual({
+    query: "flask",
+    rate_min: 80,
+    rate_max: 120,
+    tags: ["ai", "data"],
+  });
   toggleTag("ai");
   setQuery(" ");
-  setRateMax(undefined);
+  setRateRange(60, 120);
+  expect(store.getState().filters).toEqual({ rate_max: 120, tags: ["data"] });
+  setRateRange(80, 200);
+  expect(store.getState().filters).toEqual({ rate_min: 80, tags: ["data"] });
+  setRateRange(60, 200);
   expect(store.getState().filters).toEqual({ tags: ["data"] });
   toggleTag("data");
   expect(store.getState().filters).toEqual({});
+  setTags(["data", "ai", "data"]);
+  expect(store.getState().filters).toEqual({ tags: ["data", "ai"] });
+  setTags([]);
+  expect(store.getState().filters).toEqual({});
   setQuery("x");
   clearFilters();
+  expect(store.getState().filters).toEqual({});
+});
+
+it("takes 0 and no upper end for the ends of the rates where it is not told", () => {
+  const store = createSearchStore({ search: async () => ({ results: [], result_count: 0 }) });
+  store.getState().setRateRange(0, 200);
+  expect(store.getState().filters).toEqual({ rate_max: 200 });
+  store.getState().setRateRange(0, Infinity);
   expect(store.getState().filters).toEqual({});
 });
 
@@ -110,7 +131,8 @@ it("is settled by the last of several searches", async () => {
 it("sends no event: its actions know nothing of tracking", async () => {
   const store = makeQuickHost(7);
   store.getState().setQuery("a");
-  store.getState().setRateMax(100);
+  store.getState().setRateRange(60, 100);
+  store.getState().setTags(["data"]);
   store.getState().toggleTag("ai");
   await wait(5000);
   expect(happened).toEqual([]);

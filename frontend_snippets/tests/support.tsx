@@ -45,6 +45,9 @@ export async function wait(ms = 0): Promise<void> {
   await act(() => vi.advanceTimersByTimeAsync(ms));
 }
 
+/** The ends of the slider in the tests. */
+const rateEnds = { min: 60, max: 200 };
+
 /** A host whose searches are answered when, and in the order in which, the test says. */
 export function makeHost(filters: SearchFilters = {}) {
   const asked: Array<{
@@ -55,6 +58,7 @@ export function makeHost(filters: SearchFilters = {}) {
   }> = [];
   const store = createSearchStore<string>({
     filters,
+    rateEnds,
     waitMs: 0,
     search: (filters, signal) =>
       new Promise<SearchAnswer<string>>((resolve, reject) => {
@@ -74,6 +78,7 @@ export function makeHost(filters: SearchFilters = {}) {
 export function makeQuickHost(result_count: number, filters: SearchFilters = {}) {
   return createSearchStore<string>({
     filters,
+    rateEnds,
     waitMs: 0,
     search: () => Promise.resolve({ results: [], result_count }),
   });
