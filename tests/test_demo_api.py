@@ -82,6 +82,15 @@ class TestExperts:
         assert found == cheaper_than(92, "python", "flask")
         assert "jakub-wrzosniak" in found  # who costs 92
 
+    def test_the_lowest_rate_narrows_the_list_and_is_inclusive(self, client: FlaskClient) -> None:
+        found = usernames(get_experts(client, "rate_min=92&rate_max=120"))
+        rates = [ROWS[name]["hourly_rate"] for name in found]
+        assert set(found) == {name for name, row in ROWS.items() if 92 <= row["hourly_rate"] <= 120}
+        assert min(rates) == 92
+        answer = ask(client, "", tags=[], rate_min=92, rate_max=120)
+        assert usernames(answer) == found
+        assert "from €92 an hour up to €120 an hour" in answer["answer"]
+
     def test_words_find_who_matches_most_of_them(self, client: FlaskClient) -> None:
         assert usernames(get_experts(client, "q=bjorn")) == ["bjorn-ostlindh"]
         assert "paloma-txurruka" in usernames(get_experts(client, "q=pay"))  # tagged payments
@@ -104,10 +113,11 @@ class TestExperts:
         assert chip not in client.get("/").get_data(as_text=True)
         assert f"{chip} checked" in client.get("/?tags=rust").get_data(as_text=True)
 
-    def test_a_rate_that_is_no_number_is_refused(self, client: FlaskClient) -> None:
-        response = client.get("/api/experts?rate_max=cheap")
+    @pytest.mark.parametrize("bound", ["rate_min", "rate_max"])
+    def test_a_rate_that_is_no_number_is_refused(self, client: FlaskClient, bound: str) -> None:
+        response = client.get(f"/api/experts?{bound}=cheap")
         assert response.status_code == 422
-        assert response.get_json() == {"errors": {"rate_max": ["Not a valid integer."]}}
+        assert response.get_json() == {"errors": {bound: ["Not a valid integer."]}}
 
     def test_filters_offer_each_tag_once_and_the_range_of_rates(self, client: FlaskClient) -> None:
         filters = client.get("/api/experts/filters").get_json()

@@ -1,6 +1,6 @@
 import type { SearchStore } from "../searchStore";
 import { useExpertInAddress } from "./address";
-import type { GroveExpert } from "./api";
+import type { FilterChoices, GroveExpert } from "./api";
 import { Leaf } from "./Avatar";
 import { Profile } from "./Profile";
 import { SagePanel } from "./SagePanel";
@@ -9,8 +9,14 @@ import { SearchPage } from "./SearchPage";
 /** Where the host of the demo is, whose own page shows what was stored. */
 declare const HOST_URL: string;
 
+export interface AppProps {
+  store: SearchStore<GroveExpert>;
+  /** Undefined where the host did not say. */
+  choices: FilterChoices | undefined;
+}
+
 /** The whole site: a list or a profile, as the address says, and Sage beside it. */
-export function App({ store }: { store: SearchStore<GroveExpert> }) {
+export function App({ store, choices }: AppProps) {
   const [username, view] = useExpertInAddress();
 
   return (
@@ -31,7 +37,7 @@ export function App({ store }: { store: SearchStore<GroveExpert> }) {
           {username ? (
             <Profile username={username} onBack={() => view(null)} key={username} />
           ) : (
-            <SearchPage store={store} onViewProfile={view} />
+            <SearchPage store={store} choices={choices} onViewProfile={view} />
           )}
         </main>
         <SagePanel store={store} onViewProfile={view} />

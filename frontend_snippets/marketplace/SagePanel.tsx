@@ -3,7 +3,7 @@ import { ExpertCard } from "../ExpertCard";
 import { useSage } from "../useSage";
 import { askSage, type GroveAnswer } from "./api";
 import { Avatar, Leaf } from "./Avatar";
-import type { SearchPageProps } from "./SearchPage";
+import type { ResultsProps } from "./SearchPage";
 
 interface Message {
   query_text: string;
@@ -15,7 +15,7 @@ const SUGGESTIONS = ["A designer who knows accessibility", "Flask under 110 euro
 const CARDS_SHOWN = 4;
 
 /** A conversation with Sage. On a phone it is a sheet at the lower edge, which opens on demand. */
-export function SagePanel({ store, onViewProfile }: SearchPageProps) {
+export function SagePanel({ store, onViewProfile }: ResultsProps) {
   const [messages, setMessages] = useState<Message[]>([]);
   const [isOpen, setIsOpen] = useState(false);
   const log = useRef<HTMLOListElement>(null);

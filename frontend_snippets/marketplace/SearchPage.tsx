@@ -1,22 +1,23 @@
-import { useEffect, useState, useSyncExternalStore } from "react";
+import { useEffect, useSyncExternalStore } from "react";
 import { ExpertCard } from "../ExpertCard";
 import { RateSlider } from "../RateSlider";
 import { SearchInput } from "../SearchInput";
 import type { SearchStore } from "../searchStore";
 import { TagFilter } from "../TagFilter";
-import { fetchFilterChoices, type FilterChoices, type GroveExpert } from "./api";
+import { RATE_STEP, type FilterChoices, type GroveExpert } from "./api";
 import { Avatar } from "./Avatar";
 
-export interface SearchPageProps {
+export interface ResultsProps {
   store: SearchStore<GroveExpert>;
   onViewProfile(url: string): void;
 }
 
-const RATE_STEP = 10;
+export interface SearchPageProps extends ResultsProps {
+  choices: FilterChoices | undefined;
+}
 
 /** Filters, and the experts who fit them. */
-export function SearchPage({ store, onViewProfile }: SearchPageProps) {
-  const choices = useFilterChoices();
+export function SearchPage({ store, choices, onViewProfile }: SearchPageProps) {
   useEffect(() => {
     if (store.getState().result_count === null) store.getState().refresh();
   }, [store]);
@@ -36,13 +37,7 @@ export function SearchPage({ store, onViewProfile }: SearchPageProps) {
         {choices && (
           <div className="filters">
             <TagFilter store={store} tags={choices.tags} />
-            <RateSlider
-              store={store}
-              // The ends are steps too, or the right one could not be reached.
-              min={Math.floor(choices.rate_min / RATE_STEP) * RATE_STEP}
-              max={choices.rate_ceiling}
-              step={RATE_STEP}
-            />
+            <RateSlider store={store} {...choices.rates} step={RATE_STEP} />
           </div>
         )}
       </section>
@@ -51,7 +46,7 @@ export function SearchPage({ store, onViewProfile }: SearchPageProps) {
   );
 }
 
-function Results({ store, onViewProfile }: SearchPageProps) {
+function Results({ store, onViewProfile }: ResultsProps) {
   const state = useSyncExternalStore(store.subscribe, store.getState);
   const { results, result_count, isSearching, clearFilters, refresh } = state;
   const isFiltered = Object.keys(state.filters).length > 0;
@@ -98,13 +93,4 @@ function Results({ store, onViewProfile }: SearchPageProps) {
       </ul>
     </section>
   );
-}
-
-/** What can be filtered by, once the host has said so. Without it the words still search. */
-function useFilterChoices(): FilterChoices | undefined {
-  const [choices, setChoices] = useState<FilterChoices>();
-  useEffect(() => {
-    fetchFilterChoices().then(setChoices, () => {});
-  }, []);
-  return choices;
 }

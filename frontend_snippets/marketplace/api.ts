@@ -21,9 +21,11 @@ export interface GroveAnswer extends SageAnswer {
 /** What can be filtered by. */
 export interface FilterChoices {
   tags: readonly string[];
-  rate_min: number;
-  rate_ceiling: number;
+  /** The ends of the slider, in euros. */
+  rates: { min: number; max: number };
 }
+
+export const RATE_STEP = 10;
 
 /** An expert as the host sends one. Where the profile is, this page decides. */
 type HostExpert = Omit<GroveExpert, "profile_url">;
@@ -32,11 +34,12 @@ const TIMEOUT_MS = 10_000;
 
 /** Those who fit, by name; all of them without filters. */
 export async function searchExperts(
-  { query, tags = [], rate_max }: SearchFilters,
+  { query, tags = [], rate_min, rate_max }: SearchFilters,
   signal?: AbortSignal,
 ): Promise<SearchAnswer<GroveExpert>> {
   const params = new URLSearchParams(tags.map((tag) => ["tags", tag]));
   if (query) params.set("q", query);
+  if (rate_min !== undefined) params.set("rate_min", String(rate_min));
   if (rate_max !== undefined) params.set("rate_max", String(rate_max));
   const { experts, result_count } = await fetchJson<{ experts: HostExpert[]; result_count: number }>(
     `/api/experts?${params}`,
@@ -51,8 +54,14 @@ export async function findExpert(username: string): Promise<GroveExpert | undefi
   return results.find((expert) => expert.username === username);
 }
 
-export function fetchFilterChoices(): Promise<FilterChoices> {
-  return fetchJson("/api/experts/filters");
+export async function fetchFilterChoices(): Promise<FilterChoices> {
+  const { tags, rate_min, rate_ceiling } = await fetchJson<{
+    tags: string[];
+    rate_min: number;
+    rate_ceiling: number;
+  }>("/api/experts/filters");
+  // The ends are steps too, or the right one could not be reached.
+  return { tags, rates: { min: Math.floor(rate_min / RATE_STEP) * RATE_STEP, max: rate_ceiling } };
 }
 
 export async function askSage(query: string, filters: Filters): Promise<GroveAnswer> {

@@ -1,13 +1,14 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { createSearchStore } from "../searchStore";
-import { searchExperts } from "./api";
+import { fetchFilterChoices, searchExperts } from "./api";
 import { App } from "./App";
 
-const store = createSearchStore({ search: searchExperts });
+const choices = await fetchFilterChoices().catch(() => undefined); // the words still search
+const store = createSearchStore({ search: searchExperts, rateEnds: choices?.rates });
 
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
-    <App store={store} />
+    <App store={store} choices={choices} />
   </StrictMode>,
 );

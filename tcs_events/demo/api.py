@@ -24,6 +24,7 @@ class FiltersSchema(Schema):
         unknown = EXCLUDE
 
     tags = fields.List(fields.String(), load_default=list)
+    rate_min = fields.Integer(strict=True, allow_none=True, load_default=None)
     rate_max = fields.Integer(strict=True, allow_none=True, load_default=None)
 
 
@@ -37,11 +38,14 @@ class QuestionSchema(Schema):
 
 @api_bp.get("/experts")
 def experts() -> dict[str, object]:
-    """Return the experts who fit, by name: `?q=words&tags=a&tags=b&rate_max=120`, all optional."""
-    rate_max = request.args.get("rate_max")
-    if rate_max and request.args.get("rate_max", type=int) is None:
-        # Without its filter the list would show experts whom the visitor did not ask for.
-        raise ValidationError({"rate_max": ["Not a valid integer."]})
+    """Return the experts who fit, by name: `?q=words&tags=a&tags=b&rate_min=80&rate_max=120`.
+
+    All are optional.
+    """
+    for bound in ("rate_min", "rate_max"):
+        if request.args.get(bound) and request.args.get(bound, type=int) is None:
+            # Without its filter the list would show experts whom the visitor did not ask for.
+            raise ValidationError({bound: ["Not a valid integer."]})
     found = Search.from_args(request.args).among(experts_by_name())
     return {"experts": [_as_json(expert) for expert in found], "result_count": len(found)}
 

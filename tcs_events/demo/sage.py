@@ -41,7 +41,7 @@ def understand(asked: Search, known_tags: Iterable[str]) -> Search:
         tags += (name.lower() for name in tag.findall(found["tags"]))
     rest = " ".join(tagged.sub(" ", rest).split()).strip(" ,;")
 
-    understood = Search.of(rest, tags, min(rates, default=None))
+    understood = Search.of(rest, tags, min(rates, default=None), asked.rate_min)
     return understood if understood.has_words else replace(understood, query="")
 
 

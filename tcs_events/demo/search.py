@@ -5,6 +5,7 @@ Sage stands for the AI search of a real marketplace. Here it compares words.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -31,6 +32,7 @@ class Search:
     query: str
     tags: tuple[str, ...]
     rate_max: int | None
+    rate_min: int | None = None
 
     @classmethod
     def from_args(cls, args: MultiDict[str, str]) -> Search:
@@ -38,14 +40,18 @@ class Search:
             args.get("q", "").strip()[:QUERY_MAX_LENGTH],
             args.getlist("tags"),
             args.get("rate_max", type=int),
+            args.get("rate_min", type=int),
         )
 
     @classmethod
-    def of(cls, query: str, tags: Iterable[str], rate_max: int | None) -> Search:
+    def of(
+        cls, query: str, tags: Iterable[str], rate_max: int | None, rate_min: int | None = None
+    ) -> Search:
         return cls(
             query=query.strip(),
             tags=tuple(dict.fromkeys(tags)),
             rate_max=None if rate_max is None or rate_max >= RATE_CEILING else rate_max,
+            rate_min=rate_min,
         )
 
     @property
@@ -66,6 +72,8 @@ class Search:
     def answer(self, found: Sequence[Expert]) -> str:
         """Say in Sage's words what was found."""
         asked = f" for “{self.query}”" if self.query else ""
+        if self.rate_min is not None:
+            asked += f" from €{self.rate_min} an hour"
         if self.rate_max is not None:
             asked += f" up to €{self.rate_max} an hour"
         if self.tags:
@@ -77,8 +85,9 @@ class Search:
         return f"I found {len(found)} experts{asked}."
 
     def _passes(self, expert: Expert) -> bool:
-        affordable = self.rate_max is None or expert.hourly_rate <= self.rate_max
-        return affordable and set(self.tags) <= set(expert.tags)
+        lowest = -math.inf if self.rate_min is None else self.rate_min
+        highest = math.inf if self.rate_max is None else self.rate_max
+        return lowest <= expert.hourly_rate <= highest and set(self.tags) <= set(expert.tags)
 
 
 def tags_of(experts: Iterable[Expert], shared_by: int = 1) -> list[str]:

@@ -98,7 +98,7 @@ def test_ten_letters_in_a_second_are_one_event_with_the_settled_count(market: Ma
 
 def test_a_slider_dragged_through_forty_places_is_one_event_at_its_release(market: Market) -> None:
     page = market.page
-    box = page.get_by_label("Hourly rate").bounding_box()
+    box = page.get_by_label("Highest hourly rate").bounding_box()
     middle, right = box["y"] + box["height"] / 2, box["x"] + box["width"] - 8
     page.mouse.move(right, middle)
     page.mouse.down()
@@ -112,16 +112,53 @@ def test_a_slider_dragged_through_forty_places_is_one_event_at_its_release(marke
     assert (
         change["value"]
         == change["filters"]["rate_max"]
-        == int(page.get_by_label("Hourly rate").input_value())
+        == int(page.get_by_label("Highest hourly rate").input_value())
     )
     assert change["result_count"] == page.locator(CARD).count()
 
 
 def test_a_slider_moved_by_keys_is_an_event_for_what_was_shown(market: Market) -> None:
-    slider = market.page.get_by_label("Hourly rate")
+    slider = market.page.get_by_label("Highest hourly rate")
     slider.press("ArrowLeft")
     [change] = market.payloads("filter_change")
     assert change["value"] == int(slider.input_value())
+
+
+def test_each_handle_of_the_slider_has_events_of_its_own(market: Market) -> None:
+    page = market.page
+    lowest = page.get_by_label("Lowest hourly rate")
+    box = lowest.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 8, middle)
+    page.mouse.down()
+    for step in range(1, 21):
+        page.mouse.move(box["x"] + 8 + step * 3, middle)
+    page.mouse.up()
+    [change] = market.payloads("filter_change")
+    assert (change["filter"], change["value"]) == ("rate_min", int(lowest.input_value()))
+    assert change["filters"] == {"rate_min": change["value"]}
+    assert 0 < change["result_count"] == page.locator(CARD).count() < 60
+    page.get_by_label("Highest hourly rate").press("ArrowLeft")
+    [_, change] = market.payloads("filter_change", 2)
+    assert change["filter"] == "rate_max"
+    assert set(change["filters"]) == {"rate_min", "rate_max"}
+
+
+def test_composed_text_is_an_event_once_it_is_committed(market: Market) -> None:
+    page = market.page
+    keyboard = page.context.new_cdp_session(page)
+    page.get_by_label("Search experts").focus()
+    for composed in ("a", "ac", "acc"):
+        keyboard.send(
+            "Input.imeSetComposition",
+            {"text": composed, "selectionStart": len(composed), "selectionEnd": len(composed)},
+        )
+    page.wait_for_timeout(2_000)
+    assert market.types() == []
+    keyboard.send("Input.insertText", {"text": "accessible"})
+    [change] = market.payloads("filter_change")
+    assert change["value"] == page.get_by_label("Search experts").input_value() == "accessible"
+    assert change["result_count"] == page.locator(CARD).count()
 
 
 def test_a_tag_is_an_event_each_time_it_is_toggled(market: Market) -> None:
@@ -141,6 +178,7 @@ def test_a_click_on_a_card_is_stored_before_the_profile_opens(market: Market) ->
     username = card.get_attribute("href").rsplit("=", 1)[1]
     card.click()
     market.page.wait_for_url(f"**expert={username}")
+    market.page.get_by_role("link", name="All experts").wait_for()
     assert market.payloads("card_click") == [{"expert_id": username, "context": "grid"}]
 
 
