@@ -1,4 +1,7 @@
-import { useEffect, useRef, type RefObject } from "react";
+"use client";
+
+import { useCallback, useRef } from "react";
+import { onSeen } from "./onSeen";
 import { trackEvent, type CardContext } from "./tracking";
 
 export interface Impression {
@@ -7,89 +10,72 @@ export interface Impression {
   /** The card's place in its list, from 1. `undefined` watches nothing, and stores nothing. */
   position: number | undefined;
   /** Tells several lists of one context apart. Defaults to the context. */
-  list?: string;
+  list?: string | undefined;
 }
 
 const SEEN = "tcs_seen";
-const SEEN_AFTER_MS = 1000;
+/** A tab in which more cards were seen forgets the first ones, and may tell of them again. */
+const MAX_SEEN = 1000;
 
 /**
  * A ref for a card, which sends `card_impression` once half of the card was visible for a second
- * on end: once per list and expert, until the tab is closed. Of a card higher than the window it
- * takes half a window.
+ * on end: once per list, expert and position, until the tab is closed. Of a card that is larger
+ * than the window, or than the box it scrolls in, it takes half of what these can show.
+ *
+ * A card that shows another expert, or moves to another position, is watched anew.
  *
  * The server must allow the type `card_impression`; by default it does not.
  */
-export function useImpression<Card extends Element>(impression: Impression): RefObject<Card | null> {
+export function useImpression<Card extends Element>(
+  impression: Impression,
+): (card: Card | null) => void {
   const { expert_id, context, position, list = context } = impression;
-  const card = useRef<Card>(null);
+  const stop = useRef<(() => void) | undefined>(undefined);
 
-  useEffect(() => {
-    const name = `${list}/${expert_id}`;
-    if (!card.current || position === undefined || readSeen().has(name)) return;
-    return onSeen(card.current, () => {
-      if (readSeen().has(name)) return; // by another card of the same expert in the list
-      markSeen(name);
-      trackEvent("card_impression", { expert_id, context, position });
-    });
-  }, [expert_id, context, position, list]);
-
-  return card;
-}
-
-/** Calls back when the element was seen for a second, once. Returns what ends the watch. */
-function onSeen(element: Element, callback: () => void): () => void {
-  if (typeof IntersectionObserver === "undefined") return () => {};
-  let isInView = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-
-  function update(): void {
-    clearTimeout(timer);
-    if (!isInView || document.visibilityState === "hidden") return;
-    timer = setTimeout(() => {
-      stop();
-      callback();
-    }, SEEN_AFTER_MS);
-  }
-  function stop(): void {
-    clearTimeout(timer);
-    observer.disconnect();
-    document.removeEventListener("visibilitychange", update);
-  }
-
-  const { height } = element.getBoundingClientRect();
-  const threshold = height > innerHeight ? (0.5 * innerHeight) / height : 0.5;
-  const observer = new IntersectionObserver(
-    (entries) => {
-      // The last entry is how things are now. `isIntersecting` alone is true of one visible pixel.
-      isInView = entries.at(-1)!.intersectionRatio >= threshold;
-      update();
+  // React calls a ref with null, and then with the card, whenever the function is another one.
+  return useCallback(
+    (card: Card | null) => {
+      stop.current?.();
+      stop.current = undefined;
+      if (!card || position === undefined) return;
+      const name = JSON.stringify([list, expert_id, position]);
+      if (seen().has(name)) return;
+      stop.current = onSeen(card, () => {
+        if (!markSeen(name)) return; // by another card, or another page of the tab
+        trackEvent("card_impression", { expert_id, context, position });
+      });
     },
-    { threshold },
+    [expert_id, context, position, list],
   );
-  observer.observe(element);
-  document.addEventListener("visibilitychange", update);
-  return stop;
 }
 
-/** What was seen, read from storage once; where that is denied, it lives as long as the page. */
-let seen: Set<string> | undefined;
+/** What this page knows to be seen; where storage is denied, all there is. */
+let known: Set<string> | undefined;
 
-function readSeen(): Set<string> {
-  if (seen) return seen;
-  try {
-    seen = new Set(JSON.parse(sessionStorage.getItem(SEEN) ?? "[]") as string[]);
-  } catch {
-    seen = new Set(); // denied, or not what we wrote
-  }
-  return seen;
+function seen(): Set<string> {
+  return (known ??= new Set(stored()));
 }
 
-function markSeen(name: string): void {
-  const names = [...readSeen().add(name)];
+/** Returns false where it is marked already. */
+function markSeen(name: string): boolean {
+  // Another page of the tab may have seen more, while this one was kept to go back to.
+  for (const other of stored()) seen().add(other);
+  if (seen().has(name)) return false;
+  const names = [...seen(), name].slice(-MAX_SEEN);
+  known = new Set(names);
   try {
     sessionStorage.setItem(SEEN, JSON.stringify(names));
   } catch {
     // Denied or full: the set in memory has it.
+  }
+  return true;
+}
+
+function stored(): string[] {
+  try {
+    const names: unknown = JSON.parse(sessionStorage.getItem(SEEN) ?? "[]");
+    return Array.isArray(names) ? names : [];
+  } catch {
+    return []; // denied, or not what we wrote
   }
 }

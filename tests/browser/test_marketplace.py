@@ -230,6 +230,54 @@ def test_a_card_that_was_in_view_is_an_impression_once(market: Market) -> None:
     assert len(ids) == len(set(ids)) > len(seen)
 
 
+def seen_on(market: Market, style: str, later: str | None = None) -> list[dict[str, Any]]:
+    """Return the impressions of a fresh visit whose cards have a style, or get another later on."""
+    page = market.page
+    # The page's policy forbids style elements, but not a script's own sheet.
+    page.add_init_script(
+        """
+        self.restyle = (rule) => {
+            const sheet = new CSSStyleSheet();
+            sheet.replaceSync(rule);
+            document.adoptedStyleSheets = [sheet];
+        };
+        sessionStorage.removeItem("tcs_seen");
+        """
+        f"restyle({style!r});"
+    )
+    before = len(market.payloads("card_impression", 1))
+    market.open()
+    page.wait_for_timeout(2_500)
+    if later is not None:
+        assert len(market.payloads("card_impression", before)) == before
+        page.evaluate("rule => restyle(rule)", later)
+    page.evaluate("document.querySelector('.cards').scrollIntoView()")
+    return market.payloads("card_impression", before + 1)[before:]
+
+
+def test_a_card_much_taller_than_the_screen_is_seen(market: Market) -> None:
+    tall = ".cards > li, .cards .card { height: 6000px }"
+    seen = seen_on(market, tall)
+    assert {impression["position"] for impression in seen} == {1, 2}  # the first row
+
+
+def test_a_card_is_seen_once_it_has_grown_to_have_a_height(market: Market) -> None:
+    flat = ".cards .card { height: 0; padding: 0; border: 0; overflow: hidden; display: block }"
+    seen = seen_on(market, flat, later="")
+    assert len(seen) >= 2
+
+
+def test_a_card_that_grows_beyond_the_screen_is_still_seen(market: Market) -> None:
+    low = ".cards .card { margin-top: 2000px }"
+    seen = seen_on(market, low, later=".cards > li, .cards .card { height: 6000px }")
+    assert {impression["position"] for impression in seen} == {1, 2}
+
+
+def test_a_card_is_seen_that_is_larger_than_the_box_it_scrolls_in(market: Market) -> None:
+    boxed = ".cards > li { height: 90px; overflow: hidden } .cards .card { height: 1000px }"
+    assert len(seen_on(market, boxed)) >= 2
+
+
 def test_the_page_is_started_by_one_command(serve: Callable[..., Site], sqlite_url: str) -> None:
     """`npm run marketplace` against the demo host: the page is there, and finds the host."""
     import os
