@@ -8,9 +8,9 @@ const react18 = (name: string) =>
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "react19", include: ["tests/*.test.{ts,tsx}"] } },
+      { test: { name: "react19", include: ["tests/**/*.test.{ts,tsx}"] } },
       {
-        test: { name: "react18", include: ["tests/*.test.tsx"] },
+        test: { name: "react18", include: ["tests/**/*.test.tsx"] },
         resolve: {
           alias: {
             react: react18("react"),
