@@ -51,11 +51,11 @@ export function RateSlider({ store, min, max, step = 10 }: RateSliderProps) {
         before.current = {};
         if (result_count === null) return; // the search failed: nobody knows what it would find
         for (const bound of ["rate_min", "rate_max"] as const) {
-          if (!moved[bound]) continue;
-          const { rate, end } = moved[bound];
-          const { [bound]: now = end } = filters;
-          if (now === rate) continue;
-          const value = now === end ? null : now;
+          const stood = moved[bound];
+          if (!stood) continue;
+          const { [bound]: now = stood.end } = filters;
+          if (now === stood.rate) continue;
+          const value = now === stood.end ? null : now;
           trackEvent("filter_change", { filter: bound, value, filters, result_count });
         }
       });

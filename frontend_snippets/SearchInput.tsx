@@ -93,7 +93,11 @@ export function SearchInput({ store, label, placeholder }: SearchInputProps) {
       aria-label={label}
       placeholder={placeholder}
       value={value}
-      onChange={(change) => handleChange(change.target.value)}
+      onChange={(change) => {
+        // Where the server has rendered the page, a composition may have begun before React listened.
+        if ((change.nativeEvent as InputEvent).isComposing) handleCompositionStart();
+        handleChange(change.target.value);
+      }}
       onCompositionStart={handleCompositionStart}
       onCompositionEnd={(end) => handleCompositionEnd(end.currentTarget.value)}
       // Nothing is composed without the focus, whether or not the browser said that it ended.

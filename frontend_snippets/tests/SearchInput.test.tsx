@@ -271,6 +271,19 @@ it("tells of the text before a composition that was cancelled", async () => {
   expect(received("filter_change")).toMatchObject([{ value: "flask" }]);
 });
 
+it("knows a composition that began before it listened by its input", async () => {
+  const { field } = show(makeQuickHost(3));
+  setText(field, "せ");
+  fireEvent(field, new InputEvent("input", { bubbles: true, isComposing: true }));
+  await wait(5000);
+  expect(received("filter_change")).toEqual([]);
+  setText(field, "設計");
+  fireEvent(field, new InputEvent("input", { bubbles: true, isComposing: true }));
+  fireEvent.compositionEnd(field);
+  await wait(1000);
+  expect(received("filter_change")).toMatchObject([{ value: "設計" }]);
+});
+
 it("sends nothing for a composition that changed nothing", async () => {
   const { field } = show(makeQuickHost(3, { query: "flask" }));
   fireEvent.compositionStart(field);
