@@ -48,6 +48,7 @@ declare const onViewProfile: (url: string) => void;
 declare const allTags: string[];
 declare const initial: Marketplace;
 declare function postJson(url: string, body: object): Promise<SageAnswer>;
+declare function addMessage(data: SageAnswer): void;
 declare function setMessages(change: (messages: SageAnswer[]) => SageAnswer[]): void;
 const useMarketplaceStore = create<Marketplace>()(() => initial);
 """
@@ -55,12 +56,15 @@ const useMarketplaceStore = create<Marketplace>()(() => initial);
 
 def examples() -> str:
     """Return the examples as one file of a host."""
-    cards, handler, sage, adapter, filters = re.findall(r"```tsx\n(.*?)```", README, re.DOTALL)
+    cards, handler, sage, own_sage, adapter, filters = re.findall(
+        r"```tsx\n(.*?)```", README, re.DOTALL
+    )
     return (
         HOST.replace("SNIPPETS", str(SNIPPETS))
         + cards
         + f"export const button = <button {handler}>View profile</button>;\n"
         + f"export function Sage() {{\n{sage}return [ask, isAsking, failedQuery];\n}}\n"
+        + f"export function handleAnswer(text: string, data: SageAnswer) {{\n{own_sage}}}\n"
         + adapter
         + f"export const sidebar = <>{filters}</>;\nexport {{ MarketplacePage }};\n"
     )
