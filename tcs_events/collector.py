@@ -133,7 +133,6 @@ class Collector:
         `environ`, only who sends is looked at, and only where a setting asks.
         """
         began = perf_counter()
-        self._counters.receive(1)
         ended, parsed, event, now = BROKEN, None, None, self._clock()
         try:
             if self._screen is not None and (ignored := self._screen(sender_of(environ))):
@@ -215,7 +214,6 @@ class Collector:
             ended = ended or [(*outcome_of(error), received)]
             return answer_error(error, events)
         finally:
-            self._counters.receive(received)
             self._counters.end(ended or [(*BROKEN, received)], perf_counter() - began)
         return _batch_answer(results, [item for item, _ in refused])
 
@@ -267,7 +265,6 @@ def refuse(error: TcsEventsError, counters: Counters, *, explain: bool = False) 
 
     `explain` tells a developer what is wrong; a visitor is told only to come back.
     """
-    counters.receive(1)
     counters.end(((*outcome_of(error), 1),), 0.0)
     return answer_error(error, explain=explain)
 

@@ -29,6 +29,14 @@ LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 Ended = tuple[Outcome, str, int]
 """An outcome, its reason ("" where there is nothing to tell apart), and how many events it was."""
 
+_Key = tuple[str, str, str]
+"""What is counted: a kind, and for some kinds an outcome and its reason, or a latency class."""
+_OUTCOME, _IDENTITY, _LATENCY = "outcome", "identity", "latency"
+_REQUESTS: _Key = ("requests", "", "")
+_RECEIVED: _Key = ("received", "", "")
+_SECONDS: _Key = ("seconds", "", "")
+_LATENCIES = tuple((_LATENCY, str(place), "") for place in range(len(LATENCY_BOUNDS_MS) + 1))
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -38,7 +46,7 @@ class Counted:
     received: int
     """Events in these requests; what cannot be read counts as one."""
     outcomes: dict[tuple[Outcome, str], int]
-    """Events by how they ended, and why. They add up to `received`, but for what is under way."""
+    """Events by how they ended, and why. They add up to `received`."""
     identities: dict[tuple[Outcome, str], int]
     """The same for who a session belongs to."""
     latency: tuple[int, ...]
@@ -73,37 +81,33 @@ class Counters:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._requests = 0
-        self._received = 0
-        self._outcomes: dict[tuple[Outcome, str], int] = {}
-        self._identities: dict[tuple[Outcome, str], int] = {}
-        self._latency = [0] * (len(LATENCY_BOUNDS_MS) + 1)
-        self._latency_seconds = 0.0
+        self._numbers: dict[_Key, int | float] = {}
+        """All that is counted of requests, in one dict, which changes in one step."""
         self._notes: Counter[str] = Counter()
 
-    def receive(self, events: int) -> None:
-        """Count what a request holds, before it is decided."""
-        with self._lock:
-            self._received += events
-
     def end(self, ended: Sequence[Ended], seconds: float) -> None:
-        """Count how the events of one request ended, and how long it took."""
-        latency_class = bisect_left(LATENCY_BOUNDS_MS, seconds * 1000)
-        counts = self._outcomes
-        with self._lock:
-            for outcome, reason, events in ended:
-                key = outcome, reason
-                counts[key] = counts.get(key, 0) + events
-            self._requests += 1
-            self._latency[latency_class] += 1
-            self._latency_seconds += seconds
+        """Count what one request held, how its events ended, and how long it took."""
+        added: dict[_Key, int | float] = {_RECEIVED: 0}
+        for outcome, reason, events in ended:
+            key = _OUTCOME, outcome, reason
+            added[key] = added.get(key, 0) + events
+            added[_RECEIVED] += events
+        self._add(added, seconds)
         self._counted(ended, seconds)
 
     def end_identity(self, outcome: Outcome, reason: str, seconds: float) -> None:
         """Count how one `identify` ended."""
+        self._add({(_IDENTITY, outcome, reason): 1}, seconds)
+        self._counted((), seconds)
+
+    def _add(self, added: dict[_Key, int | float], seconds: float) -> None:
+        latency_class = _LATENCIES[bisect_left(LATENCY_BOUNDS_MS, seconds * 1000)]
+        added |= {_REQUESTS: 1, latency_class: 1, _SECONDS: seconds}
+        numbers = self._numbers
         with self._lock:
-            self._identities[outcome, reason] = self._identities.get((outcome, reason), 0) + 1
-        self.end((), seconds)
+            # One call that Python does not interrupt: a request that is ended in here has counted
+            # everything, or nothing.
+            numbers.update({key: numbers.get(key, 0) + more for key, more in added.items()})
 
     def note(self, name: str, number: int = 1) -> None:
         """Count something that is no outcome of an event: "limits_unavailable", for one."""
@@ -121,15 +125,24 @@ class Counters:
     def counted(self) -> Counted:
         """Return what was counted so far."""
         with self._lock:
-            return Counted(
-                self._requests,
-                self._received,
-                dict(self._outcomes),
-                dict(self._identities),
-                tuple(self._latency),
-                self._latency_seconds,
-                dict(self._notes),
-            )
+            numbers, notes = self._numbers.copy(), dict(self._notes)
+        return Counted(
+            requests=int(numbers.get(_REQUESTS, 0)),
+            received=int(numbers.get(_RECEIVED, 0)),
+            outcomes=_of_kind(_OUTCOME, numbers),
+            identities=_of_kind(_IDENTITY, numbers),
+            latency=tuple(int(numbers.get(one, 0)) for one in _LATENCIES),
+            latency_seconds=numbers.get(_SECONDS, 0.0),
+            notes=notes,
+        )
+
+
+def _of_kind(kind: str, numbers: dict[_Key, int | float]) -> dict[tuple[Outcome, str], int]:
+    return {
+        (Outcome(outcome), reason): int(number)
+        for (its_kind, outcome, reason), number in numbers.items()
+        if its_kind == kind
+    }
 
 
 def outcome_of(error: TcsEventsError) -> tuple[Outcome, str]:

@@ -95,15 +95,14 @@ class Health:
         """Return what is wrong, an empty list where nothing is. It is at most two looks old."""
         # Whoever comes while somebody looks is told what was seen last, unless that is too old.
         is_recent = monotonic() - self._looked_at < 3 * LOOK_SECONDS
-        if not self._looking.acquire(blocking=not is_recent):
+        if is_recent and self._looking.locked():
             return self._problems
-        try:
+        # Not by `acquire`: a request that is ended just after it would keep the lock for ever.
+        with self._looking:
             if monotonic() - self._looked_at >= LOOK_SECONDS:
                 self._problems = self._look()
                 self._looked_at = monotonic()
             return self._problems
-        finally:
-            self._looking.release()
 
     def _look(self) -> list[Problem]:
         try:

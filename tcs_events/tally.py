@@ -105,19 +105,19 @@ class Tally:
 
     def write_if_due(self) -> None:
         """Write what is new, unless somebody is at it or the store has failed. Raises nothing."""
-        if not self._mutex.acquire(blocking=False):
+        if self._mutex.locked():
             return
-        try:
-            self._be_due_later()
-            self._take()
-            log_lines.settle()
-            store = self._store()
-            if store is not None and is_lasting(store.engine) and not store.state().is_failing:
-                self._write(store.engine, PATIENCE_SECONDS)
-        except Exception as error:
-            self._failed(error)
-        finally:
-            self._mutex.release()
+        # Not by `acquire`: a request that is ended just after it would keep the lock for ever.
+        with self._mutex:
+            try:
+                self._be_due_later()
+                self._take()
+                log_lines.settle()
+                store = self._store()
+                if store is not None and is_lasting(store.engine) and not store.state().is_failing:
+                    self._write(store.engine, PATIENCE_SECONDS)
+            except Exception as error:
+                self._failed(error)
 
     def write_now(self, engine: Engine, seconds: float) -> bool:
         """Write in any case, to see whether anything can be written. Raises nothing."""
@@ -140,12 +140,14 @@ class Tally:
         counted = self._counters.counted()
         now = {(str(outcome), why): events for (outcome, why), events in counted.outcomes.items()}
         now[RECEIVED, ""] = counted.received
+        counts, unwritten, today = self._counts.copy(), self._unwritten.copy(), _today()
         for (outcome, reason), events in now.items():
             if new := events - self._before.get((outcome, reason), 0):
                 key = self._day, outcome, reason[:REASON_MAX_LENGTH]
-                self._counts[key] += new
-                self._unwritten.add(key)
-        self._before, self._day = now, _today()
+                counts[key] += new
+                unwritten.add(key)
+        # All at once: a request that is ended in here has added nothing, or everything.
+        self._counts, self._unwritten, self._before, self._day = counts, unwritten, now, today
 
     def _write(self, engine: Engine, seconds: float) -> None:
         process, tidy = self._process, not self._has_tidied

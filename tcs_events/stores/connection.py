@@ -104,6 +104,11 @@ class OwnConnection:
         self._prepare = prepare
         self.driver: Any = None
         """The connection as its driver has it, None where there is none."""
+        self.is_in_use = False
+        """Whether somebody has begun to use it and has not come to an end.
+
+        The next one to use it then knows that a transaction may still be open.
+        """
         self._attempt: _Attempt | None = None
         self._pid = os.getpid()
 

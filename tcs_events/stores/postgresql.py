@@ -81,6 +81,12 @@ class PostgresCommitter:
         self._deadline = deadline
         return self.own.get(deadline)
 
+    def is_idle(self) -> bool:
+        """Return whether nothing is open on the connection, not even where `write` was ended."""
+        driver = self.own.driver
+        idle = self._driver.pq.TransactionStatus.IDLE
+        return driver is None or driver.info.transaction_status == idle
+
     def write(self, records: Sequence[Record], deadline: float) -> list[Result]:
         """Write records in one transaction."""
         driver = self.connection(deadline)

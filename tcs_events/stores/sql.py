@@ -32,6 +32,8 @@ class Committer(Protocol):
 
     def connection(self, deadline: float) -> Any: ...
 
+    def is_idle(self) -> bool: ...
+
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]: ...
 
 
@@ -97,6 +99,29 @@ class SqlStore:
     def _write(
         self, committer: Committer, events: Sequence[Record], deadline: float
     ) -> list[Result]:
+        """Write a group, on a connection that nobody has left in the middle of a transaction."""
+        own = committer.own
+        if own is None:
+            return self._try_to_write(committer, events, deadline)
+        if own.is_in_use and not committer.is_idle():
+            own.drop()
+        own.is_in_use = True
+        try:
+            results = self._try_to_write(committer, events, deadline)
+        except Exception:
+            own.is_in_use = False  # an error was answered, and has left nothing open
+            raise
+        except BaseException:
+            # At once, though the next one would: others may wait for the locks of a transaction.
+            if not committer.is_idle():
+                own.drop()
+            raise
+        own.is_in_use = False
+        return results
+
+    def _try_to_write(
+        self, committer: Committer, events: Sequence[Record], deadline: float
+    ) -> list[Result]:
         """Write a group, once more where the connection had died since it was last used."""
         was_open = committer.own is not None and committer.own.is_open
         try:
@@ -109,13 +134,13 @@ class SqlStore:
             if self._is_about_the_values(error):
                 return self._write_one_by_one(committer, events, deadline)
             if _is_deadlock(error) and monotonic() < deadline:
-                return self._write(committer, events, deadline)
+                return self._try_to_write(committer, events, deadline)
             if committer.own is not None and not is_busy(error):
                 was_lost = was_open and self._is_disconnect(error, committer.own.driver)
                 committer.own.drop()
                 if was_lost and monotonic() < deadline:
                     # What the dead connection may have stored, the same event_id finds again.
-                    return self._write(committer, events, deadline)
+                    return self._try_to_write(committer, events, deadline)
             raise self._told_once(self._unavailable(error)) from None
 
     def _write_one_by_one(
@@ -124,7 +149,7 @@ class SqlStore:
         """Find the event that the database does not take; its neighbours are stored."""
         if len(events) == 1:
             return [EventInvalid({"_schema": ["The database does not take this value."]})]
-        return [self._write(committer, [event], deadline)[0] for event in events]
+        return [self._try_to_write(committer, [event], deadline)[0] for event in events]
 
     def _is_about_the_values(self, error: Exception) -> bool:
         """Tell a value that can never be stored from a moment at which nothing can."""

@@ -90,6 +90,11 @@ class SqliteCommitter:
         """Return the connection."""
         return self.own.get(deadline)
 
+    def is_idle(self) -> bool:
+        """Return whether nothing is open on the connection, not even where `write` was ended."""
+        driver = self.own.driver
+        return driver is None or not driver.in_transaction
+
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]:
         """Write events in one transaction."""
         driver = self.connection(deadline)

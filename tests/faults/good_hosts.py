@@ -17,6 +17,7 @@ from tests.support import URL
 
 Wsgi = Callable[..., Iterable[bytes]]
 LATE_SECONDS = 0.05
+ENDED_AFTER_SECONDS = 0.5
 
 
 def view(database_url: str) -> Flask:
@@ -64,6 +65,23 @@ def answers_late(database_url: str) -> Flask:
         if environ["PATH_INFO"].startswith(URL):
             time.sleep(LATE_SECONDS)
         return answer
+
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign]
+    return app
+
+
+def ends_requests(database_url: str) -> Flask:
+    """Under gevent, the host ends each request that takes too long, and answers 504 itself."""
+    import gevent
+
+    app = middleware(database_url)
+    inner: Wsgi = app.wsgi_app
+
+    def wsgi_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with gevent.Timeout(ENDED_AFTER_SECONDS, False):
+            return inner(environ, start_response)
+        start_response("504 GATEWAY TIMEOUT", [("Content-Length", "0")])
+        return [b""]
 
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]
     return app

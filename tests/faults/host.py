@@ -21,6 +21,7 @@ FACES: dict[str, Callable[[str], Flask]] = {
         good_hosts.middleware,
         good_hosts.creates_tables,
         good_hosts.answers_late,
+        good_hosts.ends_requests,
         good_hosts.measured,
         good_hosts.reads_bodies,
         broken_hosts.answers_first,

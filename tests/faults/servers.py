@@ -49,6 +49,7 @@ KINDS = {
     "gunicorn-gthread": _gunicorn("--threads", "16"),
     "gunicorn-gthread-1": _gunicorn("--threads", "16", "--workers", "1"),
     "gunicorn-gevent": _gunicorn("--worker-class", "gevent"),
+    "gunicorn-gevent-1": _gunicorn("--worker-class", "gevent", "--workers", "1"),
     "gunicorn-preload": _gunicorn("--threads", "16", "--preload"),
     "gunicorn-preload-4": _gunicorn("--threads", "4", "--preload", "--workers", "4"),
     "granian": Kind(
