@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 LOCK_MS = 200
 """How long such a question waits for a lock: a thread in SQLite's own waiting cannot be stopped."""
+OPEN_SECONDS = 0.2
+"""How long the end of an earlier question is waited for."""
 ABANDONED_SECONDS = 30.0
 """After so long an answer is no longer waited for, whatever holds it up."""
 
@@ -64,10 +66,12 @@ class Asker:
             open_question = self._question
             if (
                 open_question is not None
-                and open_question.is_alive()
                 and monotonic() - open_question.asked_at < ABANDONED_SECONDS
             ):
-                raise StoreUnavailable("Timeout")
+                # Whoever asked it may have been ended, and the answer come in a moment.
+                open_question.join(min(seconds, OPEN_SECONDS))
+                if open_question.is_alive():
+                    raise StoreUnavailable("Timeout")
             try:
                 self._question = question = _Question(function)
             except RuntimeError:  # a process that ends starts no thread any more
