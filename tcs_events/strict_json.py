@@ -26,10 +26,10 @@ MAX_DEPTH = 32
 MAX_BODY_DEPTH = 500
 """What no part of a body may exceed. Each parser has a bound of its own, the standard library's
 depends on the stack it is called on, and both are above this one."""
-MAX_VALUES = 1_250
-"""What the values of a body may come to, where the host says nothing else: a batch of fifty events
-of twenty-five. They take more room in memory than in the body, objects and lists most of all:
-`{"a":0},` is eight bytes, and then 232."""
+MAX_VALUES = 65_536
+"""What the values of a body may come to, where the host says nothing else. No body of 64 KiB holds
+more, so that no event is refused for it; a larger body may not, for values take more room in memory
+than in the body, objects and lists most of all: `{"a":0},` is eight bytes, and then 232."""
 WEIGHT = 3
 """As how many values an object or a list counts."""
 MAX_NUMBER = 2**53 - 1

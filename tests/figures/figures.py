@@ -107,7 +107,7 @@ FIGURES = [
     Figure(
         "F10",
         "the worst request that the limits let in: memory and CPU time of one",
-        "2 times the body limit; 10 ms",
+        "3 MiB; 20 ms",
         unit="requests of each kind",
         full=100,
         quick=20,
