@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Engine, Table
 from sqlalchemy.dialects.sqlite import insert
 
+from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Event, Outcome, Record
 from tcs_events.settings import LOST_ON_POWER_CUT
 from tcs_events.stores.connection import OwnConnection
@@ -30,6 +31,9 @@ PAUSE_SECONDS = 0.001
 # https://www.sqlite.org/rescode.html
 BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
 IO_ERROR = 10  # SQLITE_IOERR
+INTERRUPTED = 9  # SQLITE_INTERRUPT
+STEPS = 1000
+"""Of SQLite's machine, between two looks at the clock: a plain insert takes about a hundred."""
 
 
 class SqliteCommitter:
@@ -47,6 +51,8 @@ class SqliteCommitter:
         self._insert = str(statement.compile(dialect=engine.dialect, column_keys=columns))
         self._is_synced = durability != LOST_ON_POWER_CUT
         self._had_io_error = False
+        self._until = float("inf")
+        """A statement that runs longer is stopped, a `monotonic()` time."""
         self.own = OwnConnection(engine, self._prepare)
 
     def _prepare(self, driver: Any) -> None:
@@ -64,6 +70,8 @@ class SqliteCommitter:
             self._sync_what_is_there(driver)
         # From here on we wait ourselves: SQLite's own waiting stops every greenlet of the process.
         _pragma(driver, "busy_timeout = 0")
+        # A trigger of the host may make each row slow: https://www.sqlite.org/c3ref/progress_handler.html
+        driver.set_progress_handler(lambda: monotonic() > self._until, STEPS)
 
     def _sync_what_is_there(self, driver: Any) -> None:
         """See that the rows we find are on the disk, before one of them is called a duplicate.
@@ -100,6 +108,7 @@ class SqliteCommitter:
         driver = self.connection(deadline)
         rows = [_row(event) for event in events]
         cursor = driver.cursor()
+        self._until = deadline
         try:
             self._begin(cursor, deadline)
             try:
@@ -113,10 +122,13 @@ class SqliteCommitter:
                     results = [self._write_one(cursor, row) for row in rows]
                 cursor.execute("COMMIT")
             finally:
+                self._until = float("inf")
                 if driver.in_transaction:
                     cursor.execute("ROLLBACK")
         except sqlite3.OperationalError as error:
             self._had_io_error |= _primary_code(error) == IO_ERROR
+            if _primary_code(error) == INTERRUPTED:
+                raise StoreUnavailable("Timeout") from None
             raise
         finally:
             cursor.close()
