@@ -96,6 +96,7 @@ class Collector:
         limits: how much may be sent; None is without limit.
         bot_marks: remembers the sessions of crawlers whose events are stored; None for none.
         rejections: keeps refused events; None keeps none.
+        accepted_log_level: of the line of each stored event: "info", "debug" or "off".
         clock: the time in UTC.
     """
 
@@ -110,6 +111,7 @@ class Collector:
         limits: Limits | None = None,
         bot_marks: BotMarks | None = None,
         rejections: Rejections | None = None,
+        accepted_log_level: str = "info",
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._reader = reader
@@ -121,6 +123,7 @@ class Collector:
         self._limits = limits
         self._bot_marks = bot_marks
         self._rejections = rejections
+        self._accepted_log_level = accepted_log_level
         self._clock = clock
         # Bound once: an unbound logger binds itself anew for each line, also for one that the
         # host's level leaves out.
@@ -160,7 +163,12 @@ class Collector:
             return answer_error(error, [event] if event else [], sent=sent)
         finally:
             self._counters.end(((*ended, 1),), perf_counter() - began)
-        self._log.debug(_STORED[result], event_type=event.event_type, event_id=str(event.event_id))
+        self._log.at(
+            self._accepted_log_level,
+            _STORED[result],
+            event_type=event.event_type,
+            event_id=str(event.event_id),
+        )
         return ACCEPTED
 
     def collect_batch(self, body: bytes, environ: WSGIEnvironment) -> Answer:

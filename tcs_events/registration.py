@@ -131,12 +131,18 @@ class Registration:
         return SqlStore(engine, self.tables[table], settings or self.settings)
 
     @cached_property
+    def reader(self) -> Reader:
+        """Makes events of what was sent, now or when it was refused."""
+        settings = self.settings
+        scrub = Scrubber(settings.scrub_fields) if settings.scrub_fields else None
+        return Reader(event_schema(settings.event_types), scrub, settings.max_values)
+
+    @cached_property
     def collector(self) -> Collector:
         """The collector of the current app; raises what `store` raises."""
         settings = self.settings
-        scrub = Scrubber(settings.scrub_fields) if settings.scrub_fields else None
         return Collector(
-            Reader(event_schema(settings.event_types), scrub, settings.max_values),
+            self.reader,
             self.store,
             self.identity_store,
             settings.max_batch_events,
@@ -145,6 +151,7 @@ class Registration:
             bot_marks=self._bot_marks() if settings.bots == BOTS_MARK else None,
             limits=self._limits(),
             rejections=self.rejections,
+            accepted_log_level=settings.accepted_log_level,
         )
 
     @cached_property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ import sqlalchemy as sa
 from tcs_events.errors import EventInvalid
 from tcs_events.event import Event, Outcome
 from tcs_events.models import UserEvent, UserEventRejection
-from tcs_events.reader import Parsed, Reader
+from tcs_events.reader import Reader
 from tcs_events.stores import SqlStore
 from tcs_events.stores.contract import Result
 
@@ -41,10 +40,14 @@ def replay(
     store: SqlStore,
     reader: Reader,
     *,
+    max_bytes: int,
     is_dry_run: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Replayed:
     """Store what is allowed now, as of the moment at which it was refused, and delete its row.
+
+    The reader is that of the endpoint, so that an event becomes what it would have become there.
+    One whose JSON is longer than `max_bytes`, the limit of a body, is still refused.
 
     An event without an `event_id` has one that is made of its row's id: whoever is killed after
     storing it and before deleting the row stores it once all the same. With `is_dry_run`, nothing
@@ -55,7 +58,7 @@ def replay(
     """
     replayed, seen = Replayed(), set[UUID]()
     for rows in _batches(store):
-        events = [_event(reader, row) for row in rows]
+        events = [_event(reader, row, max_bytes) for row in rows]
         good = [event for event in events if event is not None]
         if not good:
             results: list[Result] = []
@@ -98,15 +101,16 @@ def _batches(store: SqlStore) -> Iterator[Sequence[sa.Row[Any]]]:
         yield rows
 
 
-def _event(reader: Reader, row: sa.Row[Any]) -> Event | None:
-    if row.sample is None:
+def _event(reader: Reader, row: sa.Row[Any], max_bytes: int) -> Event | None:
+    if row.sample is None or len(body := row.sample.encode()) > max_bytes:
         return None
-    data = json.loads(row.sample)
-    if "event_id" not in data:
-        made = uuid5(NAMESPACE_URL, f"tcs_events:rejection:{row.rejection_id}")
-        data["event_id"] = str(made)
     try:
-        return reader.event(Parsed(data, unsure=True), data, row.received_at)
+        parsed = reader.parse(body)
+        data = parsed.data
+        if "event_id" not in data:
+            made = uuid5(NAMESPACE_URL, f"tcs_events:rejection:{row.rejection_id}")
+            data["event_id"] = str(made)
+        return reader.event(parsed, data, row.received_at)
     except EventInvalid:
         return None
 

@@ -32,6 +32,7 @@ BOTS_STORE, BOTS_MARK, BOTS_DROP = "store", "mark", "drop"
 MAX_REJECTED = 100_000
 SYNCED = "synced"
 LOST_ON_POWER_CUT = "lost_on_power_cut"
+LOG_LEVELS = ("info", "debug", "off")
 
 Access = Callable[[], Any]
 """A function of the host that returns True for a request that may see more than strangers may."""
@@ -127,6 +128,12 @@ def _bots(value: object) -> str:
         raise ValueError(
             f"is {value!r}, which needs crawler-user-agents: pip install 'tcs-events[bots]'"
         )
+    return str(value)
+
+
+def _log_level(value: object) -> str:
+    if value not in LOG_LEVELS:
+        raise ValueError(f"must be one of {', '.join(map(repr, LOG_LEVELS))}, not {value!r}")
     return str(value)
 
 
@@ -326,6 +333,13 @@ SETTINGS = (
         " `flask tcs-events replay`; 0 keeps none.",
     ),
     Setting(
+        "accepted_log_level",
+        "info",
+        _log_level,
+        'The level of the log line of each stored event: `"info"`, `"debug"`, or `"off"` for no'
+        " line.",
+    ),
+    Setting(
         "timezone",
         "UTC",
         _timezone,
@@ -385,6 +399,7 @@ class Settings:
     respect_dnt: bool
     bots: str
     keep_rejected: int
+    accepted_log_level: str
     timezone: ZoneInfo
     min_sessions: int
     scrub_fields: tuple[str, ...]

@@ -280,13 +280,13 @@ def test_each_outcome_is_one_log_line_that_quotes_nothing_of_the_visitor(app: Fl
     assert logs == [
         {
             "event": "tcs_events.event_accepted",
-            "log_level": "debug",
+            "log_level": "info",
             "event_type": "card_click",
             "event_id": AN_ID,
         },
         {
             "event": "tcs_events.event_duplicate",
-            "log_level": "debug",
+            "log_level": "info",
             "event_type": "card_click",
             "event_id": AN_ID,
         },

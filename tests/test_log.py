@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 import structlog
 from flask import Flask
 from structlog.testing import capture_logs
 
-from tcs_events.log import Log, log
-from tests.support import URL, card_click, post, stored
+from tcs_events.log import MAX_WAITING_LINES, Log, log
+from tests.conftest import MakeHost
+from tests.support import URL, card_click, post, stored, wait_until
 
 ON_A_FULL_DISK = """
 import json, sys
@@ -91,3 +94,108 @@ def test_a_line_is_written_with_its_level_and_keys() -> None:
         level for level in ("debug", "info", "warning", "error") for _ in range(2)
     ]
     assert {(line["event"], line["count"]) for line in lines} == {("something", 1)}
+
+
+class Hanging:
+    """A log whose reader has stopped: who writes waits until it reads again."""
+
+    def __init__(self) -> None:
+        self.reads = threading.Event()
+        self.hangs = threading.Event()
+        self.lines: list[str] = []
+
+    def __call__(self, logger: object, name: str, event_dict: dict[str, Any]) -> str:
+        self.hangs.set()
+        self.reads.wait(30)
+        self.lines.append(event_dict["event"])
+        raise structlog.DropEvent
+
+
+def test_a_log_that_hangs_holds_up_one_request_and_no_other(app: Flask) -> None:
+    assert post(app).status_code == 202
+    log_of_the_host, answers = Hanging(), list[int]()
+    structlog.configure(processors=[log_of_the_host])
+    threads = [
+        threading.Thread(target=lambda: answers.append(post(app).status_code)) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    assert log_of_the_host.hangs.wait(20)
+    wait_until(lambda: len(answers) == 5, 20)
+    assert answers == [202] * 5
+    log_of_the_host.reads.set()
+    for thread in threads:
+        thread.join(20)
+    assert answers == [202] * 6
+    assert log_of_the_host.lines.count("tcs_events.event_accepted") == 6  # none is lost
+
+
+def test_a_line_that_another_thread_writes_has_what_its_own_request_has_bound(app: Flask) -> None:
+    assert post(app).status_code == 202
+    lines: list[dict[str, Any]] = []
+
+    def keep(logger: object, name: str, event_dict: dict[str, Any]) -> str:
+        lines.append(event_dict)
+        raise structlog.DropEvent
+
+    hanging = Hanging()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            lambda *args: args[2] if hanging.hangs.is_set() else _wait_in(hanging, args[2]),
+            keep,
+        ]
+    )
+
+    def visit(number: int) -> None:
+        structlog.contextvars.bind_contextvars(request_id=number)
+        post(app, event_id=str(UUID(int=number)))
+
+    threads = [threading.Thread(target=visit, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    hanging.hangs.wait(20)
+    hanging.reads.set()
+    for thread in threads:
+        thread.join(20)
+    assert {(line["event_id"], line["request_id"]) for line in lines} == {
+        (str(UUID(int=number)), number) for number in range(4)
+    }
+
+
+def _wait_in(hanging: Hanging, event_dict: dict[str, Any]) -> dict[str, Any]:
+    hanging.hangs.set()
+    hanging.reads.wait(30)
+    return event_dict
+
+
+@pytest.mark.parametrize(
+    ("setting", "level"), [("info", "info"), ("debug", "debug"), ("off", None)]
+)
+def test_a_setting_lowers_the_line_of_a_stored_event(
+    make_host: MakeHost, sqlite_url: str, setting: str, level: str | None
+) -> None:
+    app = make_host(sqlite_url, TCS_EVENTS_ACCEPTED_LOG_LEVEL=setting)
+    post(app)
+    with capture_logs() as lines:
+        post(app, event_id=str(UUID(int=1)))
+        post(app, event_id=str(UUID(int=1)))
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        (f"tcs_events.event_{how}", level) for how in ("accepted", "duplicate") if level
+    ]
+
+
+def test_lines_beyond_what_may_wait_are_lost_and_counted() -> None:
+    hanging = Hanging()
+    structlog.configure(processors=[hanging])
+    writer = threading.Thread(target=lambda: log.info("first"))
+    writer.start()
+    assert hanging.hangs.wait(20)
+    lost = Log.lost_lines
+    for _ in range(MAX_WAITING_LINES + 7):
+        log.info("more")
+    assert Log.lost_lines - lost == 7
+    hanging.reads.set()
+    writer.join(20)
+    log.info("last")
+    assert hanging.lines == ["first", *["more"] * MAX_WAITING_LINES, "last"]

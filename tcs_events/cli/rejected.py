@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import click
@@ -16,12 +17,10 @@ from tcs_events.cli import options
 from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line, print_table
 from tcs_events.models import UserEventRejection
-from tcs_events.reader import Reader
 from tcs_events.registration import registration_of
 from tcs_events.replay import Replayed, count_kept
 from tcs_events.replay import replay as replay_all
 from tcs_events.reports.reading import reading_events
-from tcs_events.schemas import event_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +129,15 @@ def replay(dry_run: bool, as_json: bool) -> None:
 
 def _replay(is_dry_run: bool) -> Replayed:
     registration = registration_of(current_app)
-    store = registration.store
-    reader = Reader(event_schema(registration.settings.event_types))
+    replay_kept = partial(
+        replay_all,
+        registration.store,
+        registration.reader,
+        max_bytes=registration.settings.max_body_bytes,
+        is_dry_run=is_dry_run,
+    )
     if not sys.stderr.isatty():
-        return replay_all(store, reader, is_dry_run=is_dry_run)
-    with click.progressbar(length=count_kept(store), label="Replaying", file=sys.stderr) as bar:
-        return replay_all(store, reader, is_dry_run=is_dry_run, progress=bar.update)
+        return replay_kept()
+    kept = count_kept(registration.store)
+    with click.progressbar(length=kept, label="Replaying", file=sys.stderr) as bar:
+        return replay_kept(progress=bar.update)

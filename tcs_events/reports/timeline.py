@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,8 @@ import sqlalchemy as sa
 
 from tcs_events.models import UserEvent, UserEventIdentity
 from tcs_events.reports.reading import reading_events, this_registration
+from tcs_events.rights.places import EVENTS
+from tcs_events.rights.subject import find_subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +35,33 @@ def session_timeline(
 
     With an `offset`, even 0: the first `limit` of it, after leaving out so many.
     """
-    return _timeline(UserEvent.session_id == session_id, limit, offset)
+    return _timeline(lambda _: UserEvent.session_id == session_id, limit, offset)
 
 
 def person_timeline(email: str, limit: int = 500, offset: int | None = None) -> list[TimelineEvent]:
     """Return what a person did, before and after being known, oldest first; the last `limit` of it.
 
-    That is all of the sessions that were linked to the address, and every event that carries it.
+    It finds the events that `forget` would delete: those that carry the address, in any spelling,
+    and those of the sessions that were linked to it, but for events that carry another address.
     An `offset` is that of `session_timeline`.
     """
-    sessions = sa.select(UserEventIdentity.session_id).where(UserEventIdentity.email == email)
-    return _timeline(UserEvent.session_id.in_(sessions) | (UserEvent.email == email), limit, offset)
+
+    def condition(connection: sa.Connection) -> sa.ColumnElement[bool]:
+        subject = find_subject(connection, [email], [])
+        return sa.or_(sa.false(), *subject.conditions(EVENTS))
+
+    return _timeline(condition, limit, offset)
 
 
 def _timeline(
-    condition: sa.ColumnElement[bool], limit: int, offset: int | None
+    condition_on: Callable[[sa.Connection], sa.ColumnElement[bool]],
+    limit: int,
+    offset: int | None,
 ) -> list[TimelineEvent]:
     zone = this_registration().settings.timezone
     order = sa.desc if offset is None else sa.asc
     with reading_events() as connection:
+        condition = condition_on(connection)
         events = connection.execute(
             sa.select(
                 UserEvent.created_at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from marshmallow import Schema, fields
 from sqlalchemy import select
 
 from tcs_events import EventInvalid, UserEvent, UserEventRejection, create_blueprint, reports
+from tcs_events.event import Rejection
 from tcs_events.rejections import rejection_of
 from tests.cli.asking import NOON, ask, click, database_url_of, lines, run, running, save
 from tests.conftest import MakeHost
@@ -78,6 +80,12 @@ class TestRejected:
         assert ask(sqlite_host, "rejected") == []
 
 
+def kept_as_sent(data: dict[str, object]) -> Rejection:
+    """Return a row as it is where nothing in its texts had to be left out."""
+    error = EventInvalid({"event_type": ["Must be one of: nothing."]})
+    return rejection_of(data, error, NOON)._replace(sample=json.dumps(data))
+
+
 class TestReplay:
     def test_stores_what_is_allowed_now_as_of_then(self, host: Flask) -> None:
         sent = card_click(event_id=str(ID), age_ms=60_000, email="ada@example.com")
@@ -106,6 +114,40 @@ class TestReplay:
         refuse(app, card_click(event_type="sign_up", payload={"plan": 3}), card_click())
         assert lines(app, "replay") == ["Stored 1; 0 were stored before; 2 are still refused."]
         assert [event.payload for event in events(app)] == [{"plan": "free"}]
+
+    @pytest.mark.parametrize(
+        ("settings", "payload", "becomes"),
+        [
+            ({}, {"q": "call 4111111"}, {"q": "call 4111111"}),
+            (
+                {"scrub_fields": ["q"]},
+                {"q": 4111111, "n": 4111111},
+                {"q": "[number]", "n": 4111111},
+            ),
+            ({"scrub_fields": ["q"]}, {"q": {"a": [4111111.0]}}, {"q": {"a": ["[number]"]}}),
+            ({"max_values": 30}, {"ids": [0] * 31}, None),
+            ({"max_body_bytes": 300}, {"q": "x" * 300}, None),
+        ],
+        ids=["as sent", "scrubbed", "scrubbed below", "too many values", "too long"],
+    )
+    def test_makes_of_an_event_what_the_endpoint_makes(
+        self,
+        make_host: MakeHost,
+        sqlite_url: str,
+        settings: dict[str, object],
+        payload: dict[str, object],
+        becomes: dict[str, object] | None,
+    ) -> None:
+        host = make_host(sqlite_url, create_blueprint(**settings))
+        posted = card_click(payload=payload, event_id=str(ID))
+        answer = host.test_client().post("/api/events", json=posted)
+        assert (answer.status_code == 202) == (becomes is not None)
+        with host.app_context():
+            host.extensions["tcs_events"].rejection_store.append(
+                [kept_as_sent(card_click(payload=payload))]
+            )
+        ask(host, "replay")
+        assert [event.payload for event in events(host)] == ([becomes] * 2 if becomes else [])
 
     @pytest.mark.parametrize("count", [1, 7, 450])
     def test_twice_stores_nothing_twice(self, host: Flask, count: int) -> None:

@@ -516,9 +516,13 @@ def session_timeline(world: World, session_id: str, limit: int) -> list[Timeline
 
 def person_timeline(world: World, email: str, limit: int) -> list[TimelineEvent]:
     sessions = {link.session_id for link in world.identities if link.email == email}
-    return _timeline(
-        world, lambda event: event.session_id in sessions or event.email == email, limit
-    )
+
+    def is_theirs(event: Event) -> bool:
+        if event.email is None:
+            return event.session_id in sessions
+        return event.email == email
+
+    return _timeline(world, is_theirs, limit)
 
 
 def _timeline(world: World, matches: Matches, limit: int) -> list[TimelineEvent]:

@@ -100,6 +100,27 @@ class TestWhoseItIs:
         assert left == [("shared", BO), ("of bo", None), ("of nobody", None)]
         assert identities(host) == {("shared", BO), ("of bo", BO)}
 
+    @pytest.mark.parametrize(
+        "spelling",
+        [ADA, "ADA@example.com", "Ada@Example.COM", " ada@example.com", "\uff21da@example.com"],
+    )
+    def test_a_timeline_shows_whom_forget_finds(self, host: Flask, spelling: str) -> None:
+        save(
+            host,
+            click(session="at work", email="Ada@EXAMPLE.com"),
+            identity("ADA@example.com", "phone"),
+        )
+        save(host, click(session="phone"))
+        with host.app_context():
+            shown = reports.person_timeline(spelling)
+        run(host, "forget", "--email", spelling, "--yes")
+        left = {row["session_id"] for row in stored(host)}
+        assert len(shown) == 6
+        assert {"at work", "phone"} <= {event.session_id for event in shown}
+        assert {"at work", "phone"}.isdisjoint(left)
+        with host.app_context():
+            assert reports.person_timeline(spelling) == []
+
     def test_nothing_is_left_of_them_in_their_timeline(self, host: Flask) -> None:
         run(host, "forget", "--email", ADA, "--yes")
         with host.app_context():
