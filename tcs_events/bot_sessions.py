@@ -12,6 +12,7 @@ from sqlalchemy import exc, select
 from tcs_events.bots import is_crawler
 from tcs_events.errors import StoreUnavailable, TableMissing
 from tcs_events.event import Outcome
+from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.models import UserEvent, UserEventBotSession
 from tcs_events.rollups.stale import mark_stale
 from tcs_events.sender import Sender
@@ -36,6 +37,10 @@ class BotSessions:
         self._store = store
         self._zone = zone
         self._timeout_seconds = timeout_seconds
+        self._reset()
+        in_each_child(self._reset)
+
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._marked: dict[str, None] = {}
 
@@ -49,6 +54,7 @@ class BotSessions:
         """
         if not is_crawler(sender.user_agent):
             return
+        ensure_own_state()
         with self._lock:
             new = {session_id: None for session_id in session_ids if session_id not in self._marked}
         if not new:

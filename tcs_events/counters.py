@@ -21,7 +21,7 @@ from tcs_events.errors import (
     TcsEventsError,
 )
 from tcs_events.event import Outcome
-from tcs_events.forks import in_each_child
+from tcs_events.forks import ensure_own_state, in_each_child
 
 LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 """The upper ends of the latency classes; the last class, above them all, has none."""
@@ -103,6 +103,7 @@ class Counters:
     def _add(self, added: dict[_Key, int | float], seconds: float) -> None:
         latency_class = _LATENCIES[bisect_left(LATENCY_BOUNDS_MS, seconds * 1000)]
         added |= {_REQUESTS: 1, latency_class: 1, _SECONDS: seconds}
+        ensure_own_state()
         numbers = self._numbers
         with self._lock:
             # One call that Python does not interrupt: a request that is ended in here has counted
@@ -111,6 +112,7 @@ class Counters:
 
     def note(self, name: str, number: int = 1) -> None:
         """Count something that is no outcome of an event: "limits_unavailable", for one."""
+        ensure_own_state()
         with self._lock:
             self._notes[name] += number
         if self.mirror is not None:
@@ -124,6 +126,7 @@ class Counters:
 
     def counted(self) -> Counted:
         """Return what was counted so far."""
+        ensure_own_state()
         with self._lock:
             numbers, notes = self._numbers.copy(), dict(self._notes)
         return Counted(

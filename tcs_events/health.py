@@ -24,7 +24,7 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
-from tcs_events.forks import in_each_child
+from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.log import Log, log
 from tcs_events.models import Tables
 from tcs_events.stores import SqlStore
@@ -93,6 +93,7 @@ class Health:
 
     def problems(self) -> list[Problem]:
         """Return what is wrong, an empty list where nothing is. It is at most two looks old."""
+        ensure_own_state()
         # Whoever comes while somebody looks is told what was seen last, unless that is too old.
         is_recent = monotonic() - self._looked_at < 3 * LOOK_SECONDS
         if is_recent and self._looking.locked():

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from time import monotonic
 
-from tcs_events.forks import in_each_child
+from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.log import log
 
 LINES_PER_SECOND = 50
@@ -31,6 +31,7 @@ class LogLines:
 
     def allows(self, kind: str, per_second: int = LINES_PER_SECOND) -> bool:
         """Return whether a line of a kind may be written now; if not, it counts as left out."""
+        ensure_own_state()
         second = int(monotonic())
         with self._lock:
             ended = self._end_before(second)
@@ -42,6 +43,7 @@ class LogLines:
 
     def settle(self) -> None:
         """Say how many lines of seconds that are over were left out, if nobody has."""
+        ensure_own_state()
         with self._lock:
             ended = self._end_before(int(monotonic()))
         _say(ended)

@@ -16,6 +16,7 @@ from tcs_events.answers import log_trouble
 from tcs_events.collector import BotMarks, Collector, Limits
 from tcs_events.counters import Counters
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
+from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.health import Health
 from tcs_events.log import log
 from tcs_events.models import (
@@ -59,14 +60,18 @@ class Registration:
         self.tally = Tally(self.counters, lambda: vars(self).get("store"))
         """Adds that up with what the other processes have counted."""
         self.health = Health(self)
-        self._first_request = threading.Lock()
         self._had_request = False
+        self._reset()
+        in_each_child(self._reset)
         self._pid = os.getpid()
         app.extensions[EXTENSION_KEY] = self
         app.shell_context_processor(lambda: {model.__name__: model for model in MODELS})
         request_started.connect(self._on_request_started, app)
         if not self.join(app):
             appcontext_pushed.connect(self._on_appcontext_pushed, app)
+
+    def _reset(self) -> None:
+        self._first_request = threading.Lock()
 
     def join(self, app: Flask) -> bool:
         """Put our tables into the metadata of the host's `db`; False while the app has none."""
@@ -233,6 +238,7 @@ class Registration:
         A request that arrives meanwhile waits, so that none is refused for want of the CSRF
         exemption.
         """
+        ensure_own_state()
         with self._first_request:
             if self._had_request:
                 return

@@ -19,6 +19,7 @@ from tcs_events.collector import Rejected
 from tcs_events.counters import Counters
 from tcs_events.errors import EventInvalid, StoreUnavailable
 from tcs_events.event import REASON_MAX_LENGTH, Outcome, Rejection, new_event_id
+from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.log import log
 from tcs_events.models import UserEventRejection
 from tcs_events.schemas import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
@@ -56,11 +57,15 @@ class KeptRejections:
     def __init__(self, store: SqlStore, keep: int, counters: Counters) -> None:
         self._store = store
         self._keep = keep
+        self._counters = counters
+        self._reset()
+        in_each_child(self._reset)
+
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._second, self._writes = 0, 0
         self._paused_until = 0.0
         self._is_failing = False
-        self._counters = counters
 
     def keep(self, rejected: Sequence[Rejected], received_at: datetime) -> None:
         """Keep them if that can be done now; nothing is raised where it cannot."""
@@ -81,6 +86,7 @@ class KeptRejections:
         self._count(kept=kept, failed=len(some) - kept, left_out=len(rejected) - len(some))
 
     def _may_write(self) -> bool:
+        ensure_own_state()
         now = monotonic()
         with self._lock:
             if now < self._paused_until:

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine
 
 from tcs_events.counters import Counters
 from tcs_events.event import Outcome
-from tcs_events.forks import in_each_child
+from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.log import log
 from tcs_events.log_lines import log_lines
 from tcs_events.models import own_metadata, row_number
@@ -105,6 +105,7 @@ class Tally:
 
     def write_if_due(self) -> None:
         """Write what is new, unless somebody is at it or the store has failed. Raises nothing."""
+        ensure_own_state()
         if self._mutex.locked():
             return
         # Not by `acquire`: a request that is ended just after it would keep the lock for ever.
@@ -121,6 +122,7 @@ class Tally:
 
     def write_now(self, engine: Engine, seconds: float) -> bool:
         """Write in any case, to see whether anything can be written. Raises nothing."""
+        ensure_own_state()
         with self._mutex:
             self._take()
             self._unwritten.add((self._day, RECEIVED, ""))

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from tcs_events.errors import StoreUnavailable
-from tcs_events.forks import in_each_child
+from tcs_events.forks import ensure_own_state, in_each_child
 
 T = TypeVar("T")
 
@@ -24,20 +24,28 @@ ABANDONED_SECONDS = 30.0
 """After so long an answer is no longer waited for, whatever holds it up."""
 
 
-class _Question(threading.Thread):
+class _Question:
+    """A question on its way to the database.
+
+    It has a thread and is none: a subclass of `Thread` that was made before gevent patches
+    `threading` never ends.
+    """
+
     def __init__(self, function: Callable[[], object]) -> None:
-        super().__init__(name="tcs_events asking", daemon=True)
         self.asked_at = monotonic()
         self.results: list[Any] = []
         self.error: BaseException | None = None
+        self.is_answered = threading.Event()
         self._function = function
-        self.start()
+        self.thread = threading.Thread(target=self._run, name="tcs_events asking", daemon=True)
 
-    def run(self) -> None:
+    def _run(self) -> None:
         try:
             self.results.append(self._function())
         except BaseException as error:
             self.error = error
+        finally:
+            self.is_answered.set()
 
 
 class Asker:
@@ -62,27 +70,35 @@ class Asker:
             StoreUnavailable: it did not, or an earlier question is without an answer.
             Exception: what `function` raises.
         """
-        with self._lock:
-            open_question = self._question
-            if (
-                open_question is not None
-                and monotonic() - open_question.asked_at < ABANDONED_SECONDS
-            ):
-                # Whoever asked it may have been ended, and the answer come in a moment.
-                open_question.join(min(seconds, OPEN_SECONDS))
-                if open_question.is_alive():
-                    raise StoreUnavailable("Timeout")
-            try:
-                self._question = question = _Question(function)
-            except RuntimeError:  # a process that ends starts no thread any more
+        ensure_own_state()
+        question = _Question(function)
+        try:
+            with self._lock:
+                self._wait_for_earlier(seconds)
+                self._question = question
+            # Outside the lock: under gevent others run while a thread starts.
+            question.thread.start()
+        except BaseException as error:
+            if self._question is question:
+                self._question = None  # or nobody could ask for a while, if this request was ended
+            if isinstance(error, RuntimeError):  # a process that ends starts no thread any more
                 return function()
-        question.join(seconds)
+            raise
+        question.is_answered.wait(seconds)
         if question.error is not None:
             raise question.error
         if not question.results:
             raise StoreUnavailable("Timeout")
         answer: T = question.results[0]
         return answer
+
+    def _wait_for_earlier(self, seconds: float) -> None:
+        earlier = self._question
+        if earlier is None or monotonic() - earlier.asked_at > ABANDONED_SECONDS:
+            return
+        # Whoever asked it may have been ended, and the answer come in a moment.
+        if not earlier.is_answered.wait(min(seconds, OPEN_SECONDS)):
+            raise StoreUnavailable("Timeout")
 
 
 @contextmanager

@@ -22,15 +22,15 @@ ATTEMPT_MAX_SECONDS = 5.0
 _of_a_parent_process: list[Any] = []
 
 
-class _Attempt(threading.Thread):
+class _Attempt:
     """One attempt to connect, that a request can stop waiting for.
 
     Drivers and pools wait half a minute and more for a server that is hung. The thread ends with
-    the attempt, and lives only as long as there is no connection.
+    the attempt, and lives only as long as there is no connection. It is no subclass of `Thread`:
+    one that was made before gevent patches `threading` never ends.
     """
 
     def __init__(self, engine: Engine, prepare: Prepare) -> None:
-        super().__init__(name="tcs_events connecting", daemon=True)
         self.started_at = monotonic()
         self.error: BaseException | None = None
         self.driver: Any = None
@@ -38,9 +38,10 @@ class _Attempt(threading.Thread):
         self._prepare = prepare
         self._mutex = threading.Lock()
         self._abandoned = False
-        self.start()
+        self.thread = threading.Thread(target=self._run, name="tcs_events connecting", daemon=True)
+        self.thread.start()
 
-    def run(self) -> None:
+    def _run(self) -> None:
         driver: Any = None
         try:
             connection = self._engine.connect()
@@ -137,8 +138,8 @@ class OwnConnection:
             attempt.abandon()
             attempt = None
         self._attempt = attempt = attempt or _Attempt(self._engine, self._prepare)
-        attempt.join(max(0.0, deadline - monotonic()))
-        if attempt.is_alive():
+        attempt.thread.join(max(0.0, deadline - monotonic()))
+        if attempt.thread.is_alive():
             raise StoreUnavailable("ConnectTimeout")
         self._attempt = None
         if attempt.error is not None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import weakref
-
 from sqlalchemy import Engine
 
 
@@ -23,14 +20,3 @@ def leave_pool_of_parent(engine: Engine) -> None:
     """
     if is_lasting(engine):
         engine.dispose(close=False)
-
-
-def leave_pool_when_forked(engine: Engine) -> None:
-    """Do so in every process that is forked from this one while the engine is in use."""
-    reference = weakref.ref(engine)
-
-    def leave() -> None:
-        if (engine := reference()) is not None:
-            leave_pool_of_parent(engine)
-
-    os.register_at_fork(after_in_child=leave)

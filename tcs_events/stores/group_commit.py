@@ -27,7 +27,7 @@ from time import monotonic
 
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Record
-from tcs_events.forks import in_each_child
+from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.stores.contract import Result
 from tcs_events.stores.pace import Pace
 from tcs_events.stores.patience import Patience
@@ -165,6 +165,7 @@ class GroupCommit:
 
     def state(self) -> State:
         """Return what waits, and how the last commits ended."""
+        ensure_own_state()
         with self._mutex:
             self._count_waiting()
             patience = self._patience
@@ -179,6 +180,7 @@ class GroupCommit:
 
     def append(self, events: Sequence[Record], size_bytes: int = 0) -> list[Result]:
         """Keep events as `Store.append` promises, within `timeout_seconds` and a little."""
+        ensure_own_state()
         entry = _Entry(events, size_bytes, monotonic() + self._timeout_seconds)
         is_stored = False
         try:

@@ -11,10 +11,11 @@ from sqlalchemy import Engine, Table, exc, inspect
 
 from tcs_events.errors import ColumnsMissing, EventInvalid, StoreUnavailable, TableMissing
 from tcs_events.event import Record
+from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.settings import Settings
 from tcs_events.stores.connection import OwnConnection, within
 from tcs_events.stores.contract import Result
-from tcs_events.stores.forks import is_lasting, leave_pool_when_forked
+from tcs_events.stores.forks import is_lasting, leave_pool_of_parent
 from tcs_events.stores.generic import GenericCommitter
 from tcs_events.stores.group_commit import GroupCommit, State
 from tcs_events.stores.postgresql import PostgresCommitter
@@ -59,7 +60,7 @@ class SqlStore:
     """
 
     def __init__(self, engine: Engine, table: Table, settings: Settings) -> None:
-        leave_pool_when_forked(engine)
+        in_each_child(self._leave_pool_of_parent)
         self._engine = with_transactions(engine)
         self._table = table
         self._trouble = ""
@@ -71,6 +72,9 @@ class SqlStore:
             max_bytes=settings.queue_max_bytes,
             timeout_seconds=settings.timeout_ms / 1000,
         )
+
+    def _leave_pool_of_parent(self) -> None:
+        leave_pool_of_parent(self._engine)
 
     def append(self, events: Sequence[Record], size_bytes: int = 0) -> list[Result]:
         return self._group_commit.append(events, size_bytes) if events else []
@@ -234,6 +238,7 @@ class SqlStore:
 
         Transactions are such on it. Events are written on connections of our own.
         """
+        ensure_own_state()
         return self._engine
 
     @property

@@ -43,6 +43,16 @@ def _gunicorn(*options: str) -> Kind:
     return Kind("gevent" if "gevent" in options else "gunicorn", command)
 
 
+def _uwsgi(*options: str) -> Kind:
+    def command(port: int) -> list[str]:
+        http = ["--http-socket", f"127.0.0.1:{port}", "--add-header", "Connection: close"]
+        # Without `--lazy-apps` the app is made once, and its workers are forked in C.
+        workers = ["--master", "--processes", "3", "--die-on-term", "--disable-logging"]
+        return ["tests.faults.uwsgi", *http, *workers, *options, "--module", f"{FACTORY}()"]
+
+    return Kind("pyuwsgi", command)
+
+
 KINDS = {
     "gunicorn-sync": _gunicorn(),
     # Threads for every visitor in each process: a request that waits for one is not late.
@@ -52,6 +62,11 @@ KINDS = {
     "gunicorn-gevent-1": _gunicorn("--worker-class", "gevent", "--workers", "1"),
     "gunicorn-preload": _gunicorn("--threads", "16", "--preload"),
     "gunicorn-preload-4": _gunicorn("--threads", "4", "--preload", "--workers", "4"),
+    "gunicorn-gevent-preload": _gunicorn("--worker-class", "gevent", "--preload"),
+    "uwsgi": _uwsgi("--enable-threads"),
+    "uwsgi-bare": _uwsgi(),
+    "uwsgi-threads": _uwsgi("--threads", "4"),
+    "uwsgi-gevent": _uwsgi("--gevent", "50", "--gevent-monkey-patch"),
     "granian": Kind(
         "granian",
         lambda port: [
@@ -67,7 +82,9 @@ KINDS = {
         "flask", lambda port: ["flask", "--app", FACTORY, "run", "--port", str(port)]
     ),
 }
-SERVERS = [name for name in KINDS if not name.endswith(("-1", "-4"))]
+SERVERS = [
+    name for name in KINDS if not name.endswith(("-1", "-4")) and not name.startswith("uwsgi")
+]
 FACES = ["view", "middleware"]
 
 

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine
 
 from tcs_events.tally import Day, read_days
+from tests.faults.ledger import stored_rows
 from tests.faults.servers import Server
 from tests.support import URL, card_click
 from tests.test_tally import FIRST
@@ -22,8 +23,12 @@ SERVERS = [
     ("gunicorn-sync", "middleware"),
     ("gunicorn-preload", "middleware"),
     ("gunicorn-gevent", "middleware"),
+    ("gunicorn-gevent-preload", "view"),
+    ("uwsgi", "view"),
+    ("uwsgi-bare", "middleware"),
+    ("uwsgi-threads", "middleware"),
 ]
-"""Those whose workers end in order at SIGTERM; each has two of them."""
+"""Those whose workers end in order at SIGTERM; each has two or three of them."""
 
 
 def load(server: Server, stop: threading.Event | None = None) -> Counter[str]:
@@ -86,6 +91,17 @@ def test_after_a_clean_stop_the_table_has_exactly_what_was_sent(
         ended.update({name: events for name, events in day.events.items() if events})
     assert ended == {"accepted": sent["accepted"], "invalid": sent["invalid"]}
     assert sent["sent"] == sent["accepted"] + sent["invalid"]
+
+
+@pytest.mark.parametrize("kind", ["gunicorn-gevent-preload", "uwsgi-gevent"])
+def test_workers_that_gevent_patches_after_the_app_was_made_store_all_events(
+    database_url: str, tmp_path: Path, kind: str
+) -> None:
+    with Server(database_url, tmp_path / "log", kind=kind) as server:
+        sent = load(server)
+        server.stop()
+    assert sent["sent"] == sent["accepted"] + sent["invalid"]
+    assert len(stored_rows(database_url)) == sent["accepted"]
 
 
 def test_a_server_that_is_killed_has_never_counted_more_than_was_sent(
