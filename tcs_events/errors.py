@@ -90,10 +90,12 @@ class StoreUnavailable(TcsEventsError):
 
     retry_after_seconds = 5
     remedy = "see that the database runs, is reachable and has room, and that nothing locks it"
+    """What to do where nothing is known but that it failed."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, remedy: str = "") -> None:
         super().__init__(f"The event could not be stored: {reason}.")
         self.reason = reason
+        self.remedy = remedy or self.remedy
         self.is_news = True
         """False where the log has said so since an event was last stored."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from time import monotonic
 from typing import Any, Protocol
 
@@ -30,6 +30,8 @@ from tcs_events.models import Tables
 from tcs_events.stores import SqlStore
 from tcs_events.stores.asking import Asker, briefly
 from tcs_events.stores.forks import is_lasting
+from tcs_events.stores.look import insert_problems
+from tcs_events.stores.troubles import NO_RIGHT, READ_ONLY, Problem, problem_of
 from tcs_events.tally import Tally, by_outcome
 
 LOOK_SECONDS = 1.0
@@ -38,16 +40,6 @@ SCHEMA_SECONDS = 10.0
 """How long tables that were all there are not looked at again."""
 FAILURE_SECONDS = 10.0
 """How long a failed commit is bad news by itself; then a write must show whether it is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong, in words that quote nothing."""
-
-    key: str
-    """One of `config`, `database`, `tables`, `writing`, `health`."""
-    problem: str
-    remedy: str
 
 
 class Watched(Protocol):
@@ -122,6 +114,8 @@ class Health:
             if now - self._schema_was_right_at >= SCHEMA_SECONDS:
                 if problems := _wrong_tables(connection, self._watched.tables):
                     return problems
+                if problems := insert_problems(connection, self._watched.tables.values()):
+                    return problems
                 self._schema_was_right_at = now
             # Under load the lock is often held by ourselves; a commit that has just succeeded is
             # better evidence, and costs nothing.
@@ -139,7 +133,8 @@ class Health:
         if state.is_failing and (
             monotonic() - state.failed_at < FAILURE_SECONDS or not is_lasting(store.engine)
         ):
-            return [Problem("writing", "the last event was not stored", StoreUnavailable.remedy)]
+            remedy = (store.trouble or StoreUnavailable).remedy
+            return [Problem("writing", "the last event was not stored", remedy)]
         is_in_doubt = state.is_failing or self._watched.tally.is_failing
         if is_in_doubt and not self._watched.tally.write_now(store.engine, LOOK_SECONDS):
             problem = "the counts of events cannot be written"
@@ -182,47 +177,15 @@ def _refused_write(connection: Connection) -> list[Problem]:
     return []
 
 
-READ_ONLY = Problem(
-    "writing",
-    "the database is read-only",
-    "see that the app is connected to the primary server, and that it may write",
-)
-_OF_SQLITE = {
-    5: Problem("writing", "the database is locked", "end what holds a transaction open"),
-    6: Problem("writing", "the database is locked", "end what holds a transaction open"),
-    8: READ_ONLY,
-    10: Problem("database", "the disk reports errors", "look after the disk"),
-    11: Problem("database", "the file is damaged", "restore it from a backup"),
-    13: Problem("writing", "the disk is full", "make room"),
-    14: Problem("database", "the file cannot be opened", "see that its folder is there"),
-    26: Problem("database", "the file is no database", "restore it from a backup"),
-}
-"""By https://www.sqlite.org/rescode.html"""
-_OF_POSTGRESQL = {
-    "25006": READ_ONLY,
-    "53100": Problem("writing", "the disk is full", "make room"),
-    "53300": Problem("database", "it takes no more connections", "raise max_connections"),
-    "57014": Problem("database", "it does not answer in time", StoreUnavailable.remedy),
-}
-"""By https://www.postgresql.org/docs/current/errcodes-appendix.html"""
-
-
-def _known(error: BaseException) -> Problem | None:
-    original = getattr(error, "orig", None) or error
-    code = getattr(original, "sqlite_errorcode", None)
-    if code is not None:
-        return _OF_SQLITE.get(code & 0xFF)
-    return _OF_POSTGRESQL.get(getattr(original, "sqlstate", None) or "")
-
-
 def _is_for_now(error: BaseException) -> bool:
     """Tell a database that cannot answer from a table that is not as it should be."""
-    return _known(error) is not None
+    problem = problem_of(error)
+    return problem is not None and problem.key != "tables" and problem.remedy != NO_RIGHT.remedy
 
 
 def explain(error: Exception) -> Problem:
     """Return what an error means, without a word of it."""
-    if known := _known(error):
+    if known := problem_of(error):
         return known
     match error:
         case DatabaseMissing():

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from tcs_events.errors import EventInvalid
+from tcs_events.errors import EventInvalid, StoreUnavailable
 from tcs_events.event import Outcome, Record
 
-Result = Outcome | EventInvalid
-"""How one record ended: ACCEPTED, DUPLICATE, or the reason why it can never be stored."""
+Result = Outcome | EventInvalid | StoreUnavailable
+"""How one record ended: ACCEPTED, DUPLICATE, or the reason why it can never be stored, or cannot be
+until the database is mended."""
 
 
 class Store(Protocol):
@@ -22,7 +23,8 @@ class Store(Protocol):
 
         Returns one result per record, in their order. An id that is stored already, or came earlier
         in `records`, gives DUPLICATE: the first one stands. A record that the store cannot take
-        fails alone, as an `EventInvalid` in its place. No records give an empty list.
+        fails alone, as an `EventInvalid` in its place, or a `StoreUnavailable` where a constraint
+        or a column of the database keeps out what it should take. No records give an empty list.
 
         Raises:
             TableMissing: there is no table to keep them in.

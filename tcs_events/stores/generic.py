@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import perf_counter_ns
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, exc, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Outcome, Record
 from tcs_events.stores.connection import OwnConnection
 from tcs_events.stores.contract import Result
-from tcs_events.stores.tables import unique_id
+from tcs_events.stores.tables import data_columns, unique_id
+from tcs_events.stores.troubles import NOT_KEPT, filled_in
 
 _INSERT_WITH_CONFLICT: dict[str, Callable[[Table], postgresql.Insert | sqlite.Insert]] = {
     "postgresql": postgresql.insert,
@@ -50,8 +53,35 @@ def insert_once(connection: Connection, table: Table, row: dict[str, Any]) -> Ou
     record_id = unique_id(table)
     statement = insert_ignoring(table).on_conflict_do_nothing(index_elements=[record_id])
     # RETURNING gives a row for what was stored; the row count of a driver may be -1 here.
-    stored = connection.execute(statement.returning(record_id), row).first()
-    return Outcome.ACCEPTED if stored is not None else Outcome.DUPLICATE
+    if connection.execute(statement.returning(record_id), row).first() is not None:
+        return Outcome.ACCEPTED
+    same_id = select(record_id).where(record_id == row[record_id.name])
+    if connection.execute(same_id).first() is None:
+        raise not_kept(table)
+    return Outcome.DUPLICATE
+
+
+def explain_insert(connection: Connection, table: Table) -> None:
+    """Have the database look at the statement that stores a row, without running it.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: it would fail, for want of a column, a right or uniqueness.
+    """
+    insert_ignoring = _INSERT_WITH_CONFLICT.get(connection.dialect.name)
+    if insert_ignoring is None:
+        return
+    names = [column.name for column in data_columns(table)]
+    statement = insert_ignoring(table).on_conflict_do_nothing(index_elements=[unique_id(table)])
+    compiled = statement.compile(dialect=connection.dialect, column_keys=names)
+    empty: Any = dict.fromkeys(names) if compiled.positiontup is None else (None,) * len(names)
+    # The driver keeps statements by their text, and an old plan of SQLite's says nothing new.
+    connection.exec_driver_sql(f"EXPLAIN {compiled} -- {perf_counter_ns()}", empty)
+
+
+def not_kept(table: Table) -> StoreUnavailable:
+    """Return the error for a row that the database took and does not have."""
+    problem = filled_in(NOT_KEPT, table=table.name)
+    return StoreUnavailable("NotKept", problem.remedy)
 
 
 def _insert_or_look(connection: Connection, table: Table, row: dict[str, Any]) -> Outcome:

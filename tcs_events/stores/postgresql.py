@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Engine, Table
 
@@ -12,11 +13,17 @@ from tcs_events.event import Event, Outcome, Record
 from tcs_events.settings import LOST_ON_POWER_CUT
 from tcs_events.stores.connection import OwnConnection
 from tcs_events.stores.contract import Result
+from tcs_events.stores.generic import not_kept
 from tcs_events.stores.tables import data_columns, unique_id
 from tcs_events.strict_json import dumps
 
 COPY_FROM_EVENTS = 6
 """From this many events on, COPY is quicker than an INSERT of several rows (measured)."""
+COPY_SECONDS = 1.0
+"""For so long after an INSERT has shown that ids are unique, COPY is trusted to keep them so.
+
+COPY has no ON CONFLICT: without a unique index it would store repeats, where an INSERT fails.
+"""
 
 
 class PostgresCommitter:
@@ -38,6 +45,10 @@ class PostgresCommitter:
         record_id = preparer.quote(unique_id(table).name)
         self._do_nothing = f"ON CONFLICT ({record_id}) DO NOTHING RETURNING {record_id}"
         self._copy = f"COPY {into} FROM STDIN"
+        self._copy_until = 0.0
+        where = f"{preparer.format_table(table)} WHERE {record_id} = ANY(%s::uuid[])"
+        self._which = f"SELECT {record_id} FROM {where}"  # noqa: S608  (quoted names)
+        self._table = table
         self._one_row = "(" + ", ".join(["%s"] * len(names)) + ")"
         self._synchronous = durability != LOST_ON_POWER_CUT
         self._timeout_ms = int(timeout_seconds * 1000)
@@ -51,8 +62,12 @@ class PostgresCommitter:
         [setting] = driver.execute("SHOW synchronous_commit").fetchone()
         if not self._synchronous:
             driver.execute("SET synchronous_commit = off")
-        elif setting == "off":
-            driver.execute("SET synchronous_commit = on")
+        else:
+            # Also where it is right: a setting of the session's own outlives a reload of the
+            # server's configuration that turns it off.
+            synchronous = "on" if setting == "off" else setting
+            driver.execute(f"SET synchronous_commit = {synchronous}")
+        self._copy_until = 0.0
         patient_wait = driver.wait
 
         def wait(generator: Any, *args: Any, **kwargs: Any) -> Any:
@@ -91,15 +106,25 @@ class PostgresCommitter:
         """Write records in one transaction."""
         driver = self.connection(deadline)
         with driver.cursor() as cursor:
-            if len(records) >= COPY_FROM_EVENTS and isinstance(records[0], Event):
+            if self._may_copy(records):
                 lines = "".join(map(_copy_line, records))  # type: ignore[arg-type]
                 try:
                     with cursor.copy(self._copy) as copy:
                         copy.write(lines)
-                    return [Outcome.ACCEPTED] * len(records)
+                    if cursor.rowcount == len(records):
+                        return [Outcome.ACCEPTED] * len(records)
                 except self._driver.errors.UniqueViolation:
                     pass  # COPY knows no ON CONFLICT: all are away again, and INSERT sorts them out
-            return self._insert(cursor, records)
+            results = self._insert(cursor, records)
+            self._copy_until = monotonic() + COPY_SECONDS
+            return results
+
+    def _may_copy(self, records: Sequence[Record]) -> bool:
+        return (
+            len(records) >= COPY_FROM_EVENTS
+            and isinstance(records[0], Event)
+            and monotonic() < self._copy_until
+        )
 
     def _insert(self, cursor: Any, records: Sequence[Record]) -> list[Result]:
         rows = [
@@ -112,11 +137,22 @@ class PostgresCommitter:
             [value for row in rows for value in row],
         )
         stored = {record_id for (record_id,) in cursor.fetchall()}
+        lost = self._lost(cursor, {record[0] for record in records} - stored)
         results: list[Result] = []
         for row in rows:
+            if row[0] in lost:
+                results.append(not_kept(self._table))
+                continue
             results.append(Outcome.ACCEPTED if row[0] in stored else Outcome.DUPLICATE)
             stored.discard(row[0])  # a second one of the same id in this group is a duplicate
         return results
+
+    def _lost(self, cursor: Any, not_stored: set[UUID]) -> set[UUID]:
+        """Return the ids that are not in the table: no repeats, but rows that a trigger dropped."""
+        if not not_stored:
+            return set()
+        cursor.execute(self._which, [list(not_stored)])
+        return not_stored - {record_id for (record_id,) in cursor.fetchall()}
 
 
 def _copy_line(event: Event) -> str:

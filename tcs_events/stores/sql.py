@@ -13,16 +13,30 @@ from tcs_events.errors import ColumnsMissing, EventInvalid, StoreUnavailable, Ta
 from tcs_events.event import Record
 from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.settings import Settings
+from tcs_events.stores.asking import briefly
 from tcs_events.stores.connection import OwnConnection, within
 from tcs_events.stores.contract import Result
 from tcs_events.stores.forks import is_lasting, leave_pool_of_parent
 from tcs_events.stores.generic import GenericCommitter
 from tcs_events.stores.group_commit import GroupCommit, State
+from tcs_events.stores.numbering import Numbering, numberings
 from tcs_events.stores.postgresql import PostgresCommitter
 from tcs_events.stores.sqlite import SqliteCommitter, is_busy
+from tcs_events.stores.tables import unique_id
 from tcs_events.stores.transactions import with_transactions
+from tcs_events.stores.troubles import (
+    Problem,
+    driver_error,
+    is_about_one_row,
+    is_final,
+    sqlstate_of,
+    unavailable,
+)
 
 QUESTION_SECONDS = 0.5
+OF_THE_CONNECTION = ("0A000", "25006")
+"""SQLSTATEs of a server that has become a standby, and of a plan whose table has changed since: a
+new connection may well be better."""
 
 
 class Committer(Protocol):
@@ -63,8 +77,7 @@ class SqlStore:
         in_each_child(self._leave_pool_of_parent)
         self._engine = with_transactions(engine)
         self._table = table
-        self._trouble = ""
-        """What keeps events from being stored, as it was last said; "" where they are."""
+        self._trouble: StoreUnavailable | None = None
         self._committers = make_committers(self._engine, table, settings)
         self._group_commit = GroupCommit(
             [partial(self._write, committer) for committer in self._committers],
@@ -130,17 +143,21 @@ class SqlStore:
         was_open = committer.own is not None and committer.own.is_open
         try:
             results = committer.write(events, deadline)
-            self._trouble = ""
-            return results
+            return self._told(results)
         except StoreUnavailable as error:
             raise self._told_once(error) from None
         except Exception as error:
-            if self._is_about_the_values(error):
-                return self._write_one_by_one(committer, events, deadline)
+            if is_about_one_row(error) and len(events) > 1:
+                return self._told(self._write_one_by_one(committer, events, deadline))
+            if is_final(error):
+                return [_refused()]
             if _is_deadlock(error) and monotonic() < deadline:
                 return self._try_to_write(committer, events, deadline)
-            if committer.own is not None and not is_busy(error):
-                was_lost = was_open and self._is_disconnect(error, committer.own.driver)
+            if committer.own is not None and not (is_busy(error) or is_about_one_row(error)):
+                was_lost = was_open and (
+                    self._is_disconnect(error, committer.own.driver)
+                    or sqlstate_of(error) in OF_THE_CONNECTION
+                )
                 committer.own.drop()
                 if was_lost and monotonic() < deadline:
                     # What the dead connection may have stored, the same event_id finds again.
@@ -151,15 +168,22 @@ class SqlStore:
         self, committer: Committer, events: Sequence[Record], deadline: float
     ) -> list[Result]:
         """Find the event that the database does not take; its neighbours are stored."""
-        if len(events) == 1:
-            return [EventInvalid({"_schema": ["The database does not take this value."]})]
-        return [self._try_to_write(committer, [event], deadline)[0] for event in events]
-
-    def _is_about_the_values(self, error: Exception) -> bool:
-        """Tell a value that can never be stored from a moment at which nothing can."""
-        driver = self._engine.dialect.loaded_dbapi
-        refused = (driver.DataError, UnicodeError, OverflowError)
-        return isinstance(getattr(error, "orig", None) or error, refused)
+        results: list[Result] = []
+        known: dict[str, StoreUnavailable] = {}
+        for event in events:
+            try:
+                results += committer.write([event], deadline)
+            except Exception as error:
+                # One question for each kind of error: all events of a group may meet it.
+                reason = type(driver_error(error)).__name__
+                if not is_final(error) and reason not in known:
+                    known[reason] = self._unavailable(error)
+                results.append(_refused() if is_final(error) else known[reason])
+                if not is_about_one_row(error):
+                    if committer.own is not None:
+                        committer.own.drop()
+                    return results + [known[reason]] * (len(events) - len(results))
+        return results
 
     def _is_disconnect(self, error: Exception, connection: Any) -> bool:
         dialect = self._engine.dialect
@@ -167,21 +191,50 @@ class SqlStore:
             error, connection, None
         )
 
+    def _told(self, results: list[Result]) -> list[Result]:
+        """Note what keeps single rows out; raise it where there was only one."""
+        lost = [one for one in results if isinstance(one, StoreUnavailable)]
+        if len(lost) == len(results):
+            raise lost[0]
+        self._trouble = None
+        return results
+
     def _unavailable(self, error: Exception) -> StoreUnavailable:
+        table, record_id = self._table.name, unique_id(self._table).name
+        if sqlstate_of(error) == "23505" and (behind := self._numbering_problem()):
+            return StoreUnavailable(type(driver_error(error)).__name__, behind.remedy)
         # Every database names the table that is not as it should be; only then is it worth a
         # second question.
         if self._table.name in str(error):
             try:
                 if columns := self.missing_columns():
                     return ColumnsMissing(self._table.name, columns)
-            except StoreUnavailable as unavailable:
-                return unavailable
-        return StoreUnavailable(type(getattr(error, "orig", None) or error).__name__)
+            except StoreUnavailable as failure:
+                return failure
+        return unavailable(error, table, record_id)
+
+    def _numbering_problem(self) -> Problem | None:
+        """Return what is wrong with the ids of our table, as far as the database says so now."""
+
+        def look() -> list[Numbering]:
+            with briefly(self._engine, int(QUESTION_SECONDS * 1000)) as connection:
+                return numberings(connection, [self._table])
+
+        try:
+            problems = [numbering.problem() for numbering in within(QUESTION_SECONDS, look)]
+        except (exc.SQLAlchemyError, StoreUnavailable):
+            return None
+        return next(filter(None, problems), None)
 
     def _told_once(self, trouble: StoreUnavailable) -> StoreUnavailable:
-        trouble.is_news = str(trouble) != self._trouble
-        self._trouble = str(trouble)
+        trouble.is_news = str(trouble) != str(self._trouble)
+        self._trouble = trouble
         return trouble
+
+    @property
+    def trouble(self) -> StoreUnavailable | None:
+        """What keeps events from being stored, None where the last ones were."""
+        return self._trouble
 
     def table_names(self) -> set[str]:
         """Return the names of all tables of the database, the host's too.
@@ -250,6 +303,10 @@ class SqlStore:
     def address(self) -> str:
         """The URL of the database, without its password."""
         return self._engine.url.render_as_string(hide_password=True)
+
+
+def _refused() -> EventInvalid:
+    return EventInvalid({"_schema": ["The database does not take this value."]})
 
 
 def _is_deadlock(error: Exception) -> bool:

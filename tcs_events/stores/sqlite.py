@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Engine, Table
+from sqlalchemy import Engine, Table, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 
 from tcs_events.errors import StoreUnavailable
@@ -18,6 +18,7 @@ from tcs_events.event import Event, Outcome, Record
 from tcs_events.settings import LOST_ON_POWER_CUT
 from tcs_events.stores.connection import OwnConnection
 from tcs_events.stores.contract import Result
+from tcs_events.stores.generic import not_kept
 from tcs_events.stores.tables import data_columns, unique_id
 from tcs_events.strict_json import dumps
 
@@ -49,6 +50,10 @@ class SqliteCommitter:
         columns = [column.name for column in data_columns(table)]
         statement = insert(table).on_conflict_do_nothing(index_elements=[unique_id(table)])
         self._insert = str(statement.compile(dialect=engine.dialect, column_keys=columns))
+        record_id = unique_id(table)
+        which = select(record_id).where(record_id == bindparam("id"))
+        self._which = str(which.compile(dialect=engine.dialect))
+        self._table = table
         self._is_synced = durability != LOST_ON_POWER_CUT
         self._had_io_error = False
         self._until = float("inf")
@@ -138,9 +143,13 @@ class SqliteCommitter:
         """Take the write lock at once, so that nothing later in the transaction has to wait."""
         _once_unlocked(lambda: cursor.execute("BEGIN IMMEDIATE"), deadline)
 
-    def _write_one(self, cursor: Any, row: tuple[object, ...]) -> Outcome:
+    def _write_one(self, cursor: Any, row: tuple[object, ...]) -> Result:
         cursor.execute(self._insert, row)
-        return Outcome.ACCEPTED if cursor.rowcount else Outcome.DUPLICATE
+        if cursor.rowcount:
+            return Outcome.ACCEPTED
+        # Either it was there before, or a trigger has left it out.
+        is_there = cursor.execute(self._which, row[:1]).fetchone() is not None
+        return Outcome.DUPLICATE if is_there else not_kept(self._table)
 
 
 def _once_unlocked(run: Callable[[], T], deadline: float) -> T:

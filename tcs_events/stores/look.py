@@ -1,0 +1,40 @@
+"""What would keep the database from taking a row, found before a row is lost time on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, Table, exc
+
+from tcs_events.models import EVENTS_TABLE, IDENTITIES_TABLE
+from tcs_events.stores.generic import explain_insert
+from tcs_events.stores.numbering import numberings
+from tcs_events.stores.tables import unique_id
+from tcs_events.stores.troubles import Problem, problem_of
+
+WRITTEN = (EVENTS_TABLE, IDENTITIES_TABLE)
+"""The tables that a visitor's request must write into."""
+
+
+def insert_problems(connection: Connection, tables: Iterable[Table]) -> list[Problem]:
+    """Return what keeps rows out of the tables of events, an empty list where nothing does.
+
+    Nothing is written. The database plans the statement by which events are stored, and says where
+    the sequences of the ids are.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database does not answer.
+    """
+    problems = []
+    written = [table for table in tables if table.name in WRITTEN]
+    for table in written:
+        try:
+            with connection.begin_nested():
+                explain_insert(connection, table)
+        except exc.DBAPIError as error:
+            problem = problem_of(error, table.name, unique_id(table).name)
+            if error.connection_invalidated or problem is None or problem.key == "database":
+                raise
+            problems.append(problem)
+    problems += filter(None, (one.problem() for one in numberings(connection, written)))
+    return list(dict.fromkeys(problems))
