@@ -100,6 +100,8 @@ class Health:
     def _look(self) -> list[Problem]:
         try:
             store = self._watched.store
+            if problem := store.problem():
+                return [problem]
             problems = []
             if is_lasting(store.engine):
                 problems = self._asker.ask(LOOK_SECONDS, lambda: self._ask(store))

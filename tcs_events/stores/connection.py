@@ -9,7 +9,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, QueuePool
 
 from tcs_events.errors import StoreUnavailable
 
@@ -44,6 +44,9 @@ class _Attempt:
     def _run(self) -> None:
         driver: Any = None
         try:
+            if isinstance(self._engine.pool, QueuePool) and self._engine.dialect.name == "sqlite":
+                # One that idles in the pool may have a file open that was replaced since.
+                self._engine.dispose()
             connection = self._engine.connect()
             # Out of the host's pool: its size, time-outs and resets are for the host's requests.
             connection.detach()
@@ -98,11 +101,15 @@ class OwnConnection:
     Args:
         engine: the host's; a connection is taken out of its pool for good.
         prepare: is called with each new connection, which is in autocommit.
+        before_close: is called with a connection that is about to be closed.
     """
 
-    def __init__(self, engine: Engine, prepare: Prepare) -> None:
+    def __init__(
+        self, engine: Engine, prepare: Prepare, before_close: Prepare = lambda driver: None
+    ) -> None:
         self._engine = engine
         self._prepare = prepare
+        self._before_close = before_close
         self.driver: Any = None
         """The connection as its driver has it, None where there is none."""
         self.is_in_use = False
@@ -151,4 +158,6 @@ class OwnConnection:
         driver, self.driver = self.driver, None
         if driver is not None:
             with contextlib.suppress(Exception):  # it may be dead: that is why it is dropped
+                self._before_close(driver)
+            with contextlib.suppress(Exception):
                 driver.close()

@@ -39,6 +39,9 @@ class GenericCommitter:
         """Return true: the host's pool sees to its connections."""
         return True
 
+    def problem(self) -> None:
+        """Return nothing: what is wrong only the server knows."""
+
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]:
         """Write events in one transaction."""
         with self._engine.begin() as connection:

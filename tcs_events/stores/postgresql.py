@@ -102,6 +102,9 @@ class PostgresCommitter:
         idle = self._driver.pq.TransactionStatus.IDLE
         return driver is None or driver.info.transaction_status == idle
 
+    def problem(self) -> None:
+        """Return nothing: what is wrong only the server knows."""
+
     def write(self, records: Sequence[Record], deadline: float) -> list[Result]:
         """Write records in one transaction."""
         driver = self.connection(deadline)

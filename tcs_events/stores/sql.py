@@ -49,6 +49,8 @@ class Committer(Protocol):
 
     def is_idle(self) -> bool: ...
 
+    def problem(self) -> Problem | None: ...
+
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]: ...
 
 
@@ -106,6 +108,10 @@ class SqlStore:
             Exception: whatever keeps it from being opened.
         """
         return self._committers[0].connection(deadline)
+
+    def problem(self) -> Problem | None:
+        """Return what is seen to be wrong without a question to the database: its file is gone."""
+        return self._committers[0].problem()
 
     def close(self) -> None:
         """Close the store's connections; the next event opens new ones."""

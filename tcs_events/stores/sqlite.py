@@ -19,7 +19,9 @@ from tcs_events.settings import LOST_ON_POWER_CUT
 from tcs_events.stores.connection import OwnConnection
 from tcs_events.stores.contract import Result
 from tcs_events.stores.generic import not_kept
+from tcs_events.stores.sqlite_file import OpenFile
 from tcs_events.stores.tables import data_columns, unique_id
+from tcs_events.stores.troubles import FILE_MISSING, Problem
 from tcs_events.strict_json import dumps
 
 T = TypeVar("T")
@@ -58,7 +60,9 @@ class SqliteCommitter:
         self._had_io_error = False
         self._until = float("inf")
         """A statement that runs longer is stopped, a `monotonic()` time."""
-        self.own = OwnConnection(engine, self._prepare)
+        self._engine = engine
+        self._file: OpenFile | None = None
+        self.own = OwnConnection(engine, self._prepare, self._leave_file)
 
     def _prepare(self, driver: Any) -> None:
         _pragma(driver, f"busy_timeout = {SETUP_PATIENCE_SECONDS * 1000:.0f}")
@@ -73,6 +77,9 @@ class SqliteCommitter:
         _pragma(driver, f"wal_autocheckpoint = {WAL_PAGES}")
         if self._is_synced:
             self._sync_what_is_there(driver)
+        # Now that it has read, it has its log open, too.
+        driver.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        self._file = OpenFile(self._engine, driver)
         # From here on we wait ourselves: SQLite's own waiting stops every greenlet of the process.
         _pragma(driver, "busy_timeout = 0")
         # A trigger of the host may make each row slow: https://www.sqlite.org/c3ref/progress_handler.html
@@ -99,8 +106,21 @@ class SqliteCommitter:
             _pragma(driver, f"user_version = {version}")
             driver.execute("COMMIT")
 
+    def _leave_file(self, driver: Any) -> None:
+        if self._file is not None and self._file.is_replaced():
+            self._file.leave(driver)
+
     def connection(self, deadline: float) -> Any:
-        """Return the connection."""
+        """Return a connection to the file that is at its path now.
+
+        Raises:
+            StoreUnavailable: there was one, and there is none. It is not made anew here: an empty
+                file would only be in the way of the one that somebody restores.
+        """
+        if self.own.is_open and self._is_replaced():
+            self.own.drop()
+        if self._file is not None and self._file.is_gone():
+            raise StoreUnavailable("FileMissing", FILE_MISSING.remedy)
         return self.own.get(deadline)
 
     def is_idle(self) -> bool:
@@ -108,8 +128,27 @@ class SqliteCommitter:
         driver = self.own.driver
         return driver is None or not driver.in_transaction
 
+    def problem(self) -> Problem | None:
+        """Return what is wrong with the file, as far as a look at its path tells."""
+        return FILE_MISSING if self._file is not None and self._file.is_gone() else None
+
+    def _is_replaced(self) -> bool:
+        return self._file is not None and self._file.is_replaced()
+
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]:
-        """Write events in one transaction."""
+        """Write events in one transaction, and again where the file was replaced meanwhile.
+
+        Raises:
+            StoreUnavailable: there is no file, or it is replaced time and again.
+        """
+        while True:
+            results = self._write_group(events, deadline)
+            if not self._is_replaced():
+                return results
+            if monotonic() > deadline:
+                raise StoreUnavailable("FileReplaced", "see what replaces the database's file")
+
+    def _write_group(self, events: Sequence[Record], deadline: float) -> list[Result]:
         driver = self.connection(deadline)
         rows = [_row(event) for event in events]
         cursor = driver.cursor()

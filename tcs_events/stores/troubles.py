@@ -44,6 +44,10 @@ READ_ONLY = _writing(
 REFUSED_BY_TRIGGER = _writing(
     "a trigger of {table} refuses the row", f"drop the trigger or mend it; {DOCTOR}"
 )
+FILE_MISSING = _database(
+    "the file of the database is gone",
+    "put it back, or run `db.create_all()` in an app context to begin with an empty one",
+)
 NOT_KEPT = _writing(
     "the database said yes, and has not kept the row",
     f"drop the trigger, rule or policy on {{table}} that leaves rows out; {DOCTOR}",
