@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
-from sqlalchemy import text
+from flask import Flask, redirect, request
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import make_url, text
 from structlog.testing import capture_logs
 
-from tcs_events.cli.doctor import database
+from tcs_events import events_bp
+from tcs_events.cli.doctor import database, place
 from tcs_events.models import own_metadata
 from tcs_events.tally import RECEIVED, _write_rows
 from tests.cli.asking import click, lines, run, save
 from tests.conftest import MakeHost
+from tests.support import stored
 
 NOW = datetime.now(UTC)
 
@@ -239,3 +243,248 @@ def test_every_line_begins_with_how_it_is(host: Flask) -> None:
         said = lines(host, "doctor")
     assert {line[:7].strip() for line in said} == {"ok"}
     assert "hunter2" not in "".join(said)
+
+
+MEDDLING = {
+    "sqlite": {
+        "drops": "CREATE TRIGGER meddle BEFORE INSERT ON user_events BEGIN SELECT RAISE(IGNORE);"
+        " END",
+        "changes": "CREATE TRIGGER meddle AFTER INSERT ON user_events BEGIN UPDATE user_events SET"
+        " session_id = 'x' WHERE id = NEW.id; END",
+    },
+    "postgresql": {
+        name: "CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN {body} END $$; CREATE TRIGGER meddle BEFORE INSERT ON user_events"
+        " FOR EACH ROW EXECUTE FUNCTION meddle()"
+        for name, body in {
+            "drops": "RETURN NULL;",
+            "changes": "NEW.session_id := 'x'; RETURN NEW;",
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("drops", "drop the trigger, rule or policy on user_events that leaves rows out"),
+        ("changes", "what is stored is not what was sent: session_id;"),
+    ],
+)
+def test_a_trigger_that_meddles_is_found_by_storing_an_event(
+    host: Flask, what: str, words: str
+) -> None:
+    with host.app_context():
+        dialect = host.extensions["sqlalchemy"].engine.dialect.name
+    execute(host, MEDDLING[dialect][what])
+    code, findings = doctor(host)
+    level, remedy = findings["storing and deleting an event"]
+    assert (code, level) == (1, "wrong")
+    assert words in remedy
+    level, remedy = findings["table user_events"]
+    assert level == "hint"
+    assert remedy.startswith("it has triggers or rules: meddle; a row that it leaves out is")
+    assert stored(host) == []
+
+
+ON_POSTGRESQL = {
+    "a sequence behind": (
+        "SELECT setval('user_events_id_seq', 1, false)",
+        (1, "wrong", "setval(pg_get_serial_sequence('user_events', 'id')"),
+    ),
+    "a sequence of the counts behind": (
+        "INSERT INTO user_event_counters (id, day, process, outcome, reason, events)"
+        " VALUES (1, '2026-03-01', 'p', 'received', '', 1)",
+        (0, "hint", "setval(pg_get_serial_sequence('user_event_counters', 'id')"),
+    ),
+    "ids nearly used up": (
+        "ALTER SEQUENCE user_events_id_seq MAXVALUE 1000; SELECT setval('user_events_id_seq', 900)",
+        (0, "hint", "user_events has used 90% of its ids"),
+    ),
+    "an integer id at its end": (
+        "ALTER TABLE user_event_identities ALTER id TYPE integer;"
+        " SELECT setval('user_event_identities_id_seq', 2147483647)",
+        (1, "wrong", "ALTER TABLE user_event_identities ALTER COLUMN id TYPE bigint"),
+    ),
+    "an unlogged table": (
+        "ALTER TABLE user_events SET UNLOGGED",
+        (1, "wrong", "ALTER TABLE user_events SET LOGGED"),
+    ),
+    "a view": (
+        "ALTER TABLE user_events RENAME TO old; CREATE VIEW user_events AS SELECT * FROM old",
+        (1, "wrong", "it is a view"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ON_POSTGRESQL)
+def test_what_postgresql_may_lack_is_found(
+    make_host: MakeHost, postgres_url: str, name: str
+) -> None:
+    app = make_host(postgres_url)
+    save(app, click(), click())
+    run(app, "rollup")
+    statements, (code, level, words) = ON_POSTGRESQL[name]
+    execute(app, *statements.split(";"))
+    found = doctor(app)
+    assert found[0] == code
+    assert [one for one in found[1].values() if one[0] == level and words in one[1]], found
+
+
+def test_a_role_that_may_not_delete_is_a_hint(make_host: MakeHost, postgres_url: str) -> None:
+    app = make_host(postgres_url)
+    role = f"cautious_{os.getpid()}"
+    execute(
+        app,
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
+    )
+    url = make_url(postgres_url).set(username=role).render_as_string(hide_password=False)
+    code, findings = doctor(make_host(url, create=False))
+    execute(app, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+    level, remedy = findings["storing and deleting an event"]
+    assert (code, level) == (0, "hint")
+    assert "GRANT DELETE ON user_events TO" in remedy
+
+
+FROZEN = {
+    "an app of another time zone": (
+        "UPDATE user_event_rollup_state SET zone = 'Asia/Tokyo'",
+        "run all processes with the same TCS_EVENTS_TIMEZONE and version",
+    ),
+    "an app of another version": (
+        "UPDATE user_event_rollup_state SET version = 99",
+        "run all processes with the same TCS_EVENTS_TIMEZONE and version",
+    ),
+    "a clock that was ahead": (
+        f"UPDATE user_event_rollup_state SET refreshed_at = '{NOW + timedelta(days=9):%F %T}+00'",
+        "set the clocks by NTP, then run `flask tcs-events rollup --rebuild`",
+    ),
+    "a lease without end": (
+        "UPDATE user_event_rollup_state SET lease_holder = 'ab12ab12ab12ab12ab12ab12ab12ab12',"
+        f" lease_until = '{NOW + timedelta(days=9):%F %T}+00'",
+        "then set lease_holder of user_event_rollup_state to NULL",
+    ),
+    "a day that is not counted again": (
+        "UPDATE user_event_rollup_days SET events = 1",
+        "they do not hold the events of 2026-03-02; run `flask tcs-events rollup --rebuild`",
+    ),
+    "a day that is not counted at all": (
+        "DELETE FROM user_event_rollup_days",
+        "they do not hold the events of 2026-03-02; run `flask tcs-events rollup --rebuild`",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_reports_that_do_not_follow_the_events_are_a_hint(host: Flask, name: str) -> None:
+    save(host, click(), click(), click())
+    run(host, "rollup")
+    assert doctor(host)[1]["counts of reports"] == ("ok", "")
+    statement, words = FROZEN[name]
+    execute(host, statement)
+    code, level, remedy = trouble(host, "counts of reports")
+    assert (code, level) == (0, "hint")
+    assert words in remedy
+
+
+COUNTED = {
+    "of 510 events 179 were all": (
+        {"received": 510, "duplicate": 179},
+        "they differ by +331, more than can be under way;",
+    ),
+    "acknowledged, and not here": (
+        {"received": 500, "accepted": 500},
+        "500 of 500 acknowledged events are not in the table;",
+    ),
+    "refused": (
+        {"received": 50, "accepted": 10, "invalid": 40},
+        "40 were refused for good;",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_outcomes_that_cannot_be_or_should_not_be_are_a_hint(host: Flask, name: str) -> None:
+    counts, words = COUNTED[name]
+    with host.app_context(), host.extensions["sqlalchemy"].engine.begin() as connection:
+        _write_rows(connection, "p", {(NOW.date(), what, ""): n for what, n in counts.items()})
+    code, findings = doctor(host)
+    [what] = [what for what in findings if what.startswith("outcomes since yesterday")]
+    level, remedy = findings[what]
+    assert (code, level) == (0, "hint")
+    assert words in remedy
+
+
+def test_events_that_nobody_has_counted_are_a_hint(host: Flask) -> None:
+    now = datetime.now(UTC)
+    save(host, *(click(created_at=now, received_at=now) for _ in range(120)))
+    run(host, "rollup")
+    words = "the table has more events of these days than the 0 that were counted;"
+    assert words in trouble(host, "outcomes since yesterday")[2]
+
+
+def test_another_file_with_events_is_a_hint(
+    make_host: MakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    save(make_host(f"sqlite:///{elsewhere}/host.db"), click())
+    monkeypatch.chdir(elsewhere)
+    app = make_host(f"sqlite:///{tmp_path}/host.db")
+    code, level, remedy = trouble(app, f"SQLite file {tmp_path}/host.db")
+    assert (code, level) == (0, "hint")
+    assert remedy.startswith(f"{elsewhere}/host.db holds events, too;")
+
+
+def test_a_network_file_system_is_told_by_the_deepest_mount(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"a / ext4 rw 0 0\nb {tmp_path} nfs4 rw 0 0\nc /sys sysfs rw 0 0\n")
+    assert place.file_system_of(f"{tmp_path}/host.db", str(mounts)) == "nfs4"
+    assert place.file_system_of("/etc/host.db", str(mounts)) == "ext4"
+
+
+@pytest.mark.parametrize("prefix", ["/analytics", "/api/stats/events", "/pixel"])
+def test_an_address_that_ad_blockers_block_is_a_hint(
+    sqlite_url: str, close_later: list[Flask], prefix: str
+) -> None:
+    app = Flask("host")
+    app.config["SQLALCHEMY_DATABASE_URI"] = sqlite_url
+    db = SQLAlchemy(app)
+    close_later.append(app)
+    app.register_blueprint(events_bp, url_prefix=prefix)
+    with app.app_context():
+        db.create_all()
+    code, level, remedy = trouble(app, "addresses")
+    assert (code, level) == (0, "hint")
+    assert "register the blueprint with another url_prefix" in remedy
+
+
+def test_a_script_behind_a_login_is_wrong(sqlite_host: Flask) -> None:
+    @sqlite_host.before_request
+    def demand_login() -> Any:
+        return None if request.method == "POST" else redirect("/login")
+
+    code, findings = doctor(sqlite_host)
+    level, remedy = findings["script GET /api/events/tracker.js"]
+    assert (code, level) == (1, "wrong")
+    assert remedy.startswith("the app answers 302 before tcs_events can;")
+
+
+def test_each_extra_is_named_once(sqlite_host: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import metadata
+
+    from tcs_events.cli.doctor import extras
+
+    def version(name: str) -> str:
+        if name == "redis":
+            raise metadata.PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(extras.metadata, "version", version)
+    [line] = [what for what in doctor(sqlite_host)[1] if what.startswith("extras:")]
+    there, gone = line.removeprefix("extras: ").split("; not there: ")
+    assert gone == "redis"
+    assert "limits (limits 1.0)" in there
+    assert "redis" not in there

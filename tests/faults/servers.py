@@ -20,7 +20,7 @@ from typing import Self
 from tests.faults import host
 from tests.support import ROOT, free_port, need
 
-START_SECONDS = 20
+START_SECONDS = 60
 STOP_SECONDS = 20
 FACTORY = "tests.faults.host:create_app"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
@@ -10,17 +11,34 @@ from sqlalchemy import Connection, Engine
 from tcs_events.cli.doctor.database import SECONDS
 from tcs_events.cli.doctor.finding import HINT, Finding
 from tcs_events.event import Outcome
-from tcs_events.models import UserEvent
+from tcs_events.models import UserEvent, UserEventBotSession
 from tcs_events.rollups import tables
+from tcs_events.rollups.counting import LEASE
+from tcs_events.rollups.days import date_in
+from tcs_events.rollups.days import day as day_of
+from tcs_events.rollups.events import event_types
+from tcs_events.rollups.refresh import VERSION
 from tcs_events.stores.asking import briefly
-from tcs_events.tally import read_days
+from tcs_events.tally import Day, read_days
 
 AHEAD = timedelta(seconds=5)
 OLD = timedelta(minutes=10)
+DAYS_LOOKED_AT = 3
+"""So many of the newest days are counted again, to compare."""
+EVENTS_SAMPLED = 20
+EVENTS_LOOKED_AT = 200_000
+"""Days with more events are not: it takes seconds."""
+UNDER_WAY = 100
+"""So many events of all processes may have come in and not have ended when it was written down."""
+MANY_REFUSED = 0.1
 
 
-def count_findings(engine: Engine) -> list[Finding]:
-    """Look at the newest event, at the counts of the reports, and at what was not stored.
+def count_findings(engine: Engine, zone: ZoneInfo) -> list[Finding]:
+    """Look at the newest events, at the counts of the reports, and at what was not stored.
+
+    Args:
+        engine: of the database that holds the events.
+        zone: whose days the reports of this app count.
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the database cannot answer.
@@ -29,31 +47,107 @@ def count_findings(engine: Engine) -> list[Finding]:
     with briefly(engine, int(SECONDS * 1000)) as connection:
         return [
             _newest_event(connection, now),
-            _reports(connection, now),
-            _outcomes(connection, now),
+            _reports(connection, now, zone),
+            *_outcomes(connection, now),
         ]
 
 
 def _newest_event(connection: Connection, now: datetime) -> Finding:
     # By its id: no index has `received_at`.
     newest = sa.select(UserEvent.received_at).order_by(UserEvent.id.desc()).limit(1)
-    at = connection.execute(newest).scalar()
-    if at is None or at <= now + AHEAD:
+    stored_at = connection.execute(newest).scalar()
+    latest = [
+        sa.select(sa.func.max(UserEvent.created_at)).where(UserEvent.event_type == event_type)
+        for event_type in event_types(connection)
+    ]
+    times = [stored_at, *(connection.execute(one).scalar() for one in latest)]
+    last = max((at for at in times if at is not None), default=None)
+    if last is None or last <= now + AHEAD:
         return Finding("times of events")
-    remedy = f"the newest was stored {(at - now).total_seconds():,.0f} s in the future; set the"
+    remedy = f"the newest was stored {(last - now).total_seconds():,.0f} s in the future; set the"
     return Finding("times of events", HINT, f"{remedy} clocks of all web hosts by NTP")
 
 
-def _reports(connection: Connection, now: datetime) -> Finding:
+def _reports(connection: Connection, now: datetime, zone: ZoneInfo) -> Finding:
+    """See that the counts follow the events: by what they say, then by counting a few days."""
     what = "counts of reports"
-    state = connection.execute(sa.select(tables.state.c.refreshed_at)).scalar()
-    if state is not None and now - state <= OLD:
-        return Finding(what)
+    state = connection.execute(sa.select(tables.state)).one_or_none()
     if connection.execute(sa.select(UserEvent.id).limit(1)).first() is None:
         return Finding(what)
-    age = "were never made" if state is None else f"are {_words(now - state)} old"
-    remedy = f"they {age}; the next report has to wait for them, unless `flask tcs-events worker`"
-    return Finding(what, HINT, f"{remedy} runs")
+    if state is None or state.refreshed_at is None:
+        return Finding(what, HINT, _slow("they were never made"))
+    if trouble := _frozen(state, now, zone):
+        return Finding(what, HINT, trouble)
+    if now - state.refreshed_at > OLD:
+        return Finding(what, HINT, _slow(f"they are {_words(now - state.refreshed_at)} old"))
+    if wrong := _wrong_days(connection, zone, state.refreshed_at - OLD):
+        named = ", ".join(map(str, wrong))
+        remedy = f"they do not hold the events of {named}; run `flask tcs-events rollup --rebuild`"
+        return Finding(what, HINT, remedy)
+    return Finding(what)
+
+
+def _slow(why: str) -> str:
+    return f"{why}; the next report has to wait for them, unless `flask tcs-events worker` runs"
+
+
+def _frozen(state: sa.Row[tuple[object, ...]], now: datetime, zone: ZoneInfo) -> str:
+    """Return why nobody refreshes them, "" where somebody can."""
+    if (state.version, state.zone) != (VERSION, zone.key):
+        return (
+            f"they are for {state.zone} and version {state.version}, and this app counts for"
+            f" {zone.key} and version {VERSION}; run all processes with the same"
+            " TCS_EVENTS_TIMEZONE and version, or each counts everything again"
+        )
+    for name in ("refreshed_at", "seen_at"):
+        if (at := getattr(state, name)) > now + AHEAD:
+            ahead = (at - now).total_seconds()
+            return (
+                f"a process whose clock was {ahead:,.0f} s ahead has made them; set the clocks by"
+                " NTP, then run `flask tcs-events rollup --rebuild`"
+            )
+    if state.lease_holder is not None and state.lease_until > now + LEASE + AHEAD:
+        return (
+            f"a process whose clock was wrong has reserved counting until {state.lease_until};"
+            f" set the clocks by NTP, then set lease_holder of {tables.state.name} to NULL"
+        )
+    return ""
+
+
+def _wrong_days(connection: Connection, zone: ZoneInfo, until: datetime) -> list[date]:
+    """Return which days hold fewer events than the table: the newest, and those just sent to."""
+    days = tables.days
+    counted = dict(
+        connection.execute(
+            sa.select(days.c.day, days.c.events)
+            .where(~days.c.is_stale)
+            .order_by(days.c.day.desc())
+            .limit(DAYS_LOOKED_AT)
+        ).all()
+    )
+    newest = sa.select(UserEvent.created_at).order_by(UserEvent.id.desc()).limit(EVENTS_SAMPLED)
+    for at in connection.scalars(newest).all():
+        of_event = sa.select(days.c.events).where(days.c.day == date_in(zone, at), ~days.c.is_stale)
+        counted.setdefault(date_in(zone, at), connection.scalar(of_event) or 0)
+    return sorted(
+        on
+        for on, events in counted.items()
+        if events <= EVENTS_LOOKED_AT and _stored(connection, zone, on, until) > events
+    )
+
+
+def _stored(connection: Connection, zone: ZoneInfo, on: date, until: datetime) -> int:
+    """Count the events of a day that were stored long enough ago to be counted."""
+    bounds = day_of(on, zone)
+    marked = sa.select(UserEventBotSession.session_id)
+    query = sa.select(sa.func.count()).where(
+        UserEvent.event_type.in_(event_types(connection)),
+        UserEvent.created_at >= bounds.start,
+        UserEvent.created_at < bounds.end,
+        UserEvent.received_at < until,
+        UserEvent.session_id.not_in(marked),
+    )
+    return connection.scalar(query) or 0
 
 
 def _words(age: timedelta) -> str:
@@ -61,17 +155,74 @@ def _words(age: timedelta) -> str:
     return f"{hours * 60:,.0f} minutes" if hours < 2 else f"{hours:,.0f} hours"
 
 
-def _outcomes(connection: Connection, now: datetime) -> Finding:
+def _outcomes(connection: Connection, now: datetime) -> list[Finding]:
     yesterday = now.date() - timedelta(days=1)
     days = read_days(connection, yesterday)
     received, ended = sum(day.received for day in days), sum(day.ended for day in days)
     what = f"outcomes since yesterday: {received:,} received, {ended:,} ended"
+    troubles = [
+        *_failed(days),
+        *_unbalanced(received, ended),
+        *_refused(days, received),
+        *_not_here(connection, days, datetime.combine(yesterday, datetime.min.time(), UTC)),
+    ]
+    return [Finding(what, HINT, trouble) for trouble in troubles] or [Finding(what)]
+
+
+def _failed(days: list[Day]) -> list[str]:
     failed: dict[str, int] = {}
     for day in days:
         for reason, events in day.reasons.get(Outcome.FAILED, {}).items():
             failed[reason] = failed.get(reason, 0) + events
     if not failed:
-        return Finding(what)
+        return []
     reasons = ", ".join(f"{reason} {events:,}" for reason, events in sorted(failed.items()))
     remedy = f"{sum(failed.values()):,} were not stored at their first attempt ({reasons});"
-    return Finding(what, HINT, f"{remedy} see `flask tcs-events outcomes` and the log")
+    return [f"{remedy} see `flask tcs-events outcomes` and the log"]
+
+
+def _unbalanced(received: int, ended: int) -> list[str]:
+    if -UNDER_WAY <= received - ended <= max(UNDER_WAY, received // 100):
+        return []
+    return [
+        f"they differ by {received - ended:+,}, more than can be under way; see that all processes"
+        " run the same version, and that the server ends them in order"
+    ]
+
+
+def _refused(days: list[Day], received: int) -> list[str]:
+    refused = sum(day.events[Outcome.INVALID] for day in days)
+    if refused <= max(10, received * MANY_REFUSED):
+        return []
+    return [
+        f"{refused:,} were refused for good; see `flask tcs-events outcomes` for the field, and set"
+        " TCS_EVENTS_KEEP_REJECTED to keep such events for `flask tcs-events replay`"
+    ]
+
+
+def _not_here(connection: Connection, days: list[Day], since: datetime) -> list[str]:
+    """Compare what was acknowledged with what the table has."""
+    accepted = sum(day.events[Outcome.ACCEPTED] for day in days)
+    if accepted > EVENTS_LOOKED_AT:
+        return []
+    some = max(UNDER_WAY, accepted // 10)
+    newest = (
+        sa.select(UserEvent.received_at)
+        .order_by(UserEvent.id.desc())
+        .limit(accepted + some + 1)
+        .subquery()
+    )
+    count = sa.select(sa.func.count()).where(newest.c.received_at >= since)
+    here = connection.scalar(count) or 0
+    if here < accepted - some:
+        return [
+            f"{accepted - here:,} of {accepted:,} acknowledged events are not in the table; if"
+            " nobody has pruned, forgotten or deleted them, see that all processes use this"
+            " database"
+        ]
+    if here > accepted + some:
+        return [
+            f"the table has more events of these days than the {accepted:,} that were counted; see"
+            " that all processes run the same version and end in order"
+        ]
+    return []

@@ -17,6 +17,7 @@ from tcs_events.registration import Registration
 from tcs_events.settings import SYNCED
 from tcs_events.stores.asking import briefly
 from tcs_events.stores.forks import is_lasting
+from tcs_events.stores.sqlite_file import path_of
 
 SECONDS = 2.0
 CLOCK_SECONDS = 2.0
@@ -48,7 +49,7 @@ def database_findings(registration: Registration, what: str) -> list[Finding]:
 
 
 def _of_sqlite(engine: Engine, registration: Registration, is_synced: bool) -> list[Finding]:
-    path = os.path.abspath(engine.url.database or "")
+    path = path_of(engine)
     try:
         driver = registration.store.own_connection(monotonic() + SECONDS)
         driver.execute("BEGIN IMMEDIATE")
@@ -130,10 +131,15 @@ def _postgresql_writes(show: Callable[[str], str], is_synced: bool) -> list[Find
     if show("transaction_read_only") == "on":
         remedy = "the server takes no writes; connect to the primary one"
         findings.append(Finding("PostgreSQL read-only", WRONG, remedy))
-    if show("fsync") == "off" and is_synced:
-        remedy = "202 would not survive a power cut; set fsync = on, or say so with"
-        remedy += " TCS_EVENTS_DURABILITY"
-        findings.append(Finding("PostgreSQL fsync off", WRONG, remedy))
+    for name in ("fsync", "full_page_writes"):
+        if show(name) == "off" and is_synced:
+            remedy = f"202 would not survive a power cut; set {name} = on, or say so with"
+            remedy += " TCS_EVENTS_DURABILITY"
+            findings.append(Finding(f"PostgreSQL {name} off", WRONG, remedy))
+    if (encoding := show("server_encoding")) != "UTF8":
+        remedy = "it has not all letters, and events with others are refused for good; move to a"
+        remedy += " database with ENCODING 'UTF8'"
+        findings.append(Finding(f"PostgreSQL encoding {encoding}", WRONG, remedy))
     return findings
 
 

@@ -13,14 +13,21 @@ _NOT_FOR_OPERATORS = {"fuzz", "test"}
 
 def extras_finding() -> Finding:
     """Name every extra with what it brings; none has to be there."""
-    found, absent = [], []
+    packages: dict[str, list[str]] = {}
     for extra, package in _extras():
-        try:
-            found.append(f"{extra} ({package} {metadata.version(package)})")
-        except metadata.PackageNotFoundError:
-            absent.append(extra)
-    text, gone = ", ".join(found) or "none", ", ".join(dict.fromkeys(absent))
-    return Finding(f"extras: {text}" + (f"; not there: {gone}" if gone else ""))
+        packages.setdefault(extra, []).append(package)
+    versions = {extra: _versions(names) for extra, names in packages.items()}
+    found = [f"{extra} ({text})" for extra, text in versions.items() if text]
+    absent = ", ".join(extra for extra, text in versions.items() if not text)
+    return Finding(f"extras: {', '.join(found) or 'none'}" + (absent and f"; not there: {absent}"))
+
+
+def _versions(packages: list[str]) -> str:
+    """Return the packages of an extra with their versions, "" where one of them is not there."""
+    try:
+        return ", ".join(f"{package} {metadata.version(package)}" for package in packages)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _extras() -> list[tuple[str, str]]:

@@ -8,10 +8,14 @@ import sqlalchemy as sa
 from sqlalchemy import Engine, Inspector, Table
 from sqlalchemy.types import TypeEngine
 
-from tcs_events.cli.doctor.finding import WRONG, Finding
+from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
 from tcs_events.errors import TableMissing
 from tcs_events.models import Tables
+from tcs_events.stores.look import WRITTEN
+from tcs_events.stores.troubles import NO_TABLE
 
+MEDDLES = "a row that it leaves out is answered 503, and one that it changes is stored changed"
+EMPTIED = "it is UNLOGGED, and empty after a crash; run `ALTER TABLE {} SET LOGGED`"
 MIGRATE = "mend it with `flask db migrate` and `flask db upgrade`"
 
 
@@ -22,23 +26,72 @@ def schema_findings(engine: Engine, tables: Tables) -> list[Finding]:
         sqlalchemy.exc.SQLAlchemyError: the database cannot answer.
     """
     inspector = sa.inspect(engine)
-    there = set(inspector.get_table_names())
+    there, views = set(inspector.get_table_names()), set(inspector.get_view_names())
+    unlogged, triggers = _odd_tables(engine, tables)
     findings = []
     for name, table in tables.items():
         if name not in there:
             remedy = f"it is not there; {TableMissing.remedy}"
+            if name in views:
+                remedy = f"it is a view; {NO_TABLE.remedy}"
             findings.append(Finding(f"table {name}", WRONG, remedy))
             continue
         drift = [
             *_drift_of_columns(inspector, table),
             *_drift_of_indexes(inspector, table),
         ]
-        findings.append(
-            Finding(f"table {name}", WRONG, f"{'; '.join(drift)}; {MIGRATE}")
-            if drift
-            else Finding(f"table {name}")
-        )
+        if drift:
+            findings.append(Finding(f"table {name}", WRONG, f"{'; '.join(drift)}; {MIGRATE}"))
+        elif name in unlogged:
+            level = WRONG if name in WRITTEN else HINT
+            findings.append(Finding(f"table {name}", level, EMPTIED.format(name)))
+        elif name in triggers:
+            words = f"it has triggers or rules: {', '.join(triggers[name])}; {MEDDLES}"
+            findings.append(Finding(f"table {name}", HINT, words))
+        else:
+            findings.append(Finding(f"table {name}"))
     return findings
+
+
+_UNLOGGED = """
+SELECT relname FROM pg_class
+WHERE relpersistence <> 'p'
+AND oid IN (SELECT to_regclass(n) FROM unnest(CAST(:names AS text[])) AS n)
+ORDER BY relname
+"""
+_TRIGGERS = {
+    "postgresql": """
+SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 4 = 4
+AND c.oid IN (SELECT to_regclass(n) FROM unnest(CAST(:names AS text[])) AS n)
+UNION ALL SELECT tablename, rulename FROM pg_rules WHERE tablename = ANY(CAST(:names AS text[]))
+ORDER BY 1, 2
+""",
+    "sqlite": """
+SELECT tbl_name, name FROM sqlite_master
+WHERE type = 'trigger' AND tbl_name IN ('user_events', 'user_event_identities')
+ORDER BY 1, 2
+""",
+}
+
+
+def _odd_tables(engine: Engine, tables: Tables) -> tuple[set[str], dict[str, list[str]]]:
+    """Return which tables are unlogged, and the triggers and rules of those that events go to."""
+    statement = _TRIGGERS.get(engine.dialect.name)
+    if statement is None:
+        return set(), {}
+    is_postgresql = engine.dialect.name == "postgresql"
+    names = [name for name in WRITTEN if name in tables]
+    triggers: dict[str, list[str]] = {}
+    unlogged: set[str] = set()
+    with engine.connect() as connection:
+        values = {"names": names} if is_postgresql else {}
+        for table, name in connection.execute(sa.text(statement), values):
+            triggers.setdefault(table, []).append(name)
+        if is_postgresql:
+            found = connection.execute(sa.text(_UNLOGGED), {"names": list(tables)})
+            unlogged.update(found.scalars())
+    return unlogged, triggers
 
 
 def _drift_of_columns(inspector: Inspector, table: Table) -> list[str]:

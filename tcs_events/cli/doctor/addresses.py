@@ -1,0 +1,78 @@
+"""Would a browser send events to our addresses, and get the tracker from them?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from flask import Flask
+
+from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
+from tcs_events.registration import Registration
+
+# Words in the path or the host of a request for which the lists of ad blockers (EasyPrivacy and
+# its like) have rules, as `/collect?`, `/pixel.` or `||stats.`. Not every page with such a word is
+# blocked: it is a hint.
+BLOCKED_WORDS = (
+    "ads",
+    "analytics",
+    "beacon",
+    "collect",
+    "collector",
+    "metrics",
+    "pageview",
+    "pixel",
+    "stats",
+    "telemetry",
+    "track",
+    "tracker",
+    "tracking",
+)
+
+
+def address_findings(app: Flask, registration: Registration) -> Iterator[Finding]:
+    """Ask each address of ours as a browser does.
+
+    Only the real chain of hooks can tell whether the host lets a visitor through. What is posted
+    is a body that must be refused.
+    """
+    for path in registration.ingestion_routes(app):
+        answer = app.test_client().post(path, data=b"")
+        reached = answer.status_code == 422 and answer.is_json
+        yield _found(f"endpoint POST {path}", reached, answer.status_code, app, registration)
+    for path in _scripts(app, registration):
+        answer = app.test_client().get(path)
+        reached = answer.status_code == 200 and "javascript" in (answer.content_type or "")
+        yield _found(f"script GET {path}", reached, answer.status_code, app, registration)
+    paths = [*registration.ingestion_routes(app), app.config.get("SERVER_NAME") or ""]
+    if words := blocked_words(paths):
+        yield Finding(
+            "addresses",
+            HINT,
+            f"ad blockers may block {' and '.join(words)} in them; register the blueprint with"
+            " another url_prefix",
+        )
+
+
+def blocked_words(addresses: Iterable[str]) -> list[str]:
+    """Return the words in paths or hosts that ad blockers have rules for, sorted."""
+    found = {word for one in addresses for word in re.split(r"[^a-z]+", one.lower())}
+    return sorted(found.intersection(BLOCKED_WORDS))
+
+
+def _scripts(app: Flask, registration: Registration) -> list[str]:
+    return sorted(
+        rule.rule
+        for rule in registration.rules(app)
+        if rule.rule.endswith(".js") and not rule.arguments
+    )
+
+
+def _found(what: str, reached: bool, status: int, app: Flask, ours: Registration) -> Finding:
+    if reached:
+        return Finding(what)
+    remedy = (
+        f"the app answers {status} before tcs_events can; in your before_request, return None when"
+        f" request.blueprint == {ours.name_on(app)!r}"
+    )
+    return Finding(what, WRONG, remedy)

@@ -1,0 +1,129 @@
+"""Is an event stored as it was sent? One is stored, read, deleted, and rolled back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, Table
+
+from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
+from tcs_events.errors import StoreUnavailable
+from tcs_events.event import new_event_id
+from tcs_events.models import EVENTS_TABLE, IDENTITIES_TABLE, UserEvent, UserEventIdentity
+from tcs_events.registration import Registration
+from tcs_events.schemas import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
+from tcs_events.stores.asking import briefly
+from tcs_events.stores.generic import insert_once
+from tcs_events.stores.numbering import NEARLY, numberings
+from tcs_events.stores.tables import unique_id
+from tcs_events.stores.troubles import problem_of
+
+WHAT = {
+    EVENTS_TABLE: "storing and deleting an event",
+    IDENTITIES_TABLE: "storing and deleting an identity",
+}
+STATEMENT_MS = 2000
+CHANGED = (
+    "what is stored is not what was sent: {columns}; drop the trigger or rule on {table} that"
+    " changes it"
+)
+NO_DELETE = (
+    "the app's role may not delete, so `prune` and `forget` cannot; as the owner, run"
+    " `GRANT DELETE ON {table} TO` the app's role"
+)
+
+
+def storing_findings(registration: Registration) -> list[Finding]:
+    """Store one event and one identity by the endpoint's own statement, and roll them back.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: the database does not answer.
+    """
+    engine = registration.store.engine
+    event_type = max(registration.settings.event_types, key=len)
+    rows = {EVENTS_TABLE: _event(event_type), IDENTITIES_TABLE: _identity()}
+    models = {EVENTS_TABLE: UserEvent.__table__, IDENTITIES_TABLE: UserEventIdentity.__table__}
+    found = [_probe(engine, models[name], row) for name, row in rows.items()]
+    return found + _number_findings(engine, registration)
+
+
+def _event(event_type: str) -> dict[str, Any]:
+    """Return an event that is as long as one may be, with letters that not every encoding has."""
+    now = datetime.now(UTC)
+    return {
+        "event_id": new_event_id(),
+        "session_id": "d" * SESSION_ID_MAX_LENGTH,
+        "event_type": event_type,
+        "payload": {"doctor": ["\N{OWL} \N{CJK UNIFIED IDEOGRAPH-4E2D}", 0.5, None, True]},
+        "email": "d" * EMAIL_MAX_LENGTH,
+        "created_at": now,
+        "received_at": now,
+    }
+
+
+def _identity() -> dict[str, Any]:
+    event = _event("")
+    return {
+        "identity_id": event["event_id"],
+        **{name: event[name] for name in ("session_id", "email", "created_at", "received_at")},
+    }
+
+
+def _probe(engine: Engine, table: Table, row: dict[str, Any]) -> Finding:
+    what = WHAT[table.name]
+    try:
+        with briefly(engine, STATEMENT_MS) as connection:
+            try:
+                return _stored(connection, table, row)
+            finally:
+                connection.rollback()
+    except StoreUnavailable as error:
+        return Finding(what, WRONG, error.remedy)
+    except sa.exc.DBAPIError as error:
+        problem = problem_of(error, table.name, unique_id(table).name)
+        if problem is None:
+            raise
+        return Finding(what, WRONG, f"{problem.problem}; {problem.remedy}")
+
+
+def _stored(connection: Connection, table: Table, row: dict[str, Any]) -> Finding:
+    record_id = unique_id(table)
+    same = record_id == row[record_id.name]
+    insert_once(connection, table, row)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")  # or they wait for the commit
+    found = connection.execute(sa.select(table).where(same)).mappings().one()
+    what = WHAT[table.name]
+    if changed := [name for name, value in row.items() if found[name] != value]:
+        words = CHANGED.format(columns=", ".join(changed), table=table.name)
+        return Finding(what, WRONG, words)
+    try:
+        deleted = connection.execute(sa.delete(table).where(same)).rowcount
+    except sa.exc.ProgrammingError:
+        deleted = 0
+    return Finding(what) if deleted else Finding(what, HINT, NO_DELETE.format(table=table.name))
+
+
+def _number_findings(engine: Engine, registration: Registration) -> list[Finding]:
+    """Look at what numbers the rows of all tables. Only PostgreSQL has to be looked after."""
+    if engine.dialect.name != "postgresql":
+        return []
+    what = "sequences of ids"
+    with briefly(engine, STATEMENT_MS) as connection:
+        found = numberings(connection, registration.tables.values())
+    findings = []
+    for numbering in found:
+        # What the counts are kept in costs no event.
+        level = WRONG if numbering.table in WHAT else HINT
+        if problem := numbering.problem():
+            findings.append(Finding(what, level, f"{problem.problem}; {problem.remedy}"))
+        elif numbering.share_used >= NEARLY:
+            words = (
+                f"{numbering.table} has used {numbering.share_used:.0%} of its ids; in time, run"
+                f" `ALTER TABLE {numbering.table} ALTER COLUMN id TYPE bigint` and"
+                f" `ALTER SEQUENCE {numbering.sequence} AS bigint NO MAXVALUE`"
+            )
+            findings.append(Finding(what, HINT, words))
+    return findings or [Finding(what)]
