@@ -26,7 +26,7 @@ from tcs_events.errors import (
 )
 from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.log import Log, log
-from tcs_events.models import Tables
+from tcs_events.models import WRITTEN_TABLES, Tables
 from tcs_events.stores import SqlStore
 from tcs_events.stores.asking import Asker, briefly
 from tcs_events.stores.forks import is_lasting
@@ -116,7 +116,7 @@ class Health:
             if now - self._schema_was_right_at >= SCHEMA_SECONDS:
                 if problems := _wrong_tables(connection, self._watched.tables):
                     return problems
-                if problems := insert_problems(connection, self._watched.tables.values()):
+                if problems := insert_problems(connection, self._written()):
                     return problems
                 self._schema_was_right_at = now
             # Under load the lock is often held by ourselves; a commit that has just succeeded is
@@ -124,6 +124,9 @@ class Health:
             if now - store.state().succeeded_at >= LOOK_SECONDS:
                 return _refused_write(connection)
         return []
+
+    def _written(self) -> list[sa.Table]:
+        return [self._watched.tables[name] for name in WRITTEN_TABLES]
 
     def _look_at_writing(self, store: SqlStore) -> list[Problem]:
         """Go by what has become of our own writes: a full disk refuses nothing else.

@@ -164,6 +164,8 @@ EVENTS_TABLE = UserEvent.__tablename__
 IDENTITIES_TABLE = UserEventIdentity.__tablename__
 BOT_SESSIONS_TABLE = UserEventBotSession.__tablename__
 REJECTIONS_TABLE = UserEventRejection.__tablename__
+WRITTEN_TABLES = (EVENTS_TABLE, IDENTITIES_TABLE)
+"""Those that a visitor's request has to write into."""
 _COPIES_KEY = "tcs_events_copies"  # in the info of the metadata: Alembic writes out a table's info
 
 

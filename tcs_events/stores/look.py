@@ -6,18 +6,14 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Table, exc
 
-from tcs_events.models import EVENTS_TABLE, IDENTITIES_TABLE
 from tcs_events.stores.generic import explain_insert
 from tcs_events.stores.numbering import numberings
 from tcs_events.stores.tables import unique_id
 from tcs_events.stores.troubles import Problem, problem_of
 
-WRITTEN = (EVENTS_TABLE, IDENTITIES_TABLE)
-"""The tables that a visitor's request must write into."""
-
 
 def insert_problems(connection: Connection, tables: Iterable[Table]) -> list[Problem]:
-    """Return what keeps rows out of the tables of events, an empty list where nothing does.
+    """Return what keeps rows out of these tables, an empty list where nothing does.
 
     Nothing is written. The database plans the statement by which events are stored, and says where
     the sequences of the ids are.
@@ -25,8 +21,7 @@ def insert_problems(connection: Connection, tables: Iterable[Table]) -> list[Pro
     Raises:
         sqlalchemy.exc.DBAPIError: the database does not answer.
     """
-    problems = []
-    written = [table for table in tables if table.name in WRITTEN]
+    problems, written = [], list(tables)
     for table in written:
         try:
             with connection.begin_nested():

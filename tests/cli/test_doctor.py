@@ -21,6 +21,7 @@ from tcs_events.models import own_metadata
 from tcs_events.tally import RECEIVED, _write_rows
 from tests.cli.asking import click, lines, run, save
 from tests.conftest import MakeHost
+from tests.redis_server import RedisServer
 from tests.support import stored
 
 NOW = datetime.now(UTC)
@@ -488,3 +489,19 @@ def test_each_extra_is_named_once(sqlite_host: Flask, monkeypatch: pytest.Monkey
     assert gone == "redis"
     assert "limits (limits 1.0)" in there
     assert "redis" not in there
+
+
+def test_limits_that_nobody_counts_are_a_hint(
+    make_host: MakeHost, sqlite_url: str, redis_server: RedisServer
+) -> None:
+    settings = {
+        "TCS_EVENTS_CLIENT_LIMIT": "600/minute",
+        "TCS_EVENTS_LIMIT_STORAGE": redis_server.url,
+        "SECRET_KEY": "x" * 20,
+    }
+    app = make_host(sqlite_url, **settings)
+    assert doctor(app)[1]["limits, counted in Redis"] == ("ok", "")
+    redis_server.kill()
+    code, level, remedy = trouble(app, "limits, counted in Redis")
+    assert (code, level) == (0, "hint")
+    assert "nothing is limited" in remedy

@@ -17,6 +17,7 @@ from tcs_events.cli.doctor.counts import count_findings
 from tcs_events.cli.doctor.database import database_findings
 from tcs_events.cli.doctor.extras import extras_finding
 from tcs_events.cli.doctor.finding import COLOURS, WRONG, Finding
+from tcs_events.cli.doctor.limits import limit_findings
 from tcs_events.cli.doctor.place import place_findings
 from tcs_events.cli.doctor.schema import schema_findings
 from tcs_events.cli.doctor.storing import storing_findings
@@ -73,6 +74,7 @@ def _findings(app: Flask) -> Iterator[Finding]:
             zone = registration.settings.timezone
             yield from _asked("counts", lambda: count_findings(engine, zone))
     yield from address_findings(app, registration)
+    yield from limit_findings(registration.settings)
     yield extras_finding()
 
 

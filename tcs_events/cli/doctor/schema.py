@@ -10,8 +10,7 @@ from sqlalchemy.types import TypeEngine
 
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
 from tcs_events.errors import TableMissing
-from tcs_events.models import Tables
-from tcs_events.stores.look import WRITTEN
+from tcs_events.models import WRITTEN_TABLES, Tables
 from tcs_events.stores.troubles import NO_TABLE
 
 MEDDLES = "a row that it leaves out is answered 503, and one that it changes is stored changed"
@@ -43,7 +42,7 @@ def schema_findings(engine: Engine, tables: Tables) -> list[Finding]:
         if drift:
             findings.append(Finding(f"table {name}", WRONG, f"{'; '.join(drift)}; {MIGRATE}"))
         elif name in unlogged:
-            level = WRONG if name in WRITTEN else HINT
+            level = WRONG if name in WRITTEN_TABLES else HINT
             findings.append(Finding(f"table {name}", level, EMPTIED.format(name)))
         elif name in triggers:
             words = f"it has triggers or rules: {', '.join(triggers[name])}; {MEDDLES}"
@@ -81,7 +80,7 @@ def _odd_tables(engine: Engine, tables: Tables) -> tuple[set[str], dict[str, lis
     if statement is None:
         return set(), {}
     is_postgresql = engine.dialect.name == "postgresql"
-    names = [name for name in WRITTEN if name in tables]
+    names = [name for name in WRITTEN_TABLES if name in tables]
     triggers: dict[str, list[str]] = {}
     unlogged: set[str] = set()
     with engine.connect() as connection:
