@@ -11,6 +11,7 @@ and words, so that the answers are the same with and without it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -142,6 +143,20 @@ def dumps(value: object) -> str:
     if orjson is not None:
         return orjson.dumps(value).decode()
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def loads(text: str) -> Any:
+    """Return the value of a JSON text that is stored: what `dumps` was given, or a host's own.
+
+    Raises:
+        ValueError: the text is not JSON.
+        RecursionError: it is nested deeper than Python reads.
+    """
+    if orjson is not None:
+        # It refuses NaN and half a surrogate pair, which a host's own code may have stored.
+        with contextlib.suppress(orjson.JSONDecodeError):
+            return orjson.loads(text)
+    return json.loads(text)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -21,6 +21,7 @@ from tcs_events.registration import registration_of
 from tcs_events.replay import Replayed, count_kept
 from tcs_events.replay import replay as replay_all
 from tcs_events.reports.reading import reading_events
+from tcs_events.stored_json import read_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,8 @@ def _groups(limit: int) -> list[_Group]:
     )
     with reading_events() as connection:
         groups = connection.execute(grouped).all()
-        newest = sa.select(row.id, row.errors, row.sample).where(
-            row.id.in_([group.newest for group in groups])
-        )
+        columns = read_columns(row.__table__, ("id", "errors", "sample"))
+        newest = sa.select(*columns).where(row.id.in_([group.newest for group in groups]))
         samples = {one.id: one for one in connection.execute(newest)}
     return [
         _Group(

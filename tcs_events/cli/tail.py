@@ -19,6 +19,7 @@ from tcs_events.cli.visible import visible, visible_json
 from tcs_events.models import UserEvent
 from tcs_events.registration import registration_of
 from tcs_events.reports.reading import reading_everything
+from tcs_events.stored_json import read_columns
 
 POLL_SECONDS = 0.5
 LATE_SECONDS = 5.0
@@ -116,7 +117,7 @@ class _Newest:
         return new
 
     def _query(self) -> sa.Select[Any]:
-        columns = [getattr(UserEvent, name) for name in _Row._fields]
+        columns = read_columns(UserEvent.__table__, _Row._fields)
         return sa.select(*columns).where(self._of_types)
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.models import UserEvent
+from tcs_events.stored_json import read_columns
 from tcs_events.streaming import stream
 
 
@@ -64,7 +65,7 @@ def read_rows(connection: Connection, selection: Selection) -> Iterator[list[Row
     They are not all in memory at once.
     """
     query = (
-        sa.select(*(getattr(UserEvent, name) for name in Row._fields))
+        sa.select(*read_columns(UserEvent.__table__, Row._fields))
         .where(selection.condition())
         .order_by(UserEvent.id)
     )

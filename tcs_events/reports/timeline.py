@@ -13,6 +13,7 @@ from tcs_events.models import UserEvent, UserEventIdentity
 from tcs_events.reports.reading import reading_events, this_registration
 from tcs_events.rights.places import EVENTS
 from tcs_events.rights.subject import find_subject
+from tcs_events.stored_json import read_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,9 @@ def person_timeline(email: str, limit: int = 500, offset: int | None = None) -> 
     return _timeline(condition, limit, offset)
 
 
+_COLUMNS = ("created_at", "session_id", "event_type", "payload", "email")
+
+
 def _timeline(
     condition_on: Callable[[sa.Connection], sa.ColumnElement[bool]],
     limit: int,
@@ -63,13 +67,7 @@ def _timeline(
     with reading_events() as connection:
         condition = condition_on(connection)
         events = connection.execute(
-            sa.select(
-                UserEvent.created_at,
-                UserEvent.session_id,
-                UserEvent.event_type,
-                UserEvent.payload,
-                UserEvent.email,
-            )
+            sa.select(*read_columns(UserEvent.__table__, _COLUMNS))
             .where(condition)
             .order_by(order(UserEvent.created_at), order(UserEvent.id))
             .limit(limit)

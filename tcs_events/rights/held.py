@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from tcs_events.export.rows import strict_json
 from tcs_events.rights.places import PLACES, Place
 from tcs_events.rights.subject import Subject
+from tcs_events.stored_json import read_columns
 from tcs_events.streaming import stream
 
 
@@ -42,7 +43,8 @@ def write_held(connection: Connection, subject: Subject, file: IO[bytes]) -> dic
 
 def _rows(connection: Connection, subject: Subject, place: Place) -> Iterator[dict[str, Any]]:
     for condition in subject.conditions(place):
-        query = select(place.table).where(condition).order_by(place.id)
+        columns = read_columns(place.table, place.table.c.keys())
+        query = select(*columns).where(condition).order_by(place.id)
         with stream(connection, query) as rows:
             for row in rows.mappings():
                 yield _plain(row)

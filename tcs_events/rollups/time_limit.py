@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -17,6 +18,9 @@ QUERY_CANCELED = "57014"  # https://www.postgresql.org/docs/current/errcodes-app
 UNTIL = "tcs_events_until"
 """The execution option that says until when, in `monotonic()` seconds. It ends with the
 `Connection`, and is not there on the next one."""
+
+
+T = TypeVar("T")
 
 
 class OutOfTime(Exception):
@@ -49,15 +53,23 @@ def ended_at(connection: Connection, until: float) -> Iterator[None]:
         raise
 
 
-def check_time(connection: Connection) -> None:
-    """See that there is time left for more rows: each group of them may come quickly.
+def time_of(connection: Connection) -> float | None:
+    """Return until when a connection may be asked, in `monotonic()` seconds; None: for ever."""
+    until: float | None = connection.get_execution_options().get(UNTIL)
+    return until
+
+
+def in_time(connection: Connection, rows: Iterable[T]) -> Iterator[T]:
+    """Give rows as long as there is time left: what is made of them in Python takes some, too.
 
     Raises:
         OutOfTime: there is none. Never on a connection without a limit.
     """
-    until = connection.get_execution_options().get(UNTIL)
-    if until is not None and monotonic() > until:
-        raise OutOfTime
+    until = time_of(connection)
+    for row in rows:
+        if until is not None and monotonic() > until:
+            raise OutOfTime
+        yield row
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Outcome, Record
+from tcs_events.stored_json import insert_values
 from tcs_events.stores.connection import OwnConnection
 from tcs_events.stores.contract import Result
 from tcs_events.stores.tables import data_columns, unique_id
@@ -55,6 +56,7 @@ def insert_once(connection: Connection, table: Table, row: dict[str, Any]) -> Ou
         return _insert_or_look(connection, table, row)
     record_id = unique_id(table)
     statement = insert_ignoring(table).on_conflict_do_nothing(index_elements=[record_id])
+    statement = statement.values(insert_values(table, row, connection.dialect.name))
     # RETURNING gives a row for what was stored; the row count of a driver may be -1 here.
     if connection.execute(statement.returning(record_id), row).first() is not None:
         return Outcome.ACCEPTED
@@ -93,7 +95,8 @@ def _insert_or_look(connection: Connection, table: Table, row: dict[str, Any]) -
     same_id = select(table.c.id).where(record_id == row[record_id.name])
     try:
         with connection.begin_nested():
-            connection.execute(insert(table), row)
+            values = insert_values(table, row, connection.dialect.name)
+            connection.execute(insert(table).values(values), row)
     except exc.IntegrityError:
         if connection.execute(same_id).first() is None:
             raise
