@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, TextIO
 
 import click
@@ -15,6 +14,7 @@ from tcs_events.cli.command import command
 from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
 from tcs_events.cli.output import Share, print_json, print_line, print_table, share
 from tcs_events.reports import Period
+from tcs_events.reports.exposure import Catalogue
 
 
 @command("exposure")
@@ -90,23 +90,17 @@ def exposure(
             print_line(f"Gini coefficient of exposure: {found.gini:.2f}")
 
 
-def _catalogue(column: str | None, file: TextIO | None) -> set[str] | None:
+def _catalogue(column: str | None, file: TextIO | None) -> Catalogue | None:
     if column is not None and file is not None:
         raise click.UsageError("--catalogue and --catalogue-file both name the experts; give one.")
     if file is not None:
         try:
-            return _ids(line.strip() for line in file)
+            return list(file)
         except UnicodeDecodeError:
             raise click.BadParameter("is not UTF-8 text.", param_hint="--catalogue-file") from None
     if column is not None:
-        session = current_app.extensions["sqlalchemy"].session
-        return _ids(session.scalars(sa.select(host_column(column))))
+        return sa.select(host_column(column))
     return None
-
-
-def _ids(values: Iterable[Any]) -> set[str]:
-    """Return the values as events name them: an id that is a number is text in a payload."""
-    return {str(value) for value in values if value not in (None, "")}
 
 
 def host_column(name: str) -> sa.Column[Any]:

@@ -14,7 +14,9 @@ from flask import current_app
 
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import reading_counts, this_registration, total, within
+from tcs_events.rollups.ids import id_text
 from tcs_events.rollups.tables import exposure as counts
+from tcs_events.rollups.time_limit import in_time
 
 FIRST_POSITIONS = 5
 """How many results a visitor looks at before anything else."""
@@ -72,8 +74,9 @@ class Exposure:
     """How unequally exposure is spread: 0 evenly, towards 1 all on one; None without exposures."""
 
 
-Catalogue = sa.Select[tuple[str]] | Iterable[str]
-"""The ids of the experts there are: a query of the host's own, or the ids themselves."""
+Catalogue = sa.Select[Any] | Iterable[Any]
+"""The ids of the experts there are: a query of the host's own for one column, or the ids.
+They may be of any type: `rollups.ids` says which are the same as those of events."""
 
 
 def exposure(
@@ -88,15 +91,20 @@ def exposure(
     Args:
         period: the days.
         catalogue: with it the report knows of experts that no event names:
-            `catalogue=select(Expert.username)`.
+            `catalogue=select(Expert.username)`. Ids may be texts, numbers, `UUID`s: 7 and "7" are
+            the same. NULL, and what else is not an id, is left out.
         first_positions: how many results count as the first ones.
         min_sessions: an expert exposed in fewer sessions is not judged by clicks. Defaults to
             `TCS_EVENTS_MIN_SESSIONS`.
+
+    Raises:
+        ValueError: the catalogue is a query for more than one column.
     """
     if min_sessions is None:
         min_sessions = this_registration().settings.min_sessions
+    known = None if catalogue is None else _ids(catalogue)
     with reading_counts() as connection:
-        rows = connection.execute(
+        found = connection.execute(
             sa.select(
                 counts.c.expert_id,
                 counts.c.position,
@@ -106,16 +114,18 @@ def exposure(
             )
             .where(within(connection, counts, period))
             .group_by(counts.c.expert_id, counts.c.position)
-        ).all()
-    by_expert: dict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        by_expert[row.expert_id].append(row)
-    usual = _usual_click_through(rows)
-    ids = sorted(set(_ids(catalogue)) if catalogue is not None else by_expert)
-    experts = [
-        _of_expert(expert_id, by_expert.get(expert_id, []), usual, first_positions, min_sessions)
-        for expert_id in ids
-    ]
+        )
+        rows = list(in_time(connection, found))
+        by_expert: dict[str, list[Any]] = defaultdict(list)
+        for row in in_time(connection, rows):
+            by_expert[row.expert_id].append(row)
+        usual = _usual_click_through(in_time(connection, rows))
+        experts = [
+            _of_expert(
+                expert_id, by_expert.get(expert_id, []), usual, first_positions, min_sessions
+            )
+            for expert_id in in_time(connection, by_expert if known is None else known)
+        ]
     experts.sort(key=lambda expert: (expert.exposed, expert.returned, expert.expert_id))
     is_exposed = [expert.exposed > 0 for expert in experts]
     return Exposure(
@@ -125,10 +135,18 @@ def exposure(
     )
 
 
-def _ids(catalogue: Catalogue) -> list[str]:
+def _ids(catalogue: Catalogue) -> set[str]:
+    """Return the texts of the ids, as events name them."""
     if isinstance(catalogue, sa.Select):
-        return list(current_app.extensions["sqlalchemy"].session.scalars(catalogue))
-    return list(catalogue)
+        if len(catalogue.selected_columns) != 1:
+            raise ValueError(
+                "The catalogue is a query for one column, that of the ids:"
+                " select(Expert.username), not select(Expert)."
+            )
+        values: Iterable[Any] = current_app.extensions["sqlalchemy"].session.scalars(catalogue)
+    else:
+        values = catalogue
+    return {text for value in values if (text := id_text(value))}
 
 
 def _usual_click_through(rows: Iterable[Any]) -> dict[int, float]:

@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tcs_events.rollups.filters import active_filters
+from tcs_events.rollups.ids import id_text
+
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 _FIELD = re.compile(r"[^=<>!,\[\]]+")
 _CONDITION = re.compile(
@@ -20,6 +23,9 @@ _END_OF_VALUE = re.compile(r"\s*(?:,|$)")
 @dataclass(frozen=True, slots=True)
 class Condition:
     """What a field of the payload must be like. A field that is not there meets none.
+
+    `expert_id` is compared as reports do, so that 7 and "7" are the same. Of `filters` those that
+    are off make no difference: `filters={}` is met where none is on.
 
     Raises:
         ValueError: the field has one of `=<>!,[]` in it, or spaces around it, or the operator is
@@ -50,12 +56,10 @@ class Condition:
         if self.field not in payload:
             return False
         found = payload[self.field]
-        # To Python true is 1; to JSON it is not.
-        is_equal = found == self.value and isinstance(found, bool) == isinstance(self.value, bool)
         if self.operator == "=":
-            return is_equal
+            return self._is_equal(found)
         if self.operator == "!=":
-            return not is_equal
+            return not self._is_equal(found)
         if isinstance(found, bool) or not isinstance(found, int | float):
             return False
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
@@ -68,6 +72,14 @@ class Condition:
                 ">=": found >= self.value,
             }[self.operator]
         )
+
+    def _is_equal(self, found: Any) -> bool:
+        if self.field == "expert_id" and (wanted := id_text(self.value)):
+            return id_text(found) == wanted  # "7" and 7 are the same expert
+        if self.field == "filters" and isinstance(self.value, dict):
+            return isinstance(found, dict) and active_filters(found) == active_filters(self.value)
+        # To Python true is 1; to JSON it is not.
+        return bool(found == self.value and isinstance(found, bool) == isinstance(self.value, bool))
 
 
 @dataclass(frozen=True, slots=True)
