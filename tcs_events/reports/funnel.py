@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -12,7 +13,12 @@ from sqlalchemy import Connection
 
 from tcs_events.log import log
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import reading_counts, refresh_if_old, this_registration
+from tcs_events.reports.reading import (
+    reading_counts,
+    refresh_if_old,
+    this_registration,
+    time_to_count,
+)
 from tcs_events.rollups import tables
 from tcs_events.rollups.days import date_in, day
 from tcs_events.rollups.events import events_between
@@ -26,6 +32,7 @@ from tcs_events.rollups.funnels import (
     uncounted_days,
 )
 from tcs_events.rollups.steps import Condition, Step, step
+from tcs_events.rollups.time_limit import OutOfTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,10 @@ def funnel_so_far(period: Period, steps: Sequence[Step], seconds: float) -> Funn
     refresh_if_old()
     try:
         keep_asked(steps)
-        this_registration().refresher.count_funnel(steps, period.first, period.last, seconds)
+        with suppress(OutOfTime):  # what is counted by then is shown
+            this_registration().refresher.count_funnel(
+                steps, period.first, period.last, seconds, time_to_count()
+            )
     except sa.exc.DBAPIError as error:
         log.warning("tcs_events.counts_not_refreshed", reason=type(error.orig).__name__)
         return FunnelSoFar(funnel(period, steps), period.days, period.days)

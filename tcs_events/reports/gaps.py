@@ -14,6 +14,7 @@ from tcs_events.reports.reading import (
     total,
     within,
 )
+from tcs_events.reports.top import spellings
 from tcs_events.rollups.tables import demand
 
 
@@ -22,9 +23,9 @@ class UnmetDemand:
     """A query that did not lead to what was wanted. All counts are sessions, each once a day."""
 
     query: str
-    """The normalised text: NFKC, casefolded, single spaces."""
+    """The normalised text: NFKC_Casefold, and what else looks the same."""
     sample: str
-    """One of the texts as they were typed."""
+    """The text as most visits have typed it."""
     sessions: int
     """Sessions that asked it."""
     no_result: int
@@ -65,7 +66,6 @@ def unmet_demand(
         query = (
             sa.select(
                 demand.c.query,
-                sa.func.min(by_code_points(demand.c.sample)).label("sample"),
                 *sums.values(),
                 hidden.label("hidden_by_filter"),
                 missing.label("not_available"),
@@ -87,12 +87,17 @@ def unmet_demand(
             .limit(limit)
             .offset(offset)
         )
-        return [
-            UnmetDemand(**{name: getattr(row, name) for name in UnmetDemand.__dataclass_fields__})
-            for row in connection.execute(query)
-        ]
+        rows = connection.execute(query).mappings().all()
+        samples = spellings(connection, period, [row["query"] for row in rows])
+    return [
+        UnmetDemand(
+            sample=samples[row["query"]], **{name: row[name] for name in _FIELDS if name in row}
+        )
+        for row in rows
+    ]
 
 
+_FIELDS = UnmetDemand.__dataclass_fields__
 _COUNTS = (
     "sessions",
     "no_result",

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import by_code_points, reading_counts, total, within
+from tcs_events.rollups.spellings import commonest
 from tcs_events.rollups.tables import uses
+from tcs_events.rollups.time_limit import in_time
+
+NAMES_AT_ONCE = 500
+"""How many a query names: databases have a limit. Of more names, those of all are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +36,9 @@ class TopQuery:
     """A query, in all its spellings."""
 
     query: str
-    """The normalised text: NFKC, casefolded, single spaces."""
+    """The normalised text: NFKC_Casefold, and what else looks the same."""
     sample: str
-    """One of the texts as they were typed."""
+    """The text as most visits have typed it."""
     asks: int
     sessions: int
 
@@ -50,23 +57,13 @@ def top_experts(period: Period, limit: int = 20, offset: int = 0) -> list[TopExp
     """Return the experts clicked in most sessions, first the most; `limit` from `offset` on."""
     clicked = _top("click", period, limit, offset)
     with reading_counts() as connection:
-        query = (
-            sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions))
-            .where(
-                within(connection, uses, period),
-                uses.c.kind == "click_in",
-                uses.c.name.in_([row.name for row in clicked]),
-            )
-            .group_by(uses.c.name, uses.c.detail)
-            .order_by(by_code_points(uses.c.detail))
-        )
-        contexts = connection.execute(query).all()
+        contexts = _details(connection, "click_in", period, [row.name for row in clicked])
     return [
         TopExpert(
             row.name,
             row.events,
             row.sessions,
-            {of.detail: of.sessions for of in contexts if of.name == row.name},
+            {context: sessions for context, (sessions, _) in sorted(contexts[row.name].items())},
         )
         for row in clicked
     ]
@@ -74,10 +71,10 @@ def top_experts(period: Period, limit: int = 20, offset: int = 0) -> list[TopExp
 
 def top_queries(period: Period, limit: int = 20, offset: int = 0) -> list[TopQuery]:
     """Return the queries asked in most sessions, first the most; `limit` from `offset` on."""
-    return [
-        TopQuery(row.name, row.sample, row.events, row.sessions)
-        for row in _top("query", period, limit, offset)
-    ]
+    asked = _top("query", period, limit, offset)
+    with reading_counts() as connection:
+        samples = spellings(connection, period, [row.name for row in asked])
+    return [TopQuery(row.name, samples[row.name], row.events, row.sessions) for row in asked]
 
 
 def top_filters(period: Period, limit: int = 20, offset: int = 0) -> list[TopFilter]:
@@ -90,24 +87,46 @@ def top_filters(period: Period, limit: int = 20, offset: int = 0) -> list[TopFil
 
 def _top(kind: str, period: Period, limit: int, offset: int) -> list[Any]:
     with reading_counts() as connection:
-        sessions = total(uses.c.sessions)
+        # A query is in one row for each of its spellings, an expert has no detail.
+        keys = [uses.c.name, uses.c.detail] if kind == "filter" else [uses.c.name]
         query = (
-            sa.select(
-                uses.c.name,
-                uses.c.detail,
-                sa.func.min(by_code_points(uses.c.sample)).label("sample"),
-                total(uses.c.events),
-                sessions,
-            )
+            sa.select(*keys, total(uses.c.events), total(uses.c.sessions))
             .where(within(connection, uses, period), uses.c.kind == kind)
-            .group_by(uses.c.name, uses.c.detail)
-            .order_by(
-                sa.desc("sessions"), by_code_points(uses.c.name), by_code_points(uses.c.detail)
-            )
+            .group_by(*keys)
+            .order_by(sa.desc("sessions"), *map(by_code_points, keys))
             .limit(limit)
             .offset(offset)
         )
         return list(connection.execute(query))
+
+
+def _details(
+    connection: Connection, kind: str, period: Period, names: Sequence[str]
+) -> dict[str, dict[str, tuple[int, int]]]:
+    """Return the visits and events of each name by detail: of an expert, by the clicks' context."""
+    is_named = uses.c.name.in_(names) if len(names) <= NAMES_AT_ONCE else sa.true()
+    query = (
+        sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions), total(uses.c.events))
+        .where(within(connection, uses, period), uses.c.kind == kind, is_named)
+        .group_by(uses.c.name, uses.c.detail)
+    )
+    found: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in names}
+    for name, detail, *counts in in_time(connection, connection.execute(query)):
+        if name in found:
+            found[name][detail] = counts[0], counts[1]
+    return found
+
+
+def spellings(connection: Connection, period: Period, queries: Sequence[str]) -> dict[str, str]:
+    """Return each query as most visits of a period have typed it.
+
+    A visit has typed it as it has typed it most often. Where two spellings have as many visits, the
+    one of the visits with more queries is taken, and then the one that comes first in Unicode.
+    """
+    return {
+        query: commonest({spelling or query: counts for spelling, counts in typed.items()})
+        for query, typed in _details(connection, "query", period, queries).items()
+    }
 
 
 def parsed(text: str) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
 from datetime import date, datetime, timedelta
 from itertools import groupby
+from operator import attrgetter, itemgetter
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, Engine, select
 from tcs_events.rollups import tables
 from tcs_events.rollups.days import Day, day
 from tcs_events.rollups.events import StoredEvent, event_types, events_between
-from tcs_events.rollups.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use, count_day
+from tcs_events.rollups.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use
 from tcs_events.rollups.funnels import (
     Funnel,
     FunnelCounter,
@@ -28,6 +29,8 @@ from tcs_events.rollups.funnels import (
 )
 from tcs_events.rollups.spans import forget_spans
 from tcs_events.rollups.state import DayChanged, update_state
+from tcs_events.rollups.time_limit import OutOfTime, ended_at
+from tcs_events.rollups.visit import count_day
 from tcs_events.rollups.visits import (
     Kept,
     Visit,
@@ -48,16 +51,23 @@ VISITS_AT_ONCE = 10_000
 class DayCounter:
     """Counts days for the one who holds the lease, and prolongs it with each.
 
-    Every method raises `LeaseLost` where it is somebody else's.
+    Every method raises `LeaseLost` where it is somebody else's, and `OutOfTime` where there is an
+    `until`, a `monotonic()` time, and it is over. The days that were counted by then are kept.
     """
 
     def __init__(
-        self, engine: Engine, zone: ZoneInfo, clock: Callable[[], datetime], holder: UUID
+        self,
+        engine: Engine,
+        zone: ZoneInfo,
+        clock: Callable[[], datetime],
+        holder: UUID,
+        until: float | None = None,
     ) -> None:
         self._engine = engine
         self._zone = zone
         self._clock = clock
         self._holder = holder
+        self._until = until
 
     def count(self, of_day: date) -> int | None:
         """Count a day, and return how many events it has.
@@ -80,7 +90,7 @@ class DayCounter:
 
     def count_retention(self, of_day: date) -> None:
         """Count who came back on a day."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = count_retention(connection, of_day)
         with self._engine.begin() as connection:
             # Whoever has changed a visit meanwhile has taken the lease away.
@@ -115,7 +125,7 @@ class DayCounter:
             start, end = day(of_day, self._zone)[1:3]
             counter = FunnelCounter([funnel])
             with (
-                self._engine.connect() as connection,
+                self._reading() as connection,
                 events_between(connection, start, end, types) as events,
             ):
                 for _, session in groupby(events, key=lambda row: row[0]):
@@ -126,6 +136,20 @@ class DayCounter:
                 replace_counts(connection, of_day, [funnel], counter.reached)
             if monotonic() > deadline:
                 return
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """Give a connection to read what is to be counted, as long as there is time."""
+        with self._engine.connect() as connection:
+            if self._until is None:
+                yield connection
+                return
+            with ended_at(connection, self._until):
+                yield connection
+
+    def _check_time(self) -> None:
+        if self._until is not None and monotonic() > self._until:
+            raise OutOfTime
 
     def _begin(self, of_day: date) -> None:
         """Say which day is counted, before anything of it is read."""
@@ -138,7 +162,7 @@ class DayCounter:
 
     def _replace(self, of_day: Day) -> int:
         """Count a day and put it in the place of what was kept of it."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             funnels = kept_funnels(connection)
             counter = FunnelCounter(funnels)
             until, types = of_day.end + LOOK_AHEAD, event_types(connection)
@@ -170,6 +194,7 @@ class DayCounter:
         """Keep a day's visits, a part at a time: SQLite lets nobody else write meanwhile."""
         new, gone = sorted(visits - kept.keys()), sorted(kept.keys() - visits)
         for start in range(0, max(len(new), len(gone)), VISITS_AT_ONCE):
+            self._check_time()
             some = slice(start, start + VISITS_AT_ONCE)
             with self._engine.begin() as connection:
                 self._prolong(connection, of_day)
@@ -180,32 +205,32 @@ def _retention_of(of_day: date) -> sa.Delete:
     return tables.retention.delete().where(tables.retention.c.day == of_day)
 
 
-def _sessions(events: Iterable[StoredEvent]) -> Iterator[tuple[str, list[Seen]]]:
-    """Give the events of each session together."""
-    for session_id, its_events in groupby(events, key=lambda event: event[0]):
-        yield session_id, [Seen(*event[1:]) for event in its_events]
+def _sessions(events: Iterable[StoredEvent]) -> Iterator[tuple[str, Iterator[Seen]]]:
+    """Give the events of each session, not kept in memory: one session may have sent most."""
+    for session_id, session in groupby(events, key=itemgetter(0)):
+        yield session_id, (Seen(*event[1:]) for event in session)
 
 
 def _rows(of_day: date, facts: Facts) -> Iterator[tuple[sa.Table, list[dict[str, object]]]]:
     """Give the rows that keep a day's facts, by their tables."""
 
     def rows_of(
-        counts: dict[Any, Any], names: Sequence[str], kind: type, leave_out: Sequence[str] = ()
+        counts: dict[Any, Any], names: Sequence[str], kind: type, same: dict[str, object]
     ) -> list[dict[str, object]]:
         columns = [column.name for column in fields(kind)]
+        counts_of = attrgetter(*columns)
         rows = []
         for key, counted in counts.items():
-            row = dict(zip(columns, astuple(counted), strict=True))
+            row = dict(zip(columns, counts_of(counted), strict=True))
             row |= dict(zip(names, key if isinstance(key, tuple) else (key,), strict=True))
-            row |= {"day": of_day, "unit": "day"}
-            rows.append({name: value for name, value in row.items() if name not in leave_out})
+            rows.append(row | same)
         return rows
 
-    names = ("starts_at", "event_type")
-    yield tables.activity, rows_of(facts.activity, names, Use, leave_out=["sample", "unit"])
-    yield tables.uses, rows_of(facts.uses, ("kind", "name", "detail"), Use)
-    yield tables.demand, rows_of(facts.demand, ("query",), Demand)
-    yield tables.exposure, rows_of(facts.exposure, ("expert_id", "position"), Exposure)
+    names, spanned = ("starts_at", "event_type"), {"day": of_day, "unit": "day"}
+    yield tables.activity, rows_of(facts.activity, names, Use, {"day": of_day})
+    yield tables.uses, rows_of(facts.uses, ("kind", "name", "detail"), Use, spanned)
+    yield tables.demand, rows_of(facts.demand, ("query",), Demand, spanned)
+    yield tables.exposure, rows_of(facts.exposure, ("expert_id", "position"), Exposure, spanned)
     if facts.events:
         row = {"day": of_day, "events": facts.events, "is_stale": False, "is_retention_stale": True}
         yield tables.days, [row]

@@ -36,9 +36,10 @@ from tcs_events.rollups.funnels import (
 from tcs_events.rollups.spans import build_span, missing_spans
 from tcs_events.rollups.state import LeaseLost, ensure_state, update_state
 from tcs_events.rollups.steps import Step
+from tcs_events.rollups.time_limit import OutOfTime
 from tcs_events.streaming import stream
 
-VERSION = 3
+VERSION = 4
 """Of what is counted, and how. Where it changes, everything is counted again."""
 SETTLED_AFTER = timedelta(seconds=30)
 """By now a transaction that was open has ended; ours are ended after two seconds."""
@@ -97,6 +98,7 @@ class Refresher:
         rebuild: bool = False,
         progress: Progress = lambda done, of: None,
         funnel_seconds: float = FUNNEL_SECONDS,
+        until: float | None = None,
     ) -> Refreshed | None:
         """Count what has changed, or with `rebuild` everything.
 
@@ -104,19 +106,34 @@ class Refresher:
         `funnel_seconds`; the next refresh goes on.
 
         Returns None where somebody else is at it.
+
+        Raises:
+            OutOfTime: it was `until`, a `monotonic()` time, before everything was counted. The next
+                refresh counts it.
         """
         refreshed, holder, now = None, uuid4(), self._clock()
         with self._lease(holder, now) as state:
             if state is not None:
-                refreshed = self._refresh(state, holder, now, rebuild, progress)
-                self._count_funnels(holder, funnel_seconds)
+                refreshed = self._refresh(state, holder, now, rebuild, progress, until)
+                with contextlib.suppress(OutOfTime):  # the days are counted
+                    self._count_funnels(holder, funnel_seconds, until)
         return refreshed
 
-    def count_funnel(self, steps: Sequence[Step], first: date, last: date, seconds: float) -> None:
+    def count_funnel(
+        self,
+        steps: Sequence[Step],
+        first: date,
+        last: date,
+        seconds: float,
+        until: float | None = None,
+    ) -> None:
         """Count a funnel for the days that it is not counted for yet, the newest ones first.
 
         It ends after the day at which `seconds` are over. Does nothing where somebody else counts:
         they do this, too.
+
+        Raises:
+            OutOfTime: it was `until`, a `monotonic()` time, in the middle of a day.
         """
         with self._engine.connect() as connection:
             funnel = find_funnel(connection, steps)
@@ -126,7 +143,7 @@ class Refresher:
         with self._lease(holder, now) as state:
             if state is not None and (state.version, state.zone) == (VERSION, self._zone.key):
                 deadline = monotonic() + seconds
-                self._counter(holder).count_funnel(funnel, first, last, deadline)
+                self._counter(holder, until).count_funnel(funnel, first, last, deadline)
 
     @contextlib.contextmanager
     def _lease(self, holder: UUID, now: datetime) -> Iterator[sa.Row[Any] | None]:
@@ -165,8 +182,8 @@ class Refresher:
         with contextlib.suppress(LeaseLost), self._engine.begin() as connection:
             update_state(connection, holder, lease_until=now, lease_holder=None, counting=None)
 
-    def _counter(self, holder: UUID) -> DayCounter:
-        return DayCounter(self._engine, self._zone, self._clock, holder)
+    def _counter(self, holder: UUID, until: float | None = None) -> DayCounter:
+        return DayCounter(self._engine, self._zone, self._clock, holder, until)
 
     def _refresh(
         self,
@@ -175,6 +192,7 @@ class Refresher:
         now: datetime,
         rebuild: bool,
         progress: Progress,
+        until: float | None,
     ) -> Refreshed:
         is_other = (state.version, state.zone) != (VERSION, self._zone.key)
         is_all = rebuild or is_other
@@ -192,7 +210,7 @@ class Refresher:
                 keep_funnel(connection, DEFAULT_FUNNEL, now)
         if is_other:  # else each day stays until it is counted again
             self._forget_everything(holder)
-        counter = self._counter(holder)
+        counter = self._counter(holder, until)
         events, left = 0, []
         for done, of_day in enumerate(to_count):
             progress(done, len(to_count))
@@ -257,7 +275,7 @@ class Refresher:
             for table in tables.OF_EVENTS:
                 connection.execute(table.delete())
 
-    def _count_funnels(self, holder: UUID, seconds: float) -> None:
+    def _count_funnels(self, holder: UUID, seconds: float, until: float | None) -> None:
         """Count the funnels that somebody asked for since the days were counted."""
         deadline = monotonic() + seconds
         with self._engine.connect() as connection:
@@ -265,7 +283,7 @@ class Refresher:
         for funnel in unfinished:
             if monotonic() > deadline:
                 return
-            self._counter(holder).count_funnel(funnel, date.min, date.max, deadline)
+            self._counter(holder, until).count_funnel(funnel, date.min, date.max, deadline)
 
     def _build_spans(self, holder: UUID) -> None:
         """Sum up the weeks and months that are over, and hold a day that was counted again."""

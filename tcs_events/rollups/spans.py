@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -103,22 +103,22 @@ def missing_spans(connection: Connection, before: date) -> list[Piece]:
     )
 
 
+_OF_ROWS = ("id", "unit", "day", "sample")
+"""The columns that are neither what is counted, nor counts."""
+
+
 def build_span(connection: Connection, span: Piece) -> None:
     """Sum up the days of a span, in a transaction in which nobody else counts."""
-    for table, statement in _sums(span, connection.dialect.name):
+    for table, statement in _sums(span):
         connection.execute(
             table.insert().from_select([*statement.selected_columns.keys()], statement)
         )
     connection.execute(tables.spans.insert().values(unit=span.unit, starts_on=span.first))
 
 
-def _sums(span: Piece, dialect: str) -> Iterator[tuple[sa.Table, sa.Select[tuple[object, ...]]]]:
-    def smallest(sample: sa.Column[Any]) -> sa.ColumnElement[Any]:
-        # By code points, as the reports ask for the smallest of the pieces.
-        return sa.func.min(sa.collate(sample, "C") if dialect == "postgresql" else sample)
-
+def _sums(span: Piece) -> Iterator[tuple[sa.Table, sa.Select[tuple[object, ...]]]]:
     for table in tables.SPANNED:
-        columns = [column for column in table.c if column.name not in ("id", "unit", "day")]
+        columns = [column for column in table.c if column.name not in _OF_ROWS]
         keys = [column for column in columns if column.name in tables.KEYS]
         statement = (
             sa.select(
@@ -126,9 +126,7 @@ def _sums(span: Piece, dialect: str) -> Iterator[tuple[sa.Table, sa.Select[tuple
                 sa.literal(span.first, table.c.day.type).label("day"),
                 *keys,
                 *(
-                    smallest(column).label(column.name)
-                    if column.name == "sample"
-                    else sa.func.sum(column).label(column.name)
+                    sa.func.sum(column).label(column.name)
                     for column in columns
                     if column not in keys
                 ),

@@ -43,6 +43,11 @@ def _text(name: str, length: int = NAME_MAX_LENGTH) -> sa.Column[object]:
     return sa.Column(name, sa.String(length), nullable=False)
 
 
+def _sample() -> sa.Column[object]:
+    """Return a column that is empty: it held a spelling of the query, and hosts' tables have it."""
+    return sa.Column("sample", sa.String(NAME_MAX_LENGTH), nullable=False, default="")
+
+
 def _count(name: str) -> sa.Column[object]:
     return sa.Column(name, sa.Integer(), nullable=False)
 
@@ -105,7 +110,7 @@ uses = _spanned(
     _text("kind", 16),
     _text("name"),
     _text("detail"),
-    _text("sample"),
+    _sample(),
     _count("events"),
     _count("sessions"),
     # Of some kinds there are a few rows a day, of others one for each query that was asked.
@@ -115,7 +120,9 @@ uses = _spanned(
 
 `click`: `name` is the expert, `detail` is empty.
 `click_in`: `name` is the expert, `detail` the context of the card.
-`query`: `name` is the normalised text, `sample` one of the raw ones, `detail` is empty.
+`query`: `name` is the normalised text, `detail` the spelling that a visit has typed most often,
+empty where that is the normalised text. Each visit is in one row, so that the visits of a query are
+the sum over its spellings, and its commonest spelling is that of most visits.
 `filter`: `name` is the filter, `detail` its value as JSON.
 `dead_filter`, `dead_combination`: as `filter`, and all active filters as JSON in `name`; those
 after which nothing was left.
@@ -125,7 +132,7 @@ after which nothing was left.
 demand = _spanned(
     "user_event_daily_demand",
     _text("query"),
-    _text("sample"),
+    _sample(),
     _count("sessions"),
     _count("no_result"),
     _count("no_result_filtered"),

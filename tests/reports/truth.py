@@ -36,6 +36,8 @@ FIVE_MINUTES = timedelta(minutes=5)
 SIXTY_SECONDS = timedelta(seconds=60)
 Matches = Callable[[Event], bool]
 SessionDay = tuple[date, str]
+LOOK_ALIKE = {"\u200b": "", "\u00ad": "", "\ufeff": "", "\u2019": "'", "i\u0307": "i"}
+"""What is in our worlds, and the same to a reader: tests/rollups/test_text.py has more of it."""
 
 
 @dataclass
@@ -79,16 +81,28 @@ def text_of(value: object) -> str:
     return value[:200] if isinstance(value, str) else ""
 
 
+def id_of(value: object) -> str:
+    """Numbers and texts: JSON has no other ids."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return str(value).strip()[:200] if type(value) in (str, int, float) else ""
+
+
 def expert_of(event: Event) -> str:
-    return text_of(event.payload.get("expert_id"))
+    return id_of(event.payload.get("expert_id"))
 
 
 def query_of(event: Event) -> str:
     text = event.payload.get("query_text")
     if event.event_type != "sage_query" or not isinstance(text, str):
         return ""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(folded.split())[:200].rstrip()
+    while True:
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+        for char, plain in LOOK_ALIKE.items():
+            folded = folded.replace(char, plain)
+        if folded == text:
+            return " ".join(folded.split())[:200].rstrip()
+        text = folded
 
 
 def is_empty(event: Event) -> bool:
@@ -102,7 +116,11 @@ def is_found(event: Event) -> bool:
 
 
 def is_off(value: object) -> bool:
-    return value is None or value == "" or value == []
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return all(is_off(inner) for inner in value)
+    return value is None or value is False or (isinstance(value, str) and not value.strip())
 
 
 def filters_of(event: Event) -> dict[str, Any]:
@@ -237,12 +255,23 @@ def top_queries(world: World, period: Period) -> list[TopQuery]:
     found = []
     for query in {query_of(ask) for ask in asks}:
         theirs = [ask for ask in asks if query_of(ask) == query]
-        found.append(TopQuery(query, sample(theirs), len(theirs), world.count_session_days(theirs)))
+        found.append(
+            TopQuery(query, sample(world, theirs), len(theirs), world.count_session_days(theirs))
+        )
     return found
 
 
-def sample(asks: list[Event]) -> str:
-    return min(text_of(ask.payload["query_text"]) for ask in asks)
+def sample(world: World, asks: list[Event]) -> str:
+    """Each visit votes for what it has typed most; then all that the voters have asked counts."""
+
+    def vote(visit: list[Event]) -> str:
+        texts = [text_of(ask.payload["query_text"]) for ask in visit]
+        return min(texts, key=lambda text: (-texts.count(text), text))
+
+    votes: dict[str, list[list[Event]]] = {}
+    for visit in world.session_days(asks).values():
+        votes.setdefault(vote(visit), []).append(visit)
+    return min(votes, key=lambda text: (-len(votes[text]), -sum(map(len, votes[text])), text))
 
 
 def top_filters(world: World, period: Period) -> list[TopFilter]:
@@ -308,7 +337,7 @@ def unmet_demand(world: World, period: Period, min_sessions: int) -> list[UnmetD
             found.append(
                 UnmetDemand(
                     query=query,
-                    sample=sample(theirs),
+                    sample=sample(world, theirs),
                     sessions=len(session_days),
                     no_result=len(no_result),
                     hidden_by_filter=len(hidden),
@@ -376,7 +405,7 @@ class Shown:
 
 def exposures_of(session_day: list[Event]) -> list[Shown]:
     places = [
-        (text_of(expert), position)
+        (id_of(expert), position)
         for event in session_day
         if event.event_type == "sage_query" and isinstance(event.payload.get("expert_ids"), list)
         for position, expert in enumerate(event.payload["expert_ids"], start=1)  # type: ignore[arg-type]

@@ -47,12 +47,18 @@ QUERIES = [
     "Rust\n",
     "ﬁne art",
     "fine art",
+    "d\u00e9signer d\u2019int\u00e9rieur",
+    "D\u00e9signer d'int\u00e9rieur",
+    "DE\u0301SIGNER D'INTE\u0301RIEUR",
+    "Fla\u00adsk\u200b Developer\ufeff",
+    "\u0130stanbul",
+    "istanbul",
     "x" * 199 + " and more",
     "x" * 199,
 ]
-NO_QUERIES = ["", "   ", None, 7, ["rust"], ...]
-EXPERTS = ["ada", "bo", "cy", "dee", "eve", "e" * 250]
-NO_EXPERTS = ["", None, 3, {"id": "ada"}, ...]
+NO_QUERIES = ["", "   ", "\u200b", "\ufeff \u00ad", None, 7, ["rust"], ...]
+EXPERTS = ["ada", "bo", "cy", "dee", 7, "7", 7.0, " bo", "e" * 250]
+NO_EXPERTS = ["", None, True, {"id": "ada"}, ["ada"], ...]
 COUNTS = [0, 0, 0, 1, 3, 12]
 NO_COUNTS = [None, "0", 0.0, 2.5, False, True, [], -1, ...]
 FILTERS: list[Any] = [
@@ -67,6 +73,9 @@ FILTERS: list[Any] = [
     {"range": [90, 100, 9.5], "places": [{"in": ["b", "a"]}, {"in": []}]},
     {"range": [9.5, 100, 90], "places": [{"in": ["a", "b"]}, {"in": []}]},
     {"query": ""},
+    {"remote": False, "rate": {"min": None, "max": ""}, "tags": [None, []], "query": " "},
+    {"remote": True, "rate": {"min": 0, "max": None}},
+    {"rate_max": 0},
     {"query": "a" * 250, "rate_max": 90},
 ]
 NO_FILTERS = [None, "tags", ["rust"], 5, ...]
@@ -85,6 +94,11 @@ FILTER_CHANGES = [
     ("", "rust"),
     (None, 4),
     ("remote", False),
+    ("remote", True),
+    ("rate", {"min": None, "max": None}),
+    ("rate", {"min": 0, "max": None}),
+    ("rate_max", 0),
+    ("tags", [""]),
     ("remote", {"b": 1, "a": "ü"}),
     ("tags", []),
     ("tags", ...),

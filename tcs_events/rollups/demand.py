@@ -1,0 +1,144 @@
+"""What became of the queries of one visit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tcs_events.rollups.facts import CLICK_WITHIN, REFORMULATED_WITHIN, VISIT_MAX_NAMES, Facts
+from tcs_events.rollups.filters import has_active_filters
+from tcs_events.rollups.spellings import commonest
+from tcs_events.rollups.text import cut, normalise
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A query, as far as the visit has come."""
+
+    spellings: dict[str, int] = field(default_factory=dict)
+    asks: int = 0
+    is_empty: bool = False
+    """It was shown nothing,"""
+    is_empty_unfiltered: bool = False
+    """and at least once with no filter on."""
+    is_found: bool = False
+    is_found_unfiltered: bool = False
+    found_at: datetime = _NEVER
+    """When it was last shown something."""
+    is_clicked: bool = False
+    is_reformulated: bool = False
+
+
+class QueriesOfVisit:
+    """Takes in the queries and clicks of a visit, oldest first.
+
+    Nothing is looked for among earlier events: a click settles all queries that wait for one, and a
+    query the one before it, so that each event takes the same time.
+    """
+
+    def __init__(self) -> None:
+        self._asked: dict[str, _Asked] = {}
+        self._other_spellings = 0
+        """How many there are beyond the first of each query."""
+        self._waiting: dict[str, _Asked] = {}
+        """Those that were shown something since the last click, and were never clicked."""
+        self._clicked_at = _NEVER
+        self._last, self._last_at = "", _NEVER
+        """The query before."""
+        self._moment, self._first_of_moment, self._is_one_of_several = _NEVER, "", False
+        """The time of the query before, the first query of that very time, and whether there is
+        another one: of two at the same time, each came within 60 seconds of the other."""
+
+    def ask(self, payload: dict[str, Any], at: datetime) -> None:
+        """Take in a query of the day."""
+        text = payload.get("query_text")
+        if not isinstance(text, str) or not (query := normalise(text)):
+            return
+        asked = self._asked.get(query)
+        if asked is None:
+            asked = _Asked()
+            if len(self._asked) < VISIT_MAX_NAMES:
+                self._asked[query] = asked
+        asked.asks += 1
+        self._spell(asked, cut(text))
+        self._note_results(query, asked, payload, at)
+        self._note_reformulation(query, asked, at)
+
+    def ask_later(self, payload: dict[str, Any], at: datetime) -> None:
+        """Take in a query that was asked after the day."""
+        text = payload.get("query_text")
+        if isinstance(text, str) and (query := normalise(text)):
+            self._reformulate_last(query, at)
+
+    def click(self, at: datetime) -> None:
+        """Take in a click, on whatever card."""
+        self._clicked_at = at
+        for asked in self._waiting.values():
+            asked.is_clicked |= at - asked.found_at <= CLICK_WITHIN
+        # Those that have waited for too long wait for nothing any more, unless asked again.
+        self._waiting.clear()
+
+    def add_to(self, facts: Facts) -> None:
+        """Add the visit to the facts of its day."""
+        for query, asked in self._asked.items():
+            demand = facts.demand[query]
+            demand.sessions += 1
+            demand.no_result += asked.is_empty
+            demand.no_result_filtered += asked.is_empty and not asked.is_empty_unfiltered
+            demand.found_unfiltered += asked.is_found_unfiltered
+            demand.no_click += asked.is_found and not asked.is_clicked
+            demand.reformulated += asked.is_reformulated
+            spelling = commonest(asked.spellings)
+            use = facts.uses["query", query, "" if spelling == query else spelling]
+            use.events += asked.asks
+            use.sessions += 1
+
+    def _spell(self, asked: _Asked, spelling: str) -> None:
+        seen = asked.spellings.get(spelling, 0)
+        if not seen and asked.spellings:
+            if self._other_spellings >= VISIT_MAX_NAMES:
+                return
+            self._other_spellings += 1
+        asked.spellings[spelling] = seen + 1
+
+    def _note_results(
+        self, query: str, asked: _Asked, payload: dict[str, Any], at: datetime
+    ) -> None:
+        count = result_count(payload)
+        if count is None or count < 0:
+            return
+        is_unfiltered = not has_active_filters(payload.get("filters"))
+        if count == 0:
+            asked.is_empty = True
+            asked.is_empty_unfiltered |= is_unfiltered
+            return
+        asked.is_found = True
+        asked.is_found_unfiltered |= is_unfiltered
+        asked.found_at = at
+        asked.is_clicked |= at == self._clicked_at
+        if not asked.is_clicked:
+            self._waiting[query] = asked
+
+    def _note_reformulation(self, query: str, asked: _Asked, at: datetime) -> None:
+        self._reformulate_last(query, at)
+        if self._moment != at:
+            self._moment, self._first_of_moment, self._is_one_of_several = at, query, False
+        else:
+            self._is_one_of_several |= query != self._first_of_moment
+            asked.is_reformulated |= self._is_one_of_several
+        self._last, self._last_at = query, at
+
+    def _reformulate_last(self, query: str, at: datetime) -> None:
+        if query == self._last or at - self._last_at > REFORMULATED_WITHIN:
+            return
+        if (last := self._asked.get(self._last)) is not None:
+            last.is_reformulated = True
+
+
+def result_count(payload: dict[str, Any]) -> int | None:
+    """Return how many results an event says there were; None where it says nothing of the kind."""
+    count = payload.get("result_count")
+    return count if isinstance(count, int) and not isinstance(count, bool) else None

@@ -1,0 +1,55 @@
+"""What one visitor clicked and which filters were set, on one day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from tcs_events.rollups.demand import result_count
+from tcs_events.rollups.facts import VISIT_MAX_NAMES, Facts, UseKey
+from tcs_events.rollups.filters import active_filters, settings_text, was_set
+from tcs_events.rollups.text import cut
+
+
+class UsesOfVisit:
+    """Takes in clicks and changes of filters."""
+
+    def __init__(self) -> None:
+        self._uses: Counter[UseKey] = Counter()
+        self._names: Counter[str] = Counter()
+        """How many different ones there are of each kind."""
+
+    def click(self, expert: str, context: object) -> None:
+        """Take in a click on the card of an expert."""
+        if expert and self._use("click", expert):
+            self._use("click_in", expert, cut(context) if isinstance(context, str) else "")
+
+    def filter_change(self, payload: dict[str, Any]) -> None:
+        """Take in a change of a filter."""
+        is_dead = result_count(payload) == 0
+        name, value, filters = (payload.get(key) for key in ("filter", "value", "filters"))
+        if isinstance(name, str) and name and was_set(value, filters, name):
+            setting = settings_text(value)
+            if self._use("filter", cut(name), setting) and is_dead:
+                self._use("dead_filter", cut(name), setting)
+        if active := active_filters(filters):
+            combination = settings_text(active)
+            if self._use("combination", combination) and is_dead:
+                self._use("dead_combination", combination)
+
+    def add_to(self, facts: Facts) -> None:
+        """Add the visit to the facts of its day."""
+        for key, events in self._uses.items():
+            use = facts.uses[key]
+            use.events += events
+            use.sessions += 1
+
+    def _use(self, kind: str, name: str, detail: str = "") -> bool:
+        """Count a use, unless it is one too many of its kind; and say whether it is counted."""
+        key = kind, name, detail
+        if key not in self._uses:
+            if self._names[kind] >= VISIT_MAX_NAMES:
+                return False
+            self._names[kind] += 1
+        self._uses[key] += 1
+        return True
