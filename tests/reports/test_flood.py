@@ -42,7 +42,7 @@ DAY = Period(NOON.date(), NOON.date())
 SMALL, FACTOR, ATTEMPTS = 1_000, 3, 5
 LINEAR = 5.0
 """Linear is 3 and less, quadratic is 9."""
-TYPES = [f"type-{number}" for number in range(1_000)]
+TYPES = [f"type-{number}" for number in range(3_000)]
 ALL_TYPES = ["sage_query", "card_click", "card_impression", "filter_change", *TYPES]
 
 Payloads = Callable[[int], tuple[str, dict[str, Any]]]
