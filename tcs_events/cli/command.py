@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any
 
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from flask import current_app
 from flask.cli import with_appcontext
 
+from tcs_events.cli.stdout import only_data_on_stdout
 from tcs_events.errors import StoreUnavailable, TableMissing, TcsEventsError
 from tcs_events.registration import registration_of
 from tcs_events.stores.connection import within
@@ -21,22 +23,28 @@ ANSWER_SECONDS = 5.0
 Function = Callable[..., Any]
 
 
-def command(name: str, *, needs_tables: bool = True) -> Callable[[Function], click.Command]:
+def command(
+    name: str, *, needs_tables: bool = True, only_logs: bool = False
+) -> Callable[[Function], click.Command]:
     """Make a command of a function whose options are decorated already.
 
     It ends with 2 where it was asked wrongly, and with 1 where the database does not answer, or
     lacks a table: then the function is not called. `needs_tables=False` leaves that to it.
+
+    On stdout there is only what the command prints, unless it `only_logs`.
     """
 
     def decorate(function: Function) -> click.Command:
         @wraps(function)
         def run(*args: object, **values: object) -> None:
-            try:
-                if needs_tables:
-                    check_tables()
-                function(*args, **values)
-            except (TcsEventsError, sa.exc.SQLAlchemyError) as error:
-                raise click.ClickException(explain(error)) from None
+            # A context of our own: what it tears down, a session for one, may log as well.
+            with nullcontext() if only_logs else only_data_on_stdout(), current_app.app_context():
+                try:
+                    if needs_tables:
+                        check_tables()
+                    function(*args, **values)
+                except (TcsEventsError, sa.exc.SQLAlchemyError) as error:
+                    raise click.ClickException(explain(error)) from None
 
         return click.command(name)(with_appcontext(run))
 

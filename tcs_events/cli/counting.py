@@ -47,7 +47,7 @@ def rollup(rebuild: bool, as_json: bool) -> None:
             print_line("Something is being deleted: run it again for the rest.")
 
 
-@command("worker", needs_tables=False)
+@command("worker", needs_tables=False, only_logs=True)
 @click.option(
     "--every",
     "seconds",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import shutil
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from tcs_events.cli.stdout import stdout
 from tcs_events.cli.visible import columns_of, cut, visible, visible_json
 from tcs_events.reports import Step
 
@@ -68,14 +69,23 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
 def print_line(line: str = "", *, bold: bool = False) -> None:
     """Print a line of visible text, on a terminal of any encoding."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    click.secho(line.encode(encoding, "replace").decode(encoding), bold=bold or None)
+    encoding = getattr(stdout(), "encoding", None) or "utf-8"
+    _print(line.encode(encoding, "replace").decode(encoding), bold=bold or None)
 
 
 def print_json(value: object, *, is_line: bool = False) -> None:
     """Print strict JSON in ASCII: neither NaN nor a control character of a visitor is in it."""
     indent = None if is_line else 2
-    click.echo(json.dumps(plain(value), indent=indent, allow_nan=False))
+    _print(json.dumps(plain(value), indent=indent, allow_nan=False))
+
+
+def _print(text: str, bold: bool | None = None) -> None:
+    try:
+        click.secho(text, stdout(), bold=bold)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # whoever read it has read enough: click knows what to do
+        raise click.ClickException(f"Stdout could not be written: {error.strerror}.") from None
 
 
 def plain(value: Any) -> Any:
@@ -139,7 +149,7 @@ def _cell(value: object) -> str:
 
 def _terminal_columns() -> int | None:
     """Return the width to keep to; None where the output goes into a file or another program."""
-    if sys.stdout.isatty() or os.environ.get("COLUMNS"):
+    if stdout().isatty() or os.environ.get("COLUMNS"):
         return shutil.get_terminal_size().columns
     return None
 

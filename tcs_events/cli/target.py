@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import IO
 import click
 
 from tcs_events.cli.signals import ended_by
+from tcs_events.cli.stdout import stdout
 from tcs_events.export.new_file import NotReplaced, new_file
 
 STDOUT = "-"
@@ -24,7 +24,7 @@ def check_stdout(file: str) -> None:
     Raises:
         click.UsageError: it is one.
     """
-    if file == STDOUT and sys.stdout.isatty():
+    if file == STDOUT and stdout().isatty():
         # A terminal obeys escape sequences, and an export holds what visitors have typed.
         raise click.UsageError("Send what goes to stdout on: `> FILE`, or `| less`.")
 
@@ -56,7 +56,7 @@ def writing_to(file: str, *, replace: bool) -> Iterator[IO[bytes]]:
 @contextmanager
 def _opened(file: str, replace: bool) -> Iterator[IO[bytes]]:
     if file == STDOUT:
-        yield sys.stdout.buffer
+        yield stdout().buffer
         return
     with new_file(Path(file), replace=replace) as target:
         yield target

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections.abc import Callable, Generator, Iterator
 
 import click
@@ -22,6 +20,7 @@ from tcs_events.cli.doctor.place import place_findings
 from tcs_events.cli.doctor.schema import schema_findings
 from tcs_events.cli.doctor.storing import storing_findings
 from tcs_events.cli.output import print_json
+from tcs_events.cli.stdout import stdout
 from tcs_events.errors import TcsEventsError
 from tcs_events.registration import registration_of
 from tcs_events.stores.connection import within
@@ -39,9 +38,7 @@ def doctor(as_json: bool) -> None:
     JSON: "findings", each "ok", "hint" or "wrong".
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    # What the app logs meanwhile is no part of the answer.
-    with contextlib.redirect_stdout(sys.stderr):
-        findings = list(_findings(app))
+    findings = list(_findings(app))
     is_wrong = any(finding.level == WRONG for finding in findings)
     if as_json:
         print_json({"status": WRONG if is_wrong else "ok", "findings": findings})
@@ -49,7 +46,9 @@ def doctor(as_json: bool) -> None:
         for finding in findings:
             text = f"{finding.level:<7}{finding.what}"
             click.secho(
-                f"{text}: {finding.remedy}" if finding.remedy else text, fg=COLOURS[finding.level]
+                f"{text}: {finding.remedy}" if finding.remedy else text,
+                stdout(),
+                fg=COLOURS[finding.level],
             )
     if is_wrong:
         raise SystemExit(1)
