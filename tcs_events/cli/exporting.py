@@ -35,7 +35,11 @@ from tcs_events.rollups.days import day
 )
 @options.of_any_period
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
-@click.option("--raw", is_flag=True, help="CSV for programs: no ' before cells like formulas.")
+@click.option(
+    "--raw",
+    is_flag=True,
+    help="CSV for programs: no byte order mark, no ' before formulas.",
+)
 def export(
     file: str,
     format_name: str | None,

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request
 from flask.blueprints import BlueprintSetupState
 
 from tcs_events.dashboard.asked import MAX_PAGE, Asked, ask
-from tcs_events.dashboard.csv_text import csv_text
+from tcs_events.dashboard.csv_text import csv_bytes
 from tcs_events.dashboard.guard import (
     Access,
     ask_access,
@@ -180,8 +180,8 @@ def _show_table(asked: Asked, name: str) -> Response:
 
 def _show_csv(asked: Asked, name: str) -> Response:
     page, table, asked = _find_table(asked, name)
-    text = csv_text(table.columns, table.rows(asked, MAX_ROWS))
-    response = Response(text.encode("utf-8", "replace"), mimetype="text/csv")
+    data = csv_bytes(table.columns, table.rows(asked, MAX_ROWS))
+    response = Response(data, mimetype="text/csv")
     period = f"-{asked.period.first}-{asked.period.last}" if page.has_period else ""
     response.headers["Content-Disposition"] = f'attachment; filename="{table.name}{period}.csv"'
     return response

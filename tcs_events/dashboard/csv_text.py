@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -16,13 +17,17 @@ from tcs_events.dashboard.tables import Columns
 _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 
 
-def csv_text(columns: Columns, rows: Iterable[Any]) -> str:
-    """Return the rows under the names of their fields, every cell quoted; no data is empty."""
+def csv_bytes(columns: Columns, rows: Iterable[Any]) -> bytes:
+    """Return the rows under the names of their fields, every cell quoted; no data is empty.
+
+    It is UTF-8 that begins with a byte order mark: without one Excel takes it for another encoding.
+    """
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerow([column.name for column in columns])
     writer.writerows([_cell(column.of(row)) for column in columns] for row in rows)
-    return text.getvalue()
+    # Half of a surrogate pair, which a host may have stored itself, has no place in UTF-8.
+    return codecs.BOM_UTF8 + text.getvalue().encode("utf-8", "replace")
 
 
 def _cell(value: Any) -> str:

@@ -1,7 +1,11 @@
-"""CSV as RFC 4180 has it, in UTF-8, which a spreadsheet can open without running what is in it."""
+"""CSV as RFC 4180 has it, in UTF-8, for spreadsheets: its letters are right, and nothing is run.
+
+Excel reads a file without a byte order mark in the code page of its machine, and "Zoë" is "ZoÃ«".
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Sequence
 from typing import IO
@@ -35,9 +39,15 @@ class CsvWriter:
     """Writes a line of names, and one per event. An address that is not there is an empty cell.
 
     Every cell is quoted: else a spreadsheet that separates by semicolons finds formulas inside.
+
+    Args:
+        file: where it writes.
+        raw: for programs: without the byte order mark, and with formulas as they are.
     """
 
     def __init__(self, file: IO[bytes], *, raw: bool) -> None:
+        if not raw:
+            file.write(codecs.BOM_UTF8)
         self._file = file
         self._csv = csv.writer(_Utf8(file), quoting=csv.QUOTE_ALL)
         self._cell = str if raw else harmless

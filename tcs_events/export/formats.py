@@ -32,7 +32,7 @@ def open_writer(file: IO[bytes], name: str, *, raw: bool = False) -> Writer:
     Args:
         file: where it writes.
         name: one of `FORMATS`.
-        raw: leave CSV cells that a spreadsheet would run as they are.
+        raw: CSV for programs, not for spreadsheets: cells as they are, no byte order mark.
 
     Raises:
         PyarrowMissing: it is Parquet, and pyarrow is not installed.

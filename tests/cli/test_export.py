@@ -49,7 +49,7 @@ def export(app: Flask, folder: Path, format_name: str, *args: str) -> list[dict[
 def read(target: Path) -> list[dict[str, Any]]:
     match target.suffix:
         case ".csv":
-            with target.open(encoding="utf-8", newline="") as file:
+            with target.open(encoding="utf-8-sig", newline="") as file:
                 rows: list[dict[str, Any]] = list(csv.DictReader(file, strict=True))
             return [row | {"id": int(row["id"]), "email": row["email"] or None} for row in rows]
         case ".ndjson":
@@ -191,7 +191,7 @@ class TestFormulas:
 
     def test_every_cell_is_quoted(self, host: Flask, tmp_path: Path) -> None:
         export(host, tmp_path, "csv")
-        text = (tmp_path / "events.csv").read_bytes().decode()
+        text = (tmp_path / "events.csv").read_bytes().decode("utf-8-sig")
         header, _, rest = text.partition("\r\n")
         assert header == ",".join(f'"{name}"' for name in COLUMNS)
         assert rest.startswith('"1","')
@@ -270,7 +270,7 @@ class TestTheFile:
         target.write_text("mine")
         target.chmod(0o644)
         assert run(sqlite_host, "export", str(target), "--force").exit_code == 0
-        assert target.read_text().startswith('"id"')
+        assert target.read_text("utf-8-sig").startswith('"id"')
         assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
     @pytest.mark.parametrize("force", [[], ["--force"]])

@@ -118,7 +118,7 @@ def numbers(target: Path) -> list[int]:
     rows: Any
     match target.suffix:
         case ".csv":
-            with target.open(encoding="utf-8", newline="") as file:
+            with target.open(encoding="utf-8-sig", newline="") as file:
                 return [json.loads(row["payload"])["n"] for row in csv.DictReader(file)]
         case ".ndjson":
             with target.open(encoding="utf-8") as file:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -119,7 +121,7 @@ def _inside(element: ElementTree.Element) -> str:
 
 def rows_of(content: bytes) -> list[list[str]]:
     """Return what stands in the file; LibreOffice has one way only to end a line in a cell."""
-    rows = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+    rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
     return [[re.sub(r"\r\n?", "\n", cell) for cell in row] for row in rows]
 
 
@@ -141,6 +143,7 @@ def test_an_export_has_no_formulas_and_all_texts(app: Flask, tmp_path: Path) -> 
     opened = Opened(tmp_path, content)
     assert opened.formulas == []
     written = rows_of(content)
+    assert opened.rows[0] == written[0]
     for name in ("session_id", "event_type", "payload", "email"):
         assert column(opened.rows, name) == column(written, name)
     assert column(written, "session_id")[0] == "'=1+1"
@@ -173,9 +176,37 @@ def test_a_table_of_the_dashboard_has_no_formulas_and_all_texts(
     opened = Opened(tmp_path, content)
     assert opened.formulas == []
     written = rows_of(content)
+    assert opened.rows[0] == written[0]
     assert len(written) > len(INSIDE)
     for name in names:
         assert column(opened.rows, name) == column(written, name)
+
+
+@pytest.mark.parametrize("address", [None, "/insights/csv/queries.csv?from=2026-03-01"])
+def test_a_spreadsheet_is_told_that_it_is_utf_8(
+    sqlite_host: Flask, tmp_path: Path, address: str | None
+) -> None:
+    """Excel has no other way to know: without the mark "Zoë" is "ZoÃ«" there."""
+    save(sqlite_host, query("Zoë 日本", created_at=datetime.now(UTC)))
+    sqlite_host.register_blueprint(create_dashboard(lambda: True))
+    if address is None:
+        content = exported(sqlite_host)
+        assert run(sqlite_host, "export", str(tmp_path / "events.csv")).exit_code == 0
+        assert (tmp_path / "events.csv").read_bytes() == content
+    else:
+        content = sqlite_host.test_client().get(address).data
+    assert content.startswith(codecs.BOM_UTF8)
+    assert content.count(codecs.BOM_UTF8) == 1
+    assert "Zoë 日本".casefold() in content.decode("utf-8-sig").casefold()
+
+
+def test_a_raw_export_has_no_mark_so_that_programs_can_put_them_together(
+    sqlite_host: Flask,
+) -> None:
+    save(sqlite_host, query("Zoë 日本"))
+    content = exported(sqlite_host, "--raw")
+    assert content.startswith(b'"id"')
+    assert codecs.BOM_UTF8 not in content
 
 
 def test_a_raw_export_does_have_formulas(app: Flask, tmp_path: Path) -> None:

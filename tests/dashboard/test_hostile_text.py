@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from tcs_events import UserEvent
 from tcs_events.dashboard import create_dashboard
-from tcs_events.dashboard.csv_text import csv_text
+from tcs_events.dashboard.csv_text import csv_bytes
 from tcs_events.dashboard.pages import TABLES
 from tcs_events.dashboard.tables import Column
 from tests.conftest import MakeHost
@@ -151,7 +151,8 @@ def test_no_cell_of_a_csv_file_is_a_formula(formula: str) -> None:
     class Row:
         name = formula
 
-    [_, [cell]] = csv.reader(io.StringIO(csv_text((Column("name", "", ""),), [Row()]), newline=""))
+    text = csv_bytes((Column("name", "", ""),), [Row()]).decode("utf-8-sig")
+    [_, [cell]] = csv.reader(io.StringIO(text, newline=""))
     assert cell == f"'{formula}"
 
 

@@ -53,7 +53,7 @@ def test_a_spreadsheet_finds_no_formula_in_an_export(sqlite_url: str, tmp_path: 
         post_all(app, NAUGHTY["formulas"])
         target = tmp_path / "events.csv"
         run(app, "export", str(target))
-        with target.open(encoding="utf-8", newline="") as file:
+        with target.open(encoding="utf-8-sig", newline="") as file:
             cells = [cell for line in csv.reader(file, strict=True) for cell in line]
         assert not any(cell.startswith(FORMULAS) for cell in cells)
         assert any(cell.startswith("'=") for cell in cells)
