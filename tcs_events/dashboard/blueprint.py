@@ -20,6 +20,7 @@ from tcs_events.dashboard.guard import (
     protect,
 )
 from tcs_events.dashboard.json_text import json_text
+from tcs_events.dashboard.mount import MountedAnywhere, own_names
 from tcs_events.dashboard.page import Page
 from tcs_events.dashboard.pages import PAGES, TABLES
 from tcs_events.dashboard.rendering import render
@@ -53,7 +54,8 @@ def create_dashboard(
         catalogue: the ids of all experts, or the query for them: `select(Expert.username)`. With
             it the pages know of experts that no event names.
         name: of the blueprint.
-        url_prefix: where the pages are, unless the host says so at registration.
+        url_prefix: where the pages are, unless the host says so at registration. It may name
+            something: `/<lang>/insights`.
 
     Raises:
         ConfigError: `access` is no function, or `catalogue` is a text. At registration: there is
@@ -62,7 +64,7 @@ def create_dashboard(
     """
     check_access_rule(access)
     ids = _catalogue(catalogue)
-    blueprint = Blueprint(
+    blueprint = MountedAnywhere(
         name,
         __name__,
         url_prefix=url_prefix,
@@ -76,7 +78,7 @@ def create_dashboard(
 
     def add(path: str, endpoint: str, view: Callable[..., Response]) -> None:
         def answer(**names: str) -> Response:
-            return in_words(lambda: view(ask(request.args, ids), **names))
+            return in_words(lambda: view(ask(request.args, ids), **own_names(names)))
 
         blueprint.add_url_rule(path, endpoint, answer, strict_slashes=False)
 
@@ -187,7 +189,7 @@ def _show_csv(asked: Asked, name: str) -> Response:
     return response
 
 
-def _nothing(path: str = "") -> Response:
+def _nothing(**names: str) -> Response:
     if request.method not in ("GET", "HEAD"):
         return method_not_allowed()
     return not_found()

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tcs_events.dashboard.asked import PERIODS, Asked
 from tcs_events.dashboard.formats import FORMATS
+from tcs_events.dashboard.mount import names_of_the_place
 from tcs_events.dashboard.page import Page
 from tcs_events.dashboard.pages import PAGES
 from tcs_events.dashboard.tables import Table
@@ -35,10 +36,11 @@ class Links:
     def __init__(self, asked: Asked | None) -> None:
         self._period = asked.period_args if asked else {}
         self._args = asked.args if asked else None
+        self._place = names_of_the_place()
 
     def page(self, name: str, **params: object) -> str:
         """Return the address of a page."""
-        return url_for(f".{name}", **self._with(params))
+        return self._url(name, **self._with(params))
 
     def here(self, page: Page, **params: object) -> str:
         """Return the address of the same page, with all it was asked."""
@@ -46,20 +48,23 @@ class Links:
 
     def json(self, page: Page) -> str:
         """Return the address of the same answer as JSON."""
-        return url_for(".as_json", question=page.name, **self._with(self.kept(page.keeps)))
+        return self._url("as_json", question=page.name, **self._with(self.kept(page.keeps)))
 
     def table(self, table: Table, **params: object) -> str:
         """Return the address of a whole table."""
         kept = {**self.kept(table.keeps), **params}
-        return url_for(".as_table", name=table.name, **self._with(kept))
+        return self._url("as_table", name=table.name, **self._with(kept))
 
     def csv(self, table: Table) -> str:
         """Return the address of a table as a CSV file."""
-        return url_for(".as_csv", name=table.name, **self._with(self.kept(table.keeps)))
+        return self._url("as_csv", name=table.name, **self._with(self.kept(table.keeps)))
 
     def static(self, filename: str) -> str:
         """Return the address of a file of ours."""
-        return url_for(".static", filename=filename)
+        return self._url("static", filename=filename)
+
+    def _url(self, endpoint: str, **values: Any) -> str:
+        return url_for(f".{endpoint}", **self._place, **values)
 
     def kept(self, names: tuple[str, ...]) -> dict[str, Any]:
         """Return the parameters of the current address that are named."""
