@@ -14,6 +14,7 @@ from marshmallow import Schema
 
 from tcs_events.errors import ConfigError
 from tcs_events.strict_json import MAX_VALUES
+from tcs_events.time_zones import ZoneDataMissing, find_zone
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -147,7 +148,9 @@ def _timezone(value: object) -> ZoneInfo:
     if isinstance(value, ZoneInfo):
         return value
     try:
-        return ZoneInfo(value)  # type: ignore[arg-type]
+        return find_zone(value)  # type: ignore[arg-type]
+    except ZoneDataMissing as error:
+        raise ValueError(str(error)) from None
     except (ZoneInfoNotFoundError, TypeError, ValueError, OSError):
         raise ValueError(f"must be a time zone such as 'Europe/Berlin', not {value!r}") from None
 
