@@ -109,6 +109,9 @@ class TableMissing(StoreUnavailable):
         super().__init__(f"there is no table {table}")
         self.table = table
 
+    def __str__(self) -> str:
+        return f"There is no table {self.table}; {self.remedy}."
+
 
 class ColumnsMissing(StoreUnavailable):
     """The table is there, and not as this version needs it."""

@@ -256,8 +256,19 @@ def method_of(rule: Rule) -> str:
 
 
 def registration_of(app: Flask) -> Registration:
-    """Return the registration of an app that has registered the blueprint."""
-    registration: Registration = app.extensions[EXTENSION_KEY]
+    """Return the registration of an app that has registered the blueprint.
+
+    Raises:
+        ConfigError: it has not. There are no defaults instead: the time zone of the web app decides
+            how days are counted, and a script with another one would count them all again.
+    """
+    registration: Registration | None = app.extensions.get(EXTENSION_KEY)
+    if registration is None:
+        raise ConfigError(
+            "tcs_events is not registered on this app, so that its settings are not known. Add"
+            " `app.register_blueprint(events_bp)` with `from tcs_events import events_bp`, and the"
+            " TCS_EVENTS_ keys of your web app; a script without pages needs both, too."
+        )
     return registration
 
 

@@ -81,8 +81,6 @@ def explain(error: TcsEventsError | sa.exc.SQLAlchemyError) -> str:
             f"The database refused ({unavailable(error).reason});"
             " `flask tcs-events doctor` says what it lacks."
         )
-    if isinstance(error, TableMissing):
-        return f"There is no table {error.table}; {error.remedy}."
-    if isinstance(error, StoreUnavailable):
+    if isinstance(error, StoreUnavailable) and not isinstance(error, TableMissing):
         return f"The database does not answer ({error.reason}); {error.remedy}."
     return str(error)

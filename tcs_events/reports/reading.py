@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from flask import current_app
 from sqlalchemy import Connection
 
-from tcs_events.errors import NotCounted, QuestionTimeout
+from tcs_events.errors import NotCounted, QuestionTimeout, StoreUnavailable, TableMissing
 from tcs_events.log import log
 from tcs_events.registration import Registration, registration_of
 from tcs_events.reports.period import Period
@@ -79,8 +79,10 @@ def reading_counts() -> Iterator[Connection]:
 
     Raises:
         RuntimeError: there is no app context.
+        ConfigError: the app has not registered the blueprint, or has no database.
         QuestionTimeout: reading took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`; refreshing may.
-        sqlalchemy.exc.DBAPIError: the database does not answer, or has not our tables.
+        TableMissing: the database has not all of our tables.
+        sqlalchemy.exc.DBAPIError: the database does not answer.
     """
     refresh_if_old()
     with reading_events() as connection:
@@ -95,11 +97,13 @@ def refresh_if_old() -> None:
 
     Raises:
         NotCounted: somebody waits for the answer, and there is too much to be counted.
+        TableMissing: the database has not all of our tables.
         sqlalchemy.exc.DBAPIError: they cannot be, and never were.
     """
     answer = _answer.get()
     if answer is None or not answer.is_refreshed:
-        _refresh(answer)
+        with _naming_a_missing_table():
+            _refresh(answer)
     if answer is not None:
         answer.is_refreshed = True
 
@@ -188,8 +192,22 @@ def reading_events() -> Iterator[Connection]:
 @contextmanager
 def reading_everything() -> Iterator[Connection]:
     """Give a connection to read the events themselves, for as long as that takes."""
-    with this_registration().store.engine.connect() as connection:
+    with _naming_a_missing_table(), this_registration().store.engine.connect() as connection:
         yield connection
+
+
+@contextmanager
+def _naming_a_missing_table() -> Iterator[None]:
+    """Say what to do where the database refuses because a table of ours is not there."""
+    try:
+        yield
+    except sa.exc.DBAPIError:
+        missing: list[str] = []
+        with suppress(StoreUnavailable):  # then it is the database's own error that is told
+            missing = this_registration().missing_tables()
+        if missing:
+            raise TableMissing(missing[0]) from None
+        raise
 
 
 def within(connection: Connection, table: sa.Table, period: Period) -> sa.ColumnElement[bool]:
