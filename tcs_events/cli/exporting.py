@@ -53,6 +53,7 @@ def export(
     All of them, unless told which. FILE appears when it is complete, readable by you alone.
     """
     format_name = _format(file, format_name)
+    options.check_types(types)
     selection = _selection(period, types)
     with writing_to(file, replace=force) as target:
         count = _export(target, format_name, selection, raw)

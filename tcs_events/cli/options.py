@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from typing import Any
@@ -13,6 +13,7 @@ from flask import current_app
 from tcs_events.registration import registration_of
 from tcs_events.reports import Period, Step, step
 from tcs_events.reports.period import MAX_DAYS
+from tcs_events.reports.types import known_types
 from tcs_events.rollups.days import date_in
 
 DEFAULT_DAYS = 30
@@ -36,6 +37,21 @@ def read_text(text: str) -> str:
     return text
 
 
+def check_types(types: Sequence[str], option: str = "--type") -> None:
+    """See that each type is one that is accepted, or that there are events of.
+
+    Raises:
+        click.BadParameter: it is neither; all there are are named.
+    """
+    known = known_types() if types else []
+    for event_type in types:
+        if event_type not in known:
+            raise click.BadParameter(
+                f"there is no event type {event_type!r}; there are {', '.join(known)}.",
+                param_hint=option,
+            )
+
+
 def read_step(text: str) -> Step:
     """Return a step of a funnel."""
     try:
@@ -49,7 +65,7 @@ def read_day(text: str) -> date:
     try:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
-        raise click.BadParameter(f"{text!r} is no day; write it as 2026-03-01.") from None
+        raise click.BadParameter(f"{text!r} is not a date; write it as 2026-03-01.") from None
     if day.year not in YEARS:
         raise click.BadParameter(f"{text!r} is not from {YEARS[0]} to {YEARS[-1]}.")
     return day
@@ -62,7 +78,7 @@ min_sessions = click.option(
     "--min-sessions",
     metavar="N",
     type=click.IntRange(1, MAX_ROWS),
-    help="Leave out, or do not judge, what fewer sessions did. Default: TCS_EVENTS_MIN_SESSIONS.",
+    help="Leave out, or do not judge, what fewer visits had. Default: TCS_EVENTS_MIN_SESSIONS.",
 )
 
 

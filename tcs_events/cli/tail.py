@@ -57,6 +57,7 @@ def tail(limit: int, types: tuple[str, ...], follow: bool, with_email: bool, as_
 
     Payloads are printed as they are. With --follow, JSON is one document per line.
     """
+    options.check_types(types)
     newest = _Newest(types)
     events = newest.first(limit)
     if as_json and not follow:

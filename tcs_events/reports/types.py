@@ -1,0 +1,19 @@
+"""Which event types there are."""
+
+from __future__ import annotations
+
+from tcs_events.reports.reading import reading_events, this_registration
+from tcs_events.rollups.events import event_types
+
+
+def known_types() -> list[str]:
+    """Return the event types that are accepted, and then those only stored, in their order.
+
+    Raises:
+        TableMissing: the database has not all of our tables.
+        sqlalchemy.exc.DBAPIError: the database does not answer.
+    """
+    accepted = this_registration().settings.event_types
+    with reading_events() as connection:
+        stored = event_types(connection)
+    return [*accepted, *sorted(name for name in stored if name not in accepted)]
