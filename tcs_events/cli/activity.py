@@ -30,10 +30,13 @@ UNITS = {"hour": "%Y-%m-%d %H:%M", "day": "%a %Y-%m-%d", "week": "%Y-%m-%d"}
 @options.of_period
 @options.as_json
 def stats(period: Period, unit: str, event_type: str | None, as_json: bool) -> None:
-    """Count events and sessions by type and by time.
+    """Count events and visits by type and by time.
 
-    A session counts once a day. JSON: "activity" and "total", where the type "" is all types.
+    A visit is a visitor's day; by hour, visitors of the hour are counted. JSON: "activity" and
+    "total", where the type "" is all types.
     """
+    if event_type is not None:
+        options.check_types([event_type])
     rows = activity(period, cast(Unit, unit))
     total = total_activity(period)
     warn_if_incomplete()
@@ -58,14 +61,15 @@ def _print_times(unit: str, rows: list[Activity], total: Activity) -> None:
         (f"{row.starts_at:{UNITS[unit]}}", row.events, row.sessions, bar(row.events, most))
         for row in rows
     ]
-    print_table(
-        (unit, "events", "sessions", ""), [*times, ("total", total.events, total.sessions, "")]
-    )
+    # A visitor is in several hours of a day, so that those of the hours are no visits.
+    visits = "visitors" if unit == "hour" else "visits"
+    sums = ("total", total.events, None if unit == "hour" else total.sessions, "")
+    print_table((unit, "events", visits, ""), [*times, sums])
 
 
 def _print_types(rows: list[Activity], total: dict[str, Activity]) -> None:
     print_table(
-        ("event type", "events", "sessions", ""),
+        ("event type", "events", "visits", ""),
         [
             (
                 name,
@@ -89,7 +93,7 @@ class EventType:
     """Whether payloads are checked against a schema."""
     events: int
     """Events of the period."""
-    sessions: int
+    visits: int
 
 
 @command("types")
@@ -111,7 +115,7 @@ def types(period: Period, as_json: bool) -> None:
             is_accepted=name in accepted,
             is_checked=accepted.get(name) is not None,
             events=total[name].events if name in total else 0,
-            sessions=total[name].sessions if name in total else 0,
+            visits=total[name].sessions if name in total else 0,
         )
         for name in [*accepted, *sorted(name for name in stored if name not in accepted)]
     ]
@@ -120,15 +124,16 @@ def types(period: Period, as_json: bool) -> None:
         return
     print_heading(period)
     print_table(
-        ("event type", "accepted", "payload", "events", "sessions"),
+        ("event type", "accepted", "payload", "events", "visits"),
         [
             (
                 row.event_type,
                 row.is_accepted,
                 "checked" if row.is_checked else "free-form",
                 row.events,
-                row.sessions,
+                row.visits,
             )
             for row in rows
         ],
+        optional=("payload",),
     )

@@ -7,7 +7,7 @@ import click
 from tcs_events.cli import options
 from tcs_events.cli.command import command
 from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
-from tcs_events.cli.output import Share, print_json, print_line, print_table
+from tcs_events.cli.output import Share, print_json, print_line, print_paragraph, print_table
 from tcs_events.cli.visible import visible_json
 from tcs_events.reports import (
     DeadEnd,
@@ -22,6 +22,16 @@ from tcs_events.reports import (
     top_queries,
     unmet_demand,
 )
+from tcs_events.wording import (
+    A_VISIT,
+    AS_TYPED,
+    ASKED_AGAIN,
+    HIDDEN,
+    LEFT_WITH_NOTHING,
+    NO_CLICK,
+    NOT_AVAILABLE,
+    SET_TO,
+)
 
 _TOPS = ("experts", "queries", "filters")
 
@@ -34,7 +44,7 @@ _TOPS = ("experts", "queries", "filters")
 def top(what: tuple[str, ...], period: Period, limit: int, as_json: bool) -> None:
     """List the most used experts, queries and filters.
 
-    Or only some of these; those of the most sessions come first.
+    Or only some of these; those of the most visits come first. A visit is a visitor's day.
     """
     found = {name: _top(name, period, limit) for name in what or _TOPS}
     warn_if_incomplete()
@@ -65,14 +75,14 @@ def _print_top(rows: list[TopExpert | TopQuery | TopFilter]) -> None:
     for row in rows:
         match row:
             case TopExpert():
-                titles = ("expert", "clicks", "sessions", "sessions by context")
+                titles = ("expert", "clicks", "visits", "where")
                 contexts = ", ".join(f"{name} {count:,}" for name, count in row.by_context.items())
                 cells.append((row.expert_id, row.clicks, row.sessions, contexts))
             case TopQuery():
-                titles = ("query", "asks", "sessions", "as typed")
+                titles = ("query", "asks", "visits", AS_TYPED.lower())
                 cells.append((row.query, row.asks, row.sessions, row.sample))
             case TopFilter():
-                titles = ("filter", "uses", "sessions", "value")
+                titles = ("filter", "uses", "visits", SET_TO.lower())
                 cells.append((row.filter, row.uses, row.sessions, _value(row.value)))
     print_table(titles, cells)
 
@@ -85,7 +95,7 @@ def _print_top(rows: list[TopExpert | TopQuery | TopFilter]) -> None:
 def gaps(period: Period, limit: int, min_sessions: int | None, as_json: bool) -> None:
     """List the queries that were not answered.
 
-    What you do not have comes first; counts are sessions.
+    What you do not have comes first. All counts are visits; a visit is a visitor's day.
     """
     rows = unmet_demand(period, limit, min_sessions)
     warn_if_incomplete()
@@ -96,7 +106,14 @@ def gaps(period: Period, limit: int, min_sessions: int | None, as_json: bool) ->
     else:
         print_heading(period)
         print_table(
-            ("query", "sessions", "not available", "hidden by filter", "no click", "asked anew"),
+            (
+                "query",
+                "visits",
+                NOT_AVAILABLE.lower(),
+                HIDDEN.lower(),
+                NO_CLICK.lower(),
+                ASKED_AGAIN.lower(),
+            ),
             [
                 (
                     row.sample,
@@ -108,7 +125,9 @@ def gaps(period: Period, limit: int, min_sessions: int | None, as_json: bool) ->
                 )
                 for row in rows
             ],
+            optional=(ASKED_AGAIN.lower(), NO_CLICK.lower()),
         )
+        print_paragraph(f"All counts are visits; {A_VISIT}.")
 
 
 @command("dead-ends")
@@ -118,7 +137,7 @@ def gaps(period: Period, limit: int, min_sessions: int | None, as_json: bool) ->
 def dead_ends(period: Period, limit: int, as_json: bool) -> None:
     """List the filters after which nothing was left.
 
-    Their values, and their combinations; the most sessions come first.
+    Their values, and their combinations; those of the most visits come first.
     """
     values = dead_end_values(period, limit)
     combinations = dead_end_combinations(period, limit)
@@ -130,18 +149,19 @@ def dead_ends(period: Period, limit: int, as_json: bool) -> None:
     else:
         print_heading(period)
         print_table(
-            ("filter", "left nothing", "of sessions", "", "value"),
-            [(row.filter, *_dead(row)) for row in values],
+            ("filter", LEFT_WITH_NOTHING.lower(), "used by", "share", SET_TO.lower()),
+            [(row.filter, *_dead(row), _value(row.value)) for row in values],
         )
         print_line()
         print_table(
-            ("left nothing", "of sessions", "", "combination"),
-            [_dead(row) for row in combinations],
+            ("filters together", LEFT_WITH_NOTHING.lower(), "used by", "share"),
+            [(_value(row.value), *_dead(row)) for row in combinations],
         )
+        print_paragraph(f"Counts are visits; {A_VISIT}.")
 
 
 def _dead(row: DeadEnd) -> tuple[object, ...]:
-    return row.dead, row.sessions, Share(row.share), _value(row.value)
+    return row.dead, row.sessions, Share(row.share)
 
 
 def _value(value: object) -> str:

@@ -12,9 +12,17 @@ from tcs_events import reports
 from tcs_events.cli import options
 from tcs_events.cli.command import command
 from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
-from tcs_events.cli.output import Share, print_json, print_line, print_table, share
+from tcs_events.cli.output import (
+    Share,
+    print_json,
+    print_line,
+    print_paragraph,
+    print_table,
+    share,
+)
 from tcs_events.reports import Period
 from tcs_events.reports.exposure import Catalogue
+from tcs_events.wording import A_VISIT, CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
 
 
 @command("exposure")
@@ -38,8 +46,8 @@ def exposure(
 ) -> None:
     """List how far each expert gets with visitors.
 
-    The least exposed come first; counts are sessions. Experts that no event names are known only
-    with a catalogue.
+    The least exposed come first. Counts are visits; a visit is a visitor's day. Experts that no
+    event names are known only with a catalogue.
     """
     found = reports.exposure(
         period, _catalogue(catalogue, catalogue_file), min_sessions=min_sessions
@@ -57,14 +65,14 @@ def exposure(
                 "expert",
                 "exposed",
                 "returned",
-                "first",
-                "best",
-                "mean",
+                "first five",
+                "best place",
+                "mean place",
                 "seen",
                 "clicked",
-                "clicks",
-                "expected",
-                "missing",
+                CLICK_RATE.lower(),
+                USUAL_RATE.lower(),
+                HELD_UP.lower(),
             ),
             [
                 (
@@ -78,14 +86,16 @@ def exposure(
                     expert.clicked,
                     share(expert.click_through),
                     share(expert.expected_click_through),
-                    None if expert.rung is None else expert.rung.replace("_", " "),
+                    None if expert.rung is None else RUNGS[expert.rung][0].lower(),
                 )
                 for expert in experts
             ],
+            optional=("mean place", "seen", "best place", "first five", USUAL_RATE.lower()),
+            keep=(HELD_UP.lower(),),
         )
-        print_line()
+        print_paragraph(f"Counts are visits; {A_VISIT}.")
         if found.coverage is not None:
-            print_line(f"{Share(found.coverage)} of the catalogue was exposed.")
+            print_line(f"{Share(found.coverage)} of experts were shown to at least one visitor.")
         if found.gini is not None:
             print_line(f"Gini coefficient of exposure: {found.gini:.2f}")
 

@@ -55,7 +55,7 @@ def _document(day: Day) -> dict[str, object]:
 
 def _print(found: list[Day]) -> None:
     print_table(
-        ("day (UTC)", "received", "=", *Outcome),
+        ("day (UTC)", "received", "all ended", *Outcome),
         [
             (
                 f"{day.day}",
@@ -65,6 +65,8 @@ def _print(found: list[Day]) -> None:
             )
             for day in found
         ],
+        optional=(Outcome.BOT, Outcome.OPTED_OUT, Outcome.LIMITED, Outcome.DUPLICATE),
+        keep=("received", "all ended", Outcome.ACCEPTED, Outcome.FAILED),
     )
     reasons = sorted(
         {(outcome, why) for day in found for outcome, of in day.reasons.items() for why in of}

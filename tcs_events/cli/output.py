@@ -7,7 +7,8 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from typing import Any
@@ -15,13 +16,12 @@ from typing import Any
 import click
 
 from tcs_events.cli.stdout import stdout
-from tcs_events.cli.visible import columns_of, cut, visible, visible_json
+from tcs_events.cli.tables import TextTable
+from tcs_events.cli.visible import visible, visible_json
 from tcs_events.reports import Step
+from tcs_events.wording import RENAMED
 
 NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
-GAP = "  "
-MIN_COLUMNS = 8
-"""A text is not cut any shorter."""
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LEVELS = "▁▂▃▄▅▆▇█"
 
@@ -45,26 +45,51 @@ def share(of: float | None) -> Share | None:
     return None if of is None else Share(of)
 
 
-def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print aligned rows, numbers to the right, cut to the width of the terminal."""
+def print_table(
+    titles: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    optional: Sequence[str] = (),
+    keep: Collection[str] = (),
+) -> None:
+    """Print aligned rows, numbers to the right, as wide as the terminal at most.
+
+    Args:
+        titles: of the columns; the first one stays, whatever room there is.
+        rows: their cells.
+        optional: titles of columns that go where there is no room, the first one first.
+        keep: titles of columns that stay as the first one does.
+    """
     rows = [list(row) for row in rows]
-    texts = [list(titles), *([_cell(value) for value in row] for row in rows)]
+    texts = [[_cell(value) for value in row] for row in rows]
     is_number = [
         any(_is_number(row[place]) for row in rows)
         and all(row[place] in (None, "") or _is_number(row[place]) for row in rows)
         for place in range(len(titles))
     ]
-    widths = [max(columns_of(row[place]) for row in texts) for place in range(len(titles))]
+    times = [
+        place
+        for place in range(len(titles))
+        if rows and all(isinstance(row[place], date) for row in rows)
+    ]
+    table = TextTable(titles, texts, is_number, whole=times, optional=optional, keep=keep)
+    heads, lines = table.lines(_terminal_columns())
+    for head in heads:
+        print_line(head, bold=True)
+    for line in lines:
+        print_line(line)
+    if table.left_out:
+        print_paragraph(
+            f"No room for: {', '.join(table.left_out)}. A wider terminal shows them, --json too."
+        )
+
+
+def print_paragraph(text: str) -> None:
+    """Print an empty line and a text, broken into lines of the terminal's width."""
     room = _terminal_columns()
-    if room is not None:
-        _shrink(widths, is_number, room)
-    for number, row in enumerate(texts):
-        cells = [
-            _aligned(text, width, to_the_right)
-            for text, width, to_the_right in zip(row, widths, is_number, strict=True)
-        ]
-        line = GAP.join(cells).rstrip()
-        print_line(line if room is None else cut(line, room), bold=number == 0)
+    print_line()
+    for line in textwrap.wrap(text, max(room, 1)) if room else [text]:
+        print_line(line)
 
 
 def print_line(line: str = "", *, bold: bool = False) -> None:
@@ -89,9 +114,15 @@ def _print(text: str, bold: bool | None = None) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return the value as JSON has it: dataclasses as objects, times in ISO 8601, NaN as null."""
+    """Return the value as JSON has it: dataclasses as objects, times in ISO 8601, NaN as null.
+
+    The `sessions` of a report are `visits` there: that is what they count.
+    """
     if is_dataclass(value) and not isinstance(value, type | Step):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {
+            RENAMED.get(field.name, field.name): plain(getattr(value, field.name))
+            for field in fields(value)
+        }
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -152,19 +183,3 @@ def _terminal_columns() -> int | None:
     if stdout().isatty() or os.environ.get("COLUMNS"):
         return shutil.get_terminal_size().columns
     return None
-
-
-def _shrink(widths: list[int], is_number: list[bool], room: int) -> None:
-    """Take columns from the widest text until the table fits, or no text can be any shorter."""
-    texts = [place for place, number in enumerate(is_number) if not number]
-    while texts and sum(widths) + len(GAP) * (len(widths) - 1) > room:
-        widest = max(texts, key=lambda place: widths[place])
-        if widths[widest] <= MIN_COLUMNS:
-            return
-        widths[widest] -= 1
-
-
-def _aligned(text: str, width: int, to_the_right: bool) -> str:
-    text = cut(text, width)
-    padding = " " * (width - columns_of(text))
-    return padding + text if to_the_right else text + padding

@@ -38,7 +38,7 @@ def read_age(text: str) -> timedelta | date:
         return options.read_day(text)
     except click.BadParameter:
         raise click.BadParameter(
-            f"{text!r} is no age; write it as 90d, 12h or 13w, or as a day: 2026-03-01."
+            f"{text!r} is not an age; write it as 90d, 12h or 13w, or as a day: 2026-03-01."
         ) from None
 
 

@@ -59,6 +59,8 @@ def rejected(limit: int, as_json: bool) -> None:
             (one.reason, one.event_type, one.events, one.last_at, one.sample or "too long")
             for one in groups
         ],
+        optional=("last",),
+        keep=("events",),
     )
 
 

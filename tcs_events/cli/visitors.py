@@ -12,10 +12,20 @@ from tcs_events import reports
 from tcs_events.cli import options
 from tcs_events.cli.command import command
 from tcs_events.cli.heading import print_heading, print_nothing
-from tcs_events.cli.output import Share, SoFar, bar, print_json, print_line, print_table, share
+from tcs_events.cli.output import (
+    Share,
+    SoFar,
+    bar,
+    print_json,
+    print_line,
+    print_paragraph,
+    print_table,
+    share,
+)
 from tcs_events.reports import Cohort, Period, Step
 from tcs_events.reports.funnel import keep_asked
 from tcs_events.reports.retention import CohortUnit
+from tcs_events.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
 
 
 @command("funnel")
@@ -23,16 +33,18 @@ from tcs_events.reports.retention import CohortUnit
 @options.of_period
 @options.as_json
 def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
-    r"""Count the sessions that took some steps in their order.
+    """Count the visits in which some steps were taken in their order.
 
     Anything may happen in between. A step is an event type, with conditions on its payload if you
     like:
 
     \b
-        flask tcs-events funnel 'sage_query[result_count>0]' 'card_click[context=sage_panel]'
+        flask tcs-events funnel \\
+            'sage_query[result_count>0]' \\
+            'card_click[context=sage_panel]'
 
-    These steps are counted with every day from now on, so that whoever asks again need not wait.
-    """
+    These steps are counted with every day from now on, so that asking again is fast.
+    """  # noqa: D301 - click reads a real backspace as: keep these lines as they are
     with contextlib.suppress(sa.exc.DBAPIError):  # a database that takes no writes can be read
         keep_asked(steps)
     rows = reports.funnel(period, steps)
@@ -41,7 +53,7 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
         return
     print_heading(period)
     print_table(
-        ("step", "sessions", "of first", "of previous", ""),
+        ("step", "visits", OF_THE_FIRST.lower(), OF_THE_STEP_BEFORE.lower(), ""),
         [
             (
                 str(row.step),
@@ -68,9 +80,11 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
 def retention(unit: str, returning: Step | None, period: Period, as_json: bool) -> None:
     """Count the visitors that came back.
 
-    By the day or week of their first visit. A * is at what is not over, or not whole in the period:
-    there, more may come.
+    By the day or week of their first visit ever. A * marks a day or week that is not over, or not
+    whole in the period: more may come.
     """
+    if returning is not None:
+        options.check_types([returning.event_type], "--returning")
     cohorts = reports.retention(period, cast(CohortUnit, unit), returning)
     if as_json:
         print_json(cohorts)
@@ -83,16 +97,16 @@ def retention(unit: str, returning: Step | None, period: Period, as_json: bool) 
             (f"first {unit}", "visitors", *(f"+{later}" for later in range(1, longest))),
             [
                 (
-                    str(cohort.starts_on),
+                    cohort.starts_on,
                     *_cells(cohort),
                     *("" for _ in range(longest - len(cohort.returned))),
                 )
                 for cohort in cohorts
             ],
+            keep=("visitors",),
         )
         if not all(all(cohort.is_complete) for cohort in cohorts):
-            print_line()
-            print_line("* so far: not over, or not whole here")
+            print_paragraph("* so far: not over, or not whole in the period")
 
 
 def _cells(cohort: Cohort) -> list[float]:
@@ -132,4 +146,6 @@ def timeline(session_id: str | None, email: str | None, limit: int, as_json: boo
                 (event.at, event.session_id, event.is_known, event.event_type, event.payload)
                 for event in events
             ],
+            optional=("known",),
+            keep=("event type",),
         )

@@ -106,7 +106,7 @@ def test_follow_ends_with_the_remedy_when_the_database_goes_away(
     monkeypatch.setattr(tail_module, "time", clock)
     result = run(host, "tail", "--follow")
     assert result.exit_code == 1
-    assert "`flask tcs-events doctor` says what it lacks" in result.stderr
+    assert "There is no table user_events; run `db.create_all()`" in result.stderr
 
 
 def test_follow_forgets_what_it_no_longer_needs_to_remember(

@@ -86,8 +86,8 @@ def test_numbers_stay_whole_where_text_is_cut(
     monkeypatch.setenv("COLUMNS", "40")
     save(sqlite_host, *(query("long " * 30, f"visitor-{number}") for number in range(3)))
     assert lines(sqlite_host, "top", "queries", *MARCH)[2:] == [
-        "query        asks  sessions  as typed",
-        "long long …     3         3  long long …",
+        "query         asks  visits  as typed",
+        "long long l…     3       3  long long l…",
     ]
 
 

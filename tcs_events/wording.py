@@ -1,0 +1,39 @@
+"""What the numbers of reports are called: the same on pages, on the command line and in files.
+
+A visitor is a `session_id`. A visit is a visitor's day, so that visits add up over days. An event
+is a row of `user_events`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tcs_events.reports.exposure import Rung
+
+A_VISIT: Final = "a visit is a visitor's day"
+NOT_AVAILABLE: Final = "Not available"
+HIDDEN: Final = "Hidden by filters"
+NO_CLICK: Final = "No click"
+ASKED_AGAIN: Final = "Asked again"
+AS_TYPED: Final = "As typed"
+LEFT_WITH_NOTHING: Final = "Left with nothing"
+SET_TO: Final = "Set to"
+OF_THE_FIRST: Final = "Of the first"
+OF_THE_STEP_BEFORE: Final = "Of the step before"
+CLICK_RATE: Final = "Click rate"
+USUAL_RATE: Final = "Usual rate"
+HELD_UP: Final = "Held up"
+
+RUNGS: Final = {
+    Rung.NEVER_RETURNED: ("Never returned", "no query returned them"),
+    Rung.NEVER_FIRST: ("Never among the first", "returned, but never in the first five places"),
+    Rung.NEVER_CLICKED: ("Never clicked", "shown in enough visits, and clicked in none"),
+    Rung.UNDER_CLICKED: (
+        "Clicked too rarely",
+        "clicked less than others at the same places, by more than chance explains",
+    ),
+}
+"""What holds an expert up, and what that means."""
+
+RENAMED: Final = {"sessions": "visits"}
+"""Fields of reports that JSON names by what they count."""
