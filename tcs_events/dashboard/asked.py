@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -11,12 +11,14 @@ from werkzeug.datastructures import MultiDict
 
 from tcs_events.reports import Period, last_days
 from tcs_events.reports.exposure import Catalogue
+from tcs_events.reports.period import MAX_DAYS
 
 PERIODS = (7, 30, 90)
 """The periods, in days, that are one click away."""
 DEFAULT_DAYS = 30
 FIRST_YEAR, LAST_YEAR = 1970, 2999
 MAX_PAGE = 100
+PERIOD_NAMES = ("days", "from", "to")
 PARAMETER_MAX_LENGTH = 400
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -61,7 +63,9 @@ class Asked:
         """Return one of the choices; the first where nothing is asked for."""
         text = self.text(name) or choices[0]
         if text not in choices:
-            raise BadParameter(f"“{name}” is one of {', '.join(filter(None, choices))}.")
+            raise BadParameter(
+                f"“{name}” is one of {', '.join(filter(None, choices))}, not “{text}”."
+            )
         return text
 
     def number(self, name: str, default: int, maximum: int) -> int:
@@ -70,6 +74,10 @@ class Asked:
         if not text:
             return default
         return _number(name, text, maximum)
+
+    def unknown(self, known: Iterable[str]) -> list[str]:
+        """Return the parameters of the URL that are none of the known ones."""
+        return [name for name in self.args if name not in known]
 
     def at_most(self, days: int) -> Asked:
         """Return the same question about the last days of its period, where that is longer."""
@@ -86,22 +94,20 @@ def ask(args: MultiDict[str, str], catalogue: Catalogue | None = None) -> Asked:
     Raises:
         BadParameter: its period is none.
     """
-    texts = {name: _checked(name, args.get(name, ""), 10) for name in ("days", "from", "to")}
+    texts = {name: _checked(name, args.get(name, ""), 10) for name in PERIOD_NAMES}
+    if texts["days"] and texts["from"]:
+        raise BadParameter("“days” and “from” both say where to begin; give one of them.")
+    days = _number("days", texts["days"], MAX_DAYS) if texts["days"] else DEFAULT_DAYS
     if not (texts["from"] or texts["to"]):
-        days = _number("days", texts["days"], 3660) if texts["days"] else DEFAULT_DAYS
         return Asked(args, last_days(days), days, catalogue)
     today = last_days(1).last
     last = _date("to", texts["to"]) if texts["to"] else today
-    if texts["from"]:
-        first = _date("from", texts["from"])
-    else:
-        first = last - timedelta(days=DEFAULT_DAYS - 1)
+    first = _date("from", texts["from"]) if texts["from"] else last - timedelta(days=days - 1)
     try:
         return Asked(args, Period(first, last), None, catalogue)
     except ValueError:
         raise BadParameter(
-            f"“from” ({first}) is a day before “to” ({last}), or the same, and at most ten years"
-            " before it."
+            f"“from” ({first}) cannot be after “to” ({last}), nor more than ten years before it."
         ) from None
 
 
@@ -124,9 +130,9 @@ def _date(name: str, text: str) -> date:
     try:
         if not _DATE.fullmatch(text):
             raise ValueError
-        of_day = date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise BadParameter(f"“{name}” is a date such as 2026-01-31.") from None
-    if not FIRST_YEAR <= of_day.year <= LAST_YEAR:
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise BadParameter(f"“{name}” is a date from {FIRST_YEAR} to {LAST_YEAR}.")
-    return of_day
+    return day

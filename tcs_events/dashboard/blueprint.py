@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -10,7 +10,13 @@ import sqlalchemy as sa
 from flask import Blueprint, Response, request
 from flask.blueprints import BlueprintSetupState
 
-from tcs_events.dashboard.asked import MAX_PAGE, Asked, ask
+from tcs_events.dashboard.asked import (
+    MAX_PAGE,
+    PERIOD_NAMES,
+    Asked,
+    BadParameter,
+    ask,
+)
 from tcs_events.dashboard.csv_text import csv_bytes
 from tcs_events.dashboard.guard import (
     Access,
@@ -31,6 +37,7 @@ from tcs_events.reports.exposure import Catalogue
 from tcs_events.reports.reading import counted_at, this_registration
 
 ASK_AGAIN_SECONDS = 2
+UNKNOWN_NAMED, UNKNOWN_MAX_LENGTH = 5, 60
 JSON_ROWS, JSON_MAX_ROWS = 100, 1000
 OLD_AFTER = timedelta(minutes=3)
 """Counts that are older are said to be: nobody refreshes them, or it takes long."""
@@ -126,6 +133,7 @@ def _show_page(page: Page, asked: Asked) -> Response:
         },
         zone=this_registration().settings.timezone.key,
         old=_old(page, asked),
+        unknown=_unknown(asked, page.keeps),
         **page.show(asked, answer),
     )
     if not page.is_done(answer):
@@ -135,7 +143,8 @@ def _show_page(page: Page, asked: Asked) -> Response:
 
 def _show_json(asked: Asked, question: str) -> Response:
     if (page := PAGES.get(question)) is None:
-        raise NoSuchPage
+        raise NoSuchPage("question", list(PAGES))
+    _refuse_unknown(asked, [*page.keeps, "limit"])
     asked = page.within_reach(asked)
     rows = page.answer(asked, asked.number("limit", JSON_ROWS, JSON_MAX_ROWS))
     answer = {
@@ -148,6 +157,26 @@ def _show_json(asked: Asked, question: str) -> Response:
     return Response(json_text(answer), mimetype="application/json")
 
 
+def _unknown(asked: Asked, names: Sequence[str]) -> dict[str, list[str]] | None:
+    """Return the parameters that are not known here, and those that are; None if all are."""
+    known = [*names, *PERIOD_NAMES]
+    unknown = [name[:UNKNOWN_MAX_LENGTH] for name in asked.unknown(known)[:UNKNOWN_NAMED]]
+    return {"names": unknown, "known": known} if unknown else None
+
+
+def _refuse_unknown(asked: Asked, names: Sequence[str]) -> None:
+    """See that a file is what was asked for: it cannot say what it has left out.
+
+    Raises:
+        BadParameter: the URL has a parameter that is not known here.
+    """
+    if found := _unknown(asked, names):
+        raise BadParameter(
+            f"There is no parameter “{found['names'][0]}” here. There are"
+            f" {', '.join(found['known'])}."
+        )
+
+
 def _old(page: Page, asked: Asked) -> datetime | None:
     """Return when the counts of a page were complete, where that is a while ago."""
     at = None if page.reads_events(asked) else counted_at()
@@ -158,7 +187,7 @@ def _old(page: Page, asked: Asked) -> datetime | None:
 
 def _find_table(asked: Asked, name: str) -> tuple[Page, Table, Asked]:
     if name not in TABLES:
-        raise NoSuchPage
+        raise NoSuchPage("table", list(TABLES))
     page, table = TABLES[name]
     return page, table, page.within_reach(asked)
 
@@ -176,12 +205,14 @@ def _show_table(asked: Asked, name: str) -> Response:
         max_page=MAX_PAGE,
         max_rows=MAX_ROWS,
         old=_old(page, asked),
+        unknown=_unknown(asked, [*table.keeps, "page"]),
         zone=this_registration().settings.timezone.key,
     )
 
 
 def _show_csv(asked: Asked, name: str) -> Response:
     page, table, asked = _find_table(asked, name)
+    _refuse_unknown(asked, table.keeps)
     data = csv_bytes(table.columns, table.rows(asked, MAX_ROWS))
     response = Response(data, mimetype="text/csv")
     period = f"-{asked.period.first}-{asked.period.last}" if page.has_period else ""

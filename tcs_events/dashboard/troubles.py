@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flask import Response, current_app, request
 from sqlalchemy import exc
@@ -27,7 +27,10 @@ DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, StoreUnavailable, DatabaseM
 
 
 class NoSuchPage(Exception):
-    """The address is none of ours."""
+    """The address is none of ours; the message names those that are."""
+
+    def __init__(self, kind: str, names: Sequence[str]) -> None:
+        super().__init__(f"There is no such {kind}. There are {', '.join(names)}.")
 
 
 def in_words(view: Callable[[], Response]) -> Response:
@@ -40,8 +43,8 @@ def in_words(view: Callable[[], Response]) -> Response:
             return view()
     except BadParameter as error:
         return bad_parameter(error)
-    except NoSuchPage:
-        return not_found()
+    except NoSuchPage as error:
+        return not_found(str(error))
     except QuestionTimeout as error:
         log.warning("tcs_events.question_timeout", timeout_ms=error.timeout_ms)
         return _later("This took too long", str(error))
@@ -53,17 +56,17 @@ def in_words(view: Callable[[], Response]) -> Response:
 
 def bad_parameter(error: BadParameter) -> Response:
     """Answer an address that asks for what there cannot be: 400."""
-    return _answer(400, "This address asks for something else", str(error))
+    return _answer(400, "There is a mistake in this address", str(error))
 
 
-def not_found() -> Response:
+def not_found(message: str = "The link may be old, or mistyped.") -> Response:
     """Answer an address that is none of ours: 404."""
-    return _answer(404, "There is no such page", "The link may be old, or mistyped.")
+    return _answer(404, "There is no such page", message)
 
 
 def method_not_allowed() -> Response:
     """Answer whoever wants to change something: 405."""
-    answer = _answer(405, "This can only be read", "There is nothing here to be changed.")
+    answer = _answer(405, "This can only be read", "Nothing here can be changed.")
     answer.headers["Allow"] = "GET, HEAD, OPTIONS"
     return answer
 
@@ -73,7 +76,7 @@ def database_error(error: Exception) -> Response:
     trouble = _trouble(error)
     log_trouble(trouble)
     remedy = trouble.remedy if isinstance(trouble, StoreUnavailable) else str(trouble)
-    title = "The database has not all tables"
+    title = "A table is missing"
     if isinstance(trouble, DatabaseMissing):
         title = "This app has no database"
     elif not isinstance(trouble, TableMissing):

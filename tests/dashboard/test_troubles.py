@@ -41,7 +41,7 @@ def test_a_period_that_is_none_is_refused_in_words(small: Dashboard, query: str)
         answer = client.get(f"/insights{path}?{query}")
         assert answer.status_code == 400
         assert answer.mimetype == "text/html"
-        assert "This address asks for something else" in answer.text
+        assert "There is a mistake in this address" in answer.text
     answer = client.get(f"/insights/api/gaps.json?{query}")
     assert answer.status_code == 400
     assert answer.json is not None
@@ -116,7 +116,7 @@ def test_missing_tables_are_said_with_the_remedy(make_host: MakeHost, database_u
         with capture_logs() as logs:
             answer = client.get(path)
         assert answer.status_code == 503, path
-        assert "The database has not all tables" in answer.text
+        assert "A table is missing" in answer.text
         assert "db.create_all()" in answer.text
         assert answer.headers["Retry-After"]
         assert not any(leak in answer.text for leak in LEAKS)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from tcs_events.dashboard.asked import Asked
+from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import RAW_MAX_DAYS, Answer, Page
 from tcs_events.dashboard.pages.funnel import read_step
 from tcs_events.dashboard.tables import Column, Table
 from tcs_events.reports import Cohort, Step, retention
 from tcs_events.reports.reading import this_registration
 from tcs_events.reports.retention import CohortUnit
+from tcs_events.reports.types import known_types
 
 UNITS: tuple[CohortUnit, ...] = ("week", "day")
 MAX_DAYS = {"week": 731, "day": 31}
@@ -25,9 +26,21 @@ def unit_of(asked: Asked) -> CohortUnit:
 
 
 def returning_of(asked: Asked) -> Step | None:
-    """Return what counts as coming back; None for any event."""
+    """Return what counts as coming back; None for any event.
+
+    Raises:
+        BadParameter: it is not a step, or there is no such event type.
+    """
     text = asked.text("returning")
     return read_step(text) if text else None
+
+
+def _check_type(step: Step | None) -> None:
+    known = [] if step is None else known_types()
+    if step is not None and step.event_type not in known:
+        raise BadParameter(
+            f"There is no event type “{step.event_type}”. There are {', '.join(known)}."
+        )
 
 
 def reads_events(asked: Asked) -> bool:
@@ -43,21 +56,28 @@ def max_days(asked: Asked) -> int:
 
 
 def _rows(asked: Asked, limit: int) -> list[Cohort]:
-    return retention(asked.period, unit_of(asked), returning_of(asked))[:limit]
+    returning = returning_of(asked)
+    _check_type(returning)
+    return retention(asked.period, unit_of(asked), returning)[:limit]
 
 
 table = Table(
     "retention",
     "Cohorts",
-    "Sessions by when they came first, and how many of them were there again.",
+    "Visitors by when they came first, and how many of them came back.",
     (
-        Column("starts_on", "Came first", "the day the cohort's day or week begins", "day"),
-        Column("size", "Sessions", "sessions that came for the first time ever", "bar"),
-        Column("returned", "There again", "how many were there 0, 1, 2 ... days or weeks later"),
+        Column(
+            "starts_on",
+            "Came first",
+            "the day, or the Monday of the week, of their first visit",
+            "day",
+        ),
+        Column("size", "Visitors", "visitors that came for the first time ever", "bar"),
+        Column("returned", "Came back", "how many of them came 0, 1, 2 ... days or weeks later"),
         Column(
             "is_complete",
             "Over",
-            "whether that day or week is over and whole in the period; if not, more may come",
+            "whether that day or week is over, and whole in the period; if not, more may come",
             is_extra=True,
         ),
     ),
@@ -108,7 +128,7 @@ page = Page(
     "retention",
     "Retention",
     "Who comes back?",
-    "Sessions by when they came first, and how many of them were there again.",
+    "Visitors by when they came first, and how many of them came back.",
     answer,
     show,
     (table,),
