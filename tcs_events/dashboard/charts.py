@@ -57,8 +57,10 @@ class BarChart:
 
     chart_id: str
     title: str
+    counts: str
+    """What the values are: `Visits`."""
     means: str
-    """What one value counts: `sessions, each once a day`."""
+    """The same in more words: `visits with at least one of them`."""
     bars: list[Bar]
     lines: list[Tick]
     """The lines across, from above."""
@@ -75,7 +77,13 @@ class BarChart:
 
 
 def bar_chart(
-    chart_id: str, title: str, means: str, points: Sequence[Point], *, is_small: bool = False
+    chart_id: str,
+    title: str,
+    means: str,
+    points: Sequence[Point],
+    *,
+    counts: str = "Visits",
+    is_small: bool = False,
 ) -> BarChart:
     """Return a chart of values over time, oldest first."""
     bottom = SMALL_BOTTOM if is_small else BOTTOM
@@ -105,6 +113,7 @@ def bar_chart(
     return BarChart(
         chart_id,
         title,
+        counts,
         means,
         bars,
         lines,

@@ -9,6 +9,8 @@ from datetime import date
 from math import isfinite
 from typing import Any
 
+from tcs_events.wording import RENAMED
+
 
 def json_text(value: Any) -> str:
     """Return JSON that every parser reads: no NaN, and every half of a surrogate pair escaped."""
@@ -16,9 +18,15 @@ def json_text(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return rows as objects of their fields, dates as ISO 8601, and what is no number as null."""
+    """Return rows as objects of their fields, dates as ISO 8601, and what is no number as null.
+
+    The `sessions` of a report are `visits` there: that is what they count.
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {
+            RENAMED.get(field.name, field.name): plain(getattr(value, field.name))
+            for field in fields(value)
+        }
     if isinstance(value, Mapping):
         return {str(key): plain(of) for key, of in value.items()}
     if isinstance(value, list | tuple):

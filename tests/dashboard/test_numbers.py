@@ -82,7 +82,9 @@ def test_json_says_what_the_report_says(filled: FlaskClient, question: str) -> N
 def test_json_names_the_fields_of_the_rows(filled: FlaskClient) -> None:
     said = filled.get(address("gaps")).json
     assert said is not None
-    assert list(said["answer"]["gaps"][0]) == [field.name for field in fields(reports.UnmetDemand)]
+    names = [field.name for field in fields(reports.UnmetDemand)]
+    names[names.index("sessions")] = "visits"
+    assert list(said["answer"]["gaps"][0]) == names
     assert said["period"]["last"] == date.fromisoformat(said["period"]["last"]).isoformat()
 
 
@@ -92,7 +94,7 @@ def test_csv_says_what_the_report_says(filled: FlaskClient, table: str) -> None:
     answer = filled.get(address(page.name, f"csv/{table}.csv"))
     assert answer.mimetype == "text/csv"
     assert answer.headers["Content-Disposition"].startswith(f'attachment; filename="{table}')
-    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    rows = list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"))))
     expected = {"totals": "activity"}.get(table, table)
     found = ask(filled, page.name)[expected]
     if table == "totals":
@@ -179,14 +181,17 @@ def test_there_is_no_comparison_with_days_before_the_first_event(
     assert said["answer"]["first_day"] == first.date().isoformat()
     html = empty.get(f"/insights/?days={days}").text
     if compares:
-        assert said["answer"]["totals_before"][""]["sessions"] == 2
+        assert said["answer"]["totals_before"][""]["visits"] == 2
         assert "Compared with" in html
         assert "no change" in html
     else:
         for name in ("before", "totals_before", "activity_before"):
             assert said["answer"][name] is None
         assert "Compared with" not in html
-        assert f"There are no events from before {formats.day(first.date())}" in html
+        assert (
+            f"There is nothing to compare with: the first event is from {formats.day(first.date())}"
+            in html
+        )
         assert "before-count" not in html
         assert "polyline" not in html.split("findings")[0]
 
@@ -200,7 +205,9 @@ def test_the_ladder_holds_everyone_who_is_held_up(filled: FlaskClient) -> None:
     for rung in reports.Rung:
         expected = [expert.expert_id for expert in experts if expert.rung == rung]
         answer = filled.get(f"/insights/csv/exposure.csv?days={DAYS}&rung={rung}")
-        found = [row["expert_id"] for row in csv.DictReader(io.StringIO(answer.text))]
+        found = [
+            row["expert_id"] for row in csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig")))
+        ]
         assert found == expected
 
 
@@ -299,7 +306,7 @@ def test_a_database_that_takes_no_writes_has_its_events_read_for_a_new_funnel(
     said = filled.get(address("funnel") + "&step=card_click&step=sage_query").json
     assert said is not None
     assert said["answer"]["days_counted"] == DAYS
-    assert said["answer"]["funnel"][0]["sessions"] > 0
+    assert said["answer"]["funnel"][0]["visits"] > 0
 
 
 def test_what_is_not_over_is_marked(filled: FlaskClient) -> None:

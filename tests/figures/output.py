@@ -78,6 +78,6 @@ def _shown(app: Flask) -> tuple[int, int, int]:
         if answer.mimetype == "text/html":
             runs += len(Page(answer.text).runs)
         elif answer.mimetype == "text/csv":
-            for line in csv.reader(io.StringIO(answer.text, newline="")):
+            for line in csv.reader(io.StringIO(answer.data.decode("utf-8-sig"), newline="")):
                 formulas += sum(cell.startswith(FORMULAS) for cell in line)
     return runs, formulas, seen

@@ -19,10 +19,11 @@ from tcs_events.rollups.days import day as day_of
 UNITS: tuple[Unit, ...] = ("day", "hour", "week")
 MAX_DAYS = {"hour": 14, "day": 400, "week": 3660}
 """More bars than that are no chart. Days a page shows, by unit."""
-SESSIONS = {
-    "hour": "sessions with at least one event in the hour",
-    "day": "sessions, each once a day",
-    "week": "sessions, each once a day, summed over the week",
+COUNTS = {"hour": "Visitors", "day": "Visits", "week": "Visits"}
+MEANS = {
+    "hour": "visitors with at least one event in the hour",
+    "day": "visits; a visit is a visitor's day",
+    "week": "visits; a visit is a visitor's day",
 }
 
 by_type = Table(
@@ -37,7 +38,13 @@ by_type = Table(
             value=lambda row: row.event_type or "all types",
         ),
         Column("events", "Events", "everything that was sent", "count"),
-        Column("sessions", "Sessions", "sessions that sent at least one, each once a day", "bar"),
+        Column(
+            "visits",
+            "Visits",
+            "visits with at least one of them",
+            "bar",
+            value=lambda row: row.sessions,
+        ),
     ),
     lambda asked, limit: [
         row for _, row in sorted(total_activity(asked.period).items(), key=lambda item: item[0])
@@ -46,7 +53,7 @@ by_type = Table(
 over_time = Table(
     "activity",
     "Every count",
-    "Events and sessions by time and by type.",
+    "Events and visits by time and by type. By hour, visitors of the hour are counted.",
     (
         Column("starts_at", "Begins", "when the day, hour or week begins", "moment"),
         Column(
@@ -56,7 +63,13 @@ over_time = Table(
             value=lambda row: row.event_type or "all types",
         ),
         Column("events", "Events", "everything that was sent", "count"),
-        Column("sessions", "Sessions", "sessions that sent at least one", "count"),
+        Column(
+            "visits",
+            "Visits",
+            "visits with at least one of them; by hour, visitors of the hour",
+            "count",
+            value=lambda row: row.sessions,
+        ),
     ),
     lambda asked, limit: activity(asked.period, unit_of(asked))[:limit],
     keeps=("unit",),
@@ -79,7 +92,7 @@ def answer(asked: Asked, limit: int) -> Answer:
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """Draw a chart of the sessions, and a small one of each type."""
+    """Draw a chart of the visits, and a small one of each type."""
     rows: list[Activity] = sorted(answer["activity"], key=lambda row: row.event_type)
     charts = [
         chart(f"type-{number}", event_type, answer["unit"], asked.period, list(of_type))
@@ -91,14 +104,14 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
 def chart(
     chart_id: str, event_type: str, unit: Unit, period: Period, rows: list[Activity]
 ) -> BarChart:
-    """Return the sessions of one type over time, with 0 where nothing was."""
-    sessions = {row.starts_at.astimezone(UTC): row.sessions for row in rows}
+    """Return the visits of one type over time, with 0 where nothing was."""
+    visits = {row.starts_at.astimezone(UTC): row.sessions for row in rows}
     starts = _hours(period) if unit == "hour" else [row.starts_at for row in rows]
-    points = [
-        Point(*label(start, unit), sessions.get(start.astimezone(UTC), 0)) for start in starts
-    ]
+    points = [Point(*label(start, unit), visits.get(start.astimezone(UTC), 0)) for start in starts]
     title = f"{event_type or 'All types'} by {unit}"
-    return bar_chart(chart_id, title, SESSIONS[unit], points, is_small=bool(event_type))
+    return bar_chart(
+        chart_id, title, MEANS[unit], points, counts=COUNTS[unit], is_small=bool(event_type)
+    )
 
 
 def label(start: datetime, unit: Unit) -> tuple[str, str]:
@@ -125,7 +138,7 @@ page = Page(
     "activity",
     "Activity",
     "How much was going on?",
-    "Sessions over time, all together and by what they did.",
+    "Visits over time, all together and by type of event.",
     answer,
     show,
     (by_type, over_time),

@@ -5,19 +5,20 @@ from __future__ import annotations
 from tcs_events.dashboard.page import Page, rows_of
 from tcs_events.dashboard.tables import Column, Table
 from tcs_events.reports import dead_end_combinations, dead_end_values
+from tcs_events.wording import LEFT_WITH_NOTHING, SET_TO
 
 _COUNTS = (
-    Column("dead", "Left with nothing", "sessions that were left with nothing", "bar"),
-    Column("sessions", "Used by", "sessions that used it, each once a day", "count"),
-    Column("share", "Share", "left with nothing, of the sessions that used it", "share"),
+    Column("dead", LEFT_WITH_NOTHING, "visits in which no expert was left", "bar"),
+    Column("visits", "Used by", "visits that used it", "count", value=lambda row: row.sessions),
+    Column("share", "Share", "left with nothing, of the visits that used it", "share"),
 )
 values = Table(
     "dead_end_values",
     "One filter",
-    "Values of a filter that left nothing, whatever else was set.",
+    "Filter values after which no expert was left, whatever else was set. Counts are visits.",
     (
         Column("filter", "Filter", "which filter was set"),
-        Column("value", "Set to", "the value it was set to"),
+        Column("value", SET_TO, "the value it was set to"),
         *_COUNTS,
     ),
     lambda asked, limit, offset=0: dead_end_values(asked.period, limit, offset),
@@ -26,7 +27,7 @@ values = Table(
 combinations = Table(
     "dead_end_combinations",
     "Filters together",
-    "All the filters that were active when nothing was left.",
+    "All filters that were on when no expert was left. Counts are visits.",
     (Column("value", "Filters", "all filters that were active", "filters"), *_COUNTS),
     lambda asked, limit, offset=0: dead_end_combinations(asked.period, limit, offset),
     can_skip=True,
@@ -36,7 +37,7 @@ page = Page(
     "dead_ends",
     "Dead ends",
     "Where does filtering lead nowhere?",
-    "Filters after which nobody was left to choose from.",
+    "Filters after which no expert was left to choose from.",
     rows_of(values, combinations),
     tables=(values, combinations),
 )

@@ -11,18 +11,10 @@ from tcs_events.dashboard.page import Answer, Page
 from tcs_events.dashboard.tables import Column, Table
 from tcs_events.reports import ExpertExposure, Exposure, Rung, exposure
 from tcs_events.reports.reading import this_registration
+from tcs_events.wording import CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
 
 RUNG_EXPERTS = 12
 """How many experts a rung of the ladder names."""
-RUNGS = {
-    Rung.NEVER_RETURNED: ("Never returned", "no query returned them"),
-    Rung.NEVER_FIRST: ("Never among the first", "returned, but never in the first five places"),
-    Rung.NEVER_CLICKED: ("Never clicked", "before enough visitors, and clicked by none"),
-    Rung.UNDER_CLICKED: (
-        "Clicked too rarely",
-        "clicked less than others at the same places, by more than chance explains",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -57,46 +49,46 @@ def _rows(asked: Asked, limit: int) -> list[ExpertExposure]:
 table = Table(
     "exposure",
     "Everyone, the least exposed first",
-    "In sessions, each once a day. A click implies an exposure.",
+    "Counts are visits. Whoever clicks an expert was shown them.",
     (
         Column("expert_id", "Expert", "the id that the events and the catalogue name"),
-        Column(
-            "exposed", "Exposed", "sessions they were returned to, seen by or clicked by", "bar"
-        ),
-        Column("returned", "Returned", "sessions a query returned them to", "count"),
+        Column("exposed", "Exposed", "visits in which they were returned, seen or clicked", "bar"),
+        Column("returned", "Returned", "visits in which a query returned them", "count"),
         Column(
             "returned_first",
             "First five",
-            "sessions they were returned to among the first",
+            "visits in which they were among the first five returned",
             "count",
         ),
-        Column("best_position", "Best place", "the best place of the period, from 1", "count"),
+        Column(
+            "best_position", "Best place", "their best place in the period; 1 is the first", "count"
+        ),
         Column(
             "mean_position",
             "Mean place",
-            "the mean of the best place of each session",
+            "the mean of their best place in each visit",
             "decimal",
             is_extra=True,
         ),
         Column(
             "seen",
             "Seen",
-            "sessions that had the card in view for a second",
+            "visits in which their card was in view for a second",
             "count",
             is_extra=True,
         ),
-        Column("clicked", "Clicked", "sessions that clicked, of those exposed", "count"),
-        Column("click_through", "Rate", "clicked of exposed", "share"),
+        Column("clicked", "Clicked", "visits with a click on them", "count"),
+        Column("click_through", CLICK_RATE, "clicked, of exposed", "share"),
         Column(
             "expected_click_through",
-            "Usual rate",
-            "what all experts reach at the same places",
+            USUAL_RATE,
+            "the click rate of all experts at the same places",
             "share",
         ),
         Column(
             "rung",
-            "Held up at",
-            "the first rung that is missing; nothing where none is",
+            HELD_UP,
+            "the first step that an expert does not reach; nothing where they reach all",
             words={rung: title for rung, (title, _) in RUNGS.items()},
         ),
     ),

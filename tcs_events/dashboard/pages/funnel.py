@@ -12,6 +12,7 @@ from tcs_events.reports import FunnelStep, Step, step
 from tcs_events.reports.funnel import FunnelSoFar, funnel_so_far
 from tcs_events.reports.reading import FUNNEL_SECONDS, this_registration
 from tcs_events.rollups.funnels import DEFAULT_FUNNEL
+from tcs_events.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
 
 DEFAULT_STEPS = tuple(map(str, DEFAULT_FUNNEL))
 MAX_STEPS = 8
@@ -32,7 +33,7 @@ def read_step(text: str) -> Step:
         return step(text)
     except ValueError:
         raise BadParameter(
-            f"“{text}” is no step. Write an event type, and what must be true of its payload:"
+            f"“{text}” is not a step. Write an event type, and what must be true of its payload:"
             " sage_query[result_count>0]."
         ) from None
 
@@ -68,14 +69,14 @@ def _rows(asked: Asked, limit: int) -> list[CountedStep]:
 table = Table(
     "funnel",
     "Steps",
-    "Sessions, each once a day, that took the steps in this order, with anything in between.",
+    "Visits that took the steps in this order, with anything in between.",
     (
         Column(
             "step", "Step", "the event, and what is true of it", value=lambda row: str(row.step)
         ),
-        Column("sessions", "Sessions", "sessions that got as far, each once a day", "bar"),
-        Column("of_previous", "Of the step before", "of the sessions at the step before", "share"),
-        Column("of_first", "Of the first", "of the sessions at the first step", "share"),
+        Column("visits", "Visits", "visits that got as far", "bar", value=lambda row: row.sessions),
+        Column("of_previous", OF_THE_STEP_BEFORE, "of the visits at the step before", "share"),
+        Column("of_first", OF_THE_FIRST, "of the visits at the first step", "share"),
         Column(
             "days_counted",
             "Days counted",

@@ -9,33 +9,38 @@ from tcs_events.dashboard.page import Answer, Page, rows_of
 from tcs_events.dashboard.tables import Column, Table
 from tcs_events.reports import unmet_demand
 from tcs_events.reports.reading import this_registration
+from tcs_events.wording import AS_TYPED, ASKED_AGAIN, HIDDEN, NO_CLICK, NOT_AVAILABLE
 
 table = Table(
     "gaps",
     "Queries without an answer",
-    "In sessions, each once a day. The reasons may overlap: a session may be shown nothing first,"
-    " and something later.",
+    "Counts are visits. The reasons may overlap: one visit may be shown nothing at first, and"
+    " something later.",
     (
         Column("query", "Query", "lower case, single spaces"),
-        Column("sessions", "Asked by", "sessions that asked it", "count"),
-        Column("not_available", "Not there", "shown nothing: we do not have it", "bar"),
+        Column("visits", "Visits", "visits that asked it", "count", value=lambda row: row.sessions),
+        Column("not_available", NOT_AVAILABLE, "shown nothing: we do not have it", "bar"),
         Column(
             "hidden_by_filter",
-            "Hidden",
-            "shown nothing because of their filters: without any, it had results",
+            HIDDEN,
+            "shown nothing because of filters: without them, there were results",
             "bar",
         ),
         Column(
             "no_click",
-            "No click",
+            NO_CLICK,
             "shown something, and clicked nothing within five minutes",
             "count",
         ),
-        Column("reformulated", "Asked again", "asked something else within 60 seconds", "count"),
+        Column("reformulated", ASKED_AGAIN, "asked something else within 60 seconds", "count"),
         Column(
-            "no_result", "Nothing shown", "not there and hidden together", "count", is_extra=True
+            "no_result",
+            "Nothing shown",
+            "not available and hidden by filters together",
+            "count",
+            is_extra=True,
         ),
-        Column("sample", "As typed", "one of the texts as they were typed", is_extra=True),
+        Column("sample", AS_TYPED, "one of the texts as they were typed", is_extra=True),
     ),
     lambda asked, limit, offset=0: unmet_demand(asked.period, limit, offset=offset),
     can_skip=True,
@@ -43,7 +48,7 @@ table = Table(
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """Say below how many sessions a query is not listed."""
+    """Say below how many visits a query is not listed."""
     return {"min_sessions": this_registration().settings.min_sessions}
 
 
@@ -51,7 +56,7 @@ page = Page(
     "gaps",
     "Unmet demand",
     "What was wanted and not found?",
-    "Questions that led nowhere: what we do not have comes first.",
+    "Queries that led nowhere. What we do not have comes first.",
     rows_of(table),
     show,
     (table,),

@@ -10,9 +10,10 @@ from tcs_events.dashboard.charts import Point, bar_chart
 from tcs_events.dashboard.page import Answer, Page
 from tcs_events.dashboard.pages import activity as activity_page
 from tcs_events.dashboard.pages import dead_ends, gaps, top
-from tcs_events.dashboard.pages.exposure import RUNGS, rungs_of
+from tcs_events.dashboard.pages.exposure import rungs_of
 from tcs_events.reports import Activity, activity, exposure, first_day, total_activity
 from tcs_events.reports.activity import ALL_TYPES, Unit
+from tcs_events.wording import RUNGS
 
 FINDINGS = 5
 """How many of each the page names."""
@@ -28,6 +29,8 @@ class Figure:
     means: str
     now: int | None
     before: int | None
+    unit: str = ""
+    """What is counted, where the name does not say it."""
 
 
 def unit_for(asked: Asked) -> Unit:
@@ -70,7 +73,7 @@ def _all_types(rows: list[Activity]) -> list[Activity]:
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """Draw the sessions over the period, and set the figures side by side."""
+    """Draw the visits over the period, and set the figures side by side."""
     now, before = answer["totals"], answer["totals_before"] or {}
     then = answer["activity_before"] or []
     points = [
@@ -84,22 +87,23 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
     types = sorted((now.keys() | before.keys()) - {ALL_TYPES})
     return {
         "chart": bar_chart(
-            "sessions",
-            f"Sessions by {answer['unit']}",
-            activity_page.SESSIONS[answer["unit"]],
+            "visits",
+            f"Visits by {answer['unit']}",
+            activity_page.MEANS[answer["unit"]],
             points,
         ),
         "figures": [
-            _figure("Sessions", "sessions, each once a day", ALL_TYPES, "sessions", answer),
+            _figure("Visits", "a visit is a visitor's day", ALL_TYPES, "sessions", answer),
             _figure("Events", "everything that was sent", ALL_TYPES, "events", answer),
         ],
         "types": [
             _figure(
                 of_type,
-                "sessions that sent at least one, each once a day",
+                "visits with at least one of them",
                 of_type,
                 "sessions",
                 answer,
+                unit="visits",
             )
             for of_type in types
         ],
@@ -108,7 +112,9 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
     }
 
 
-def _figure(name: str, means: str, of_type: str, field: str, answer: Answer) -> Figure:
+def _figure(
+    name: str, means: str, of_type: str, field: str, answer: Answer, unit: str = ""
+) -> Figure:
     now, before = answer["totals"], answer["totals_before"] or {}
     return Figure(
         name,
@@ -116,6 +122,7 @@ def _figure(name: str, means: str, of_type: str, field: str, answer: Answer) -> 
         # Where anything was sent at all, no event of a type is 0 of them.
         getattr(now[of_type], field) if of_type in now else 0 if now else None,
         getattr(before[of_type], field) if of_type in before else 0 if before else None,
+        unit,
     )
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from tcs_events.dashboard.page import Page, rows_of
 from tcs_events.dashboard.tables import Column, Table
 from tcs_events.reports import top_experts, top_filters, top_queries
+from tcs_events.wording import AS_TYPED, SET_TO
 
 experts = Table(
     "experts",
     "Experts",
-    "Whose card was clicked, and where it was. A session may have clicked in both places.",
+    "Whose card was clicked, and where the card was. One visit may have clicks in both places.",
     (
         Column("expert_id", "Expert", "the id that the event names"),
-        Column("sessions", "Sessions", "sessions that clicked, each once a day", "bar"),
+        Column("visits", "Visits", "visits with a click", "bar", value=lambda row: row.sessions),
         Column("clicks", "Clicks", "every click", "count"),
-        Column("by_context", "Where", "sessions by the place of the card", "contexts"),
+        Column("by_context", "Where", "visits by the place of the card", "contexts"),
     ),
     lambda asked, limit, offset=0: top_experts(asked.period, limit, offset),
     can_skip=True,
@@ -22,12 +23,12 @@ experts = Table(
 queries = Table(
     "queries",
     "Queries",
-    "What was asked, in all its spellings taken together.",
+    "What was asked. Spellings of the same query are counted together.",
     (
         Column("query", "Query", "lower case, single spaces"),
-        Column("sessions", "Sessions", "sessions that asked it, each once a day", "bar"),
+        Column("visits", "Visits", "visits that asked it", "bar", value=lambda row: row.sessions),
         Column("asks", "Asks", "every time it was asked", "count"),
-        Column("sample", "As typed", "one of the texts as they were typed"),
+        Column("sample", AS_TYPED, "one of the texts as they were typed"),
     ),
     lambda asked, limit, offset=0: top_queries(asked.period, limit, offset),
     can_skip=True,
@@ -38,8 +39,8 @@ filters = Table(
     "What the list was narrowed to.",
     (
         Column("filter", "Filter", "which filter was set"),
-        Column("value", "Set to", "the value it was set to"),
-        Column("sessions", "Sessions", "sessions that set it, each once a day", "bar"),
+        Column("value", SET_TO, "the value it was set to"),
+        Column("visits", "Visits", "visits that set it", "bar", value=lambda row: row.sessions),
         Column("uses", "Uses", "every time it was set", "count"),
     ),
     lambda asked, limit, offset=0: top_filters(asked.period, limit, offset),
