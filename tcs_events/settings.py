@@ -347,7 +347,8 @@ SETTINGS = (
         "UTC",
         _timezone,
         "The time zone of the days, hours and weeks in reports. Where it changes, everything is"
-        " counted again.",
+        " counted again. Any zone but UTC needs time zone data, of the system or by"
+        " `pip install tzdata`.",
     ),
     Setting(
         "min_sessions",
