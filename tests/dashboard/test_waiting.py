@@ -132,8 +132,8 @@ def test_old_counts_are_shown_and_said_to_be_old(
     assert (now["counted_at"] != before["counted_at"]) is is_counted
     for path in ("/insights/", "/insights/gaps", "/insights/tables/gaps"):
         # With no time at all within which counts are young, the note is always there.
-        assert "These are the counts of" in patient.get(path).text
-    assert "These are the counts of" not in patient.get("/insights/timeline").text
+        assert "These counts are from" in patient.get(path).text
+    assert "These counts are from" not in patient.get("/insights/timeline").text
 
 
 def test_a_page_refreshes_the_counts_once(
