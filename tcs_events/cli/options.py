@@ -37,7 +37,7 @@ def read_text(text: str) -> str:
     return text
 
 
-def check_types(types: Sequence[str], option: str = "--type") -> None:
+def check_types(types: Sequence[str]) -> None:
     """See that each type is one that is accepted, or that there are events of.
 
     Raises:
@@ -48,7 +48,7 @@ def check_types(types: Sequence[str], option: str = "--type") -> None:
         if event_type not in known:
             raise click.BadParameter(
                 f"there is no event type {event_type!r}; there are {', '.join(known)}.",
-                param_hint=option,
+                param_hint="--type",
             )
 
 

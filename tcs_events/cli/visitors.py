@@ -83,8 +83,6 @@ def retention(unit: str, returning: Step | None, period: Period, as_json: bool) 
     By the day or week of their first visit ever. A * marks a day or week that is not over, or not
     whole in the period: more may come.
     """
-    if returning is not None:
-        options.check_types([returning.event_type], "--returning")
     cohorts = reports.retention(period, cast(CohortUnit, unit), returning)
     if as_json:
         print_json(cohorts)

@@ -32,7 +32,6 @@ UNKNOWN = {
     "top": (["top", "clicks"], "clicks", "'experts', 'queries', 'filters'"),
     "format": (["export", "-", "--format", "xlsx"], "xlsx", "'csv', 'ndjson', 'parquet'"),
     "catalogue": (["exposure", "--catalogue", "experts.id"], "experts.id", "user_events"),
-    "returning": (["retention", "--returning", "clicked", *MARCH], "clicked", TYPES),
 }
 
 
@@ -55,6 +54,5 @@ def test_a_type_is_known_that_is_accepted_or_stored(
         ["stats", "--type", event_type, *MARCH],
         ["tail", "--type", event_type],
         ["export", str(tmp_path / "events.csv"), "--type", event_type],
-        ["retention", "--returning", event_type, *MARCH],
     ):
         assert run(host, *args).exit_code == 0
