@@ -185,8 +185,7 @@ def _word_refusals(response: Response) -> Response:
         return response
     if isinstance(refusal, BadRequest):
         return _response(host_not_valid())
-    methods = set(refusal.valid_methods or ()) - {"OPTIONS"}
-    return _response(method_not_allowed(sorted(methods)))
+    return _response(method_not_allowed(sorted(refusal.valid_methods or ())))
 
 
 def _is_path_of_ours(app: Flask, refusal: MethodNotAllowed | BadRequest) -> bool:

@@ -183,10 +183,6 @@ class Registration:
         store = self.store_for(BOT_SESSIONS_TABLE)
         return BotSessions(store, settings.timezone, settings.timeout_ms / 1000)
 
-    def ingestion_routes(self, app: Flask) -> dict[str, str]:
-        """Return the paths that take events, with the method of `Collector` that answers each."""
-        return {rule.rule: method_of(rule) for rule in self.ingestion_rules(app)}
-
     def ingestion_rules(self, app: Flask) -> list[Rule]:
         """Return the routes that take events."""
         return [rule for rule in self.rules(app) if "POST" in (rule.methods or ())]

@@ -94,6 +94,12 @@ def is_fixed(app: Flask, rule: Rule) -> bool:
     return not rule.arguments and not by_name
 
 
+def is_reachable_by_path(rule: Rule) -> bool:
+    """Tell whether a request to the path of a rule reaches it, on the app's own host name."""
+    is_on_any_host = not rule.subdomain and rule.host in (None, "", f"<{ANY_HOST}>")
+    return rule.arguments <= {ANY_HOST} and is_on_any_host
+
+
 def variables(rule: Rule) -> list[str]:
     """Return the names of the variables in the path of a rule, in their order."""
     return _VARIABLE.findall(rule.rule)

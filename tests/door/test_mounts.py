@@ -285,6 +285,23 @@ def test_hooks_do_not_run_before_the_middleware_wherever_it_is(host: Any, face: 
     assert status == (202 if face == "middleware" else 401)
 
 
+def test_the_doctor_does_not_call_wrong_what_it_cannot_try(host: Any) -> None:
+    made = host()
+    made.app.register_blueprint(create_blueprint(url_prefix="/<lang>"))
+    said = made.finish().test_cli_runner().invoke(args=["tcs-events", "doctor"])
+    assert "hint   endpoint POST /<lang>/batch: not tried" in said.output
+    assert said.exit_code == 0
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "/track"])
+def test_the_doctor_tries_every_other_place(host: Any, prefix: str) -> None:
+    made = host(host_matching=True, static_host="shop.example")
+    made.app.register_blueprint(create_blueprint(url_prefix=prefix))
+    said = made.finish().test_cli_runner().invoke(args=["tcs-events", "doctor"])
+    assert f"ok     endpoint POST {prefix.rstrip('/')}/batch" in said.output
+    assert said.exit_code == 0
+
+
 def test_addresses_of_ours_can_be_built_by_the_host(host: Any) -> None:
     made = host(host_matching=True, static_host="shop.example")
     made.app.register_blueprint(create_blueprint())
