@@ -92,7 +92,7 @@ def test_an_allowed_origin_may_read_every_answer(
 ) -> None:
     answer = post_from(app, origin, path, **event)
     assert answer.headers.getlist("Access-Control-Allow-Origin") == [origin]
-    assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After"
+    assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After, X-TCS-Events"
     assert answer.headers["Vary"] == "Origin"
     assert "Access-Control-Allow-Credentials" not in answer.headers
     assert access_control(ask_from(app, origin, path)) == access_control(answer)
