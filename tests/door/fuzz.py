@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,9 @@ def make_check() -> Callable[[bytes], None]:
         assert quick is not None
         for name in ("event_type", "session_id", "payload", "email"):
             hold(same(getattr(quick, name), loaded[name]), f"another {name}")
+        age = timedelta(milliseconds=loaded["age_ms"])
+        hold(now - quick.created_at == age, "another time")
+        hold(timedelta() <= age <= timedelta(days=7), "an age that no clock can mean")
 
     def answers(body: bytes) -> list[tuple[int, Any]]:
         found = []
