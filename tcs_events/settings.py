@@ -354,8 +354,8 @@ SETTINGS = (
         "min_sessions",
         3,
         _positive_int,
-        "In how many sessions a query must have been asked to be listed as unmet demand, and an"
-        " expert exposed to be judged: fewer say too little, and rare words may be personal.",
+        "In how many visits a query must have been asked to be listed as unmet demand, and an"
+        " expert shown to be judged: fewer say too little, and rare words may be personal.",
     ),
     Setting(
         "scrub_fields",

@@ -15,8 +15,7 @@ from tcs_events.cli.output import bar, print_json, print_line, print_table, spar
 from tcs_events.registration import registration_of
 from tcs_events.reports import Activity, Period, activity, total_activity
 from tcs_events.reports.activity import ALL_TYPES, Unit
-from tcs_events.reports.reading import reading_events
-from tcs_events.rollups.events import event_types
+from tcs_events.reports.types import known_types
 
 UNITS = {"hour": "%Y-%m-%d %H:%M", "day": "%a %Y-%m-%d", "week": "%Y-%m-%d"}
 """The units there are, and how their beginning is written."""
@@ -107,8 +106,6 @@ def types(period: Period, as_json: bool) -> None:
     accepted = registration_of(current_app).settings.event_types
     total = total_activity(period)
     warn_if_incomplete()
-    with reading_events() as connection:
-        stored = event_types(connection)
     rows = [
         EventType(
             name,
@@ -117,7 +114,7 @@ def types(period: Period, as_json: bool) -> None:
             events=total[name].events if name in total else 0,
             visits=total[name].sessions if name in total else 0,
         )
-        for name in [*accepted, *sorted(name for name in stored if name not in accepted)]
+        for name in known_types()
     ]
     if as_json:
         print_json(rows)

@@ -6,7 +6,6 @@ structlog prints on stdout where a host has not set it up, and so do handlers of
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 from collections.abc import Iterator
@@ -72,6 +71,8 @@ def _is_of_process(stream: IO[str]) -> bool:
 
 def _copy(descriptor: int) -> int:
     """Return another descriptor of the same, which is none of the three standard ones."""
+    import fcntl  # not on Windows, where an app can be imported all the same
+
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, STDERR + 1)
 
 
