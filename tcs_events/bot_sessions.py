@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import exc, select
 
 from tcs_events.bots import is_crawler
-from tcs_events.errors import StoreUnavailable, TableMissing
+from tcs_events.errors import TableMissing
 from tcs_events.event import Outcome
 from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.models import UserEvent, UserEventBotSession
@@ -19,6 +19,7 @@ from tcs_events.sender import Sender
 from tcs_events.stores import SqlStore
 from tcs_events.stores.connection import within
 from tcs_events.stores.generic import insert_once
+from tcs_events.stores.troubles import unavailable
 
 REMEMBERED = 10_000
 """Sessions that this process knows to be marked, and does not mark again."""
@@ -64,7 +65,7 @@ class BotSessions:
         except (exc.DBAPIError, exc.TimeoutError) as error:
             if self._store.table_name in str(error) and not self._store.has_table():
                 raise TableMissing(self._store.table_name) from None
-            raise StoreUnavailable(type(getattr(error, "orig", error)).__name__) from None
+            raise unavailable(error, self._store.table_name, "session_id") from None
         with self._lock:
             self._marked |= new
             while len(self._marked) > REMEMBERED:

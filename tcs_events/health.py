@@ -199,9 +199,6 @@ def explain(error: Exception) -> Problem:
         case ConfigError():
             remedy = "set SQLALCHEMY_DATABASE_URI, or TCS_EVENTS_BIND_KEY"
             return Problem("config", "the app's settings name no database", remedy)
-        case exc.TimeoutError():
-            remedy = "raise `pool_size`, and see that the app closes its sessions"
-            return Problem("database", "no connection of the app's pool is free", remedy)
         case StoreUnavailable():
             problem = "it does not answer in time, or the app's pool has no free connection"
         case exc.DBAPIError() | TcsEventsError():

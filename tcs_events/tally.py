@@ -29,6 +29,7 @@ from tcs_events.models import own_metadata, row_number
 from tcs_events.stores import SqlStore
 from tcs_events.stores.asking import Asker, briefly
 from tcs_events.stores.forks import is_lasting
+from tcs_events.stores.troubles import unavailable
 
 EVERY_SECONDS = 10.0
 PATIENCE_SECONDS = 0.5
@@ -172,8 +173,10 @@ class Tally:
 
     def _failed(self, error: Exception) -> None:
         if not self.is_failing:
-            reason = type(getattr(error, "orig", None) or error).__name__
-            log.warning("tcs_events.counters_not_written", reason=reason)
+            trouble = unavailable(error, table.name, "id")
+            log.warning(
+                "tcs_events.counters_not_written", reason=trouble.reason, remedy=trouble.remedy
+            )
         self.is_failing = True
 
     def _at_exit(self) -> None:

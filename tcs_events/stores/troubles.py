@@ -10,7 +10,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tcs_events.errors import StoreUnavailable
+from sqlalchemy import exc
+
+from tcs_events.errors import StoreUnavailable, TcsEventsError
 
 DOCTOR = "`flask tcs-events doctor` says which"
 
@@ -84,6 +86,10 @@ NO_DATABASE = _database(
     "create it, or mend the name in SQLALCHEMY_DATABASE_URI",
 )
 NO_CONNECTION = _database("it takes no more connections", "raise max_connections")
+POOL = _database(
+    "no connection of the app's pool is free",
+    "raise `pool_size`, and see that the app closes its sessions",
+)
 TIMEOUT = _database("it does not answer in time", StoreUnavailable.remedy)
 TOO_NARROW = _tables(
     "a column of {table} is too short for what it may hold",
@@ -261,6 +267,10 @@ def filled_in(problem: Problem, **names: str) -> Problem:
 
 
 def _known(error: BaseException) -> Problem | None:
+    if isinstance(error, exc.TimeoutError):
+        return POOL
+    if isinstance(error, TcsEventsError):
+        return None
     code = sqlite_code_of(error)
     if found := BY_SQLITE_CODE.get(code) or BY_SQLITE_CODE.get(code & 0xFF):
         return found

@@ -24,6 +24,7 @@ from tcs_events.cli.stdout import stdout
 from tcs_events.errors import TcsEventsError
 from tcs_events.registration import registration_of
 from tcs_events.stores.connection import within
+from tcs_events.stores.troubles import problem_of
 
 LOOK_SECONDS = 20.0
 """How long all questions of one kind may take: there are a hundred about the tables."""
@@ -82,6 +83,8 @@ def _asked(what: str, ask: Callable[[], list[Finding]]) -> Generator[Finding, No
     try:
         findings = within(LOOK_SECONDS, ask)
     except (TcsEventsError, sa.exc.SQLAlchemyError) as error:
-        findings = [Finding(what, WRONG, explain(error))]
+        known = problem_of(error)
+        words = f"{known.problem}; {known.remedy}" if known else explain(error)
+        findings = [Finding(what, WRONG, words)]
     yield from findings
     return all(finding.level != WRONG for finding in findings)
