@@ -31,7 +31,8 @@ from tcs_events.stores import SqlStore
 from tcs_events.stores.asking import Asker, briefly
 from tcs_events.stores.forks import is_lasting
 from tcs_events.stores.look import insert_problems
-from tcs_events.stores.troubles import NO_RIGHT, READ_ONLY, Problem, problem_of
+from tcs_events.stores.problems import NO_RIGHT, READ_ONLY, Problem
+from tcs_events.stores.troubles import problem_of
 from tcs_events.tally import Tally, by_outcome
 
 LOOK_SECONDS = 1.0

@@ -14,8 +14,8 @@ from tcs_events.event import Outcome, Record
 from tcs_events.stored_json import insert_values
 from tcs_events.stores.connection import OwnConnection
 from tcs_events.stores.contract import Result
+from tcs_events.stores.problems import NOT_KEPT, filled_in
 from tcs_events.stores.tables import data_columns, unique_id
-from tcs_events.stores.troubles import NOT_KEPT, filled_in
 
 _INSERT_WITH_CONFLICT: dict[str, Callable[[Table], postgresql.Insert | sqlite.Insert]] = {
     "postgresql": postgresql.insert,

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, Table, exc
 
 from tcs_events.stores.generic import explain_insert
 from tcs_events.stores.numbering import numberings
+from tcs_events.stores.problems import Problem
 from tcs_events.stores.tables import unique_id
-from tcs_events.stores.troubles import Problem, problem_of
+from tcs_events.stores.troubles import problem_of
 
 
 def insert_problems(connection: Connection, tables: Iterable[Table]) -> list[Problem]:

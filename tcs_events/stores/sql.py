@@ -21,11 +21,11 @@ from tcs_events.stores.generic import GenericCommitter
 from tcs_events.stores.group_commit import GroupCommit, State
 from tcs_events.stores.numbering import Numbering, numberings
 from tcs_events.stores.postgresql import PostgresCommitter
+from tcs_events.stores.problems import Problem
 from tcs_events.stores.sqlite import SqliteCommitter, is_busy
 from tcs_events.stores.tables import unique_id
 from tcs_events.stores.transactions import with_transactions
 from tcs_events.stores.troubles import (
-    Problem,
     driver_error,
     is_about_one_row,
     is_final,

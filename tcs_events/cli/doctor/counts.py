@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from tcs_events.cli.doctor.database import SECONDS
 from tcs_events.cli.doctor.finding import HINT, Finding
-from tcs_events.event import Outcome
+from tcs_events.cli.doctor.outcomes import EVENTS_LOOKED_AT, outcome_findings
 from tcs_events.models import UserEvent, UserEventBotSession
 from tcs_events.rollups import tables
 from tcs_events.rollups.counting import LEASE
@@ -19,18 +19,12 @@ from tcs_events.rollups.days import day as day_of
 from tcs_events.rollups.events import event_types
 from tcs_events.rollups.refresh import VERSION
 from tcs_events.stores.asking import briefly
-from tcs_events.tally import Day, read_days
 
 AHEAD = timedelta(seconds=5)
 OLD = timedelta(minutes=10)
 DAYS_LOOKED_AT = 3
 """So many of the newest days are counted again, to compare."""
 EVENTS_SAMPLED = 20
-EVENTS_LOOKED_AT = 200_000
-"""Days with more events are not: it takes seconds."""
-UNDER_WAY = 100
-"""So many events of all processes may have come in and not have ended when it was written down."""
-MANY_REFUSED = 0.1
 
 
 def count_findings(engine: Engine, zone: ZoneInfo) -> list[Finding]:
@@ -48,7 +42,7 @@ def count_findings(engine: Engine, zone: ZoneInfo) -> list[Finding]:
         return [
             _newest_event(connection, now),
             _reports(connection, now, zone),
-            *_outcomes(connection, now),
+            *outcome_findings(connection, now),
         ]
 
 
@@ -153,76 +147,3 @@ def _stored(connection: Connection, zone: ZoneInfo, on: date, until: datetime) -
 def _words(age: timedelta) -> str:
     hours = age.total_seconds() / 3600
     return f"{hours * 60:,.0f} minutes" if hours < 2 else f"{hours:,.0f} hours"
-
-
-def _outcomes(connection: Connection, now: datetime) -> list[Finding]:
-    yesterday = now.date() - timedelta(days=1)
-    days = read_days(connection, yesterday)
-    received, ended = sum(day.received for day in days), sum(day.ended for day in days)
-    what = f"outcomes since yesterday: {received:,} received, {ended:,} ended"
-    troubles = [
-        *_failed(days),
-        *_unbalanced(received, ended),
-        *_refused(days, received),
-        *_not_here(connection, days, datetime.combine(yesterday, datetime.min.time(), UTC)),
-    ]
-    return [Finding(what, HINT, trouble) for trouble in troubles] or [Finding(what)]
-
-
-def _failed(days: list[Day]) -> list[str]:
-    failed: dict[str, int] = {}
-    for day in days:
-        for reason, events in day.reasons.get(Outcome.FAILED, {}).items():
-            failed[reason] = failed.get(reason, 0) + events
-    if not failed:
-        return []
-    reasons = ", ".join(f"{reason} {events:,}" for reason, events in sorted(failed.items()))
-    remedy = f"{sum(failed.values()):,} were not stored at their first attempt ({reasons});"
-    return [f"{remedy} see `flask tcs-events outcomes` and the log"]
-
-
-def _unbalanced(received: int, ended: int) -> list[str]:
-    if -UNDER_WAY <= received - ended <= max(UNDER_WAY, received // 100):
-        return []
-    return [
-        f"they differ by {received - ended:+,}, more than can be under way; see that all processes"
-        " run the same version, and that the server ends them in order"
-    ]
-
-
-def _refused(days: list[Day], received: int) -> list[str]:
-    refused = sum(day.events[Outcome.INVALID] for day in days)
-    if refused <= max(10, received * MANY_REFUSED):
-        return []
-    return [
-        f"{refused:,} were refused for good; see `flask tcs-events outcomes` for the field, and set"
-        " TCS_EVENTS_KEEP_REJECTED to keep such events for `flask tcs-events replay`"
-    ]
-
-
-def _not_here(connection: Connection, days: list[Day], since: datetime) -> list[str]:
-    """Compare what was acknowledged with what the table has."""
-    accepted = sum(day.events[Outcome.ACCEPTED] for day in days)
-    if accepted > EVENTS_LOOKED_AT:
-        return []
-    some = max(UNDER_WAY, accepted // 10)
-    newest = (
-        sa.select(UserEvent.received_at)
-        .order_by(UserEvent.id.desc())
-        .limit(accepted + some + 1)
-        .subquery()
-    )
-    count = sa.select(sa.func.count()).where(newest.c.received_at >= since)
-    here = connection.scalar(count) or 0
-    if here < accepted - some:
-        return [
-            f"{accepted - here:,} of {accepted:,} acknowledged events are not in the table; if"
-            " nobody has pruned, forgotten or deleted them, see that all processes use this"
-            " database"
-        ]
-    if here > accepted + some:
-        return [
-            f"the table has more events of these days than the {accepted:,} that were counted; see"
-            " that all processes run the same version and end in order"
-        ]
-    return []
