@@ -59,6 +59,18 @@ BATCH_10 = replace(MIDDLEWARE, name="batch 10", meaning="the same, ten events a 
 BATCH_50 = replace(
     MIDDLEWARE, name="batch 50", meaning="the same, fifty events a request", events=50
 )
+STRUCTLOG = replace(
+    MIDDLEWARE,
+    name="structlog as it comes",
+    meaning="the same, with structlog as nobody has set it up: coloured lines to stdout",
+    app=f"{APPS}.ours:create_app_with_structlog_as_it_comes",
+)
+NO_INFO = replace(
+    MIDDLEWARE,
+    name="info filtered",
+    meaning="the same, where the host's structlog leaves out lines below a warning",
+    app=f"{APPS}.ours:create_app_without_info_lines",
+)
 COUNTED = replace(
     MIDDLEWARE,
     name="counted",
@@ -80,7 +92,18 @@ VIEW_COUNTER = Row(
     peer=True,
 )
 PEERS = [PORTAL_METRICS, VIEW_COUNTER]
-ROWS = [YARDSTICK, OBVIOUS, VIEW, MIDDLEWARE, BATCH_10, BATCH_50, COUNTED, *PEERS]
+ROWS = [
+    YARDSTICK,
+    OBVIOUS,
+    VIEW,
+    MIDDLEWARE,
+    BATCH_10,
+    BATCH_50,
+    STRUCTLOG,
+    NO_INFO,
+    COUNTED,
+    *PEERS,
+]
 
 PEERS_INSTALLED = ["flask-portal-metrics==1.0.2", "flask-view-counter==0.1.2"]
 PEERS_NOT_RUN = {

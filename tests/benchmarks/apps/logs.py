@@ -8,9 +8,9 @@ import os
 import structlog
 
 
-def log_as_in_production() -> None:
+def log_as_in_production(level: int = logging.INFO) -> None:
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),

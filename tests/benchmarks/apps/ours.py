@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from flask import Flask
 
 from tcs_events import events_bp
@@ -11,6 +13,25 @@ from tests.benchmarks.apps.logs import log_as_in_production
 
 def create_app() -> Flask:
     log_as_in_production()
+    return _host()
+
+
+def create_app_with_middleware() -> Flask:
+    return _in_front_of_flask(create_app())
+
+
+def create_app_with_structlog_as_it_comes() -> Flask:
+    """The same, where nobody has set structlog up: it writes coloured lines to stdout."""
+    return _in_front_of_flask(_host())
+
+
+def create_app_without_info_lines() -> Flask:
+    """The same, where the host leaves out what is below a warning."""
+    log_as_in_production(logging.WARNING)
+    return _in_front_of_flask(_host())
+
+
+def _host() -> Flask:
     app, db = new_host()
     app.register_blueprint(events_bp)
     with app.app_context():
@@ -18,9 +39,8 @@ def create_app() -> Flask:
     return app
 
 
-def create_app_with_middleware() -> Flask:
+def _in_front_of_flask(app: Flask) -> Flask:
     from tcs_events.wsgi import EventsMiddleware  # the other row shall not load it
 
-    app = create_app()
     app.wsgi_app = EventsMiddleware(app)  # type: ignore[method-assign]
     return app
