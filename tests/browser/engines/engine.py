@@ -87,7 +87,7 @@ class Tab(ABC):
         def holds() -> bool:
             # A page that is just being left cannot be asked.
             with contextlib.suppress(Exception):
-                return bool(self.run(f"return {expression}", *arguments))
+                return bool(self.run(f"return !!({expression})", *arguments))
             return False
 
         return wait_until(holds, seconds)

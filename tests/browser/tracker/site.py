@@ -42,7 +42,7 @@ class Site:
         """A script that runs before those of the pages."""
         self.faults = Faults(app.wsgi_app)
         app.wsgi_app = self.faults  # type: ignore[method-assign]
-        self._app = app
+        self.app = app
         self._pages: dict[str, tuple[str, Headers]] = {}
         self._database: Engine = create_engine(app.config["SQLALCHEMY_DATABASE_URI"])
         self._server: BaseWSGIServer | None = None
@@ -62,7 +62,7 @@ class Site:
 
     def start(self) -> None:
         self._server = make_server(
-            "127.0.0.1", self.port, self._app, threaded=True, request_handler=Quiet
+            "127.0.0.1", self.port, self.app, threaded=True, request_handler=Quiet
         )
         threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
 
