@@ -72,8 +72,10 @@ EVERY_CALL = """
 
 
 def is_loaded(tab: Tab) -> bool:
-    """The stub has no session to tell."""
-    return tab.wait_for("typeof self.tcsEvents?.sessionId?.() === 'string'")
+    """A stub has a list of calls, and no session to tell."""
+    return tab.wait_for(
+        "self.tcsEvents && (!tcsEvents.q || typeof tcsEvents.sessionId?.() === 'string')"
+    )
 
 
 def our_tag(site: Site) -> str:
