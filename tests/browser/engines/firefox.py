@@ -154,7 +154,8 @@ class Firefox(OneProfile):
                 port=free_port(),
                 headless=True,
                 prefs=PREFERENCES,
-                gecko_log=os.devnull,
+                # A folder: a file of this name is removed first, and so would /dev/null be.
+                gecko_log=tempfile.mkdtemp(prefix="tcs_events_firefox_"),
             )
             browser.start_session()
         browser.timeout.page_load = PATIENCE_SECONDS
