@@ -18,7 +18,7 @@ from tests.faults.statement_errors import Failing, postgres_options, sqlite_opti
 from tests.support import URL, card_click, stored
 
 MOST_STATEMENTS = 40
-ATTEMPTS = 5
+ATTEMPTS = 50
 
 
 def make(make_host: MakeHost, url: str, failing: Failing) -> Flask:
@@ -30,7 +30,7 @@ def post_until_stored(client: FlaskClient, document: dict[str, Any]) -> int:
     """Return the status of the last attempt.
 
     After a failure the store takes only a tenth of a second to find out whether it is over, which
-    a new connection on a busy machine may exceed: hence a few attempts, as browsers make them.
+    a new connection on a busy machine may exceed: hence more attempts, as browsers make them.
     """
     url = f"{URL}/batch" if "events" in document else URL
     for _ in range(ATTEMPTS):
