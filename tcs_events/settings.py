@@ -370,7 +370,9 @@ SETTINGS = (
         _report_timeout_ms,
         "How long a question, or all those of a page of the dashboard together, may take in"
         " milliseconds. Kept by PostgreSQL and SQLite; any other database is stopped between the"
-        " rows it gives, not before the first one. Counting and exports take as long as they take.",
+        " rows it gives, not before the first one. What Python does with the rows ends in time,"
+        " too, and so does the counting that a page waits for. Commands, the worker and exports"
+        " count and write for as long as that takes.",
     ),
     Setting(
         "health_access",

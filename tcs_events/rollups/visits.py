@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -13,6 +15,7 @@ from sqlalchemy import Connection
 from tcs_events.rollups import tables
 from tcs_events.rollups.facts import ALL_TYPES
 from tcs_events.rollups.spans import week_of
+from tcs_events.streaming import stream
 
 LATER_DAYS = 31
 """How many days after their first one visitors are followed day by day."""
@@ -107,12 +110,11 @@ def count_retention(connection: Connection, of_day: date) -> list[dict[str, obje
         # Where it has no statistics yet it compiles these look-ups for longer than they take:
         # https://www.postgresql.org/docs/current/jit-decision.html (measured: 190 ms of 215).
         connection.exec_driver_sql("SET LOCAL jit = off")
-    rows = [row for query in _returning(of_day) for row in connection.execute(query)]
-    for event_type, first_day, was_there_before, sessions in rows:
+    for event_type, first_day, was_there_before in _returning(connection, of_day):
         if of_day - first_day <= timedelta(days=LATER_DAYS):
-            counts["day", first_day, event_type] += sessions
+            counts["day", first_day, event_type] += 1
         if not was_there_before:
-            counts["week", week_of(first_day).first, event_type] += sessions
+            counts["week", week_of(first_day).first, event_type] += 1
     return [
         {
             "day": of_day,
@@ -125,44 +127,38 @@ def count_retention(connection: Connection, of_day: date) -> list[dict[str, obje
     ]
 
 
-def _returning(of_day: date) -> Iterator[sa.Select[str, date, int, int]]:
-    """Give the queries for how many sessions of a day sent a type, or any.
+def _returning(connection: Connection, of_day: date) -> Iterator[tuple[str, date, bool]]:
+    """Give the types that each session of a day sent on it, "" for any.
 
-    Each by the first day of the session, and by whether it sent the type earlier in the week.
+    Each with the first day of the session, and with whether it sent the type earlier in the week.
     """
     visits, ever = tables.visits, tables.visits.alias()
     there = sa.select(visits.c.session_id).where(visits.c.day == of_day).distinct().subquery()
-    # All rows of these sessions are read once each, found by session. No other condition on days
-    # is in a WHERE: the statistics of PostgreSQL know nothing of the newest days, so that it would
-    # take the index on days to hold next to nothing, and read the whole week in it for each session
-    # (measured: 45 s instead of 0.4).
-    rows = there.join(ever, ever.c.session_id == there.c.session_id)
+    # All rows of these sessions are read, once each and found by session. No other condition on
+    # days is in a WHERE: the statistics of PostgreSQL know nothing of the newest days, so that it
+    # would take the index on days to hold next to nothing, and read the whole week in it for each
+    # session (measured: 45 s instead of 0.4).
     is_earlier = (ever.c.day >= week_of(of_day).first) & (ever.c.day < of_day)
-    was_there = sa.func.max(sa.case((is_earlier, 1), else_=0)).label("was_there")
-    each = (
-        sa.select(ever.c.session_id, sa.func.min(ever.c.day).label("first"), was_there)
-        .select_from(rows)
-        .group_by(ever.c.session_id)
-        .subquery()
-    )
-    of_type = (
-        sa.select(ever.c.session_id, ever.c.event_type, was_there)
-        .select_from(rows)
+    query = (
+        sa.select(
+            ever.c.session_id,
+            ever.c.event_type,
+            sa.func.min(ever.c.day),
+            sa.func.max(sa.case((is_earlier, 1), else_=0)),
+            sa.func.max(sa.case((ever.c.day == of_day, 1), else_=0)),
+        )
+        .select_from(there.join(ever, ever.c.session_id == there.c.session_id))
         .group_by(ever.c.session_id, ever.c.event_type)
-        .having(sa.func.max(sa.case((ever.c.day == of_day, 1), else_=0)) == 1)
-        .subquery()
+        .order_by(ever.c.session_id)
     )
-    yield (
-        sa.select(of_type.c.event_type, each.c.first, of_type.c.was_there, sa.func.count())
-        .join(each, each.c.session_id == of_type.c.session_id)
-        .group_by(of_type.c.event_type, each.c.first, of_type.c.was_there)
-    )
-    any_type = sa.literal(ALL_TYPES, visits.c.event_type.type).label("event_type")
-    yield (
-        sa.select(any_type, each.c.first, each.c.was_there, sa.func.count())
-        .select_from(each)
-        .group_by(each.c.first, each.c.was_there)
-    )
+    with stream(connection, query) as rows:
+        for _, session in groupby(rows, key=itemgetter(0)):
+            types = list(session)
+            first = min(row[2] for row in types)
+            yield ALL_TYPES, first, any(row[3] for row in types)
+            for _, event_type, _, was_there_before, is_there in types:
+                if is_there:
+                    yield event_type, first, bool(was_there_before)
 
 
 def _at_once(values: Sequence[T]) -> Iterator[Sequence[T]]:
