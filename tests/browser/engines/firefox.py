@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from typing import Any, Literal, Self
@@ -137,13 +138,14 @@ def keep_one_open(browser: Any) -> None:
 class Firefox(OneProfile):
     name = "firefox"
 
-    def __init__(self, browser: Any) -> None:
+    def __init__(self, browser: Any, log_folder: str) -> None:
         self._browser = browser
+        self._log_folder = log_folder
         super().__init__()
 
     @classmethod
     def start(cls) -> Self:
-        executable = path()
+        executable, log_folder = path(), tempfile.mkdtemp(prefix="tcs_events_firefox_")
         with warnings.catch_warnings():
             # Of packages that it brings, about others that those bring.
             warnings.simplefilter("ignore")
@@ -154,19 +156,20 @@ class Firefox(OneProfile):
                 port=free_port(),
                 headless=True,
                 prefs=PREFERENCES,
-                # A folder: a file of this name is removed first, and so would /dev/null be.
-                gecko_log=tempfile.mkdtemp(prefix="tcs_events_firefox_"),
+                # A folder. A file of this name would be removed first, even /dev/null.
+                gecko_log=log_folder,
             )
             browser.start_session()
         browser.timeout.page_load = PATIENCE_SECONDS
         browser.timeout.script = PATIENCE_SECONDS
-        return cls(browser)
+        return cls(browser, log_folder)
 
     def quit(self) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._browser.quit()
             self._browser.cleanup()
+        shutil.rmtree(self._log_folder, ignore_errors=True)
 
     def _handles(self) -> list[str]:
         handles: list[str] = self._browser.window_handles
