@@ -9,6 +9,7 @@ missing=()
 lean=() # installed without their recommendations, which are large
 python3 -c "import ensurepip" 2>/dev/null || missing+=(python3-venv)
 command -v strace >/dev/null || missing+=(strace)
+command -v faketime >/dev/null || missing+=(faketime)
 command -v chromium >/dev/null || missing+=(chromium)
 /sbin/ldconfig -p | grep -q 'libatomic\.so\.1' || missing+=(libatomic1) # for playwright's own Node
 command -v initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
@@ -116,7 +116,7 @@ def counted_at() -> datetime | None:
 def _refresh(answer: _Answer | None) -> None:
     """Refresh old counts; where somebody waits for an answer, only as far as there is time."""
     before, refresher = counted_at(), this_registration().refresher
-    if before is not None and datetime.now(UTC) - before <= FRESH_FOR:
+    if before is not None and refresher.is_fresh(FRESH_FOR):
         return
     until = time_to_count()
     if answer is not None and before is None:

@@ -17,10 +17,20 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, select
 
 from tcs_events.rollups import tables
+from tcs_events.rollups.audit import check, keep_check
+from tcs_events.rollups.crossings import (
+    count_crossings,
+    crossing_sessions,
+    forget_crossings,
+    mark_crossings,
+    replace_crossings,
+    stale_crossings,
+)
 from tcs_events.rollups.days import Day, day
 from tcs_events.rollups.events import StoredEvent, event_types, events_between
 from tcs_events.rollups.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use
 from tcs_events.rollups.funnels import (
+    WITHIN,
     Funnel,
     FunnelCounter,
     kept_funnels,
@@ -123,17 +133,19 @@ class DayCounter:
         for of_day in to_count:
             self._begin(of_day)
             start, end = day(of_day, self._zone)[1:3]
-            counter = FunnelCounter([funnel])
+            counter = FunnelCounter([funnel], is_long=end - start > WITHIN)
+            later = FunnelCounter([funnel])
             with (
                 self._reading() as connection,
-                events_between(connection, start, end, types) as events,
+                events_between(connection, start, end + WITHIN, types) as events,
             ):
-                for _, session in groupby(events, key=lambda row: row[0]):
-                    counter.count(Seen(*event[1:]) for event in session)
+                for _, session in _sessions(events):
+                    counter.count(later.crossing(session, end))
             # A day of which something was deleted meanwhile is counted as a whole by the next.
             with contextlib.suppress(DayChanged), self._engine.begin() as connection:
                 self._prolong(connection, of_day)
                 replace_counts(connection, of_day, [funnel], counter.reached)
+                replace_crossings(connection, of_day, [funnel], later.reached, is_all=False)
             if monotonic() > deadline:
                 return
 
@@ -151,6 +163,34 @@ class DayCounter:
         if self._until is not None and monotonic() > self._until:
             raise OutOfTime
 
+    def count_stale_crossings(self) -> None:
+        """Count the funnel steps that were taken after the days on which funnels were entered."""
+        with self._reading() as connection:
+            funnels = kept_funnels(connection)
+            sessions = {
+                of_day: crossing_sessions(connection, day(of_day, self._zone), funnels)
+                for of_day in stale_crossings(connection)
+            }
+        if nobody := [of_day for of_day, some in sessions.items() if not some]:
+            with self._engine.begin() as connection:
+                # Whoever has changed a visit meanwhile has taken the lease away.
+                self._prolong(connection)
+                forget_crossings(connection, nobody)
+        for of_day, some in sessions.items():
+            if some:
+                self._count_crossings(of_day, funnels, some)
+
+    def _count_crossings(
+        self, of_day: date, funnels: Sequence[Funnel], sessions: Sequence[str]
+    ) -> None:
+        self._begin(of_day)
+        with self._reading() as connection:
+            reached = count_crossings(connection, day(of_day, self._zone), funnels, sessions)
+        # A day of which something was deleted meanwhile is counted as a whole by the next.
+        with contextlib.suppress(DayChanged), self._engine.begin() as connection:
+            self._prolong(connection, of_day)
+            replace_crossings(connection, of_day, funnels, reached, is_all=True)
+
     def _begin(self, of_day: date) -> None:
         """Say which day is counted, before anything of it is read."""
         with self._engine.begin() as connection:
@@ -164,8 +204,10 @@ class DayCounter:
         """Count a day and put it in the place of what was kept of it."""
         with self._reading() as connection:
             funnels = kept_funnels(connection)
-            counter = FunnelCounter(funnels)
+            counter = FunnelCounter(funnels, is_long=of_day.end - of_day.start > WITHIN)
             until, types = of_day.end + LOOK_AHEAD, event_types(connection)
+            # Before the events: what comes in between makes a difference at the next comparison.
+            found = check(connection, of_day, types)
             with events_between(connection, of_day.start, until, types) as events:
                 facts = count_day(of_day, _sessions(events), counter)
             kept = kept_visits(connection, of_day.date)
@@ -183,8 +225,11 @@ class DayCounter:
             connection.execute(tables.funnel_counts.delete().where(its_funnels))
             if facts.events:
                 replace_counts(connection, of_day.date, funnels, counter.reached)
-            else:  # otherwise it is counted in a moment
+            else:  # otherwise they are counted in a moment
                 connection.execute(_retention_of(of_day.date))
+                forget_crossings(connection, [of_day.date])
+            keep_check(connection, of_day.date, found, has_events=facts.events > 0)
+            mark_crossings(connection, of_day)
             for table, rows in _rows(of_day.date, facts):
                 for start in range(0, len(rows), INSERT_ROWS):
                     connection.execute(table.insert(), rows[start : start + INSERT_ROWS])

@@ -7,6 +7,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+COUNTED_FROM = datetime(1900, 1, 1, tzinfo=UTC)
+COUNTED_UNTIL = datetime(9998, 12, 31, tzinfo=UTC)
+"""Events before and after are of no day: a host's own rows may say any year, and the calendar of
+Python ends soon after."""
+
 
 class Day(NamedTuple):
     """A day, from `start` until before `end`: 24 hours, or more or less where clocks change."""
@@ -23,8 +28,8 @@ def day(of: date, zone: ZoneInfo) -> Day:
 
 
 def date_in(zone: ZoneInfo, at: datetime) -> date:
-    """Return the date on a calendar of the zone."""
-    return at.astimezone(zone).date()
+    """Return the date on a calendar of the zone, between `COUNTED_FROM` and `COUNTED_UNTIL`."""
+    return min(max(at, COUNTED_FROM), COUNTED_UNTIL).astimezone(zone).date()
 
 
 def dates(first: date, last: date) -> Iterator[date]:

@@ -35,9 +35,13 @@ def event_types(connection: Connection) -> list[str]:
 
 @contextmanager
 def events_between(
-    connection: Connection, start: datetime, end: datetime, types: Collection[str]
+    connection: Connection,
+    start: datetime,
+    end: datetime,
+    types: Collection[str],
+    sessions: Collection[str] | None = None,
 ) -> Iterator[Iterator[StoredEvent]]:
-    """Give the events from `start` until before `end`.
+    """Give the events from `start` until before `end`, of all sessions or of a few hundred.
 
     They come session by session, each oldest first, and are not all in memory at once. Those of
     crawlers that were marked are left out.
@@ -60,6 +64,7 @@ def events_between(
             UserEvent.created_at >= start,
             UserEvent.created_at < end,
             *_not_of_a_bot(connection),
+            *([] if sessions is None else [UserEvent.session_id.in_(sessions)]),
         )
         .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
     )

@@ -71,6 +71,30 @@ state = sa.Table(
 Whoever deletes something of that day takes the day away: what was read of it is not to be kept.
 """
 
+configurations = sa.Table(
+    "user_event_rollup_configurations",
+    own_metadata,
+    sa.Column("version", sa.Integer(), primary_key=True, autoincrement=False),
+    sa.Column("zone", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer(), nullable=False),
+    sa.Column("seen_at", UtcDateTime(), nullable=False),
+    sa.Column("takeovers", sa.Integer(), nullable=False),
+)
+"""Each version and time zone that a process has counted with, and when it was last there.
+
+`number` puts them in the order in which they first came. `takeovers` is how often one has counted
+everything after another one had.
+"""
+
+open_transactions = sa.Table(
+    "user_event_rollup_open_transactions",
+    own_metadata,
+    sa.Column("xid", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("above_id", sa.BigInteger(), nullable=False),
+)
+"""PostgreSQL's transactions that were open at the last refresh. Their events have larger ids than
+`above_id`, and are looked for when the transaction has ended."""
+
 days = sa.Table(
     "user_event_rollup_days",
     own_metadata,
@@ -83,6 +107,19 @@ days = sa.Table(
 
 A stale one is to be counted again: something of it was deleted. Where its retention is stale, only
 that is to be counted: of those who were there, some were first there on another day.
+"""
+
+checks = sa.Table(
+    "user_event_rollup_checks",
+    own_metadata,
+    sa.Column("day", sa.Date(), primary_key=True),
+    sa.Column("events", sa.BigInteger(), nullable=False),
+    sa.Column("checksum", sa.BigInteger(), nullable=False),
+    sa.Column("is_crossing_stale", sa.Boolean(), nullable=False),
+)
+"""What the index of the events said of a day when it was counted: `audit` compares it again.
+
+Where `is_crossing_stale`, funnel steps that were taken after the day are to be counted again.
 """
 
 spans = sa.Table(
@@ -207,7 +244,21 @@ funnel_counts = sa.Table(
 """Sessions that got as far as a step of a funnel on a day; steps are numbered from 0.
 
 A day that is counted has a row for each step, with 0 where nobody got there; one that is not
-counted yet has none.
+counted yet has none. Only steps that were taken on the day itself are in it.
+"""
+
+funnel_crossings = sa.Table(
+    "user_event_daily_funnel_crossings",
+    own_metadata,
+    sa.Column("id", row_number, primary_key=True),
+    sa.Column("day", sa.Date(), nullable=False, index=True),
+    sa.Column("funnel_id", row_number, nullable=False),
+    _count("step"),
+    _count("sessions"),
+)
+"""Sessions that entered a funnel on a day, and got as far as a step only after that day was over.
+
+They are to be added to those of `funnel_counts`. Nobody: no row.
 """
 
 SPANNED = (uses, demand, exposure)
@@ -215,5 +266,14 @@ SPANNED = (uses, demand, exposure)
 COUNTS = (activity, *SPANNED)
 KEYS = ("kind", "name", "detail", "query", "expert_id", "position")
 """What is counted, in the tables of `SPANNED`; the rest of their columns can be added up."""
-OF_EVENTS = (*COUNTS, spans, visits, retention, funnel_counts, days)
+OF_EVENTS = (
+    *COUNTS,
+    spans,
+    visits,
+    retention,
+    funnel_counts,
+    funnel_crossings,
+    checks,
+    days,
+)
 """All that is made from the events, and can be made anew."""

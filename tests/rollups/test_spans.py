@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from tcs_events.reports import Period, reading
 from tcs_events.rollups import tables
 from tcs_events.rollups.days import dates
-from tcs_events.rollups.refresh import SETTLED_AFTER, Refresher
+from tcs_events.rollups.refresh import SETTLED_AFTER, _Refresh
 from tcs_events.rollups.spans import Piece, month_of, pieces_of, week_of
 from tests.reports.test_against_truth import check_exposure, check_top, check_unmet_demand
 from tests.rollups.counting import Counting, ask, click
@@ -147,7 +147,7 @@ def test_a_span_is_gone_as_soon_as_one_of_its_days_is_counted_again(
     before = built(counting)
     counting.add(click(FIRST + timedelta(days=40), "cy"))
     with monkeypatch.context() as patch:
-        patch.setattr(Refresher, "_build_spans", lambda *_: None)
+        patch.setattr(_Refresh, "_build_spans", lambda *_: None)
         counting.refresher.refresh()
     assert before - built(counting) == {("week", date(2024, 4, 1)), ("month", date(2024, 4, 1))}
     check_periods(counting)
@@ -170,7 +170,7 @@ def test_what_is_counted_between_two_looks_is_not_seen(
     with counting.app.app_context(), reading.reading_counts() as connection:
         is_within = reading.within(connection, tables.exposure, period)
         with monkeypatch.context() as patch:
-            patch.setattr(Refresher, "_build_spans", lambda *_: None)
+            patch.setattr(_Refresh, "_build_spans", lambda *_: None)
             counting.add(click(FIRST + timedelta(days=40), "cy"))
             counting.refresher.refresh()
         found = connection.scalar(select(exposed).where(is_within))

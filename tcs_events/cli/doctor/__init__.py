@@ -71,8 +71,8 @@ def _findings(app: Flask) -> Iterator[Finding]:
         schema = yield from _asked("tables", lambda: schema_findings(engine, registration.tables))
         if schema:
             yield from _asked("storing an event", lambda: storing_findings(registration))
-            zone = registration.settings.timezone
-            yield from _asked("counts", lambda: count_findings(engine, zone))
+            refresher = registration.refresher
+            yield from _asked("counts", lambda: count_findings(engine, refresher))
     yield from address_findings(app, registration)
     yield from limit_findings(registration.settings)
     yield extras_finding()

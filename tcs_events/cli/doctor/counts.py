@@ -13,11 +13,10 @@ from tcs_events.cli.doctor.finding import HINT, Finding
 from tcs_events.cli.doctor.outcomes import EVENTS_LOOKED_AT, outcome_findings
 from tcs_events.models import UserEvent, UserEventBotSession
 from tcs_events.rollups import tables
-from tcs_events.rollups.counting import LEASE
 from tcs_events.rollups.days import date_in
 from tcs_events.rollups.days import day as day_of
 from tcs_events.rollups.events import event_types
-from tcs_events.rollups.refresh import VERSION
+from tcs_events.rollups.refresh import Refresher
 from tcs_events.stores.asking import briefly
 
 AHEAD = timedelta(seconds=5)
@@ -27,12 +26,12 @@ DAYS_LOOKED_AT = 3
 EVENTS_SAMPLED = 20
 
 
-def count_findings(engine: Engine, zone: ZoneInfo) -> list[Finding]:
+def count_findings(engine: Engine, refresher: Refresher) -> list[Finding]:
     """Look at the newest events, at the counts of the reports, and at what was not stored.
 
     Args:
         engine: of the database that holds the events.
-        zone: whose days the reports of this app count.
+        refresher: keeps the counts of this app.
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the database cannot answer.
@@ -41,8 +40,9 @@ def count_findings(engine: Engine, zone: ZoneInfo) -> list[Finding]:
     with briefly(engine, int(SECONDS * 1000)) as connection:
         return [
             _newest_event(connection, now),
-            _reports(connection, now, zone),
+            _reports(connection, now, refresher.zone),
             *outcome_findings(connection, now),
+            *(Finding(odd.what, HINT, odd.remedy) for odd in refresher.oddities()),
         ]
 
 
@@ -70,8 +70,6 @@ def _reports(connection: Connection, now: datetime, zone: ZoneInfo) -> Finding:
         return Finding(what)
     if state is None or state.refreshed_at is None:
         return Finding(what, HINT, _slow("they were never made"))
-    if trouble := _frozen(state, now, zone):
-        return Finding(what, HINT, trouble)
     if now - state.refreshed_at > OLD:
         return Finding(what, HINT, _slow(f"they are {_words(now - state.refreshed_at)} old"))
     if wrong := _wrong_days(connection, zone, state.refreshed_at - OLD):
@@ -83,29 +81,6 @@ def _reports(connection: Connection, now: datetime, zone: ZoneInfo) -> Finding:
 
 def _slow(why: str) -> str:
     return f"{why}; the next report has to wait for them, unless `flask tcs-events worker` runs"
-
-
-def _frozen(state: sa.Row[tuple[object, ...]], now: datetime, zone: ZoneInfo) -> str:
-    """Return why nobody refreshes them, "" where somebody can."""
-    if (state.version, state.zone) != (VERSION, zone.key):
-        return (
-            f"they are for {state.zone} and version {state.version}, and this app counts for"
-            f" {zone.key} and version {VERSION}; run all processes with the same"
-            " TCS_EVENTS_TIMEZONE and version, or each counts everything again"
-        )
-    for name in ("refreshed_at", "seen_at"):
-        if (at := getattr(state, name)) > now + AHEAD:
-            ahead = (at - now).total_seconds()
-            return (
-                f"a process whose clock was {ahead:,.0f} s ahead has made them; set the clocks by"
-                " NTP, then run `flask tcs-events rollup --rebuild`"
-            )
-    if state.lease_holder is not None and state.lease_until > now + LEASE + AHEAD:
-        return (
-            f"a process whose clock was wrong has reserved counting until {state.lease_until};"
-            f" set the clocks by NTP, then set lease_holder of {tables.state.name} to NULL"
-        )
-    return ""
 
 
 def _wrong_days(connection: Connection, zone: ZoneInfo, until: datetime) -> list[date]:
