@@ -72,6 +72,14 @@ class QuestionTimeout(TcsEventsError):
         self.timeout_ms = timeout_ms
 
 
+class UnknownEventType(TcsEventsError, ValueError):
+    """Somebody asks for events of a type that is neither accepted nor stored."""
+
+    def __init__(self, event_type: str, ending: str = ".") -> None:
+        super().__init__(f"There is no event of type {event_type}{ending}")
+        self.event_type = event_type
+
+
 class NotCounted(TcsEventsError):
     """There are more events to be counted than somebody can wait for."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import click
@@ -22,6 +23,8 @@ from tcs_events.cli.output import (
     print_table,
     share,
 )
+from tcs_events.cli.visible import visible
+from tcs_events.errors import UnknownEventType
 from tcs_events.reports import Cohort, Period, Step
 from tcs_events.reports.funnel import keep_asked
 from tcs_events.reports.retention import CohortUnit
@@ -35,7 +38,10 @@ from tcs_events.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
 def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
     """Count the visits in which some steps were taken in their order.
 
-    Anything may happen in between. A step is an event type, with conditions on its payload if you
+    Anything may happen in between. The first step is taken in the period, the others within 24
+    hours after it. A visit is a session, once for each day on which it takes the first step.
+
+    A step is an event type, with conditions on its payload if you
     like:
 
     \b
@@ -45,9 +51,11 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
 
     These steps are counted with every day from now on, so that asking again is fast.
     """  # noqa: D301 - click reads a real backspace as: keep these lines as they are
-    with contextlib.suppress(sa.exc.DBAPIError):  # a database that takes no writes can be read
-        keep_asked(steps)
-    rows = reports.funnel(period, steps)
+    with _names_in_words():
+        with contextlib.suppress(sa.exc.DBAPIError):  # one that takes no writes can be read
+            keep_asked(steps)
+        rows = reports.funnel(period, steps)
+    _print_notices(rows.notices)
     if as_json:
         print_json(rows)
         return
@@ -67,6 +75,21 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
     )
 
 
+@contextlib.contextmanager
+def _names_in_words() -> Iterator[None]:
+    """Say that a type is misspelt as other wrong input is answered."""
+    try:
+        yield
+    except UnknownEventType as error:
+        raise click.UsageError(visible(str(error))) from None
+
+
+def _print_notices(notices: Sequence[str]) -> None:
+    """Print them on stderr: what is on stdout may be JSON."""
+    for notice in notices:
+        click.echo(visible(notice), err=True)
+
+
 @command("retention")
 @click.option("--by", "unit", type=click.Choice(["day", "week"]), default="week", show_default=True)
 @click.option(
@@ -83,7 +106,9 @@ def retention(unit: str, returning: Step | None, period: Period, as_json: bool) 
     By the day or week of their first visit ever. A * marks a day or week that is not over, or not
     whole in the period: more may come.
     """
-    cohorts = reports.retention(period, cast(CohortUnit, unit), returning)
+    with _names_in_words():
+        cohorts = reports.retention(period, cast(CohortUnit, unit), returning)
+    _print_notices(cohorts.notices)
     if as_json:
         print_json(cohorts)
     elif not cohorts:

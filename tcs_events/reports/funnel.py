@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.log import log
+from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import (
     reading_counts,
@@ -24,8 +25,9 @@ from tcs_events.rollups.days import date_in, day
 from tcs_events.rollups.events import events_between
 from tcs_events.rollups.facts import Seen
 from tcs_events.rollups.funnels import (
+    WITHIN,
     Funnel,
-    FunnelCounter,
+    advances,
     find_funnel,
     is_kept,
     keep_funnel,
@@ -37,7 +39,7 @@ from tcs_events.rollups.time_limit import OutOfTime
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """How many got as far as a step. Counts are sessions, each once a day."""
+    """How many visits got as far as a step: sessions, each once for a day on which it entered."""
 
     step: Step
     sessions: int
@@ -55,10 +57,19 @@ class FunnelSoFar:
     days_counted: int
     days: int
     """How many days the period has."""
+    notices: list[str] = field(default_factory=list)
+    """What whoever reads this should know: such as a field that no event has."""
 
 
-def funnel(period: Period, steps: Sequence[Step]) -> list[FunnelStep]:
-    """Return how many sessions of a day took the steps, in their order, with anything in between.
+def funnel(period: Period, steps: Sequence[Step]) -> Rows[FunnelStep]:
+    """Return how many visits took the steps, in their order, with anything in between.
+
+    The first step lies in the period. The others may follow for 24 hours after it, on the next day
+    and after the period, too. A session counts once for each day on which it takes the first step.
+    A later step follows the last first step that it can follow, so that it counts for one day.
+
+    The answer is a list with a row for each step, and its `notices` name a field that no event has
+    and a type that is accepted and was never sent.
 
     Of a funnel that is kept (the dashboard and the command line keep the last ones they were asked
     for) the counts of its days are read. Days that it is not counted for, and all days of another
@@ -67,15 +78,17 @@ def funnel(period: Period, steps: Sequence[Step]) -> list[FunnelStep]:
 
     Raises:
         ValueError: there are no steps.
+        UnknownEventType: a ValueError, too: a type is neither accepted nor stored.
     """
     _demand_steps(steps)
     with reading_counts() as connection:
+        notices = look_at_names(connection, steps)
         kept = find_funnel(connection, steps)
         reached, counted = _counted(connection, kept, period) if kept else ([0] * len(steps), set())
         for first, last in _runs(of for of in period.dates() if of not in counted):
             for place, sessions in enumerate(_read(connection, first, last, steps)):
                 reached[place] += sessions
-    return _shares(steps, reached)
+    return Rows(_shares(steps, reached), notices)
 
 
 def keep_asked(steps: Sequence[Step]) -> None:
@@ -83,12 +96,14 @@ def keep_asked(steps: Sequence[Step]) -> None:
 
     Raises:
         sqlalchemy.exc.DBAPIError: the database takes no writes.
+        UnknownEventType: a type is neither accepted nor stored.
     """
     _demand_steps(steps)
     engine, now = this_registration().store.engine, datetime.now(UTC)
     with engine.connect() as connection:
         if is_kept(connection, steps, now):
             return
+        look_at_names(connection, steps)
     with engine.begin() as connection:
         keep_funnel(connection, steps, now)
 
@@ -100,6 +115,7 @@ def funnel_so_far(period: Period, steps: Sequence[Step], seconds: float) -> Funn
 
     Raises:
         ValueError: there are no steps.
+        UnknownEventType: a ValueError, too: a type is neither accepted nor stored.
     """
     _demand_steps(steps)
     refresh_if_old()
@@ -111,14 +127,16 @@ def funnel_so_far(period: Period, steps: Sequence[Step], seconds: float) -> Funn
             )
     except sa.exc.DBAPIError as error:
         log.warning("tcs_events.counts_not_refreshed", reason=type(error.orig).__name__)
-        return FunnelSoFar(funnel(period, steps), period.days, period.days)
+        rows = funnel(period, steps)
+        return FunnelSoFar(rows, period.days, period.days, rows.notices)
     with reading_counts() as connection:
+        notices = look_at_names(connection, steps)
         kept = find_funnel(connection, steps)
         if kept is None:  # twenty others were asked for at this very moment
-            return FunnelSoFar(_shares(steps, [0] * len(steps)), 0, period.days)
+            return FunnelSoFar(_shares(steps, [0] * len(steps)), 0, period.days, notices)
         reached, _ = _counted(connection, kept, period)
         missing = len(uncounted_days(connection, kept, period.first, period.last))
-    return FunnelSoFar(_shares(steps, reached), period.days - missing, period.days)
+    return FunnelSoFar(_shares(steps, reached), period.days - missing, period.days, notices)
 
 
 def _demand_steps(steps: Sequence[Step]) -> None:
@@ -128,28 +146,37 @@ def _demand_steps(steps: Sequence[Step]) -> None:
 
 def _counted(connection: Connection, kept: Funnel, period: Period) -> tuple[list[int], set[date]]:
     """Return what is counted of a period by step, and for which days."""
-    counts = tables.funnel_counts.c
+    counts, crossings = tables.funnel_counts.c, tables.funnel_crossings.c
     of_period = (counts.funnel_id == kept.id) & counts.day.between(period.first, period.last)
-    sums = connection.execute(
-        sa.select(counts.step, sa.func.sum(counts.sessions)).where(of_period).group_by(counts.step)
+    days = set(connection.scalars(sa.select(counts.day).where(of_period, counts.step == 0)))
+    later = sa.select(crossings.step, crossings.sessions, crossings.day).where(
+        crossings.funnel_id == kept.id, crossings.day.between(period.first, period.last)
     )
     reached = [0] * len(kept.steps)
-    for place, sessions in sums:
+    for place, sessions in connection.execute(
+        sa.select(counts.step, sa.func.sum(counts.sessions)).where(of_period).group_by(counts.step)
+    ):
         reached[place] = int(sessions)
-    days = set(connection.scalars(sa.select(counts.day).where(of_period, counts.step == 0)))
+    for place, sessions, of_day in connection.execute(later):
+        reached[place] += sessions if of_day in days else 0
     return reached, days
 
 
-def _read(connection: Connection, first: date, last: date, steps: Sequence[Step]) -> Iterable[int]:
+def _read(connection: Connection, first: date, last: date, steps: Sequence[Step]) -> list[int]:
     """Count from the events themselves."""
     zone = this_registration().settings.timezone
     start, end = day(first, zone).start, day(last, zone).end
-    counter = FunnelCounter([Funnel(0, "", tuple(steps))])
+    reached = [0] * len(steps)
     types = {one.event_type for one in steps}
-    with events_between(connection, start, end, types) as events:
-        for _, session in groupby(events, key=lambda event: (event[0], date_in(zone, event[3]))):
-            counter.count(Seen(*event[1:]) for event in session)
-    return [counter.reached[0, place] for place in range(len(steps))]
+    with events_between(connection, start, end + WITHIN, types) as events:
+        for _, session in groupby(events, key=lambda event: event[0]):
+            taken = {
+                (date_in(zone, advance.entered_at), advance.place)
+                for advance in advances(steps, [Seen(*event[1:]) for event in session])
+            }
+            for entered_on, place in taken:
+                reached[place] += entered_on <= last
+    return reached
 
 
 def _runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:

@@ -10,6 +10,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import reading_counts, this_registration
 from tcs_events.rollups.days import date_in, day
@@ -41,7 +42,7 @@ class Cohort:
 
 def retention(
     period: Period, unit: CohortUnit = "week", returning: Step | None = None
-) -> list[Cohort]:
+) -> Rows[Cohort]:
     """Return how many visitors came back, the oldest cohort first.
 
     A session lives in the browser's storage, so that it is a visitor for as long as that lasts. It
@@ -55,13 +56,18 @@ def retention(
             one among them; a week that the period only has the end of would miss new visitors.
         unit: of cohorts and of returning. Weeks are calendar weeks, from Monday to Sunday.
         returning: what counts as coming back: any event where it is None. With conditions, the
-            events of its type are read themselves, which takes the longer the more there are.
+            events of its type are read themselves, which takes the longer the more there are. The
+            `notices` of the answer name a field that no event has.
+
+    Raises:
+        UnknownEventType: a ValueError: the type of `returning` is neither accepted nor stored.
     """
     places = sorted({_place(of_day, unit) for of_day in period.dates()})
     places = [place for place in places if place >= period.first]
     if not places:
-        return []
+        return Rows([], [])
     with reading_counts() as connection:
+        notices = look_at_names(connection, [returning]) if returning else []
         there = _counted(connection, period, unit, ALL_TYPES)
         if returning is None:
             back = there
@@ -69,7 +75,7 @@ def retention(
             back = _read(connection, period, unit, returning)
         else:
             back = _counted(connection, period, unit, returning.event_type)
-    return [
+    cohorts = [
         Cohort(
             place,
             there[place, place],
@@ -80,6 +86,7 @@ def retention(
         if there[place, place]
         for following in [places[number:][: LATER_DAYS + 1 if unit == "day" else None]]
     ]
+    return Rows(cohorts, notices)
 
 
 def _counted(connection: Connection, period: Period, unit: CohortUnit, event_type: str) -> Cells:

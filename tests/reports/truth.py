@@ -480,18 +480,29 @@ def gini(values: list[int]) -> float | None:
 
 
 def funnel(world: World, period: Period, steps: list[Matches]) -> list[int]:
-    """How many got as far as each step."""
-    reached = [0] * len(steps)
-    for session_day in world.session_days(world.within(period)).values():
-        rest = list(session_day)
-        for place, matches in enumerate(steps):
-            while rest and not matches(rest[0]):
-                rest.pop(0)
-            if not rest:
-                break
-            rest.pop(0)
-            reached[place] += 1
-    return reached
+    """How many got as far as each step, of those whose first step lies in the period.
+
+    The others may follow for 24 hours. Each follows the last first step that it can follow.
+    """
+    reached: list[set[SessionDay]] = [set() for _ in steps]
+    for session_id in {event.session_id for event in world.events}:
+        events = [event for event in world.in_order() if event.session_id == session_id]
+        entries: list[list[datetime | None]] = []  # by event and step
+        for number, event in enumerate(events):
+            entries.append([None] * len(steps))
+            for place, matches in enumerate(steps):
+                before = [entries[n][place - 1] for n in range(number)] if place else []
+                possible = [at for at in before if at is not None] if place else [event.created_at]
+                if not matches(event) or not possible:
+                    continue
+                entered_at = max(possible)
+                if event.created_at - entered_at > timedelta(hours=24):
+                    continue
+                entries[number][place] = entered_at
+                entered_on = entered_at.astimezone(world.zone).date()
+                if period.first <= entered_on <= period.last:
+                    reached[place].add((entered_on, session_id))
+    return [len(session_days) for session_days in reached]
 
 
 def retention(

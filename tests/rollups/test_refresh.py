@@ -20,6 +20,7 @@ from tcs_events.rollups import tables
 from tcs_events.rollups.counting import LEASE
 from tcs_events.rollups.refresh import SETTLED_AFTER
 from tests.conftest import MakeHost
+from tests.reports.test_against_truth import ACCEPTED
 from tests.reports.worlds import make_world
 from tests.rollups.counting import Clock, Counting, ask, click, insert_event
 
@@ -114,13 +115,20 @@ class TestWhatIsCountedAgain:
     def test_another_zone_has_everything_counted_again(
         self, make_host: MakeHost, database_url: str
     ) -> None:
-        app = make_host(database_url, TCS_EVENTS_TIMEZONE="Europe/Berlin")
+        app = make_host(
+            database_url, TCS_EVENTS_TIMEZONE="Europe/Berlin", TCS_EVENTS_EVENT_TYPES=ACCEPTED
+        )
         in_berlin = Counting(app)
         in_berlin.add(*make_world(1, BERLIN).events)
         in_berlin.refresher.refresh()
         in_berlin.assert_true()
 
-        moved = make_host(database_url, TCS_EVENTS_TIMEZONE="Australia/Lord_Howe", create=False)
+        moved = make_host(
+            database_url,
+            TCS_EVENTS_TIMEZONE="Australia/Lord_Howe",
+            TCS_EVENTS_EVENT_TYPES=ACCEPTED,
+            create=False,
+        )
         on_lord_howe = Counting(moved)
         assert on_lord_howe.refresher.refreshed_at() is None
         on_lord_howe.refresher.refresh()

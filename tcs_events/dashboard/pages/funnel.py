@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import Answer, Page
 from tcs_events.dashboard.tables import Column, Table
+from tcs_events.errors import UnknownEventType
 from tcs_events.reports import FunnelStep, Step, step
 from tcs_events.reports.funnel import FunnelSoFar, funnel_so_far
 from tcs_events.reports.reading import FUNNEL_SECONDS, this_registration
@@ -46,9 +49,23 @@ class CountedStep(FunnelStep):
     days: int
 
 
+@contextmanager
+def names_in_words() -> Iterator[None]:
+    """Say that a type is misspelt as other wrong addresses are answered.
+
+    Raises:
+        BadParameter: it is.
+    """
+    try:
+        yield
+    except UnknownEventType as error:
+        raise BadParameter(str(error)) from None
+
+
 def _ask(asked: Asked) -> FunnelSoFar:
     steps = [read_step(text) for text in texts_of(asked)]
-    return funnel_so_far(asked.period, steps, FUNNEL_SECONDS)
+    with names_in_words():
+        return funnel_so_far(asked.period, steps, FUNNEL_SECONDS)
 
 
 def _rows(asked: Asked, limit: int) -> list[CountedStep]:
@@ -69,7 +86,8 @@ def _rows(asked: Asked, limit: int) -> list[CountedStep]:
 table = Table(
     "funnel",
     "Steps",
-    "Visits that took the steps in this order, with anything in between.",
+    "Visits that took the steps in this order, with anything in between. The first step is in the"
+    " period, the others follow within 24 hours. A visit is a session on a day.",
     (
         Column(
             "step", "Step", "the event, and what is true of it", value=lambda row: str(row.step)
@@ -94,7 +112,12 @@ table = Table(
 def answer(asked: Asked, limit: int) -> Answer:
     """Return the steps and who took them, on the days that are counted so far."""
     found = _ask(asked)
-    return {"funnel": found.steps, "days_counted": found.days_counted, "days": found.days}
+    return {
+        "funnel": found.steps,
+        "days_counted": found.days_counted,
+        "days": found.days,
+        "notices": found.notices,
+    }
 
 
 def is_done(answer: Answer) -> bool:
@@ -127,7 +150,7 @@ page = Page(
     "funnel",
     "Funnel",
     "How many go on?",
-    "From one step to the next, within a day.",
+    "From one step to the next, within 24 hours.",
     answer,
     show,
     (table,),

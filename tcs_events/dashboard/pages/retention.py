@@ -6,9 +6,10 @@ from typing import Any, get_args
 
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.page import RAW_MAX_DAYS, Answer, Page
-from tcs_events.dashboard.pages.funnel import read_step
+from tcs_events.dashboard.pages.funnel import names_in_words, read_step
 from tcs_events.dashboard.tables import Column, Table
 from tcs_events.reports import Cohort, Step, retention
+from tcs_events.reports.names import Rows
 from tcs_events.reports.reading import this_registration
 from tcs_events.reports.retention import CohortUnit
 
@@ -42,8 +43,13 @@ def max_days(asked: Asked) -> int:
     return min(days, RAW_MAX_DAYS) if reads_events(asked) else days
 
 
+def _ask(asked: Asked) -> Rows[Cohort]:
+    with names_in_words():
+        return retention(asked.period, unit_of(asked), returning_of(asked))
+
+
 def _rows(asked: Asked, limit: int) -> list[Cohort]:
-    return retention(asked.period, unit_of(asked), returning_of(asked))[:limit]
+    return _ask(asked)[:limit]
 
 
 table = Table(
@@ -73,7 +79,8 @@ table = Table(
 
 def answer(asked: Asked, limit: int) -> Answer:
     """Return all cohorts: there are no more of them than the page can show."""
-    return {"unit": unit_of(asked), "retention": _rows(asked, asked.period.days)}
+    found = _ask(asked)
+    return {"unit": unit_of(asked), "retention": found, "notices": found.notices}
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:

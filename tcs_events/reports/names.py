@@ -1,0 +1,89 @@
+"""Whether the types and fields that somebody asks for exist: a misspelt one is named, not 0."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from difflib import get_close_matches
+from typing import Generic, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from tcs_events.errors import UnknownEventType
+from tcs_events.models import UserEvent
+from tcs_events.reports.reading import this_registration
+from tcs_events.rollups.events import event_types
+from tcs_events.rollups.funnels import DEFAULT_FUNNEL
+from tcs_events.rollups.steps import Step
+from tcs_events.streaming import stream
+
+FIELDS_LOOKED_AT = 5_000
+"""In so many events of a type, the newest ones, a field is looked for (50 ms where it is not)."""
+Row = TypeVar("Row")
+
+
+class Rows(list[Row], Generic[Row]):
+    """The rows of an answer, and what whoever reads them should know."""
+
+    def __init__(self, rows: Iterable[Row], notices: Sequence[str]) -> None:
+        super().__init__(rows)
+        self.notices = list(notices)
+        """Sentences, such as "No card_click event has a field contxt; did you mean context?" """
+
+
+def look_at_names(connection: Connection, steps: Sequence[Step]) -> list[str]:
+    """Return notices about types that nobody has sent yet, and about fields that no event has.
+
+    Raises:
+        UnknownEventType: a type is neither accepted nor stored. The default funnel is asked for by
+            nobody, so that there it is only a notice.
+    """
+    stored, accepted = event_types(connection), this_registration().settings.event_types
+    notices: list[str] = []
+    for event_type in dict.fromkeys(step.event_type for step in steps):
+        if event_type in stored:
+            fields = {c.field for s in steps if s.event_type == event_type for c in s.conditions}
+            notices += _missing_fields(connection, event_type, fields)
+            continue
+        if event_type in accepted:
+            notices.append(f"No event of type {event_type} is stored yet.")
+            continue
+        error = UnknownEventType(event_type, suggestion(event_type, {*stored, *accepted}))
+        if tuple(steps) != DEFAULT_FUNNEL:
+            raise error
+        notices.append(str(error))
+    return notices
+
+
+def _missing_fields(connection: Connection, event_type: str, fields: set[str]) -> list[str]:
+    missing, others, looked_at = set(fields), set[str](), 0
+    newest = (
+        sa.select(UserEvent.payload)
+        .where(UserEvent.event_type == event_type)
+        .order_by(UserEvent.created_at.desc())
+        .limit(FIELDS_LOOKED_AT)
+    )
+    if missing:
+        with stream(connection, newest) as rows:
+            for payload in rows.scalars():
+                looked_at += 1
+                if isinstance(payload, dict):
+                    others.update(payload)
+                    missing -= payload.keys()
+                if not missing:
+                    break
+    which = f"No {event_type} event"
+    if looked_at == FIELDS_LOOKED_AT:
+        which = f"None of the newest {looked_at:,} {event_type} events"
+    return [f"{which} has a field {field}{suggestion(field, others)}" for field in sorted(missing)]
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """Return how a sentence about a name that is not known ends: with the one that was meant."""
+    near = get_close_matches(name, known, 1)
+    near += [other for other in known if _letters(other) == _letters(name)]
+    return f"; did you mean {near[0]}?" if near else "."
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold()
