@@ -49,8 +49,9 @@ def ask(client: FlaskClient, question: str) -> dict[str, Any]:
                 "funnel": reports.funnel(period, steps),
                 "days_counted": DAYS,
                 "days": DAYS,
+                "notices": [],
             },
-            "retention": lambda: {"retention": reports.retention(period)},
+            "retention": lambda: {"retention": reports.retention(period), "notices": []},
             "timeline": lambda: {"timeline": reports.session_timeline("visitor-0007")},
             "overview": lambda: {
                 "totals": reports.total_activity(period),
@@ -291,7 +292,8 @@ def test_a_new_funnel_is_counted_bit_by_bit_and_the_page_goes_on_by_itself(
         rows = reports.funnel(reports.last_days(DAYS), steps)
     said = filled.get(link.replace("/insights/funnel", "/insights/api/funnel.json")).json
     assert said is not None
-    assert said["answer"] == {"funnel": plain(rows), "days_counted": DAYS, "days": DAYS}
+    counted = {"days_counted": DAYS, "days": DAYS}
+    assert said["answer"] == {"funnel": plain(rows), **counted, "notices": []}
 
 
 def test_a_database_that_takes_no_writes_has_its_events_read_for_a_new_funnel(

@@ -155,10 +155,16 @@ class TestCountingEverythingAgain:
     def test_reports_are_complete_meanwhile(self, counting: Counting) -> None:
         three_days(counting)
         counting.refresher.refresh()
-        before = counting.kept()
+
+        def what_reports_read() -> dict[str, Any]:
+            kept = counting.kept()
+            del kept[tables.checks.name]  # no report reads it
+            return kept
+
+        before = what_reports_read()
         seen: list[bool] = []
         counting.refresher.refresh(
-            rebuild=True, progress=lambda done, of: seen.append(counting.kept() == before)
+            rebuild=True, progress=lambda done, of: seen.append(what_reports_read() == before)
         )
         assert len(seen) > 3
         assert all(seen)
