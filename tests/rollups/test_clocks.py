@@ -27,6 +27,7 @@ from tcs_events.rollups import tables
 from tcs_events.rollups.agreement import SILENCE
 from tcs_events.rollups.funnels import MAX_FUNNELS
 from tcs_events.rollups.refresh import SETTLED_AFTER, Refresher
+from tests.cli.asking import run
 from tests.conftest import MakeHost
 from tests.rollups.counting import Counting, ask, click
 from tests.support import need
@@ -215,6 +216,9 @@ class TestProcessesThatDiffer:
         assert odd.what == "configuration of the counts"
         assert "Asia/Tokyo (version" in odd.remedy
         assert "Europe/Berlin (version" in odd.remedy
+        said = run(counting.app, "doctor", "--json").stdout
+        hints = {found["what"]: found["remedy"] for found in json.loads(said)["findings"]}
+        assert hints["configuration of the counts"] == odd.remedy
         counting.clock.advance(-YEAR)
         assert "clock of the counts" in {odd.what for odd in counting.refresher.oddities()}
 
