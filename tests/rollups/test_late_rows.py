@@ -115,6 +115,7 @@ class TestTransactionsOfPostgres:
                 counting.refresher.refresh()
                 counting.clock.advance(3_600)
                 assert refreshed(counting).days == []
+                counting.clock.advance(3_600)
             slow.commit()
         counting.refresher.refresh()
         counting.clock.advance(SETTLED)
