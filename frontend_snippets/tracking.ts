@@ -66,11 +66,14 @@ export function identify(email: string): void {
 }
 
 /** Sets options. Those that are left out stay as they are. */
-export function configure({ endpoint, consent, ...others }: Options): void {
-  Object.assign(options, others);
-  if (endpoint) setEndpoint(endpoint);
-  if (consent !== undefined) rememberConsent(consent);
-  flush();
+export function configure(changes: Options): void {
+  attempt(() => {
+    const { endpoint, consent, ...others } = changes;
+    Object.assign(options, others);
+    if (endpoint) setEndpoint(endpoint);
+    if (consent !== undefined) rememberConsent(consent);
+    flush();
+  });
 }
 
 /** Starts another session, without an address: for a logout, as the next visitor may be another. */
@@ -89,7 +92,7 @@ export function stop(): void {
 }
 
 function recordEvent(event_type: string, payload: unknown): void {
-  record({ event_type, payload: payload ?? undefined, email: options.email || undefined });
+  record({ event_type, payload, email: options.email || undefined });
 }
 
 function record(said: Pick<Waiting, "event_type" | "payload" | "email">): void {
@@ -98,9 +101,7 @@ function record(said: Pick<Waiting, "event_type" | "payload" | "email">): void {
     const at = Date.now();
     const event_id = timeUuid(at);
     const event = { ...said, event_id, session_id: session(), at };
-    // Where it cannot be read, by a getter that throws say, the event is kept without its payload.
-    const json = attempt(() => storableJson(event)) ?? storableJson({ ...event, payload: {} });
-    deliver(event_id, json);
+    deliver(event_id, storableJson(event));
   });
 }
 

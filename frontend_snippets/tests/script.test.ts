@@ -49,8 +49,8 @@ describe("where events go", () => {
   it.each([
     ["its own address", { src: "https://shop.example/api/events/tracker.js" }, "https://shop.example/api/events"],
     ["its own address with a version", { src: "https://shop.example/x/client.js?v=1" }, "https://shop.example/x"],
-    ["the root", { src: "https://shop.example/client.js" }, "https://shop.example"],
-    ["data-endpoint first", { src: "https://cdn.example/tracker.js", "data-endpoint": "https://shop.example/e/" }, "https://shop.example/e"],
+    ["the root", { src: "https://shop.example/client.js" }, "https://shop.example/"],
+    ["data-endpoint first", { src: "https://cdn.example/tracker.js", "data-endpoint": "https://shop.example/e/" }, "https://shop.example/e/"],
     ["the default where the host has renamed it", { src: "https://cdn.example/assets/app.js" }, new URL("/api/events", document.baseURI).href],
     ["the default where it is inlined", {}, new URL("/api/events", document.baseURI).href],
   ])("is %s", async (_, attributes: Record<string, string>, endpoint) => {

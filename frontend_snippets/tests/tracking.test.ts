@@ -550,7 +550,7 @@ describe("the queue", () => {
     const third = await openPage();
     third.configure({ endpoint: "https://shop.example/a/" });
     await seconds(60);
-    expect(addresses()).toEqual(["https://shop.example/ab", "https://shop.example/a"]);
+    expect(addresses()).toEqual(["https://shop.example/ab", "https://shop.example/a/"]);
     expect(queued()).toHaveLength(0);
   });
 
@@ -712,7 +712,7 @@ describe("values", () => {
   ])("keeps of %s what can be stored, and says so", (_, value, stored) => {
     track({ expert_id: "ada", value });
     expect(sent()[0]!["payload"]).toEqual({ expert_id: "ada", value: stored });
-    expect(warnings()[0]).toMatch(/^tcs_events: cannot be stored: /);
+    expect(warnings()[0]).toMatch(/^tcs_events: changed, as it cannot be stored: card_click /);
   });
 
   it.each([
@@ -757,13 +757,30 @@ describe("values", () => {
   });
 
   it.each([
-    ["a getter that throws", { get expert_id() { throw new Error("theirs"); } }],
-    ["a toJSON that throws", { toJSON() { throw new Error("theirs"); } }],
-    ["a world", world()],
-  ])("keeps the event where its payload is %s", (_, payload) => {
+    ["a getter that throws", { get value() { throw new Error("theirs"); } }],
+    ["a toJSON that throws", { value: { toJSON() { throw new Error("theirs"); } } }],
+    ["a world", { value: world() }],
+  ])("keeps the rest of a payload with %s", (_, payload) => {
+    track(Object.assign(payload, { expert_id: "ada" }));
+    expect(sent()[0]).toMatchObject({ event_type: "card_click", payload: { expert_id: "ada" } });
+    expect(warnings()[0]).toMatch(/^tcs_events: changed, as it cannot be stored: card_click /);
+  });
+
+  it.each([
+    [[1, 2], { value: [1, 2] }],
+    ["text", { value: "text" }],
+    [7, { value: 7 }],
+    [7n, { value: "7" }],
+  ])("stores %s, which is no object, as a value", (payload, stored) => {
     track(payload);
-    expect(sent()[0]).toMatchObject({ event_type: "card_click", payload: {} });
-    expect(sent()[0]!.event_id).toMatch(UUID_V7);
+    expect(sent()[0]!["payload"]).toEqual(stored);
+  });
+
+  it("throws nothing where it is called with nonsense", () => {
+    const { trackEvent, identify, configure } = tracker as unknown as Record<string, (...args: unknown[]) => void>;
+    for (const args of [[], [null, null], [{}, []], [10n, 10n], [Symbol("x"), {}]]) trackEvent!(...args);
+    for (const args of [[], [null], [{}]]) identify!(...args);
+    for (const args of [[], [null], [{ endpoint: null }], [7]]) configure!(...args);
   });
 
   /** Objects that lead to each other, as those of a page do. */

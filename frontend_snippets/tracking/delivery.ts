@@ -22,8 +22,6 @@ interface Answer {
 let timer: ReturnType<typeof setTimeout> | undefined;
 /** Whether a batch has failed: its way may be closed, or its size be too much for the server. */
 let isSingly = false;
-/** "/" where the endpoint can be reached with a slash at its end only. */
-let slash = "";
 
 /** Keeps an event until the server has it, and sends it now unless the server needs a rest. */
 export function deliver(id: string, json: string): void {
@@ -88,7 +86,7 @@ function post(group: Waiting[]): Promise<Response> {
     age_ms: Math.max(0, Date.now() - at),
   }));
   const [event, second] = events;
-  return fetch(options.endpoint + (second ? "/batch" : event!.event_type ? slash : "/identify"), {
+  return fetch(options.endpoint + (second ? "/batch" : event!.event_type ? options.slash : "/identify"), {
     method: "POST",
     keepalive: true, // so that it outlives the page
     // No Content-Type: a string goes as text/plain, which needs no preflight across origins.
@@ -106,7 +104,7 @@ function post(group: Waiting[]): Promise<Response> {
 async function finalAnswer(response: Response, events: number): Promise<Answer> {
   const { status, headers, url } = response;
   // nginx with `location /api/events/` redirects there, and the browser follows with a GET.
-  if (status === 405 && url.endsWith("/")) slash = "/";
+  if (status === 405 && url.endsWith("/")) options.slash = "/";
   if (!headers.get("X-TCS-Events") || !FINAL.includes(status)) throw status;
   const answer = (await response.json().catch(() => ({}))) as Answer;
   // A batch that is refused as a whole, for its size say, tells nothing of its events.

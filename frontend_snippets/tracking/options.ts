@@ -16,6 +16,8 @@ export interface Options {
 
 export const options = {
   endpoint: "/api/events",
+  /** "/" where single events go to the endpoint with a slash at its end. */
+  slash: "",
   email: "" as string | undefined,
   respectGpc: true,
   /** Of a visitor who has not chosen: "false" where the host waits for a yes. */
@@ -29,4 +31,5 @@ export const options = {
 export function setEndpoint(address: string): void {
   const absolute = attempt(() => new URL(address, document.baseURI).href) ?? address;
   options.endpoint = absolute.replace(/\/+$/, "");
+  options.slash = absolute.slice(options.endpoint.length, options.endpoint.length + 1);
 }

@@ -9,9 +9,7 @@ interface Global {
 }
 
 declare global {
-  interface Window {
-    tcsEvents?: Global;
-  }
+  var tcsEvents: Global | undefined;
 }
 
 const OWN_ADDRESS = /^(.*)\/(?:tracker|client)\.js/;
@@ -25,10 +23,11 @@ function readTag(): void {
   options.consent = consent;
 }
 
-const global = (window.tcsEvents ??= { q: [] });
+const global = (globalThis.tcsEvents ??= { q: [] });
 const calls = global.q;
-// Without `q` it is this script: a second tag loads it again, or a body that was swapped.
-if (calls) {
+// Without `q` it is this script: a second tag loads it again, or a body that was swapped. A worker
+// has no page.
+if (calls && typeof document === "object") {
   readTag();
   delete global.q;
   const api = { configure, identify, reset, sessionId, stop, trackEvent };

@@ -44,7 +44,7 @@ class Site:
         return self.events()
 
 
-def wait_until_served(url: str, server: subprocess.Popen[bytes], seconds: float = 20) -> None:
+def wait_until_served(url: str, server: subprocess.Popen[bytes], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         assert server.poll() is None, "the server ended"

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import CHROMIUM_ARGUMENTS, Complaints, Site
+from tests.browser.conftest import Complaints, Site
+from tests.browser.engines.chromium import ARGUMENTS
 
 DEMO = "tcs_events.demo:create_app()"
 UUID_V4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -174,7 +175,7 @@ class TestHostilePages:
             '{"profile": {"default_content_setting_values": {"cookies": 2}}}'
         )
         context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=chromium, args=CHROMIUM_ARGUMENTS
+            profile, executable_path=chromium, args=ARGUMENTS
         )
         page = context.new_page()
         complaints.listen_to(page)
