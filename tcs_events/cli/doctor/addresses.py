@@ -16,12 +16,14 @@ from tcs_events.routes import is_reachable_by_path
 # blocked: it is a hint.
 BLOCKED_WORDS = (
     "ads",
+    "ahoy",
     "analytics",
     "beacon",
     "collect",
     "collector",
     "metrics",
     "pageview",
+    "piwik",
     "pixel",
     "stats",
     "telemetry",
