@@ -3,7 +3,7 @@
 import { warn } from "./page";
 
 /** The server takes 32 levels, and a payload may be in an event in the list of a batch. */
-const MAX_DEPTH = 27;
+const MAX_DEPTH = 28;
 /** An element of the page that got into a payload leads to all the others. */
 const MAX_VALUES = 5_000;
 /** NUL, and half of an emoji: no database takes them. The first part is a backslash, and stays. */
@@ -18,8 +18,8 @@ let isChanged: boolean;
 export function storableJson(event: { event_type?: string; payload?: unknown }): string {
   values = 0;
   isChanged = false;
-  const copy = { ...event, payload: asObject(copyAt(event, "payload", [])) };
-  const json = JSON.stringify(copy).replace(
+  const copy = copyAt({ event }, "event", []) as Holder;
+  const json = JSON.stringify({ ...copy, payload: asObject(copy["payload"]) }).replace(
     UNSTORABLE,
     (_, backslash?: string) => backslash ?? changed("\ufffd"),
   );
