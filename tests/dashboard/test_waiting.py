@@ -197,12 +197,12 @@ def test_older_counts_are_shown_where_counting_is_given_up(
     assert before is not None
     assert now is not None
     assert now["counted_at"] == before["counted_at"]  # the newest days may be there, not all are
-    assert "These are the counts of" in hurried.get("/insights/gaps").text
+    assert "These counts are from" in hurried.get("/insights/gaps").text
     assert 0 < len(slow_events) < 200
 
 
 @pytest.mark.parametrize(
-    "path", ["retention?returning=card_click[context=grid]", "csv/retention.csv?returning=x[y=1]"]
+    "path", ["retention?returning=card_click[context=grid]", "csv/retention.csv?returning=sage_query[y=1]"]
 )
 def test_reading_events_is_given_up_within_python_too(
     hurried: FlaskClient, slow_events: list[str], path: str
