@@ -113,7 +113,7 @@ class TestWhichEvents:
     def test_an_age_that_is_none_is_refused(self, sqlite_host: Flask, age: str) -> None:
         result = run(sqlite_host, "prune", f"--older-than={age}")
         assert result.exit_code == 2
-        assert "is no age; write it as 90d" in result.stderr
+        assert "is not an age; write it as 90d" in result.stderr
 
     def test_a_day_to_come_is_refused(self, sqlite_host: Flask) -> None:
         save(sqlite_host, at(0))
