@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from tcs_events.forks import in_each_child
+from tcs_events.forks import ensure_own_state, in_each_child
 
 MAX_WAITING_LINES = 1000
 """More lines than this are lost while the log hangs, and counted."""
@@ -57,6 +57,7 @@ class _Lines:
 
     def write(self, line: _Line) -> None:
         """Write a line, or leave it to the thread that is writing just now."""
+        ensure_own_state()
         try:
             if not self._is_mine(line):
                 return

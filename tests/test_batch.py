@@ -35,7 +35,7 @@ def test_a_bad_event_is_named_by_its_place_and_its_neighbours_are_stored(app: Fl
     answer = post_batch(
         app,
         card_click(session_id="first"),
-        card_click(event_type="nope", age_ms=-1),
+        card_click(event_type="nope", event_id="no id"),
         "not an object",
         card_click(payload={"n": 2**60}),
         card_click(payload={"text": "\0"}),
@@ -45,7 +45,12 @@ def test_a_bad_event_is_named_by_its_place_and_its_neighbours_are_stored(app: Fl
     assert answer.status_code == 202
     assert (answer.json["accepted"], answer.json["duplicates"]) == (2, 0)
     rejected = {item["index"]: set(item["errors"]) for item in answer.json["rejected"]}
-    assert rejected == {1: {"event_type", "age_ms"}, 2: {"_schema"}, 3: {"_schema"}, 4: {"_schema"}}
+    assert rejected == {
+        1: {"event_type", "event_id"},
+        2: {"_schema"},
+        3: {"_schema"},
+        4: {"_schema"},
+    }
     assert [row["session_id"] for row in stored(app)] == ["first", "last"]
 
 
@@ -148,7 +153,7 @@ def test_a_batch_is_one_log_line_that_counts(make_host: MakeHost, sqlite_url: st
     app = make_host(sqlite_url)
     post(app)
     with capture_logs() as logs:
-        post_batch(app, card_click(), card_click(email="canary"), card_click(session_id=""))
+        post_batch(app, card_click(), card_click(event_id="canary"), card_click(session_id=""))
     assert logs == [
         {
             "event": "tcs_events.batch_answered",
@@ -156,7 +161,8 @@ def test_a_batch_is_one_log_line_that_counts(make_host: MakeHost, sqlite_url: st
             "accepted": 1,
             "duplicates": 0,
             "rejected": 2,
-            "fields": ["email", "session_id"],
+            "fields": ["event_id", "session_id"],
+            "event_types": ["card_click"],
         }
     ]
 

@@ -60,7 +60,7 @@ def accepted(app: Flask) -> tuple[int, int]:
 def test_each_process_counts_for_itself_and_the_table_has_them_all(
     make_host: MakeHost, database_url: str, fork: Callable[[], int]
 ) -> None:
-    app = make_host(database_url)
+    app = make_host(database_url, TCS_EVENTS_HEALTH_ACCESS=lambda: True)
     post(app)
     tally = app.extensions["tcs_events"].tally
 
@@ -121,7 +121,7 @@ def test_a_child_waits_for_no_lock_that_a_thread_of_its_parent_held(
 
 
 def test_a_child_of_multiprocessing_counts_for_itself(make_host: MakeHost, sqlite_url: str) -> None:
-    app = make_host(sqlite_url)
+    app = make_host(sqlite_url, TCS_EVENTS_HEALTH_ACCESS=lambda: True)
     post(app)
     context = multiprocessing.get_context("fork")
     answers = context.Queue()

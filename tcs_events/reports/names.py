@@ -15,6 +15,7 @@ from tcs_events.reports.reading import this_registration
 from tcs_events.rollups.events import event_types
 from tcs_events.rollups.funnels import DEFAULT_FUNNEL
 from tcs_events.rollups.steps import Step
+from tcs_events.stored_json import read_columns
 from tcs_events.streaming import stream
 
 FIELDS_LOOKED_AT = 5_000
@@ -58,7 +59,7 @@ def look_at_names(connection: Connection, steps: Sequence[Step]) -> list[str]:
 def _missing_fields(connection: Connection, event_type: str, fields: set[str]) -> list[str]:
     missing, others, looked_at = set(fields), set[str](), 0
     newest = (
-        sa.select(UserEvent.payload)
+        sa.select(*read_columns(UserEvent.__table__, ["payload"]))
         .where(UserEvent.event_type == event_type)
         .order_by(UserEvent.created_at.desc())
         .limit(FIELDS_LOOKED_AT)

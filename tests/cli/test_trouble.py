@@ -24,8 +24,11 @@ WRONG = {
     "too many days": (["stats", "--days", "99999999999"], "is not in the range"),
     "no number": (["gaps", "--limit", "many"], "is not a valid integer"),
     "a limit beyond integers": (["top", "--limit", str(2**70)], "is not in the range"),
-    "no day": (["stats", "--from", "yesterday"], "'yesterday' is no day; write it as 2026-03-01."),
-    "no such day": (["stats", "--to", "2026-02-30"], "'2026-02-30' is no day"),
+    "no day": (
+        ["stats", "--from", "yesterday"],
+        "'yesterday' is not a date; write it as 2026-03-01.",
+    ),
+    "no such day": (["stats", "--to", "2026-02-30"], "'2026-02-30' is not a date"),
     "before all clocks": (["stats", "--from", "0001-01-01"], "is not from 1970 to 9998"),
     "after all clocks": (["stats", "--to", "9999-12-31"], "is not from 1970 to 9998"),
     "backwards": (["stats", "--from", "2026-03-02", "--to", "2026-03-01"], "A period runs from"),

@@ -202,7 +202,8 @@ def test_older_counts_are_shown_where_counting_is_given_up(
 
 
 @pytest.mark.parametrize(
-    "path", ["retention?returning=card_click[context=grid]", "csv/retention.csv?returning=sage_query[y=1]"]
+    "path",
+    ["retention?returning=card_click[context=grid]", "csv/retention.csv?returning=sage_query[y=1]"],
 )
 def test_reading_events_is_given_up_within_python_too(
     hurried: FlaskClient, slow_events: list[str], path: str

@@ -351,13 +351,13 @@ class TestForgetting:
             identity(ADA, "s1"),
             identity(ADA, "s2"),
         )
-        assert ask(host, "top", *MARCH)["queries"][0]["sessions"] == 2
+        assert ask(host, "top", *MARCH)["queries"][0]["visits"] == 2
         kept = [name for name, rows in all_tables(host).items() if word in str(rows).lower()]
         assert len(kept) >= 4  # or it was never in the counts, and this proves nothing
         assert run(host, "forget", "--email", ADA, "--yes").exit_code == 0
         assert word not in str(all_tables(host)).lower()
         [left] = ask(host, "top", *MARCH)["queries"]
-        assert (left["query"], left["sessions"], left["sample"]) == (common, 1, common.upper())
+        assert (left["query"], left["visits"], left["sample"]) == (common, 1, common.upper())
 
     def test_waits_for_somebody_who_counts(
         self, host: Flask, monkeypatch: pytest.MonkeyPatch
