@@ -11,7 +11,8 @@ from flask import Flask
 from tests.support import URL, card_click
 
 UNSTORABLE = ["\0", "a\0b", "\ud800", "\udfff", "a\ud83eb", "\udd89\ud83e"]
-"""Texts that not every reader of a stored row can read: they are refused wherever they are."""
+"""Texts that not every reader of a stored row can read: they are refused wherever they are,
+save in an `email`, which is left out."""
 
 
 def events_with(text: str) -> Iterator[dict[str, Any]]:
