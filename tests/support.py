@@ -61,7 +61,7 @@ def stored(app: Flask) -> list[dict[str, Any]]:
             return [dict(row) for row in rows.mappings()]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     """Wait for what another thread or process brings about; fail where it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():

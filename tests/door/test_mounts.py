@@ -106,12 +106,14 @@ def test_every_route_works_wherever_it_is(host: Any, place: str) -> None:
     look_at_everything(made.finish(), prefix, paths=paths)
 
 
-@pytest.mark.parametrize("place", PLACES)
+# None is Flask's word for what the blueprint says itself.
+CHOSEN = [name for name, (options, _) in PLACES.items() if options.get("url_prefix") is not None]
+
+
+@pytest.mark.parametrize("place", CHOSEN)
 def test_the_host_may_choose_the_place_when_it_registers(host: Any, place: str) -> None:
     options, prefix = PLACES[place]
     made = host()
-    if options.get("url_prefix") is None:
-        pytest.skip("None is Flask's word for what the blueprint says itself")
     made.app.register_blueprint(create_blueprint(), **options)
     client = made.finish().test_client()
     assert client.post(prefix or "/", json=card_click()).status_code == 202

@@ -20,9 +20,10 @@ LATE_SECONDS = 0.05
 ENDED_AFTER_SECONDS = 0.5
 
 
-def view(database_url: str) -> Flask:
+def view(database_url: str, **config: object) -> Flask:
     """Events go through Flask, as the README sets it up."""
     app, db = Flask("host"), SQLAlchemy()
+    app.config.update(config)
     app.config.update(json.loads(os.environ.get("SETTINGS", "{}")))
     app.config["SQLALCHEMY_DATABASE_URI"] = database_url
     db.init_app(app)
@@ -38,11 +39,11 @@ def view(database_url: str) -> Flask:
     return app
 
 
-def middleware(database_url: str) -> Flask:
+def middleware(database_url: str, **config: object) -> Flask:
     """Events are taken before Flask sees them."""
     from tcs_events.wsgi import EventsMiddleware
 
-    app = view(database_url)
+    app = view(database_url, **config)
     app.wsgi_app = EventsMiddleware(app)  # type: ignore[method-assign]
     return app
 
@@ -74,7 +75,7 @@ def ends_requests(database_url: str) -> Flask:
     """Under gevent, the host ends each request that takes too long, and answers 504 itself."""
     import gevent
 
-    app = middleware(database_url)
+    app = middleware(database_url, TCS_EVENTS_HEALTH_ACCESS=lambda: True)
     inner: Wsgi = app.wsgi_app
 
     def wsgi_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -98,4 +98,5 @@ def test_the_harness_sees_a_host_that_does_not_roll_back(
     failing.arm(1, before=False)
     assert client.post(URL, json=event).status_code == 503
     failing.arm(0, before=True)
-    assert post_until_stored(client, event) == 503
+    # 500 where all connections of its pool are left in transactions.
+    assert post_until_stored(client, event) in (500, 503)
