@@ -36,10 +36,6 @@ class GenericCommitter:
     def connection(self, deadline: float) -> None:
         """Return nothing: it has none of its own."""
 
-    def is_idle(self) -> bool:
-        """Return true: the host's pool sees to its connections."""
-        return True
-
     def problem(self) -> None:
         """Return nothing: what is wrong only the server knows."""
 

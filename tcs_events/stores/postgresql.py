@@ -96,12 +96,6 @@ class PostgresCommitter:
         self._deadline = deadline
         return self.own.get(deadline)
 
-    def is_idle(self) -> bool:
-        """Return whether nothing is open on the connection, not even where `write` was ended."""
-        driver = self.own.driver
-        idle = self._driver.pq.TransactionStatus.IDLE
-        return driver is None or driver.info.transaction_status == idle
-
     def problem(self) -> None:
         """Return nothing: what is wrong only the server knows."""
 

@@ -47,8 +47,6 @@ class Committer(Protocol):
 
     def connection(self, deadline: float) -> Any: ...
 
-    def is_idle(self) -> bool: ...
-
     def problem(self) -> Problem | None: ...
 
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]: ...
@@ -126,8 +124,8 @@ class SqlStore:
         own = committer.own
         if own is None:
             return self._try_to_write(committer, events, deadline)
-        if own.is_in_use and not committer.is_idle():
-            own.drop()
+        if own.is_in_use:
+            own.drop()  # whoever was ended in there may have left a lock of the driver behind
         own.is_in_use = True
         try:
             results = self._try_to_write(committer, events, deadline)
@@ -136,8 +134,7 @@ class SqlStore:
             raise
         except BaseException:
             # At once, though the next one would: others may wait for the locks of a transaction.
-            if not committer.is_idle():
-                own.drop()
+            own.drop()
             raise
         own.is_in_use = False
         return results

@@ -123,11 +123,6 @@ class SqliteCommitter:
             raise StoreUnavailable("FileMissing", FILE_MISSING.remedy)
         return self.own.get(deadline)
 
-    def is_idle(self) -> bool:
-        """Return whether nothing is open on the connection, not even where `write` was ended."""
-        driver = self.own.driver
-        return driver is None or not driver.in_transaction
-
     def problem(self) -> Problem | None:
         """Return what is wrong with the file, as far as a look at its path tells."""
         return FILE_MISSING if self._file is not None and self._file.is_gone() else None

