@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("hypothesis", reason="needs hypothesis: pip install -e '.[test]'")
+
 import sys
 import unicodedata
 from time import process_time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
