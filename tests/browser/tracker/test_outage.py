@@ -134,13 +134,15 @@ def test_a_page_without_storage_probes_as_well(site: Site, tab: Tab) -> None:
 def test_the_timer_runs_only_while_something_waits(site: Site, tab: Tab) -> None:
     site.before = CLOCK
     tab.open(site.url)
-    assert tab.run("return clock.timers()") == 0
+    # WebKit's driver has a timer of its own in a page that it runs a script in.
+    idle = tab.run("return clock.timers()")
+    assert idle <= 1
     site.faults.refuse(retry_after=1)
     track(tab, 1)
     site.wait_for_posts(1)
     assert tab.wait_for("flying === 0")
-    assert tab.wait_for("clock.timers() > 0")
+    assert tab.wait_for("clock.timers() > arguments[0]", idle)
     site.faults.end()
     assert pass_time_until(tab, site, 1) == [1]
     pass_time(tab, 30)
-    assert tab.wait_for("clock.timers() === 0")
+    assert tab.wait_for("clock.timers() <= arguments[0]", idle)
