@@ -96,7 +96,9 @@ def test_what_is_for_people_is_not_mixed_with_the_log(database_url: str, command
 
 
 def test_a_file_of_parquet_is_whole(database_url: str, tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
+    parquet = pytest.importorskip(
+        "pyarrow.parquet", reason="needs pyarrow: pip install -e '.[parquet]'"
+    )
     target = tmp_path / "events.parquet"
     stdout, _ = asked(database_url, "export", str(target))
     assert stdout == b""

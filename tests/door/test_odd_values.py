@@ -183,7 +183,9 @@ def test_python_s_own_infinities_mean_no_time_either() -> None:
 
 
 def test_the_notes_are_told_to_whoever_watches(app: Flask) -> None:
-    prometheus_client = pytest.importorskip("prometheus_client")
+    prometheus_client = pytest.importorskip(
+        "prometheus_client", reason="needs prometheus-client: pip install -e '.[prometheus]'"
+    )
     from tcs_events.prometheus import register_metrics
 
     registry = prometheus_client.CollectorRegistry()
