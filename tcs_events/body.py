@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
@@ -30,23 +31,17 @@ def read_body(environ: WSGIEnvironment, limit_bytes: int, host_limit_bytes: int 
     )
     if length is not None and length > limit:
         raise BodyTooLarge(limit)
-    try:
-        if length is not None:
-            body: bytes = environ["wsgi.input"].read(length)
-            if len(body) == length:
-                return body
-            # Less than announced: what is missing may still come.
-            body += _read_all(environ["wsgi.input"], length - len(body))
-            if len(body) == length:
-                return body
-            raise ClientDisconnected
-        body = get_input_stream(environ).read(limit + 1)
-    except RequestEntityTooLarge:
-        raise BodyTooLarge(limit) from None
-    except (ClientDisconnected, OSError):
-        raise EventInvalid({"_schema": ["The body ended too early."]}) from None
-    if len(body) > limit:
-        raise BodyTooLarge(limit)
+    return _within(limit, lambda: _body_of(environ, length, limit))
+
+
+def _body_of(environ: WSGIEnvironment, length: int | None, limit: int) -> bytes:
+    if length is None:
+        return get_input_stream(environ).read(limit + 1)
+    body: bytes = environ["wsgi.input"].read(length)
+    if len(body) < length:  # what is missing may still come
+        body += _read_all(environ["wsgi.input"], length - len(body))
+    if len(body) < length:
+        raise ClientDisconnected
     return body
 
 
@@ -57,8 +52,12 @@ def read_again(request: Request, limit_bytes: int, host_limit_bytes: int | None)
     """
     _refuse_encoded(request.environ)
     limit = _limit(limit_bytes, host_limit_bytes)
+    return _within(limit, request.get_data)
+
+
+def _within(limit: int, read: Callable[[], bytes]) -> bytes:
     try:
-        body = request.get_data()
+        body = read()
     except RequestEntityTooLarge:
         raise BodyTooLarge(limit) from None
     except (ClientDisconnected, OSError):
