@@ -47,8 +47,10 @@ def _uwsgi(*options: str) -> Kind:
     def command(port: int) -> list[str]:
         http = ["--http-socket", f"127.0.0.1:{port}", "--add-header", "Connection: close"]
         # Without `--lazy-apps` the app is made once, and its workers are forked in C.
-        workers = ["--master", "--processes", "3", "--die-on-term", "--disable-logging"]
-        return ["tests.faults.uwsgi", *http, *workers, *options, "--module", f"{FACTORY}()"]
+        workers = ["--master", "--processes", "3", "--disable-logging"]
+        # Without it, a worker that is busy at SIGTERM ends without `atexit`.
+        stop = ["--hook-master-start", "unix_signal:15 gracefully_kill_them_all"]
+        return ["tests.faults.uwsgi", *http, *workers, *stop, *options, "--module", f"{FACTORY}()"]
 
     return Kind("pyuwsgi", command)
 

@@ -43,6 +43,7 @@ def test_copies_send_what_waits_once(site: Site, tab: Tab) -> None:
     site.faults.refuse(retry_after=1)
     track(tab, 1, 2, 3)
     site.wait_for_posts(1)
+    assert tab.wait_for("flying === 0")
     site.faults.end()
     assert site.wait_for_numbers(3) == [1, 2, 3]
     assert numbers_once_settled(site, tab) == [1, 2, 3]

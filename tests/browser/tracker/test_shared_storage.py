@@ -33,6 +33,7 @@ def test_keys_of_another_app_stay_as_they_are(site: Site, tab: Tab) -> None:
     site.faults.refuse(retry_after=1)
     track(tab, *range(60))
     site.wait_for_posts(1)
+    assert tab.wait_for("flying === 0")
     pass_time(tab, 5)
     assert tab.run(GET, list(FOREIGN)) == FOREIGN
     site.faults.end()
@@ -77,9 +78,11 @@ def test_two_apps_under_one_origin_send_each_its_own(
     tab.open(site.url)
     track(tab, 1, 2)
     site.wait_for_posts(1)
+    assert tab.wait_for("flying === 0")
     tab.open(f"{site.url}/other/")
     track(tab, 3, 4)
     other.wait_for_posts(1)
+    assert tab.wait_for("flying === 0")
 
     other.faults.end()
     pass_time(tab, 30)

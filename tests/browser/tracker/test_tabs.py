@@ -68,6 +68,8 @@ def test_after_an_outage_each_event_of_two_tabs_is_sent_once_though_answers_are_
     track(first, *range(EVENTS_PER_TAB))
     track(second, *range(EVENTS_PER_TAB, 2 * EVENTS_PER_TAB))
     site.wait_for_posts(1)
+    for tab in (first, second):
+        assert tab.wait_for("flying === 0")
     site.faults.answer_late(LATE_SECONDS)
 
     assert site.wait_for_numbers(2 * EVENTS_PER_TAB) == list(range(2 * EVENTS_PER_TAB))

@@ -123,6 +123,7 @@ def test_a_no_drops_what_waits(site: Site, tab: Tab) -> None:
     site.faults.refuse(retry_after=1)
     track(tab, 1, 2)
     site.wait_for_posts(1)
+    assert tab.wait_for("flying === 0")
     tab.run(SAY_NO)
     site.faults.end()
     pass_time(tab, 60)
