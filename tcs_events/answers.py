@@ -54,9 +54,13 @@ def method_not_allowed(allowed: Sequence[str]) -> Answer:
     return answer(405, {"errors": {"_schema": [message]}}, ("Allow", ", ".join(allowed)))
 
 
-def host_not_valid() -> Answer:
-    """Answer a request to a host that cannot be: 400."""
-    return answer(400, {"errors": {"_schema": ["The Host header is not valid."]}})
+def host_not_served() -> Answer:
+    """Answer a request whose `Host` header Flask does not take: 421 (RFC 9110, section 15.5.20).
+
+    Not 400, which is final: the host may only have forgotten a domain of its own.
+    """
+    message = "This host name is not served here. If it should be, add it to TRUSTED_HOSTS."
+    return answer(421, {"errors": {"_schema": [message]}})
 
 
 def answer_error(

@@ -20,7 +20,7 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import BadRequest, MethodNotAllowed
 
 from tcs_events.access import lets_in
-from tcs_events.answers import MARK, Answer, host_not_valid, method_not_allowed
+from tcs_events.answers import MARK, Answer, host_not_served, method_not_allowed
 from tcs_events.body import read_again, read_body
 from tcs_events.cacheable import MAX_AGE_SECONDS
 from tcs_events.cli import add_commands
@@ -184,7 +184,7 @@ def _word_refusals(response: Response) -> Response:
     if not _is_path_of_ours(_app(), refusal):
         return response
     if isinstance(refusal, BadRequest):
-        return _response(host_not_valid())
+        return _response(host_not_served())
     return _response(method_not_allowed(sorted(refusal.valid_methods or ())))
 
 

@@ -98,13 +98,13 @@ def test_our_own_limit_is_marked(make_host: MakeHost, sqlite_url: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/", "/batch", "/client.js", "/health/"])
-def test_a_host_name_that_the_host_does_not_trust_is_400(
+def test_a_host_name_that_the_host_does_not_trust_costs_no_event(
     make_host: MakeHost, sqlite_url: str, path: str
 ) -> None:
     app = make_host(sqlite_url, TRUSTED_HOSTS=["localhost"])
     method = "GET" if "." in path or "health" in path else "POST"
     answer = app.test_client().open(URL + path, method=method, headers=OTHER_HOST)
-    assert (answer.status_code, marks(answer)) == (400, ["1"])
+    assert (answer.status_code, marks(answer)) == (421, ["1"])  # a client keeps the event
     assert list(answer.json["errors"]) == ["_schema"]
     assert marks(app.test_client().get("/elsewhere", headers=OTHER_HOST)) == []
 
