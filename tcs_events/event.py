@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+SESSION_ID_MAX_LENGTH = 64
+EMAIL_MAX_LENGTH = 320  # 64 before the @ and 255 after it: RFC 5321, section 4.5.3.1
 REASON_MAX_LENGTH = 200
 
 

@@ -21,8 +21,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
 from tcs_events.errors import ConfigError
-from tcs_events.event import REASON_MAX_LENGTH, new_event_id
-from tcs_events.schemas import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
+from tcs_events.event import (
+    EMAIL_MAX_LENGTH,
+    REASON_MAX_LENGTH,
+    SESSION_ID_MAX_LENGTH,
+    new_event_id,
+)
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 
 db = SQLAlchemy()

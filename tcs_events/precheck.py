@@ -11,14 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from tcs_events.event import Event, new_event_id
-from tcs_events.schemas import (
-    MAX_AGE_MS,
-    SESSION_ID_MAX_LENGTH,
-    EventSchema,
-    known_age_ms,
-    known_email,
-)
+from tcs_events.event import SESSION_ID_MAX_LENGTH, Event, new_event_id
+from tcs_events.schemas import MAX_AGE_MS, EventSchema, known_age_ms, known_email
 
 
 class Precheck:

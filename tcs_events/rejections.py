@@ -18,11 +18,17 @@ import sqlalchemy as sa
 from tcs_events.collector import Rejected
 from tcs_events.counters import Counters
 from tcs_events.errors import EventInvalid, StoreUnavailable
-from tcs_events.event import REASON_MAX_LENGTH, Outcome, Rejection, new_event_id
+from tcs_events.event import (
+    EMAIL_MAX_LENGTH,
+    REASON_MAX_LENGTH,
+    SESSION_ID_MAX_LENGTH,
+    Outcome,
+    Rejection,
+    new_event_id,
+)
 from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.log import log
 from tcs_events.models import UserEventRejection
-from tcs_events.schemas import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
 from tcs_events.scrub import scrub_text
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 from tcs_events.stores import SqlStore

@@ -8,10 +8,9 @@ from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
+from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
 from tcs_events.settings import EventTypes
 
-SESSION_ID_MAX_LENGTH = 64
-EMAIL_MAX_LENGTH = 320  # 64 before the @ and 255 after it: RFC 5321, section 4.5.3.1
 MAX_AGE_MS = timedelta(days=7) // timedelta(milliseconds=1)
 
 

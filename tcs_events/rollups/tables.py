@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from tcs_events.event import SESSION_ID_MAX_LENGTH
 from tcs_events.models import UtcDateTime, own_metadata, row_number
-from tcs_events.schemas import SESSION_ID_MAX_LENGTH
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 
 NAME_MAX_LENGTH = 200

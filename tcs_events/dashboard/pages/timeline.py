@@ -8,8 +8,8 @@ from typing import Any
 from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import Answer, Page
 from tcs_events.dashboard.tables import Column, Table
+from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
 from tcs_events.reports import TimelineEvent, person_timeline, session_timeline
-from tcs_events.schemas import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
 
 SHOWN_EVENTS = 100
 
