@@ -11,6 +11,7 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
+from tcs_events.event_types.schemas import EventSchema
 from tcs_events.models import (
     UserEvent,
     UserEventBotSession,
@@ -18,7 +19,6 @@ from tcs_events.models import (
     UserEventRejection,
     db,
 )
-from tcs_events.schemas import EventSchema
 
 __all__ = [
     "BodyEncoded",

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from tcs_events.event import SESSION_ID_MAX_LENGTH, Event, new_event_id
-from tcs_events.schemas import MAX_AGE_MS, EventSchema, known_age_ms, known_email
+from tcs_events.event_types.schemas import MAX_AGE_MS, EventSchema, known_age_ms, known_email
 
 
 class Precheck:

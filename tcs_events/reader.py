@@ -11,14 +11,14 @@ from marshmallow import Schema, ValidationError
 from tcs_events import strict_json
 from tcs_events.errors import EventInvalid
 from tcs_events.event import Event, Identity, identity_id, new_event_id
-from tcs_events.precheck import Precheck
-from tcs_events.schemas import (
+from tcs_events.event_types.schemas import (
     MAX_AGE_MS,
     EventSchema,
     IdentitySchema,
     known_age_ms,
     known_email,
 )
+from tcs_events.precheck import Precheck
 
 Scrub = Callable[[dict[str, Any]], dict[str, Any]]
 

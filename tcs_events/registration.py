@@ -16,6 +16,7 @@ from tcs_events.answers import log_trouble
 from tcs_events.collector import BotMarks, Collector, Limits
 from tcs_events.counters import Counters
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
+from tcs_events.event_types.schemas import event_schema
 from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.health import Health
 from tcs_events.log import log
@@ -35,7 +36,6 @@ from tcs_events.openapi import KeptDocument
 from tcs_events.reader import Reader
 from tcs_events.rejections import TIMEOUT_MS, KeptRejections
 from tcs_events.rollups.refresh import Refresher
-from tcs_events.schemas import event_schema
 from tcs_events.screening import Screening
 from tcs_events.scrub import Scrubber
 from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, Settings

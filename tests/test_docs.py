@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 import tcs_events
 from tcs_events import UserEvent, create_blueprint, reports
-from tcs_events.payloads import PAYLOAD_SCHEMAS
+from tcs_events.event_types.payloads import PAYLOAD_SCHEMAS
 from tcs_events.settings import SETTINGS
 from tests.conftest import MakeHost
 from tests.support import ROOT, URL, card_click, need_module, post

@@ -15,9 +15,9 @@ from tcs_events.collector import Collector
 from tcs_events.counters import Counters
 from tcs_events.errors import RateLimited, StoreUnavailable
 from tcs_events.event import Outcome
+from tcs_events.event_types.schemas import event_schema
 from tcs_events.log_lines import LINES_PER_SECOND, LogLines, log_lines
 from tcs_events.reader import Reader
-from tcs_events.schemas import event_schema
 
 REQUESTS = 100_000
 BYTES_PER_REQUEST = 300

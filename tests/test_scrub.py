@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from tcs_events import create_blueprint, scrub
 from tcs_events.errors import ConfigError
-from tcs_events.schemas import check_email
+from tcs_events.event_types.schemas import check_email
 from tcs_events.scrub import Scrubber, scrub_text
 from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost

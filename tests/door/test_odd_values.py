@@ -175,7 +175,7 @@ def test_what_else_is_wrong_is_refused_all_the_same(app: Flask, field: str) -> N
 
 
 def test_python_s_own_infinities_mean_no_time_either() -> None:
-    from tcs_events.schemas import known_age_ms
+    from tcs_events.event_types.schemas import known_age_ms
 
     assert known_age_ms(math.nan) == 0
     assert known_age_ms(math.inf) == SEVEN_DAYS_MS

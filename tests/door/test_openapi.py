@@ -19,8 +19,8 @@ from marshmallow import INCLUDE, RAISE, Schema, fields, validate
 
 import tcs_events.openapi
 from tcs_events import create_blueprint
+from tcs_events.event_types.payloads import PAYLOAD_SCHEMAS
 from tcs_events.json_schema import json_schema
-from tcs_events.payloads import PAYLOAD_SCHEMAS
 from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.door.contract import INSTALL, hold, is_allowed

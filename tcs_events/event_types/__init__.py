@@ -1,0 +1,1 @@
+"""What may happen: the envelope of an event, and the schemas of payloads."""
