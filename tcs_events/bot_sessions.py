@@ -10,16 +10,16 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import exc, select
 
 from tcs_events.bots import is_crawler
+from tcs_events.database.connection import within
+from tcs_events.database.forks import ensure_own_state, in_each_child
+from tcs_events.database.troubles import unavailable
 from tcs_events.errors import TableMissing
 from tcs_events.event import Outcome
-from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.models import UserEvent, UserEventBotSession
 from tcs_events.rollups.stale import mark_stale
 from tcs_events.sender import Sender
 from tcs_events.stores import SqlStore
-from tcs_events.stores.connection import within
 from tcs_events.stores.generic import insert_once
-from tcs_events.stores.troubles import unavailable
 
 REMEMBERED = 10_000
 """Sessions that this process knows to be marked, and does not mark again."""

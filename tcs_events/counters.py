@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
+from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.errors import (
     BodyEncoded,
     BodyTooLarge,
@@ -21,7 +22,6 @@ from tcs_events.errors import (
     TcsEventsError,
 )
 from tcs_events.event import Outcome
-from tcs_events.forks import ensure_own_state, in_each_child
 
 LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 """The upper ends of the latency classes; the last class, above them all, has none."""

@@ -17,6 +17,11 @@ from sqlalchemy import Connection, exc
 
 from tcs_events.answers import Answer, answer
 from tcs_events.counters import LATENCY_BOUNDS_MS, Counters
+from tcs_events.database.asking import Asker, briefly
+from tcs_events.database.forks import ensure_own_state, in_each_child
+from tcs_events.database.pools import is_lasting
+from tcs_events.database.problems import NO_RIGHT, READ_ONLY, Problem
+from tcs_events.database.troubles import problem_of
 from tcs_events.errors import (
     ConfigError,
     DatabaseMissing,
@@ -24,15 +29,10 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
-from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.log import Log, log
 from tcs_events.models import WRITTEN_TABLES, Tables
 from tcs_events.stores import SqlStore
-from tcs_events.stores.asking import Asker, briefly
-from tcs_events.stores.forks import is_lasting
 from tcs_events.stores.look import insert_problems
-from tcs_events.stores.problems import NO_RIGHT, READ_ONLY, Problem
-from tcs_events.stores.troubles import problem_of
 from tcs_events.tally import Tally, by_outcome
 
 LOOK_SECONDS = 1.0

@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from tcs_events.forks import ensure_own_state, in_each_child
+from tcs_events.database.forks import ensure_own_state, in_each_child
 
 MAX_WAITING_LINES = 1000
 """More lines than this are lost while the log hangs, and counted."""

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from time import monotonic
 
-from tcs_events.forks import ensure_own_state, in_each_child
+from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.log import log
 
 LINES_PER_SECOND = 50

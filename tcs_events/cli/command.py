@@ -13,9 +13,9 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from tcs_events.cli.stdout import only_data_on_stdout
+from tcs_events.database.connection import within
 from tcs_events.errors import StoreUnavailable, TableMissing, TcsEventsError
 from tcs_events.registration import registration_of
-from tcs_events.stores.connection import within
 
 ANSWER_SECONDS = 5.0
 """How long the database may take to say which tables it has."""

@@ -13,9 +13,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.database.stored_json import read_columns
+from tcs_events.database.streaming import stream
 from tcs_events.models import UserEvent
-from tcs_events.stored_json import read_columns
-from tcs_events.streaming import stream
 
 
 class Row(NamedTuple):

@@ -9,11 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tcs_events.database.stored_json import read_columns
 from tcs_events.models import UserEvent, UserEventIdentity
 from tcs_events.reports.reading import reading_events, this_registration
 from tcs_events.rights.places import EVENTS
 from tcs_events.rights.subject import find_subject
-from tcs_events.stored_json import read_columns
 
 
 @dataclass(frozen=True, slots=True)

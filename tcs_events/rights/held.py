@@ -9,11 +9,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
+from tcs_events.database.stored_json import read_columns
+from tcs_events.database.streaming import stream
 from tcs_events.export.rows import strict_json
 from tcs_events.rights.places import PLACES, Place
 from tcs_events.rights.subject import Subject
-from tcs_events.stored_json import read_columns
-from tcs_events.streaming import stream
 
 
 def write_held(connection: Connection, subject: Subject, file: IO[bytes]) -> dict[str, int]:

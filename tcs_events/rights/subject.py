@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
+from tcs_events.database.streaming import stream
 from tcs_events.models import UserEventIdentity
 from tcs_events.rights.places import PLACES, Place
-from tcs_events.streaming import stream
 
 CHUNK = 500
 

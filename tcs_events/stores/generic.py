@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, exc, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tcs_events.database.connection import OwnConnection
+from tcs_events.database.problems import NOT_KEPT, filled_in
+from tcs_events.database.stored_json import insert_values
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Outcome, Record
-from tcs_events.stored_json import insert_values
-from tcs_events.stores.connection import OwnConnection
 from tcs_events.stores.contract import Result
-from tcs_events.stores.problems import NOT_KEPT, filled_in
 from tcs_events.stores.tables import data_columns, unique_id
 
 _INSERT_WITH_CONFLICT: dict[str, Callable[[Table], postgresql.Insert | sqlite.Insert]] = {

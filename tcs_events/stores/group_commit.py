@@ -25,9 +25,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
+from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Record
-from tcs_events.forks import ensure_own_state, in_each_child
 from tcs_events.stores.contract import Result
 from tcs_events.stores.pace import Pace
 from tcs_events.stores.patience import Patience

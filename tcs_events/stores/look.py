@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Table, exc
 
+from tcs_events.database.numbering import numberings
+from tcs_events.database.problems import Problem
+from tcs_events.database.troubles import problem_of
 from tcs_events.stores.generic import explain_insert
-from tcs_events.stores.numbering import numberings
-from tcs_events.stores.problems import Problem
 from tcs_events.stores.tables import unique_id
-from tcs_events.stores.troubles import problem_of
 
 
 def insert_problems(connection: Connection, tables: Iterable[Table]) -> list[Problem]:

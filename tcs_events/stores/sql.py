@@ -9,29 +9,29 @@ from typing import Any, Protocol
 
 from sqlalchemy import Engine, Table, exc, inspect
 
-from tcs_events.errors import ColumnsMissing, EventInvalid, StoreUnavailable, TableMissing
-from tcs_events.event import Record
-from tcs_events.forks import ensure_own_state, in_each_child
-from tcs_events.settings import Settings
-from tcs_events.stores.asking import briefly
-from tcs_events.stores.connection import OwnConnection, within
-from tcs_events.stores.contract import Result
-from tcs_events.stores.forks import is_lasting, leave_pool_of_parent
-from tcs_events.stores.generic import GenericCommitter
-from tcs_events.stores.group_commit import GroupCommit, State
-from tcs_events.stores.numbering import Numbering, numberings
-from tcs_events.stores.postgresql import PostgresCommitter
-from tcs_events.stores.problems import Problem
-from tcs_events.stores.sqlite import SqliteCommitter, is_busy
-from tcs_events.stores.tables import unique_id
-from tcs_events.stores.transactions import with_transactions
-from tcs_events.stores.troubles import (
+from tcs_events.database.asking import briefly
+from tcs_events.database.connection import OwnConnection, within
+from tcs_events.database.forks import ensure_own_state, in_each_child
+from tcs_events.database.numbering import Numbering, numberings
+from tcs_events.database.pools import is_lasting, leave_pool_of_parent
+from tcs_events.database.problems import Problem
+from tcs_events.database.transactions import with_transactions
+from tcs_events.database.troubles import (
     driver_error,
     is_about_one_row,
     is_final,
     sqlstate_of,
     unavailable,
 )
+from tcs_events.errors import ColumnsMissing, EventInvalid, StoreUnavailable, TableMissing
+from tcs_events.event import Record
+from tcs_events.settings import Settings
+from tcs_events.stores.contract import Result
+from tcs_events.stores.generic import GenericCommitter
+from tcs_events.stores.group_commit import GroupCommit, State
+from tcs_events.stores.postgresql import PostgresCommitter
+from tcs_events.stores.sqlite import SqliteCommitter, is_busy
+from tcs_events.stores.tables import unique_id
 
 QUESTION_SECONDS = 0.5
 OF_THE_CONNECTION = ("0A000", "25006")

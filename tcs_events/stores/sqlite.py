@@ -13,14 +13,14 @@ from uuid import UUID
 from sqlalchemy import Engine, Table, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 
+from tcs_events.database.connection import OwnConnection
+from tcs_events.database.problems import FILE_MISSING, Problem
+from tcs_events.database.sqlite_file import OpenFile
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Event, Outcome, Record
 from tcs_events.settings import LOST_ON_POWER_CUT
-from tcs_events.stores.connection import OwnConnection
 from tcs_events.stores.contract import Result
 from tcs_events.stores.generic import not_kept
-from tcs_events.stores.problems import FILE_MISSING, Problem
-from tcs_events.stores.sqlite_file import OpenFile
 from tcs_events.stores.tables import data_columns, unique_id
 from tcs_events.strict_json import dumps
 

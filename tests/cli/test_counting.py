@@ -27,7 +27,7 @@ from tests.support import post
 
 STAYS_IN_THE_FIRST_DAY = """
 import time
-from tcs_events import streaming
+from tcs_events.database import streaming
 from tcs_events.rollups import counting
 streaming.FETCH_ROWS = 1
 def slowly(of_day, sessions, counter):

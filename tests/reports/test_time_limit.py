@@ -12,7 +12,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from tcs_events import create_blueprint, reports, streaming
+from tcs_events import create_blueprint, reports
+from tcs_events.database import streaming
 from tcs_events.errors import QuestionTimeout
 from tcs_events.reports import reading
 from tcs_events.reports.reading import one_answer, reading_events, reading_everything

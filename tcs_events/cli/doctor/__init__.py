@@ -21,10 +21,10 @@ from tcs_events.cli.doctor.schema import schema_findings
 from tcs_events.cli.doctor.storing import storing_findings
 from tcs_events.cli.output import print_json
 from tcs_events.cli.stdout import stdout
+from tcs_events.database.connection import within
+from tcs_events.database.troubles import problem_of
 from tcs_events.errors import TcsEventsError
 from tcs_events.registration import registration_of
-from tcs_events.stores.connection import within
-from tcs_events.stores.troubles import problem_of
 
 LOOK_SECONDS = 20.0
 """How long all questions of one kind may take: there are a hundred about the tables."""

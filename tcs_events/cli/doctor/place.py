@@ -12,8 +12,8 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from tcs_events.cli.doctor.finding import HINT, Finding
-from tcs_events.stores.forks import is_lasting
-from tcs_events.stores.sqlite_file import path_of
+from tcs_events.database.pools import is_lasting
+from tcs_events.database.sqlite_file import path_of
 
 NETWORK_FILE_SYSTEMS = {
     *("9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "lustre"),

@@ -9,9 +9,9 @@ from sqlalchemy import Engine, Inspector, Table
 from sqlalchemy.types import TypeEngine
 
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
+from tcs_events.database.problems import NO_TABLE
 from tcs_events.errors import TableMissing
 from tcs_events.models import WRITTEN_TABLES, Tables
-from tcs_events.stores.problems import NO_TABLE
 
 MEDDLES = "a row that it leaves out is answered 503, and one that it changes is stored changed"
 EMPTIED = "it is UNLOGGED, and empty after a crash; run `ALTER TABLE {} SET LOGGED`"

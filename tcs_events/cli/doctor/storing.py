@@ -9,15 +9,15 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, Table
 
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
+from tcs_events.database.asking import briefly
+from tcs_events.database.numbering import NEARLY, numberings
+from tcs_events.database.troubles import problem_of
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH, new_event_id
 from tcs_events.models import EVENTS_TABLE, IDENTITIES_TABLE, UserEvent, UserEventIdentity
 from tcs_events.registration import Registration
-from tcs_events.stores.asking import briefly
 from tcs_events.stores.generic import insert_once
-from tcs_events.stores.numbering import NEARLY, numberings
 from tcs_events.stores.tables import unique_id
-from tcs_events.stores.troubles import problem_of
 
 WHAT = {
     EVENTS_TABLE: "storing and deleting an event",

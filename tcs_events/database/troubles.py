@@ -11,8 +11,7 @@ from typing import Any
 
 from sqlalchemy import exc
 
-from tcs_events.errors import StoreUnavailable, TcsEventsError
-from tcs_events.stores.problems import (
+from tcs_events.database.problems import (
     BY_SQLITE_CODE,
     BY_SQLSTATE,
     BY_TEXT,
@@ -24,6 +23,7 @@ from tcs_events.stores.problems import (
     Problem,
     filled_in,
 )
+from tcs_events.errors import StoreUnavailable, TcsEventsError
 
 _FAILED = re.compile(r"failed: ([\w.]+(?:, [\w.]+)*)$")
 

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
-from tcs_events.stores.problems import BEHIND, IDS_USED_UP, NO_RIGHT, Problem, filled_in
+from tcs_events.database.problems import BEHIND, IDS_USED_UP, NO_RIGHT, Problem, filled_in
 
 NEARLY = 0.8
 """Of the ids, so many used is worth a word."""

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.errors import StoreUnavailable
-from tcs_events.forks import ensure_own_state, in_each_child
 
 T = TypeVar("T")
 
