@@ -14,8 +14,8 @@ from tcs_events.database.problems import NOT_KEPT, filled_in
 from tcs_events.database.stored_json import insert_values
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Outcome, Record
+from tcs_events.stores.columns import data_columns, unique_id
 from tcs_events.stores.contract import Result
-from tcs_events.stores.tables import data_columns, unique_id
 
 _INSERT_WITH_CONFLICT: dict[str, Callable[[Table], postgresql.Insert | sqlite.Insert]] = {
     "postgresql": postgresql.insert,

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Table, exc
 from tcs_events.database.numbering import numberings
 from tcs_events.database.problems import Problem
 from tcs_events.database.troubles import problem_of
+from tcs_events.stores.columns import unique_id
 from tcs_events.stores.generic import explain_insert
-from tcs_events.stores.tables import unique_id
 
 
 def insert_problems(connection: Connection, tables: Iterable[Table]) -> list[Problem]:

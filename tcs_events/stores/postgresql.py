@@ -12,9 +12,9 @@ from sqlalchemy import Engine, Table
 from tcs_events.database.connection import OwnConnection
 from tcs_events.event import Event, Outcome, Record
 from tcs_events.settings import LOST_ON_POWER_CUT
+from tcs_events.stores.columns import data_columns, unique_id
 from tcs_events.stores.contract import Result
 from tcs_events.stores.generic import not_kept
-from tcs_events.stores.tables import data_columns, unique_id
 from tcs_events.strict_json import dumps
 
 COPY_FROM_EVENTS = 6

@@ -26,12 +26,12 @@ from tcs_events.database.troubles import (
 from tcs_events.errors import ColumnsMissing, EventInvalid, StoreUnavailable, TableMissing
 from tcs_events.event import Record
 from tcs_events.settings import Settings
+from tcs_events.stores.columns import unique_id
 from tcs_events.stores.contract import Result
 from tcs_events.stores.generic import GenericCommitter
 from tcs_events.stores.group_commit import GroupCommit, State
 from tcs_events.stores.postgresql import PostgresCommitter
 from tcs_events.stores.sqlite import SqliteCommitter, is_busy
-from tcs_events.stores.tables import unique_id
 
 QUESTION_SECONDS = 0.5
 OF_THE_CONNECTION = ("0A000", "25006")

@@ -19,9 +19,9 @@ from tcs_events.database.sqlite_file import OpenFile
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Event, Outcome, Record
 from tcs_events.settings import LOST_ON_POWER_CUT
+from tcs_events.stores.columns import data_columns, unique_id
 from tcs_events.stores.contract import Result
 from tcs_events.stores.generic import not_kept
-from tcs_events.stores.tables import data_columns, unique_id
 from tcs_events.strict_json import dumps
 
 T = TypeVar("T")
