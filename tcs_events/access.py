@@ -7,9 +7,9 @@ from inspect import iscoroutine
 from flask import current_app
 from werkzeug.exceptions import HTTPException
 
-from tcs_events.log import log
-from tcs_events.log_lines import TROUBLES_PER_SECOND, log_lines
 from tcs_events.settings import Access
+from tcs_events.watch.log import log
+from tcs_events.watch.log_lines import TROUBLES_PER_SECOND, log_lines
 
 
 def lets_in(access: Access | None) -> bool:

@@ -19,10 +19,10 @@ from tcs_events.errors import (
     TcsEventsError,
 )
 from tcs_events.event import Event, Outcome
-from tcs_events.log import log
-from tcs_events.log_lines import TROUBLES_PER_SECOND, log_lines
 from tcs_events.scrub import scrub_text
 from tcs_events.settings import PLAIN_WORD
+from tcs_events.watch.log import log
+from tcs_events.watch.log_lines import TROUBLES_PER_SECOND, log_lines
 
 MARK = ("X-TCS-Events", "1")
 """The header of every answer of ours, and of no other. A client tells by it that a 422 is ours, and

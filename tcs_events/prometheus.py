@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from tcs_events.counters import LATENCY_BOUNDS_MS, Ended
 from tcs_events.errors import ConfigError
 from tcs_events.registration import EXTENSION_KEY, Registration, registration_of
+from tcs_events.watch.counters import LATENCY_BOUNDS_MS, Ended
 
 try:
     from prometheus_client import REGISTRY, Counter, Gauge, Histogram

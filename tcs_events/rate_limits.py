@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Protocol, cast
 from limits.errors import StorageError
 from limits.storage import storage_from_string
 
-from tcs_events.counters import Counters
 from tcs_events.errors import ConfigError, RateLimited
-from tcs_events.log import log
+from tcs_events.watch.counters import Counters
+from tcs_events.watch.log import log
 from tcs_events.windows import MemoryWindows
 
 if TYPE_CHECKING:

@@ -14,13 +14,10 @@ from werkzeug.routing import Rule
 
 from tcs_events.answers import log_trouble
 from tcs_events.collector import BotMarks, Collector, Limits
-from tcs_events.counters import Counters
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.pools import leave_pool_of_parent
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
 from tcs_events.event_types.schemas import event_schema
-from tcs_events.health import Health
-from tcs_events.log import log
 from tcs_events.models import (
     BOT_SESSIONS_TABLE,
     EVENTS_TABLE,
@@ -41,7 +38,10 @@ from tcs_events.screening import Screening
 from tcs_events.scrub import Scrubber
 from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, Settings
 from tcs_events.stores import SqlStore
-from tcs_events.tally import Tally
+from tcs_events.watch.counters import Counters
+from tcs_events.watch.health import Health
+from tcs_events.watch.log import log
+from tcs_events.watch.tally import Tally
 
 EXTENSION_KEY = "tcs_events"
 MODELS = (UserEvent, UserEventIdentity, UserEventBotSession, UserEventRejection)

@@ -16,7 +16,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from tcs_events.collector import Rejected
-from tcs_events.counters import Counters
 from tcs_events.database.connection import within
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.errors import EventInvalid, StoreUnavailable
@@ -28,12 +27,13 @@ from tcs_events.event import (
     Rejection,
     new_event_id,
 )
-from tcs_events.log import log
 from tcs_events.models import UserEventRejection
 from tcs_events.scrub import scrub_text
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 from tcs_events.stores import SqlStore
 from tcs_events.strict_json import MAX_DEPTH
+from tcs_events.watch.counters import Counters
+from tcs_events.watch.log import log
 
 SAMPLE_MAX_BYTES = 8 * 1024
 ERRORS_MAX_BYTES = 4 * 1024

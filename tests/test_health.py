@@ -18,11 +18,11 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import create_engine, event, text
 from structlog.testing import capture_logs
 
-import tcs_events.health
-import tcs_events.tally
+import tcs_events.watch.health
+import tcs_events.watch.tally
 from tcs_events import ConfigError, events_bp
 from tcs_events.event import Outcome
-from tcs_events.health import percentile
+from tcs_events.watch.health import percentile
 from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.faults.postgres import running_postgres
@@ -230,7 +230,7 @@ def test_a_full_disk_is_seen_by_what_became_of_the_events(
         (disk / "ballast").unlink()
         assert problem(app) == ("writing", "the last event was not stored")
         # No more events are sent to one that is ill: it must find out by itself.
-        monkeypatch.setattr(tcs_events.health, "FAILURE_SECONDS", 0)
+        monkeypatch.setattr(tcs_events.watch.health, "FAILURE_SECONDS", 0)
         assert health(app)[0] == 200
         assert post(app).status_code == 202
         for engine in engines(app):
@@ -243,7 +243,7 @@ def test_counts_that_cannot_be_written_are_tried_again_by_whoever_asks(
 ) -> None:
     post(app)
     with monkeypatch.context() as broken:
-        broken.setattr(tcs_events.tally, "_write_rows", lambda *_: 1 / 0)
+        broken.setattr(tcs_events.watch.tally, "_write_rows", lambda *_: 1 / 0)
         app.extensions["tcs_events"].counters.due_at = 0.0
         assert post(app).status_code == 202
         assert problem(app) == ("writing", "the counts of events cannot be written")
@@ -308,7 +308,7 @@ def test_a_flood_of_questions_is_one_look(
     checkouts: tuple[Flask, list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app, taken = checkouts
-    monkeypatch.setattr(tcs_events.health, "LOOK_SECONDS", 60)
+    monkeypatch.setattr(tcs_events.watch.health, "LOOK_SECONDS", 60)
     with ThreadPoolExecutor(16) as pool:
         client = app.test_client
         statuses = set(pool.map(lambda _: client().get(HEALTH).status_code, range(200)))
@@ -322,7 +322,7 @@ def test_a_hung_server_holds_up_one_thread_however_often_it_is_asked(
 ) -> None:
     import threading
 
-    monkeypatch.setattr(tcs_events.health, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(tcs_events.watch.health, "LOOK_SECONDS", 0.05)
     with running_postgres() as postgres:
         app = make_host(postgres.url)
         app.test_client().get("/")
@@ -343,7 +343,7 @@ def test_a_bug_of_ours_is_503_in_json_and_a_log_line(
     make_host: MakeHost, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make_host(sqlite_url)
-    monkeypatch.setattr(tcs_events.health, "_wrong_tables", lambda *_: 1 / 0)
+    monkeypatch.setattr(tcs_events.watch.health, "_wrong_tables", lambda *_: 1 / 0)
     with capture_logs() as logs:
         assert problem(app) == ("health", "it could not be found out")
     assert {"reason": "ZeroDivisionError"}.items() <= logs[-1].items()

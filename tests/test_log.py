@@ -15,7 +15,7 @@ import structlog
 from flask import Flask
 from structlog.testing import capture_logs
 
-from tcs_events.log import MAX_WAITING_LINES, Log, log
+from tcs_events.watch.log import MAX_WAITING_LINES, Log, log
 from tests.conftest import MakeHost
 from tests.support import URL, card_click, post, stored, wait_until
 

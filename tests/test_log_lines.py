@@ -10,14 +10,14 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-import tcs_events.log_lines
+import tcs_events.watch.log_lines
 from tcs_events.collector import Collector
-from tcs_events.counters import Counters
 from tcs_events.errors import RateLimited, StoreUnavailable
 from tcs_events.event import Outcome
 from tcs_events.event_types.schemas import event_schema
-from tcs_events.log_lines import LINES_PER_SECOND, LogLines, log_lines
 from tcs_events.reader import Reader
+from tcs_events.watch.counters import Counters
+from tcs_events.watch.log_lines import LINES_PER_SECOND, LogLines, log_lines
 
 REQUESTS = 100_000
 BYTES_PER_REQUEST = 300
@@ -43,7 +43,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(tcs_events.log_lines, "monotonic", clock)
+    monkeypatch.setattr(tcs_events.watch.log_lines, "monotonic", clock)
     return clock
 
 

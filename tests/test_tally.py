@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from flask import Flask
 from structlog.testing import capture_logs
 
-import tcs_events.tally
+import tcs_events.watch.tally
 from tcs_events.event import Outcome
-from tcs_events.tally import RECEIVED, Day, Tally, read_days, table
+from tcs_events.watch.tally import RECEIVED, Day, Tally, read_days, table
 from tests.conftest import MakeHost
 from tests.support import URL, card_click, post
 
@@ -131,15 +131,15 @@ def test_an_answer_that_came_too_late_is_written_again_and_counted_once(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The write is done, and nobody knows."""
-    held, write_rows = threading.Event(), tcs_events.tally._write_rows
+    held, write_rows = threading.Event(), tcs_events.watch.tally._write_rows
 
     def slow(*args: Any) -> None:
         held.wait(20)
         write_rows(*args)
 
     post(app)
-    monkeypatch.setattr(tcs_events.tally, "_write_rows", slow)
-    monkeypatch.setattr(tcs_events.tally, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(tcs_events.watch.tally, "_write_rows", slow)
+    monkeypatch.setattr(tcs_events.watch.tally, "PATIENCE_SECONDS", 0.05)
     be_due(app)
     assert post(app).status_code == 202
     assert tally_of(app).is_failing
@@ -159,7 +159,7 @@ def test_a_late_write_takes_no_count_back(make_host: MakeHost, database_url: str
     with app.app_context(), app.extensions["sqlalchemy"].engine.begin() as connection:
         for events in (5, 3):
             key = (FRIDAY, str(Outcome.ACCEPTED), "")
-            tcs_events.tally._write_rows(connection, "p", {key: events})
+            tcs_events.watch.tally._write_rows(connection, "p", {key: events})
     assert days(app)[0].events["accepted"] == 5
 
 
@@ -167,10 +167,10 @@ def test_each_count_belongs_to_the_day_on_which_it_was_made(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tally = tally_of(app)
-    monkeypatch.setattr(tcs_events.tally, "_today", lambda: FRIDAY)
+    monkeypatch.setattr(tcs_events.watch.tally, "_today", lambda: FRIDAY)
     tally._reset()
     post(app)
-    monkeypatch.setattr(tcs_events.tally, "_today", lambda: SATURDAY)
+    monkeypatch.setattr(tcs_events.watch.tally, "_today", lambda: SATURDAY)
     tally.write_if_due()  # it is due at midnight
     post(app)
     tally.write_if_due()
@@ -181,11 +181,11 @@ def test_each_count_belongs_to_the_day_on_which_it_was_made(
 
 
 def test_counts_are_due_at_midnight(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcs_events.tally, "monotonic", lambda: 100.0)
-    monkeypatch.setattr(tcs_events.tally, "_seconds_left_of_today", lambda: 3.0)
+    monkeypatch.setattr(tcs_events.watch.tally, "monotonic", lambda: 100.0)
+    monkeypatch.setattr(tcs_events.watch.tally, "_seconds_left_of_today", lambda: 3.0)
     tally_of(app).write_if_due()
     assert app.extensions["tcs_events"].counters.due_at == 103.1
-    monkeypatch.setattr(tcs_events.tally, "_seconds_left_of_today", lambda: 3000.0)
+    monkeypatch.setattr(tcs_events.watch.tally, "_seconds_left_of_today", lambda: 3000.0)
     tally_of(app).write_if_due()
     assert app.extensions["tcs_events"].counters.due_at == 110.0
 
@@ -195,7 +195,7 @@ def test_counts_of_more_than_a_year_ago_are_thrown_away(app: Flask) -> None:
     old = [today - timedelta(days=days) for days in (401, 400)]
     with app.app_context(), app.extensions["sqlalchemy"].engine.begin() as connection:
         for day in old:
-            tcs_events.tally._write_rows(connection, "p", {(day, RECEIVED, ""): 1})
+            tcs_events.watch.tally._write_rows(connection, "p", {(day, RECEIVED, ""): 1})
     post(app)
     be_due(app)
     post(app)

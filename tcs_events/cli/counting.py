@@ -16,9 +16,9 @@ from tcs_events.cli.command import check_tables, command, unavailable
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.signals import ended_by
 from tcs_events.errors import ConfigError, StoreUnavailable
-from tcs_events.log import log
 from tcs_events.registration import registration_of
 from tcs_events.rollups.refresh import Refreshed
+from tcs_events.watch.log import log
 
 
 @command("rollup")

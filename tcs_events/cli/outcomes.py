@@ -13,7 +13,7 @@ from tcs_events.cli.output import print_json, print_line, print_table
 from tcs_events.event import Outcome
 from tcs_events.registration import registration_of
 from tcs_events.reports.period import MAX_DAYS
-from tcs_events.tally import Day, read_days
+from tcs_events.watch.tally import Day, read_days
 
 
 @command("outcomes")

@@ -19,9 +19,9 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
-from tcs_events.log import log
 from tcs_events.registration import registration_of
 from tcs_events.reports.reading import one_answer
+from tcs_events.watch.log import log
 
 DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, StoreUnavailable, DatabaseMissing)
 

@@ -11,7 +11,6 @@ from itertools import groupby
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from tcs_events.log import log
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import (
@@ -35,6 +34,7 @@ from tcs_events.rollups.funnels import (
 )
 from tcs_events.rollups.steps import Condition, Step, step
 from tcs_events.rollups.time_limit import OutOfTime
+from tcs_events.watch.log import log
 
 
 @dataclass(frozen=True, slots=True)

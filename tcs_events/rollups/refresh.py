@@ -21,8 +21,6 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy import Engine, select
 
-from tcs_events.log import log
-from tcs_events.log_lines import log_lines
 from tcs_events.models import UserEvent
 from tcs_events.rollups import agreement, open_transactions, tables
 from tcs_events.rollups.agreement import Configuration
@@ -44,6 +42,8 @@ from tcs_events.rollups.spans import build_span, missing_spans
 from tcs_events.rollups.state import LeaseLost, ensure_state, update_state
 from tcs_events.rollups.steps import Step
 from tcs_events.rollups.time_limit import OutOfTime
+from tcs_events.watch.log import log
+from tcs_events.watch.log_lines import log_lines
 
 VERSION = 4
 """Of what is counted, and how. Where it changes, everything is counted again."""

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from tcs_events import events_bp
 from tcs_events.cli.doctor import database, place
 from tcs_events.models import own_metadata
-from tcs_events.tally import RECEIVED, _write_rows
+from tcs_events.watch.tally import RECEIVED, _write_rows
 from tests.cli.asking import click, lines, run, save
 from tests.conftest import MakeHost
 from tests.redis_server import RedisServer

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from flask import Flask
 
 from tcs_events.event import Outcome
-from tcs_events.tally import RECEIVED, Key, _write_rows
+from tcs_events.watch.tally import RECEIVED, Key, _write_rows
 from tests.cli.asking import ask, lines
 
 TODAY = datetime.now(UTC).date()

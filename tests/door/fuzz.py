@@ -62,12 +62,12 @@ def make_check() -> Callable[[bytes], None]:
 
     from tcs_events import strict_json
     from tcs_events.collector import Collector
-    from tcs_events.counters import Counters
     from tcs_events.errors import EventInvalid
     from tcs_events.event import Event, Outcome, Record
     from tcs_events.event_types.schemas import event_schema
     from tcs_events.precheck import Precheck
     from tcs_events.reader import Reader
+    from tcs_events.watch.counters import Counters
 
     class SignUp(Schema):
         plan = fields.String(required=True, validate=validate.Length(1, 20))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 from flask import Flask
 
-from tcs_events import tally
+from tcs_events.watch import tally
 from tests.faults import broken_hosts, good_hosts
 
 FACES: dict[str, Callable[[str], Flask]] = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import NullPool, create_engine
 
-from tcs_events.tally import Day, read_days
+from tcs_events.watch.tally import Day, read_days
 from tests.faults.ledger import stored_rows
 from tests.faults.servers import Server
 from tests.support import URL, card_click

@@ -37,7 +37,7 @@ print(round(rss_mb() - before))
 MEMORY = """
 import os, sys
 from limits import parse
-from tcs_events.counters import Counters
+from tcs_events.watch.counters import Counters
 from tcs_events.rate_limits import RateLimits
 
 def rss_mb():

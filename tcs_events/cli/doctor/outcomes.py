@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from tcs_events.cli.doctor.finding import HINT, Finding
 from tcs_events.event import Outcome
 from tcs_events.models import UserEvent
-from tcs_events.tally import Day, read_days
+from tcs_events.watch.tally import Day, read_days
 
 EVENTS_LOOKED_AT = 200_000
 """More events are not counted: it takes seconds."""

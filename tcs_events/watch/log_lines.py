@@ -7,7 +7,7 @@ from collections import Counter
 from time import monotonic
 
 from tcs_events.database.forks import ensure_own_state, in_each_child
-from tcs_events.log import log
+from tcs_events.watch.log import log
 
 LINES_PER_SECOND = 50
 """Of one process, about requests that were not taken; each of them is counted all the same."""

@@ -20,16 +20,16 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from tcs_events.counters import Counters
 from tcs_events.database.asking import Asker, briefly
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.pools import is_lasting
 from tcs_events.database.troubles import unavailable
 from tcs_events.event import Outcome
-from tcs_events.log import log
-from tcs_events.log_lines import log_lines
 from tcs_events.models import own_metadata, row_number
 from tcs_events.stores import SqlStore
+from tcs_events.watch.counters import Counters
+from tcs_events.watch.log import log
+from tcs_events.watch.log_lines import log_lines
 
 EVERY_SECONDS = 10.0
 PATIENCE_SECONDS = 0.5

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
 from tcs_events.answers import Answer, answer
-from tcs_events.counters import LATENCY_BOUNDS_MS, Counters
 from tcs_events.database.asking import Asker, briefly
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.pools import is_lasting
@@ -29,11 +28,12 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
-from tcs_events.log import Log, log
 from tcs_events.models import WRITTEN_TABLES, Tables
 from tcs_events.stores import SqlStore
-from tcs_events.stores.look import insert_problems
-from tcs_events.tally import Tally, by_outcome
+from tcs_events.watch.counters import LATENCY_BOUNDS_MS, Counters
+from tcs_events.watch.insert_check import insert_problems
+from tcs_events.watch.log import Log, log
+from tcs_events.watch.tally import Tally, by_outcome
 
 LOOK_SECONDS = 1.0
 """How long the database may take to answer, and how long what it has answered is good for."""

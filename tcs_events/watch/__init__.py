@@ -1,0 +1,1 @@
+"""What became of the events: counts, health and the log."""
