@@ -20,13 +20,13 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import BadRequest, MethodNotAllowed
 
 from tcs_events.access import lets_in
-from tcs_events.answers import MARK, Answer, host_not_served, method_not_allowed
 from tcs_events.body import read_again, read_body
 from tcs_events.cacheable import MAX_AGE_SECONDS
 from tcs_events.cli import add_commands
-from tcs_events.collector import Collector, refuse
 from tcs_events.cors import cors_headers
 from tcs_events.errors import ConfigError, TcsEventsError
+from tcs_events.intake.answers import MARK, Answer, host_not_served, method_not_allowed
+from tcs_events.intake.collector import Collector, refuse
 from tcs_events.registration import EXTENSION_KEY, Registration, registration_of
 from tcs_events.routes import Route, add_routes, fill_in, matched
 from tcs_events.script import TAG_ROUTE, script_tag, tracker

@@ -7,7 +7,7 @@ import hashlib
 
 from flask import Request, Response
 
-from tcs_events.answers import MARK
+from tcs_events.intake.answers import MARK
 
 MAX_AGE_SECONDS = 3600
 """How long a browser keeps what may be another text at the same address one day."""

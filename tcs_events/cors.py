@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from tcs_events.answers import MARK
+from tcs_events.intake.answers import MARK
 
 PREFLIGHT_MAX_AGE_SECONDS = 7200  # as long as any browser keeps it
 EXPOSED = f"Retry-After, {MARK[0]}"

@@ -13,9 +13,9 @@ from typing import Any
 from marshmallow import Schema
 from werkzeug.routing import Rule
 
-from tcs_events.answers import MARK
 from tcs_events.cacheable import Cacheable
 from tcs_events.event_types.schemas import IdentitySchema, event_schema
+from tcs_events.intake.answers import MARK
 from tcs_events.json_schema import JsonSchema, json_schema
 from tcs_events.routes import template, variables
 from tcs_events.settings import EventTypes, Settings

@@ -12,12 +12,16 @@ from flask import Blueprint, Flask, appcontext_pushed, current_app, has_app_cont
 from sqlalchemy import Connection, MetaData, event
 from werkzeug.routing import Rule
 
-from tcs_events.answers import log_trouble
-from tcs_events.collector import BotMarks, Collector, Limits
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.pools import leave_pool_of_parent
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
 from tcs_events.event_types.schemas import event_schema
+from tcs_events.intake.answers import log_trouble
+from tcs_events.intake.collector import BotMarks, Collector, Limits
+from tcs_events.intake.reader import Reader
+from tcs_events.intake.rejections import TIMEOUT_MS, KeptRejections
+from tcs_events.intake.screening import Screening
+from tcs_events.intake.scrub import Scrubber
 from tcs_events.models import (
     BOT_SESSIONS_TABLE,
     EVENTS_TABLE,
@@ -31,11 +35,7 @@ from tcs_events.models import (
     join_metadata,
 )
 from tcs_events.openapi import KeptDocument
-from tcs_events.reader import Reader
-from tcs_events.rejections import TIMEOUT_MS, KeptRejections
 from tcs_events.rollups.refresh import Refresher
-from tcs_events.screening import Screening
-from tcs_events.scrub import Scrubber
 from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, Settings
 from tcs_events.stores import SqlStore
 from tcs_events.watch.counters import Counters
@@ -170,14 +170,14 @@ class Registration:
         settings = self.settings
         if settings.client_limit is None and settings.session_limit is None:
             return None
-        from tcs_events.rate_limits import MEMORY, RateLimits, shared_secret
+        from tcs_events.intake.rate_limits import MEMORY, RateLimits, shared_secret
 
         url = settings.limit_storage
         secret = os.urandom(32) if url == MEMORY else shared_secret(current_app.secret_key)
         return RateLimits(settings.client_limit, settings.session_limit, url, secret, self.counters)
 
     def _bot_marks(self) -> BotMarks:
-        from tcs_events.bot_sessions import BotSessions  # needs tcs-events[bots]
+        from tcs_events.intake.bot_sessions import BotSessions  # needs tcs-events[bots]
 
         settings = self.settings
         store = self.store_for(BOT_SESSIONS_TABLE)

@@ -126,7 +126,7 @@ def test_where_it_cannot_be_marked_it_is_not_stored_either(app: Flask) -> None:
 
 
 def test_what_a_process_remembers_is_bounded(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tcs_events import bot_sessions
+    from tcs_events.intake import bot_sessions
 
     monkeypatch.setattr(bot_sessions, "REMEMBERED", 2)
     for number in range(5):
@@ -143,7 +143,7 @@ def test_a_session_that_is_known_costs_no_question(
 ) -> None:
     send(app, GOOGLEBOT)
     asked: list[Callable[[], Any]] = []
-    monkeypatch.setattr("tcs_events.bot_sessions.within", lambda _, ask: asked.append(ask))
+    monkeypatch.setattr("tcs_events.intake.bot_sessions.within", lambda _, ask: asked.append(ask))
     send(app, GOOGLEBOT)
     send(app, BROWSER, **card_click(session_id="visitor-2"))
     assert asked == []

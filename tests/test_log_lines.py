@@ -11,11 +11,11 @@ import structlog
 from structlog.testing import capture_logs
 
 import tcs_events.watch.log_lines
-from tcs_events.collector import Collector
 from tcs_events.errors import RateLimited, StoreUnavailable
 from tcs_events.event import Outcome
 from tcs_events.event_types.schemas import event_schema
-from tcs_events.reader import Reader
+from tcs_events.intake.collector import Collector
+from tcs_events.intake.reader import Reader
 from tcs_events.watch.counters import Counters
 from tcs_events.watch.log_lines import LINES_PER_SECOND, LogLines, log_lines
 

@@ -11,7 +11,7 @@ from marshmallow import Schema, ValidationError, fields
 
 from tcs_events import strict_json
 from tcs_events.event_types.schemas import MAX_AGE_MS, event_schema
-from tcs_events.precheck import Precheck
+from tcs_events.intake.precheck import Precheck
 
 hypothesis = pytest.importorskip("hypothesis", reason="needs hypothesis: pip install -e '.[test]'")
 st = hypothesis.strategies

@@ -16,10 +16,11 @@ from structlog.testing import capture_logs
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
 
-from tcs_events import ConfigError, rate_limits
+from tcs_events import ConfigError
 from tcs_events.event import Outcome
-from tcs_events.rate_limits import network_of
-from tcs_events.windows import MemoryWindows
+from tcs_events.intake import rate_limits
+from tcs_events.intake.rate_limits import network_of
+from tcs_events.intake.windows import MemoryWindows
 from tcs_events.wsgi import EventsMiddleware
 from tests import spoofing
 from tests.conftest import MakeHost

@@ -14,7 +14,7 @@ from typing import Any
 from flask import Flask
 from structlog.testing import capture_logs
 
-from tcs_events import rate_limits
+from tcs_events.intake import rate_limits
 from tests.conftest import MakeHost
 from tests.redis_server import RedisServer
 from tests.support import URL, card_click, post

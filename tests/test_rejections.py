@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from tcs_events import EventInvalid, UserEventRejection, create_blueprint
-from tcs_events import rejections as rejections_module
-from tcs_events.rejections import (
+from tcs_events.intake import rejections as rejections_module
+from tcs_events.intake.rejections import (
     LEFT_OUT,
     ROWS_PER_WRITE,
     SAMPLE_MAX_BYTES,

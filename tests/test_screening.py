@@ -141,13 +141,13 @@ class TestBots:
     pytestmark = pytest.mark.usefixtures("_bots")
 
     def test_no_real_browser_is_taken_for_a_crawler(self) -> None:
-        from tcs_events.bots import is_crawler
+        from tcs_events.intake.bots import is_crawler
 
         assert len(set(BROWSERS)) >= 40
         assert [agent for agent in BROWSERS if is_crawler(agent)] == []
 
     def test_every_known_crawler_is_caught(self) -> None:
-        from tcs_events.bots import MAX_LENGTH, is_crawler
+        from tcs_events.intake.bots import MAX_LENGTH, is_crawler
         from tests.figures.crawlers import known_crawlers
 
         assert len(known_crawlers()) > 1000
@@ -157,7 +157,7 @@ class TestBots:
     def test_a_user_agent_is_looked_at_once_and_only_so_far(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from tcs_events import bots
+        from tcs_events.intake import bots
 
         looked_at: list[int] = []
 

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from limits import parse
 
-from tcs_events.rate_limits import Limit, Windows, windows_at
-from tcs_events.windows import MemoryWindows
+from tcs_events.intake.rate_limits import Limit, Windows, windows_at
+from tcs_events.intake.windows import MemoryWindows
 
 
 class Clock:

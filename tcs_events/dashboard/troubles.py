@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from flask import Response, current_app, request
 from sqlalchemy import exc
 
-from tcs_events.answers import log_trouble
 from tcs_events.dashboard.asked import BadParameter
 from tcs_events.dashboard.json_text import json_text
 from tcs_events.dashboard.rendering import render
@@ -19,6 +18,7 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
+from tcs_events.intake.answers import log_trouble
 from tcs_events.registration import registration_of
 from tcs_events.reports.reading import one_answer
 from tcs_events.watch.log import log

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
-from tcs_events.answers import Answer, answer
 from tcs_events.database.asking import Asker, briefly
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.pools import is_lasting
@@ -28,6 +27,7 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
+from tcs_events.intake.answers import Answer, answer
 from tcs_events.models import WRITTEN_TABLES, Tables
 from tcs_events.stores import SqlStore
 from tcs_events.watch.counters import LATENCY_BOUNDS_MS, Counters

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from tcs_events import EventInvalid, UserEvent, UserEventRejection, create_blueprint, reports
 from tcs_events.event import Rejection
-from tcs_events.rejections import rejection_of
+from tcs_events.intake.rejections import rejection_of
 from tests.cli.asking import NOON, ask, click, database_url_of, lines, run, running, save
 from tests.conftest import MakeHost
 from tests.support import card_click, stored
@@ -204,7 +204,7 @@ class TestReplay:
     ) -> None:
         """With ids that are made anew each time, it would: that is the control."""
         refuse(host, *(card_click() for _ in range(3)))
-        program = "import os, signal, uuid, tcs_events.replay as r\n"
+        program = "import os, signal, uuid, tcs_events.intake.replay as r\n"
         program += "r._delete = lambda *args: os.kill(os.getpid(), signal.SIGKILL)\n"
         anew = "r.uuid5 = lambda *args: uuid.uuid4()\n"
         with running(

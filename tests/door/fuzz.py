@@ -61,12 +61,12 @@ def make_check() -> Callable[[bytes], None]:
     from marshmallow import Schema, ValidationError, fields, validate
 
     from tcs_events import strict_json
-    from tcs_events.collector import Collector
     from tcs_events.errors import EventInvalid
     from tcs_events.event import Event, Outcome, Record
     from tcs_events.event_types.schemas import event_schema
-    from tcs_events.precheck import Precheck
-    from tcs_events.reader import Reader
+    from tcs_events.intake.collector import Collector
+    from tcs_events.intake.precheck import Precheck
+    from tcs_events.intake.reader import Reader
     from tcs_events.watch.counters import Counters
 
     class SignUp(Schema):
@@ -171,7 +171,7 @@ def _let_nul_through() -> None:
 
 
 def _let_an_older_event_in() -> None:
-    from tcs_events import precheck
+    from tcs_events.intake import precheck
 
     precheck.MAX_AGE_MS += 1
 

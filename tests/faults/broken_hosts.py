@@ -16,7 +16,7 @@ from flask import Flask, Response, request
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, create_engine, exc, text
 
-from tcs_events.collector import ACCEPTED
+from tcs_events.intake.collector import ACCEPTED
 from tests.faults.good_hosts import Wsgi, answers_late, view
 from tests.support import URL
 

@@ -12,7 +12,7 @@ MAX_FLAGGED_PERCENT = 0.5
 
 def flagged_and_caught(count: int) -> list[Row]:
     """Put real browsers and so many crawlers to the rule."""
-    from tcs_events.bots import is_crawler
+    from tcs_events.intake.bots import is_crawler
 
     crawlers = known_crawlers()
     crawlers = crawlers[:: max(1, len(crawlers) // count)]

@@ -38,7 +38,7 @@ MEMORY = """
 import os, sys
 from limits import parse
 from tcs_events.watch.counters import Counters
-from tcs_events.rate_limits import RateLimits
+from tcs_events.intake.rate_limits import RateLimits
 
 def rss_mb():
     pages = int(open("/proc/self/statm").read().split()[1])

@@ -10,7 +10,7 @@ def limit_findings(settings: Settings) -> list[Finding]:
     """Ask Redis, where the limits are counted there; an empty list where nothing is."""
     if settings.client_limit is None and settings.session_limit is None:
         return []
-    from tcs_events.rate_limits import MEMORY, windows_at
+    from tcs_events.intake.rate_limits import MEMORY, windows_at
 
     if settings.limit_storage == MEMORY:
         return [Finding("limits, counted by each process for itself")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcs_events.event import Outcome
-from tcs_events.sender import Sender
+from tcs_events.intake.sender import Sender
 from tcs_events.settings import BOTS_DROP, Settings
 
 Verdict = tuple[Outcome, str]
@@ -25,7 +25,7 @@ class Screening:
         self._respects_dnt = settings.respect_dnt
         self._drops_bots = settings.bots == BOTS_DROP
         if self._drops_bots:
-            from tcs_events.bots import is_crawler
+            from tcs_events.intake.bots import is_crawler
 
             self._is_crawler = is_crawler
 

@@ -19,7 +19,7 @@ from tcs_events.errors import (
     TcsEventsError,
 )
 from tcs_events.event import Event, Outcome
-from tcs_events.scrub import scrub_text
+from tcs_events.intake.scrub import scrub_text
 from tcs_events.settings import PLAIN_WORD
 from tcs_events.watch.log import log
 from tcs_events.watch.log_lines import TROUBLES_PER_SECOND, log_lines

@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import exc, select
 
-from tcs_events.bots import is_crawler
 from tcs_events.database.connection import within
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.troubles import unavailable
 from tcs_events.errors import TableMissing
 from tcs_events.event import Outcome
+from tcs_events.intake.bots import is_crawler
+from tcs_events.intake.sender import Sender
 from tcs_events.models import UserEvent, UserEventBotSession
 from tcs_events.rollups.stale import mark_stale
-from tcs_events.sender import Sender
 from tcs_events.stores import SqlStore
 from tcs_events.stores.generic import insert_once
 

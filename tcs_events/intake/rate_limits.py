@@ -22,9 +22,9 @@ from limits.errors import StorageError
 from limits.storage import storage_from_string
 
 from tcs_events.errors import ConfigError, RateLimited
+from tcs_events.intake.windows import MemoryWindows
 from tcs_events.watch.counters import Counters
 from tcs_events.watch.log import log
-from tcs_events.windows import MemoryWindows
 
 if TYPE_CHECKING:
     from limits import RateLimitItem

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tcs_events.answers import Answer, answer, answer_error, refused_types
 from tcs_events.errors import EventInvalid, StoreUnavailable, TcsEventsError
 from tcs_events.event import Event, Outcome
-from tcs_events.reader import Reader, batch_items, corrections, count_of
-from tcs_events.sender import Sender, address_of, sender_of
+from tcs_events.intake.answers import Answer, answer, answer_error, refused_types
+from tcs_events.intake.reader import Reader, batch_items, corrections, count_of
+from tcs_events.intake.sender import Sender, address_of, sender_of
 from tcs_events.stores import Store
 from tcs_events.stores.contract import Result
 from tcs_events.watch.counters import Counters, Ended, outcome_of

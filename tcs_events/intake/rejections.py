@@ -15,7 +15,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tcs_events.collector import Rejected
 from tcs_events.database.connection import within
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.errors import EventInvalid, StoreUnavailable
@@ -27,8 +26,9 @@ from tcs_events.event import (
     Rejection,
     new_event_id,
 )
+from tcs_events.intake.collector import Rejected
+from tcs_events.intake.scrub import scrub_text
 from tcs_events.models import UserEventRejection
-from tcs_events.scrub import scrub_text
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 from tcs_events.stores import SqlStore
 from tcs_events.strict_json import MAX_DEPTH

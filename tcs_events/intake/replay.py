@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from tcs_events.errors import EventInvalid
 from tcs_events.event import Event, Outcome
+from tcs_events.intake.reader import Reader
 from tcs_events.models import UserEvent, UserEventRejection
-from tcs_events.reader import Reader
 from tcs_events.stores import SqlStore
 from tcs_events.stores.contract import Result
 

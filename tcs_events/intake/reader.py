@@ -18,7 +18,7 @@ from tcs_events.event_types.schemas import (
     known_age_ms,
     known_email,
 )
-from tcs_events.precheck import Precheck
+from tcs_events.intake.precheck import Precheck
 
 Scrub = Callable[[dict[str, Any]], dict[str, Any]]
 
