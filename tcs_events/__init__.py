@@ -1,6 +1,5 @@
 """A Flask blueprint that records what visitors do in the host's own database."""
 
-from tcs_events.blueprint import create_blueprint, events_bp
 from tcs_events.errors import (
     BodyEncoded,
     BodyTooLarge,
@@ -12,6 +11,7 @@ from tcs_events.errors import (
     TcsEventsError,
 )
 from tcs_events.event_types.schemas import EventSchema
+from tcs_events.faces.blueprint import create_blueprint, events_bp
 from tcs_events.models import (
     UserEvent,
     UserEventBotSession,

@@ -16,6 +16,7 @@ from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.pools import leave_pool_of_parent
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
 from tcs_events.event_types.schemas import event_schema
+from tcs_events.faces.openapi import KeptDocument
 from tcs_events.intake.answers import log_trouble
 from tcs_events.intake.collector import BotMarks, Collector, Limits
 from tcs_events.intake.reader import Reader
@@ -34,7 +35,6 @@ from tcs_events.models import (
     UserEventRejection,
     join_metadata,
 )
-from tcs_events.openapi import KeptDocument
 from tcs_events.rollups.refresh import Refresher
 from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, Settings
 from tcs_events.stores import SqlStore

@@ -17,11 +17,11 @@ from flask import Blueprint, Flask
 from flask_sqlalchemy import SQLAlchemy
 from marshmallow import INCLUDE, RAISE, Schema, fields, validate
 
-import tcs_events.openapi
+import tcs_events.faces.openapi
 from tcs_events import create_blueprint
 from tcs_events.event_types.payloads import PAYLOAD_SCHEMAS
-from tcs_events.json_schema import json_schema
-from tcs_events.wsgi import EventsMiddleware
+from tcs_events.faces.json_schema import json_schema
+from tcs_events.faces.middleware import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.door.contract import INSTALL, hold, is_allowed
 from tests.door.hosts import FACES, hosted, quiet
@@ -79,13 +79,13 @@ def test_it_is_built_once_for_each_mount(
     make_host: MakeHost, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[int] = []
-    document_of = tcs_events.openapi.document
+    document_of = tcs_events.faces.openapi.document
 
     def count(*given: Any) -> dict[str, Any]:
         built.append(1)
         return document_of(*given)
 
-    monkeypatch.setattr(tcs_events.openapi, "document", count)
+    monkeypatch.setattr(tcs_events.faces.openapi, "document", count)
     client = make_host(sqlite_url).test_client()
     for mount in ("", "/shop", "/other", *(f"/{number}" for number in range(100))):
         for _ in range(2):

@@ -13,11 +13,11 @@ from typing import Any
 from marshmallow import Schema
 from werkzeug.routing import Rule
 
-from tcs_events.cacheable import Cacheable
 from tcs_events.event_types.schemas import IdentitySchema, event_schema
+from tcs_events.faces.cacheable import Cacheable
+from tcs_events.faces.json_schema import JsonSchema, json_schema
+from tcs_events.faces.routes import template, variables
 from tcs_events.intake.answers import MARK
-from tcs_events.json_schema import JsonSchema, json_schema
-from tcs_events.routes import template, variables
 from tcs_events.settings import EventTypes, Settings
 from tcs_events.strict_json import MAX_NUMBER
 

@@ -9,8 +9,8 @@ from flask import Flask, Response, current_app, request, url_for
 from markupsafe import Markup
 from werkzeug.routing import BuildError
 
-from tcs_events.cacheable import MAX_AGE_SECONDS, Cacheable
 from tcs_events.errors import ConfigError
+from tcs_events.faces.cacheable import MAX_AGE_SECONDS, Cacheable
 from tcs_events.registration import registration_of
 
 VERSIONED_MAX_AGE_SECONDS = 365 * 24 * 3600

@@ -19,17 +19,17 @@ from flask import (
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import BadRequest, MethodNotAllowed
 
-from tcs_events.access import lets_in
-from tcs_events.body import read_again, read_body
-from tcs_events.cacheable import MAX_AGE_SECONDS
 from tcs_events.cli import add_commands
-from tcs_events.cors import cors_headers
 from tcs_events.errors import ConfigError, TcsEventsError
+from tcs_events.faces.access import lets_in
+from tcs_events.faces.body import read_again, read_body
+from tcs_events.faces.cacheable import MAX_AGE_SECONDS
+from tcs_events.faces.cors import cors_headers
+from tcs_events.faces.routes import Route, add_routes, fill_in, matched
+from tcs_events.faces.script import TAG_ROUTE, script_tag, tracker
 from tcs_events.intake.answers import MARK, Answer, host_not_served, method_not_allowed
 from tcs_events.intake.collector import Collector, refuse
 from tcs_events.registration import EXTENSION_KEY, Registration, registration_of
-from tcs_events.routes import Route, add_routes, fill_in, matched
-from tcs_events.script import TAG_ROUTE, script_tag, tracker
 from tcs_events.settings import SETTINGS, check_names, read_settings
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _is_path_of_ours(app: Flask, refusal: MethodNotAllowed | BadRequest) -> bool
     return any(rule is not None and registration.is_ours(app, rule) for rule in rules)
 
 
-_BODY = "tcs_events.body"
+_BODY = "tcs_events.faces.body"
 
 
 def _take_body(app: Flask, **_: object) -> None:
