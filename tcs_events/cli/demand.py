@@ -22,7 +22,7 @@ from tcs_events.reports import (
     top_queries,
     unmet_demand,
 )
-from tcs_events.wording import (
+from tcs_events.reports.wording import (
     A_VISIT,
     AS_TYPED,
     ASKED_AGAIN,

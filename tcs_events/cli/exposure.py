@@ -22,7 +22,7 @@ from tcs_events.cli.output import (
 )
 from tcs_events.reports import Period
 from tcs_events.reports.exposure import Catalogue
-from tcs_events.wording import A_VISIT, CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
+from tcs_events.reports.wording import A_VISIT, CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
 
 
 @command("exposure")

@@ -19,7 +19,7 @@ from tcs_events.cli.stdout import stdout
 from tcs_events.cli.tables import TextTable
 from tcs_events.cli.visible import visible, visible_json
 from tcs_events.reports import Step
-from tcs_events.wording import RENAMED
+from tcs_events.reports.wording import RENAMED
 
 NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

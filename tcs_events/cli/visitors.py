@@ -28,7 +28,7 @@ from tcs_events.errors import UnknownEventType
 from tcs_events.reports import Cohort, Period, Step
 from tcs_events.reports.funnel import keep_asked
 from tcs_events.reports.retention import CohortUnit
-from tcs_events.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
+from tcs_events.reports.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
 
 
 @command("funnel")

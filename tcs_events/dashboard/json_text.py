@@ -9,7 +9,7 @@ from datetime import date
 from math import isfinite
 from typing import Any
 
-from tcs_events.wording import RENAMED
+from tcs_events.reports.wording import RENAMED
 
 
 def json_text(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcs_events.dashboard.page import Page, rows_of
 from tcs_events.dashboard.tables import Column, Table
 from tcs_events.reports import dead_end_combinations, dead_end_values
-from tcs_events.wording import LEFT_WITH_NOTHING, SET_TO
+from tcs_events.reports.wording import LEFT_WITH_NOTHING, SET_TO
 
 _COUNTS = (
     Column("dead", LEFT_WITH_NOTHING, "visits in which no expert was left", "bar"),

@@ -11,7 +11,7 @@ from tcs_events.dashboard.page import Answer, Page
 from tcs_events.dashboard.tables import Column, Table
 from tcs_events.reports import ExpertExposure, Exposure, Rung, exposure
 from tcs_events.reports.reading import this_registration
-from tcs_events.wording import CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
+from tcs_events.reports.wording import CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
 
 RUNG_EXPERTS = 12
 """How many experts a rung of the ladder names."""

@@ -14,8 +14,8 @@ from tcs_events.errors import UnknownEventType
 from tcs_events.reports import FunnelStep, Step, step
 from tcs_events.reports.funnel import FunnelSoFar, funnel_so_far
 from tcs_events.reports.reading import FUNNEL_SECONDS, this_registration
+from tcs_events.reports.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
 from tcs_events.rollups.funnels import DEFAULT_FUNNEL
-from tcs_events.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
 
 DEFAULT_STEPS = tuple(map(str, DEFAULT_FUNNEL))
 MAX_STEPS = 8

@@ -9,7 +9,7 @@ from tcs_events.dashboard.page import Answer, Page, rows_of
 from tcs_events.dashboard.tables import Column, Table
 from tcs_events.reports import unmet_demand
 from tcs_events.reports.reading import this_registration
-from tcs_events.wording import AS_TYPED, ASKED_AGAIN, HIDDEN, NO_CLICK, NOT_AVAILABLE
+from tcs_events.reports.wording import AS_TYPED, ASKED_AGAIN, HIDDEN, NO_CLICK, NOT_AVAILABLE
 
 table = Table(
     "gaps",

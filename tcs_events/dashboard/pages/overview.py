@@ -13,7 +13,7 @@ from tcs_events.dashboard.pages import dead_ends, gaps, top
 from tcs_events.dashboard.pages.exposure import rungs_of
 from tcs_events.reports import Activity, activity, exposure, first_day, total_activity
 from tcs_events.reports.activity import ALL_TYPES, Unit
-from tcs_events.wording import RUNGS
+from tcs_events.reports.wording import RUNGS
 
 FINDINGS = 5
 """How many of each the page names."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcs_events.dashboard.page import Page, rows_of
 from tcs_events.dashboard.tables import Column, Table
 from tcs_events.reports import top_experts, top_filters, top_queries
-from tcs_events.wording import AS_TYPED, SET_TO
+from tcs_events.reports.wording import AS_TYPED, SET_TO
 
 experts = Table(
     "experts",
