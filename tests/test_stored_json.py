@@ -16,7 +16,7 @@ from sqlalchemy.pool import StaticPool
 
 from tcs_events import UserEvent, create_blueprint, reports
 from tcs_events.dashboard import create_dashboard
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 from tests.conftest import MakeHost
 from tests.support import post
 

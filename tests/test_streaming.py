@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, text
 
 from tcs_events import UserEvent
 from tcs_events.database.streaming import FETCH_ROWS, stream
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 from tcs_events.rollups.events import events_between
 from tests.conftest import MakeHost
 from tests.faults.pruning import fill

@@ -15,7 +15,7 @@ from flask.cli import with_appcontext
 from tcs_events.cli.stdout import only_data_on_stdout
 from tcs_events.database.connection import within
 from tcs_events.errors import StoreUnavailable, TableMissing, TcsEventsError
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 
 ANSWER_SECONDS = 5.0
 """How long the database may take to say which tables it has."""

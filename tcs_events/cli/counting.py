@@ -15,8 +15,8 @@ from tcs_events.cli.command import check_tables, command, unavailable
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.signals import ended_by
 from tcs_events.errors import ConfigError, StoreUnavailable
+from tcs_events.host import registration_of
 from tcs_events.intake.answers import log_trouble
-from tcs_events.registration import registration_of
 from tcs_events.rollups.refresh import Refreshed
 from tcs_events.watch.log import log
 

@@ -6,7 +6,7 @@ import click
 from flask import current_app
 
 from tcs_events.cli.output import print_line
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 from tcs_events.reports import Period
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from flask import current_app
 
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 from tcs_events.reports import Period, Step, step
 from tcs_events.reports.period import MAX_DAYS
 from tcs_events.reports.types import known_types

@@ -11,7 +11,7 @@ from tcs_events.cli import options
 from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line, print_table
 from tcs_events.event import Outcome
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 from tcs_events.reports.period import MAX_DAYS
 from tcs_events.watch.tally import Day, read_days
 

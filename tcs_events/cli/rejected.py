@@ -17,10 +17,10 @@ from tcs_events.cli import options
 from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line, print_table
 from tcs_events.database.stored_json import read_columns
+from tcs_events.host import registration_of
 from tcs_events.intake.replay import Replayed, count_kept
 from tcs_events.intake.replay import replay as replay_all
 from tcs_events.models import UserEventRejection
-from tcs_events.registration import registration_of
 from tcs_events.reports.reading import reading_events
 
 

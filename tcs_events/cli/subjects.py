@@ -17,7 +17,7 @@ from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.stopping import said_at_the_end
 from tcs_events.cli.target import STDOUT, check_stdout, writing_to
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 from tcs_events.reports.reading import reading_events
 from tcs_events.rights.deleting import Deleter
 from tcs_events.rights.forget import Holdings, count_holdings

@@ -17,8 +17,8 @@ from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.visible import visible, visible_json
 from tcs_events.database.stored_json import read_columns
+from tcs_events.host import registration_of
 from tcs_events.models import UserEvent
-from tcs_events.registration import registration_of
 from tcs_events.reports.reading import reading_everything
 
 POLL_SECONDS = 0.5

@@ -10,7 +10,7 @@ from flask import Response, abort, current_app, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from tcs_events.errors import ConfigError
-from tcs_events.registration import EXTENSION_KEY
+from tcs_events.host import EXTENSION_KEY
 
 Access = Callable[[], Any]
 """True lets in, False is answered 403, a response is given as it is."""

@@ -18,8 +18,8 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
+from tcs_events.host import registration_of
 from tcs_events.intake.answers import log_trouble
-from tcs_events.registration import registration_of
 from tcs_events.reports.reading import one_answer
 from tcs_events.watch.log import log
 

@@ -18,7 +18,7 @@ from tcs_events.demo import create_app
 from tcs_events.demo.models import db, experts_by_name
 from tcs_events.demo.simulate import MIN_VISITORS, simulate, store
 from tcs_events.errors import TcsEventsError
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ from tcs_events.demo.wishes import (
     Sage,
 )
 from tcs_events.event import Event, Identity, identity_id
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 from tcs_events.rollups.text import normalise
 
 MIN_VISITORS = 300

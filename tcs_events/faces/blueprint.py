@@ -27,9 +27,9 @@ from tcs_events.faces.cacheable import MAX_AGE_SECONDS
 from tcs_events.faces.cors import cors_headers
 from tcs_events.faces.routes import Route, add_routes, fill_in, matched
 from tcs_events.faces.script import TAG_ROUTE, script_tag, tracker
+from tcs_events.host import EXTENSION_KEY, Registration, registration_of
 from tcs_events.intake.answers import MARK, Answer, host_not_served, method_not_allowed
 from tcs_events.intake.collector import Collector, refuse
-from tcs_events.registration import EXTENSION_KEY, Registration, registration_of
 from tcs_events.settings import SETTINGS, check_names, read_settings
 
 if TYPE_CHECKING:

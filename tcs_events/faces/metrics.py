@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 
 from tcs_events.errors import ConfigError
-from tcs_events.registration import EXTENSION_KEY, Registration, registration_of
+from tcs_events.host import EXTENSION_KEY, Registration, registration_of
 from tcs_events.watch.counters import LATENCY_BOUNDS_MS, Ended
 
 try:

@@ -22,9 +22,9 @@ from tcs_events.errors import ConfigError, TcsEventsError
 from tcs_events.faces.body import read_body
 from tcs_events.faces.cors import cors_headers
 from tcs_events.faces.routes import is_fixed, matched
+from tcs_events.host import EXTENSION_KEY, method_of, registration_of
 from tcs_events.intake.answers import Answer
 from tcs_events.intake.collector import refuse
-from tcs_events.registration import EXTENSION_KEY, method_of, registration_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -11,7 +11,7 @@ from werkzeug.routing import BuildError
 
 from tcs_events.errors import ConfigError
 from tcs_events.faces.cacheable import MAX_AGE_SECONDS, Cacheable
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 
 VERSIONED_MAX_AGE_SECONDS = 365 * 24 * 3600
 TAG_ROUTE = "client"

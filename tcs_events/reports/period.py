@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from flask import current_app
 
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 from tcs_events.rollups.days import date_in, dates
 
 MAX_DAYS = 3660

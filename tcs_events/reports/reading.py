@@ -14,7 +14,7 @@ from flask import current_app
 from sqlalchemy import Connection
 
 from tcs_events.errors import NotCounted, QuestionTimeout, StoreUnavailable, TableMissing
-from tcs_events.registration import Registration, registration_of
+from tcs_events.host import Registration, registration_of
 from tcs_events.reports.period import Period
 from tcs_events.rollups.pending import events_to_count
 from tcs_events.rollups.spans import built_spans, in_pieces, pieces_of

@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tcs_events import create_blueprint
-from tcs_events.registration import Registration
+from tcs_events.host import Registration
 from tests.conftest import MakeHost
 from tests.ending import Ended, EndedAt, end_thread
 from tests.support import URL, card_click, need_module, stored, wait_until

@@ -12,7 +12,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, event, text
 
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 from tcs_events.rollups import counting
 from tests.conftest import MakeHost
 from tests.support import post, stored, wait_until

@@ -9,7 +9,7 @@ from sqlalchemy import delete
 
 from tcs_events import UserEvent, UserEventIdentity
 from tcs_events.event import Event, Identity
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 
 APPEND_EVENTS = 2_000
 

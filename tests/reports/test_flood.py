@@ -19,7 +19,7 @@ from flask import Flask
 from tcs_events import create_blueprint, reports
 from tcs_events.dashboard import create_dashboard
 from tcs_events.event import Event
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 from tcs_events.reports import Period
 from tcs_events.rollups.days import day
 from tcs_events.rollups.facts import VISIT_MAX_NAMES, Seen

@@ -22,7 +22,7 @@ from tcs_events.demo.models import Expert, experts_by_name
 from tcs_events.demo.planted import Planted
 from tcs_events.demo.simulate import Month, simulate, store
 from tcs_events.event import Event
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 from tcs_events.reports import ExpertExposure, Period, Rung, UnmetDemand
 from tests.reports import truth
 from tests.reports.truth import World

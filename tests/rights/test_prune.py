@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from flask import Flask
 
 from tcs_events import UserEvent, create_blueprint, reports
+from tcs_events.host import registration_of
 from tcs_events.models import UserEventBotSession
-from tcs_events.registration import registration_of
 from tcs_events.reports import Period
 from tcs_events.rights import deleting
 from tcs_events.rights.deleting import MAX_ROWS, MIN_ROWS, TARGET_SECONDS, Pace

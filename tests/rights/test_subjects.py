@@ -14,8 +14,8 @@ import pytest
 from flask import Flask
 
 from tcs_events import reports
+from tcs_events.host import registration_of
 from tcs_events.models import UserEventBotSession
-from tcs_events.registration import registration_of
 from tests.cli.asking import (
     MARCH,
     NOON,

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, delete, insert, select
 
 from tcs_events import UserEvent
 from tcs_events.event import Event
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 from tcs_events.reports import Period
 from tcs_events.rollups import tables
 from tcs_events.rollups.funnels import keep_funnel

@@ -229,7 +229,7 @@ from datetime import UTC, datetime
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from tcs_events import events_bp, reports
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 db, app = SQLAlchemy(), Flask("host")
 app.config["SQLALCHEMY_DATABASE_URI"] = sys.argv[1]
 db.init_app(app)

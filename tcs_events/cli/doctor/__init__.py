@@ -24,7 +24,7 @@ from tcs_events.cli.stdout import stdout
 from tcs_events.database.connection import within
 from tcs_events.database.troubles import problem_of
 from tcs_events.errors import TcsEventsError
-from tcs_events.registration import registration_of
+from tcs_events.host import registration_of
 
 LOOK_SECONDS = 20.0
 """How long all questions of one kind may take: there are a hundred about the tables."""

@@ -9,7 +9,7 @@ from flask import Flask
 
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
 from tcs_events.faces.routes import is_reachable_by_path
-from tcs_events.registration import Registration
+from tcs_events.host import Registration
 
 # Words in the path or the host of a request for which the lists of ad blockers (EasyPrivacy and
 # its like) have rules, as `/collect?`, `/pixel.` or `||stats.`. Not every page with such a word is

@@ -15,7 +15,7 @@ from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
 from tcs_events.database.asking import briefly
 from tcs_events.database.pools import is_lasting
 from tcs_events.database.sqlite_file import path_of
-from tcs_events.registration import Registration
+from tcs_events.host import Registration
 from tcs_events.settings import SYNCED
 from tcs_events.watch.health import explain
 

@@ -14,8 +14,8 @@ from tcs_events.database.numbering import NEARLY, numberings
 from tcs_events.database.troubles import problem_of
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH, new_event_id
+from tcs_events.host import Registration
 from tcs_events.models import EVENTS_TABLE, IDENTITIES_TABLE, UserEvent, UserEventIdentity
-from tcs_events.registration import Registration
 from tcs_events.stores.columns import unique_id
 from tcs_events.stores.generic import insert_once
 
