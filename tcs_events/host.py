@@ -12,6 +12,7 @@ from flask import Blueprint, Flask, appcontext_pushed, current_app, has_app_cont
 from sqlalchemy import Connection, MetaData, event
 from werkzeug.routing import Rule
 
+from tcs_events.counts.refresh import Refresher
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.pools import leave_pool_of_parent
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
@@ -35,7 +36,6 @@ from tcs_events.models import (
     UserEventRejection,
     join_metadata,
 )
-from tcs_events.rollups.refresh import Refresher
 from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, Settings
 from tcs_events.stores import SqlStore
 from tcs_events.watch.counters import Counters

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from tcs_events import UserEvent
+from tcs_events.counts.events import events_between
 from tcs_events.database.streaming import FETCH_ROWS, stream
 from tcs_events.host import registration_of
-from tcs_events.rollups.events import events_between
 from tests.conftest import MakeHost
 from tests.faults.pruning import fill
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tcs_events.rollups.refresh import Progress
+from tcs_events.counts.refresh import Progress
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from tcs_events.cli.bars import counting_bar
 from tcs_events.cli.command import check_tables, command, unavailable
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.signals import ended_by
+from tcs_events.counts.refresh import Refreshed
 from tcs_events.errors import ConfigError, StoreUnavailable
 from tcs_events.host import registration_of
 from tcs_events.intake.answers import log_trouble
-from tcs_events.rollups.refresh import Refreshed
 from tcs_events.watch.log import log
 
 

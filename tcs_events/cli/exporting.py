@@ -14,12 +14,12 @@ from flask import current_app
 from tcs_events.cli import options
 from tcs_events.cli.command import command
 from tcs_events.cli.target import STDOUT, check_stdout, writing_to
+from tcs_events.counts.days import day
 from tcs_events.export.formats import FORMATS, STREAMS, open_writer
 from tcs_events.export.rows import Row, Selection, count_rows, read_rows
 from tcs_events.host import registration_of
 from tcs_events.reports import Period
 from tcs_events.reports.reading import reading_everything
-from tcs_events.rollups.days import day
 
 
 @command("export")

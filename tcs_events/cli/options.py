@@ -10,11 +10,11 @@ from typing import Any
 import click
 from flask import current_app
 
+from tcs_events.counts.days import date_in
 from tcs_events.host import registration_of
 from tcs_events.reports import Period, Step, step
 from tcs_events.reports.period import MAX_DAYS
 from tcs_events.reports.types import known_types
-from tcs_events.rollups.days import date_in
 
 DEFAULT_DAYS = 30
 YEARS = range(1970, 9999)

@@ -15,12 +15,12 @@ from tcs_events.cli.bars import deleting_bar
 from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.stopping import said_at_the_end
+from tcs_events.counts.days import day
 from tcs_events.host import registration_of
 from tcs_events.rights.deleting import Deleter
 from tcs_events.rights.places import EVENTS, PLACES, Place, counted
 from tcs_events.rights.prune import count_older, count_prunable
 from tcs_events.rights.prune import prune as delete_older
-from tcs_events.rollups.days import day
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 _AGE = re.compile(r"([1-9][0-9]{0,4})([hdw])", re.ASCII)

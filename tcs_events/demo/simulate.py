@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from flask import current_app
 
+from tcs_events.counts.text import normalise
 from tcs_events.demo.clicks import FIRST_POSITIONS, Clicks
 from tcs_events.demo.models import Expert
 from tcs_events.demo.page import Page
@@ -32,7 +33,6 @@ from tcs_events.demo.wishes import (
 )
 from tcs_events.event import Event, Identity, identity_id
 from tcs_events.host import registration_of
-from tcs_events.rollups.text import normalise
 
 MIN_VISITORS = 300
 """With fewer there are too few visits for each truth to show."""

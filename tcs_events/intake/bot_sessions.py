@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import exc, select
 
+from tcs_events.counts.stale import mark_stale
 from tcs_events.database.connection import within
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.troubles import unavailable
@@ -17,7 +18,6 @@ from tcs_events.event import Outcome
 from tcs_events.intake.bots import is_crawler
 from tcs_events.intake.sender import Sender
 from tcs_events.models import UserEvent, UserEventBotSession
-from tcs_events.rollups.stale import mark_stale
 from tcs_events.stores import SqlStore
 from tcs_events.stores.generic import insert_once
 

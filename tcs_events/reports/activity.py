@@ -8,6 +8,10 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from tcs_events.counts.days import day
+from tcs_events.counts.facts import ALL_TYPES
+from tcs_events.counts.tables import activity as counts
+from tcs_events.counts.tables import days
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import (
     by_code_points,
@@ -15,10 +19,6 @@ from tcs_events.reports.reading import (
     this_registration,
     total,
 )
-from tcs_events.rollups.days import day
-from tcs_events.rollups.facts import ALL_TYPES
-from tcs_events.rollups.tables import activity as counts
-from tcs_events.rollups.tables import days
 
 Unit = Literal["hour", "day", "week"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tcs_events.counts.tables import uses
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import by_code_points, reading_counts, total, within
 from tcs_events.reports.top import parsed
-from tcs_events.rollups.tables import uses
 
 
 @dataclass(frozen=True, slots=True)

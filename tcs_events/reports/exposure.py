@@ -12,11 +12,11 @@ from typing import Any
 import sqlalchemy as sa
 from flask import current_app
 
+from tcs_events.counts.ids import id_text
+from tcs_events.counts.tables import exposure as counts
+from tcs_events.counts.time_limit import in_time
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import reading_counts, this_registration, total, within
-from tcs_events.rollups.ids import id_text
-from tcs_events.rollups.tables import exposure as counts
-from tcs_events.rollups.time_limit import in_time
 
 FIRST_POSITIONS = 5
 """How many results a visitor looks at before anything else."""

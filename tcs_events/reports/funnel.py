@@ -11,19 +11,11 @@ from itertools import groupby
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from tcs_events.reports.names import Rows, look_at_names
-from tcs_events.reports.period import Period
-from tcs_events.reports.reading import (
-    reading_counts,
-    refresh_if_old,
-    this_registration,
-    time_to_count,
-)
-from tcs_events.rollups import tables
-from tcs_events.rollups.days import date_in, day
-from tcs_events.rollups.events import events_between
-from tcs_events.rollups.facts import Seen
-from tcs_events.rollups.funnels import (
+from tcs_events.counts import tables
+from tcs_events.counts.days import date_in, day
+from tcs_events.counts.events import events_between
+from tcs_events.counts.facts import Seen
+from tcs_events.counts.funnels import (
     WITHIN,
     Funnel,
     advances,
@@ -32,8 +24,16 @@ from tcs_events.rollups.funnels import (
     keep_funnel,
     uncounted_days,
 )
-from tcs_events.rollups.steps import Condition, Step, step
-from tcs_events.rollups.time_limit import OutOfTime
+from tcs_events.counts.steps import Condition, Step, step
+from tcs_events.counts.time_limit import OutOfTime
+from tcs_events.reports.names import Rows, look_at_names
+from tcs_events.reports.period import Period
+from tcs_events.reports.reading import (
+    reading_counts,
+    refresh_if_old,
+    this_registration,
+    time_to_count,
+)
 from tcs_events.watch.log import log
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from tcs_events.counts.tables import demand
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import (
     by_code_points,
@@ -15,7 +16,6 @@ from tcs_events.reports.reading import (
     within,
 )
 from tcs_events.reports.top import spellings
-from tcs_events.rollups.tables import demand
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ from typing import Generic, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.counts.events import event_types
+from tcs_events.counts.funnels import DEFAULT_FUNNEL
+from tcs_events.counts.steps import Step
 from tcs_events.database.stored_json import read_columns
 from tcs_events.database.streaming import stream
 from tcs_events.errors import UnknownEventType
 from tcs_events.models import UserEvent
 from tcs_events.reports.reading import this_registration
-from tcs_events.rollups.events import event_types
-from tcs_events.rollups.funnels import DEFAULT_FUNNEL
-from tcs_events.rollups.steps import Step
 
 FIELDS_LOOKED_AT = 5_000
 """In so many events of a type, the newest ones, a field is looked for (50 ms where it is not)."""

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from flask import current_app
 
+from tcs_events.counts.days import date_in, dates
 from tcs_events.host import registration_of
-from tcs_events.rollups.days import date_in, dates
 
 MAX_DAYS = 3660
 

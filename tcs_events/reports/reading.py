@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from flask import current_app
 from sqlalchemy import Connection
 
+from tcs_events.counts.pending import events_to_count
+from tcs_events.counts.spans import built_spans, in_pieces, pieces_of
+from tcs_events.counts.time_limit import OutOfTime, ended_at
 from tcs_events.errors import NotCounted, QuestionTimeout, StoreUnavailable, TableMissing
 from tcs_events.host import Registration, registration_of
 from tcs_events.reports.period import Period
-from tcs_events.rollups.pending import events_to_count
-from tcs_events.rollups.spans import built_spans, in_pieces, pieces_of
-from tcs_events.rollups.time_limit import OutOfTime, ended_at
 from tcs_events.watch.log import log
 
 FRESH_FOR = timedelta(seconds=60)

@@ -10,16 +10,16 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.counts.days import date_in, day
+from tcs_events.counts.events import events_between
+from tcs_events.counts.facts import ALL_TYPES
+from tcs_events.counts.spans import week_of
+from tcs_events.counts.steps import Step
+from tcs_events.counts.tables import retention as counts
+from tcs_events.counts.visits import LATER_DAYS, first_days
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import reading_counts, this_registration
-from tcs_events.rollups.days import date_in, day
-from tcs_events.rollups.events import events_between
-from tcs_events.rollups.facts import ALL_TYPES
-from tcs_events.rollups.spans import week_of
-from tcs_events.rollups.steps import Step
-from tcs_events.rollups.tables import retention as counts
-from tcs_events.rollups.visits import LATER_DAYS, first_days
 
 CohortUnit = Literal["day", "week"]
 Cells = dict[tuple[date, date], int]

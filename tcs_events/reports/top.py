@@ -10,11 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.counts.spellings import commonest
+from tcs_events.counts.tables import uses
+from tcs_events.counts.time_limit import in_time
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import by_code_points, reading_counts, total, within
-from tcs_events.rollups.spellings import commonest
-from tcs_events.rollups.tables import uses
-from tcs_events.rollups.time_limit import in_time
 
 NAMES_AT_ONCE = 500
 """How many a query names: databases have a limit. Of more names, those of all are read."""

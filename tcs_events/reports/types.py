@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tcs_events.counts.events import event_types
 from tcs_events.reports.reading import reading_events, this_registration
-from tcs_events.rollups.events import event_types
 
 
 def known_types() -> list[str]:

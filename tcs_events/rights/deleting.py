@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from tcs_events.counts import tables
+from tcs_events.counts.days import date_in
+from tcs_events.counts.stale import forget_sessions, mark_stale
+from tcs_events.counts.state import ensure_state
 from tcs_events.models import UserEvent
 from tcs_events.rights.places import Place
-from tcs_events.rollups import tables
-from tcs_events.rollups.days import date_in
-from tcs_events.rollups.stale import forget_sessions, mark_stale
-from tcs_events.rollups.state import ensure_state
 
 TARGET_SECONDS = 0.004
 """So long the deletion itself should take. The rest of a transaction does not get shorter with

@@ -12,10 +12,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, select
 
+from tcs_events.counts.events import event_types
 from tcs_events.models import UserEvent
 from tcs_events.rights.deleting import Deleter, Rows
 from tcs_events.rights.places import BOT_SESSIONS, EVENTS, IDENTITIES, PLACES, REJECTIONS, Place
-from tcs_events.rollups.events import event_types
 
 LEFT_BEHIND = (BOT_SESSIONS, IDENTITIES)
 """Places whose rows say something of a session, and nothing once it has no event."""

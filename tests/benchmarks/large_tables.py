@@ -17,8 +17,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import text
 
 from tcs_events import events_bp, reports
+from tcs_events.counts.funnels import DEFAULT_FUNNEL
 from tcs_events.event import Event, new_event_id
-from tcs_events.rollups.funnels import DEFAULT_FUNNEL
 from tcs_events.strict_json import dumps
 from tests.benchmarks import pages
 from tests.benchmarks.measure import Setup

@@ -28,7 +28,7 @@ from tests.support import post
 STAYS_IN_THE_FIRST_DAY = """
 import time
 from tcs_events.database import streaming
-from tcs_events.rollups import counting
+from tcs_events.counts import counting
 streaming.FETCH_ROWS = 1
 def slowly(of_day, sessions, counter):
     next(sessions)
@@ -161,7 +161,7 @@ class TestWorker:
         save(sqlite_host, click())
         deaf = """
 import time
-from tcs_events.rollups import counting
+from tcs_events.counts import counting
 count_day = counting.count_day
 def slowly(*args):
     print("counting", flush=True)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 import tcs_events.cli.command
 from tcs_events import create_blueprint, events_bp
-from tcs_events.rollups import time_limit
+from tcs_events.counts import time_limit
 from tests.cli.asking import click, run, save
 from tests.conftest import MakeHost
 from tests.dashboard.test_waiting import ENDLESS

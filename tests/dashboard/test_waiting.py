@@ -12,9 +12,9 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from tcs_events import create_blueprint
+from tcs_events.counts import events
 from tcs_events.dashboard import blueprint, create_dashboard
 from tcs_events.reports import reading
-from tcs_events.rollups import events
 from tests.conftest import MakeHost
 from tests.dashboard.addresses import page_paths
 from tests.dashboard.conftest import WholeAnswers

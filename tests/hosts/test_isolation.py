@@ -12,8 +12,8 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, event, text
 
+from tcs_events.counts import counting
 from tcs_events.host import registration_of
-from tcs_events.rollups import counting
 from tests.conftest import MakeHost
 from tests.support import post, stored, wait_until
 

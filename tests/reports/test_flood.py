@@ -17,13 +17,13 @@ import pytest
 from flask import Flask
 
 from tcs_events import create_blueprint, reports
+from tcs_events.counts.days import day
+from tcs_events.counts.facts import VISIT_MAX_NAMES, Seen
+from tcs_events.counts.visit import count_day
 from tcs_events.dashboard import create_dashboard
 from tcs_events.event import Event
 from tcs_events.host import registration_of
 from tcs_events.reports import Period
-from tcs_events.rollups.days import day
-from tcs_events.rollups.facts import VISIT_MAX_NAMES, Seen
-from tcs_events.rollups.visit import count_day
 from tests.conftest import MakeHost
 from tests.reports.support import fill
 from tests.reports.test_against_truth import (

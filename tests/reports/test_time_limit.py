@@ -13,11 +13,11 @@ from flask import Flask
 from sqlalchemy import text
 
 from tcs_events import create_blueprint, reports
+from tcs_events.counts.events import events_between
 from tcs_events.database import streaming
 from tcs_events.errors import QuestionTimeout
 from tcs_events.reports import reading
 from tcs_events.reports.reading import one_answer, reading_events, reading_everything
-from tcs_events.rollups.events import events_between
 from tests.conftest import MakeHost
 from tests.support import post
 
@@ -119,7 +119,7 @@ def test_rows_that_come_quickly_are_ended_too(
 
 
 def all_events(connection: object, period: reports.Period, pause: float) -> Iterator[object]:
-    from tcs_events.rollups.days import day
+    from tcs_events.counts.days import day
 
     zone = reading.this_registration().settings.timezone
     start, end = day(period.first, zone).start, day(period.last, zone).end

@@ -12,14 +12,14 @@ from flask import Flask
 from sqlalchemy import Engine, delete, insert, select
 
 from tcs_events import UserEvent
+from tcs_events.counts import tables
+from tcs_events.counts.funnels import keep_funnel
+from tcs_events.counts.refresh import Refresher
+from tcs_events.counts.stale import forget_sessions, mark_stale
+from tcs_events.counts.steps import step
 from tcs_events.event import Event
 from tcs_events.host import registration_of
 from tcs_events.reports import Period
-from tcs_events.rollups import tables
-from tcs_events.rollups.funnels import keep_funnel
-from tcs_events.rollups.refresh import Refresher
-from tcs_events.rollups.stale import forget_sessions, mark_stale
-from tcs_events.rollups.steps import step
 from tests.reports.support import append
 from tests.reports.test_against_truth import (
     FUNNELS,

@@ -22,11 +22,11 @@ from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from tcs_events import reports
-from tcs_events.rollups import refresh as refresh_module
-from tcs_events.rollups import tables
-from tcs_events.rollups.agreement import SILENCE
-from tcs_events.rollups.funnels import MAX_FUNNELS
-from tcs_events.rollups.refresh import SETTLED_AFTER, Refresher
+from tcs_events.counts import refresh as refresh_module
+from tcs_events.counts import tables
+from tcs_events.counts.agreement import SILENCE
+from tcs_events.counts.funnels import MAX_FUNNELS
+from tcs_events.counts.refresh import SETTLED_AFTER, Refresher
 from tests.cli.asking import run
 from tests.conftest import MakeHost
 from tests.rollups.counting import Counting, ask, click

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import func, select
 
 from tcs_events import reports
+from tcs_events.counts import tables
 from tcs_events.reports import Period, step
 from tcs_events.reports.funnel import funnel_so_far
-from tcs_events.rollups import tables
 from tests.conftest import MakeHost
 from tests.reports.support import append
 from tests.reports.worlds import make_world

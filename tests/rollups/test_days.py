@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tcs_events import reports
+from tcs_events.counts.days import date_in, dates, day
 from tcs_events.event import Event
 from tcs_events.reports import Period
-from tcs_events.rollups.days import date_in, dates, day
 from tests.conftest import MakeHost
 from tests.reports import truth
 from tests.reports.support import fill

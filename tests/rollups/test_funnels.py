@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from tcs_events import UserEvent, reports
+from tcs_events.counts import funnels as funnels_module
+from tcs_events.counts import tables
+from tcs_events.counts.funnels import DEFAULT_FUNNEL, MAX_FUNNELS, find_funnel, uncounted_days
+from tcs_events.counts.refresh import SETTLED_AFTER
 from tcs_events.reports import Period, Step, step
 from tcs_events.reports.funnel import FunnelSoFar, funnel_so_far
-from tcs_events.rollups import funnels as funnels_module
-from tcs_events.rollups import tables
-from tcs_events.rollups.funnels import DEFAULT_FUNNEL, MAX_FUNNELS, find_funnel, uncounted_days
-from tcs_events.rollups.refresh import SETTLED_AFTER
 from tests.rollups.counting import Clock, Counting, ask, click
 
 MONDAY = datetime(2024, 5, 6, 10, tzinfo=UTC)

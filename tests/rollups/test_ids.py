@@ -14,7 +14,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcs_events.rollups.ids import id_text
+from tcs_events.counts.ids import id_text
 
 
 class Kind(Enum):

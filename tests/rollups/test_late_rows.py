@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from tcs_events import UserEvent
+from tcs_events.counts import audit
+from tcs_events.counts.refresh import SETTLED_AFTER, Refreshed
 from tcs_events.event import Event
-from tcs_events.rollups import audit
-from tcs_events.rollups.refresh import SETTLED_AFTER, Refreshed
 from tests.rollups.counting import Counting, ask, click, insert_event
 from tests.support import need
 

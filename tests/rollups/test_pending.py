@@ -9,9 +9,9 @@ from flask import Flask
 from sqlalchemy import delete
 
 from tcs_events import UserEvent
+from tcs_events.counts.pending import events_to_count
+from tcs_events.counts.stale import mark_stale
 from tcs_events.host import registration_of
-from tcs_events.rollups.pending import events_to_count
-from tcs_events.rollups.stale import mark_stale
 from tests.conftest import MakeHost
 from tests.dashboard.visitors import noon_today, visitors
 from tests.reports.support import append

@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy import delete, text
 
 from tcs_events import UserEvent, reports
+from tcs_events.counts import refresh as refresh_module
+from tcs_events.counts import tables
+from tcs_events.counts.counting import LEASE
+from tcs_events.counts.refresh import SETTLED_AFTER
 from tcs_events.reports import Period
-from tcs_events.rollups import refresh as refresh_module
-from tcs_events.rollups import tables
-from tcs_events.rollups.counting import LEASE
-from tcs_events.rollups.refresh import SETTLED_AFTER
 from tests.conftest import MakeHost
 from tests.reports.test_against_truth import ACCEPTED
 from tests.reports.worlds import make_world

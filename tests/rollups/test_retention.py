@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import select, update
 
 from tcs_events import reports
+from tcs_events.counts import counting as counting_module
+from tcs_events.counts import tables
+from tcs_events.counts.counting import DayCounter
+from tcs_events.counts.refresh import SETTLED_AFTER
 from tcs_events.reports import Cohort, Period
-from tcs_events.rollups import counting as counting_module
-from tcs_events.rollups import tables
-from tcs_events.rollups.counting import DayCounter
-from tcs_events.rollups.refresh import SETTLED_AFTER
 from tests.rollups.counting import Clock, Counting, ask, click
 
 MONDAY = datetime(2024, 5, 6, 10, tzinfo=UTC)

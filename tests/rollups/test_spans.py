@@ -8,11 +8,11 @@ from random import Random
 import pytest
 from sqlalchemy import func, select
 
+from tcs_events.counts import tables
+from tcs_events.counts.days import dates
+from tcs_events.counts.refresh import SETTLED_AFTER, _Refresh
+from tcs_events.counts.spans import Piece, month_of, pieces_of, week_of
 from tcs_events.reports import Period, reading
-from tcs_events.rollups import tables
-from tcs_events.rollups.days import dates
-from tcs_events.rollups.refresh import SETTLED_AFTER, _Refresh
-from tcs_events.rollups.spans import Piece, month_of, pieces_of, week_of
 from tests.reports.test_against_truth import check_exposure, check_top, check_unmet_demand
 from tests.rollups.counting import Counting, ask, click
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tcs_events.counts.steps import OPERATORS, definition_of, steps_of
 from tcs_events.reports import Condition, Step, step
-from tcs_events.rollups.steps import OPERATORS, definition_of, steps_of
 
 hypothesis = pytest.importorskip("hypothesis", reason="needs hypothesis: pip install -e '.[test]'")
 st = hypothesis.strategies

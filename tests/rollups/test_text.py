@@ -13,7 +13,7 @@ from time import process_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcs_events.rollups.text import DEFAULT_IGNORABLE, normalise
+from tcs_events.counts.text import DEFAULT_IGNORABLE, normalise
 
 ODD = "aiIıİj\u0307\u0323\u0301\u034f\u00ad\u200b\ufeff'\u2019´ \u00a0-–½ßẞΣςﬁＡ가\u1100\u1161\u3164\U000e0041\ud800`"  # noqa: E501, RUF001
 

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, Engine
 from tcs_events.cli.doctor.database import SECONDS
 from tcs_events.cli.doctor.finding import HINT, Finding
 from tcs_events.cli.doctor.outcomes import EVENTS_LOOKED_AT, outcome_findings
+from tcs_events.counts import tables
+from tcs_events.counts.days import date_in
+from tcs_events.counts.days import day as day_of
+from tcs_events.counts.events import event_types
+from tcs_events.counts.refresh import Refresher
 from tcs_events.database.asking import briefly
 from tcs_events.models import UserEvent, UserEventBotSession
-from tcs_events.rollups import tables
-from tcs_events.rollups.days import date_in
-from tcs_events.rollups.days import day as day_of
-from tcs_events.rollups.events import event_types
-from tcs_events.rollups.refresh import Refresher
 
 AHEAD = timedelta(seconds=5)
 OLD = timedelta(minutes=10)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, get_args
 
+from tcs_events.counts.days import day as day_of
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import BarChart, Point, bar_chart
 from tcs_events.dashboard.formats import day, moment, short_day
@@ -14,7 +15,6 @@ from tcs_events.dashboard.tables import MAX_ROWS, Column, Table
 from tcs_events.reports import Activity, Period, activity, last_days, total_activity
 from tcs_events.reports.activity import Unit
 from tcs_events.reports.reading import this_registration
-from tcs_events.rollups.days import day as day_of
 
 UNITS: tuple[Unit, ...] = ("day", "hour", "week")
 MAX_DAYS = {"hour": 14, "day": 400, "week": 3660}

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tcs_events.counts.funnels import DEFAULT_FUNNEL
 from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import Answer, Page
 from tcs_events.dashboard.tables import Column, Table
@@ -15,7 +16,6 @@ from tcs_events.reports import FunnelStep, Step, step
 from tcs_events.reports.funnel import FunnelSoFar, funnel_so_far
 from tcs_events.reports.reading import FUNNEL_SECONDS, this_registration
 from tcs_events.reports.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
-from tcs_events.rollups.funnels import DEFAULT_FUNNEL
 
 DEFAULT_STEPS = tuple(map(str, DEFAULT_FUNNEL))
 MAX_STEPS = 8

@@ -13,12 +13,12 @@ from itertools import groupby
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from tcs_events.rollups import tables
-from tcs_events.rollups.days import Day, date_in, dates
-from tcs_events.rollups.events import events_between
-from tcs_events.rollups.facts import Seen
-from tcs_events.rollups.funnels import WITHIN, Funnel, FunnelCounter, Reached, rows_of
-from tcs_events.rollups.visits import SESSIONS_AT_ONCE
+from tcs_events.counts import tables
+from tcs_events.counts.days import Day, date_in, dates
+from tcs_events.counts.events import events_between
+from tcs_events.counts.facts import Seen
+from tcs_events.counts.funnels import WITHIN, Funnel, FunnelCounter, Reached, rows_of
+from tcs_events.counts.visits import SESSIONS_AT_ONCE
 
 _MOMENT = timedelta(microseconds=1)
 

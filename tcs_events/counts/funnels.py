@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from tcs_events.rollups import tables
-from tcs_events.rollups.facts import Seen
-from tcs_events.rollups.steps import Step, definition_of, step, steps_of
+from tcs_events.counts import tables
+from tcs_events.counts.facts import Seen
+from tcs_events.counts.steps import Step, definition_of, step, steps_of
 
 MAX_FUNNELS = 20
 """How many are kept: each is counted with every day. The least recently asked one goes."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tcs_events.rollups.facts import CLICK_WITHIN, REFORMULATED_WITHIN, VISIT_MAX_NAMES, Facts
-from tcs_events.rollups.filters import has_active_filters
-from tcs_events.rollups.spellings import commonest
-from tcs_events.rollups.text import cut, normalise
+from tcs_events.counts.facts import CLICK_WITHIN, REFORMULATED_WITHIN, VISIT_MAX_NAMES, Facts
+from tcs_events.counts.filters import has_active_filters
+from tcs_events.counts.spellings import commonest
+from tcs_events.counts.text import cut, normalise
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tcs_events.rollups.filters import active_filters
-from tcs_events.rollups.ids import id_text
+from tcs_events.counts.filters import active_filters
+from tcs_events.counts.ids import id_text
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 _FIELD = re.compile(r"[^=<>!,\[\]]+")

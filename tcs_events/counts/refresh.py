@@ -21,27 +21,27 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy import Engine, select
 
-from tcs_events.models import UserEvent
-from tcs_events.rollups import agreement, open_transactions, tables
-from tcs_events.rollups.agreement import Configuration
-from tcs_events.rollups.audit import Audit
-from tcs_events.rollups.changes import all_days, days_of_new_events, stale_days
-from tcs_events.rollups.clock import Clock, database_time, steady
-from tcs_events.rollups.counting import LEASE, DayCounter
-from tcs_events.rollups.days import date_in
-from tcs_events.rollups.funnels import (
+from tcs_events.counts import agreement, open_transactions, tables
+from tcs_events.counts.agreement import Configuration
+from tcs_events.counts.audit import Audit
+from tcs_events.counts.changes import all_days, days_of_new_events, stale_days
+from tcs_events.counts.clock import Clock, database_time, steady
+from tcs_events.counts.counting import LEASE, DayCounter
+from tcs_events.counts.days import date_in
+from tcs_events.counts.funnels import (
     DEFAULT_FUNNEL,
     find_funnel,
     keep_funnel,
     uncounted_days,
     unfinished_funnels,
 )
-from tcs_events.rollups.oddities import Oddity, find_oddities
-from tcs_events.rollups.open_transactions import Floors, Look
-from tcs_events.rollups.spans import build_span, missing_spans
-from tcs_events.rollups.state import LeaseLost, ensure_state, update_state
-from tcs_events.rollups.steps import Step
-from tcs_events.rollups.time_limit import OutOfTime
+from tcs_events.counts.oddities import Oddity, find_oddities
+from tcs_events.counts.open_transactions import Floors, Look
+from tcs_events.counts.spans import build_span, missing_spans
+from tcs_events.counts.state import LeaseLost, ensure_state, update_state
+from tcs_events.counts.steps import Step
+from tcs_events.counts.time_limit import OutOfTime
+from tcs_events.models import UserEvent
 from tcs_events.watch.log import log
 from tcs_events.watch.log_lines import log_lines
 

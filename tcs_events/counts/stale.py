@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.counts import tables
+from tcs_events.counts.days import date_in
+from tcs_events.counts.facts import LOOK_AHEAD
+from tcs_events.counts.visits import forget_visits
 from tcs_events.models import UserEvent
-from tcs_events.rollups import tables
-from tcs_events.rollups.days import date_in
-from tcs_events.rollups.facts import LOOK_AHEAD
-from tcs_events.rollups.visits import forget_visits
 
 # Made once: whoever deletes holds a lock meanwhile, and this is done after every few rows.
 _state, _days = tables.state.c, tables.days.c

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tcs_events.rollups.text import cut, normalise
+from tcs_events.counts.text import cut, normalise
 
 
 def is_off(value: object) -> bool:

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
+from tcs_events.counts import tables
+from tcs_events.counts.days import date_in
+from tcs_events.counts.facts import LOOK_AHEAD
+from tcs_events.counts.refresh import IDS_IN_FLIGHT, VERSION
 from tcs_events.models import UserEvent
-from tcs_events.rollups import tables
-from tcs_events.rollups.days import date_in
-from tcs_events.rollups.facts import LOOK_AHEAD
-from tcs_events.rollups.refresh import IDS_IN_FLIGHT, VERSION
 
 
 def events_to_count(connection: Connection, zone: ZoneInfo, enough: int) -> int:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from tcs_events.rollups import agreement, tables
-from tcs_events.rollups.agreement import Configuration
+from tcs_events.counts import agreement, tables
+from tcs_events.counts.agreement import Configuration
 
 
 class Oddity(NamedTuple):

@@ -20,11 +20,11 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.counts import tables
+from tcs_events.counts.days import COUNTED_FROM, COUNTED_UNTIL, Day, date_in, dates, day
+from tcs_events.counts.events import event_types
+from tcs_events.counts.facts import LOOK_AHEAD
 from tcs_events.models import UserEvent, UtcDateTime
-from tcs_events.rollups import tables
-from tcs_events.rollups.days import COUNTED_FROM, COUNTED_UNTIL, Day, date_in, dates, day
-from tcs_events.rollups.events import event_types
-from tcs_events.rollups.facts import LOOK_AHEAD
 
 AUDIT_DAYS = 400
 """How many days a refresh compares at most: each is a query (0.2 ms where there is nothing)."""

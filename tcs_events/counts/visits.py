@@ -12,10 +12,10 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.counts import tables
+from tcs_events.counts.facts import ALL_TYPES
+from tcs_events.counts.spans import week_of
 from tcs_events.database.streaming import stream
-from tcs_events.rollups import tables
-from tcs_events.rollups.facts import ALL_TYPES
-from tcs_events.rollups.spans import week_of
 
 LATER_DAYS = 31
 """How many days after their first one visitors are followed day by day."""

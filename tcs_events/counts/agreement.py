@@ -15,7 +15,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from tcs_events.rollups import tables
+from tcs_events.counts import tables
 
 SILENCE = timedelta(hours=1)
 """For so long the newer one must not have been seen before an older one counts again, as after a

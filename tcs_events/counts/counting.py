@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, select
 
-from tcs_events.rollups import tables
-from tcs_events.rollups.audit import check, keep_check
-from tcs_events.rollups.crossings import (
+from tcs_events.counts import tables
+from tcs_events.counts.audit import check, keep_check
+from tcs_events.counts.crossings import (
     count_crossings,
     crossing_sessions,
     forget_crossings,
@@ -26,10 +26,10 @@ from tcs_events.rollups.crossings import (
     replace_crossings,
     stale_crossings,
 )
-from tcs_events.rollups.days import Day, day
-from tcs_events.rollups.events import StoredEvent, event_types, events_between
-from tcs_events.rollups.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use
-from tcs_events.rollups.funnels import (
+from tcs_events.counts.days import Day, day
+from tcs_events.counts.events import StoredEvent, event_types, events_between
+from tcs_events.counts.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use
+from tcs_events.counts.funnels import (
     WITHIN,
     Funnel,
     FunnelCounter,
@@ -37,11 +37,11 @@ from tcs_events.rollups.funnels import (
     replace_counts,
     uncounted_days,
 )
-from tcs_events.rollups.spans import forget_spans
-from tcs_events.rollups.state import DayChanged, update_state
-from tcs_events.rollups.time_limit import OutOfTime, ended_at
-from tcs_events.rollups.visit import count_day
-from tcs_events.rollups.visits import (
+from tcs_events.counts.spans import forget_spans
+from tcs_events.counts.state import DayChanged, update_state
+from tcs_events.counts.time_limit import OutOfTime, ended_at
+from tcs_events.counts.visit import count_day
+from tcs_events.counts.visits import (
     Kept,
     Visit,
     change_visits,

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from tcs_events.rollups.days import Day
-from tcs_events.rollups.demand import QueriesOfVisit
-from tcs_events.rollups.exposure import ExpertsOfVisit
-from tcs_events.rollups.facts import ALL_TYPES, Also, Facts, Seen
-from tcs_events.rollups.uses import UsesOfVisit
+from tcs_events.counts.days import Day
+from tcs_events.counts.demand import QueriesOfVisit
+from tcs_events.counts.exposure import ExpertsOfVisit
+from tcs_events.counts.facts import ALL_TYPES, Also, Facts, Seen
+from tcs_events.counts.uses import UsesOfVisit
 
 
 def count_day(day: Day, sessions: Iterable[tuple[str, Iterable[Seen]]], also: Also) -> Facts:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tcs_events.rollups.facts import VISIT_MAX_NAMES, Facts
-from tcs_events.rollups.ids import id_text
+from tcs_events.counts.facts import VISIT_MAX_NAMES, Facts
+from tcs_events.counts.ids import id_text
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from tcs_events.rollups import tables
-from tcs_events.rollups.days import dates
+from tcs_events.counts import tables
+from tcs_events.counts.days import dates
 
 Unit = Literal["day", "week", "month"]
 

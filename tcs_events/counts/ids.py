@@ -6,8 +6,8 @@ from decimal import Decimal
 from enum import Enum
 from uuid import UUID
 
-from tcs_events.rollups.tables import NAME_MAX_LENGTH
-from tcs_events.rollups.text import cut
+from tcs_events.counts.tables import NAME_MAX_LENGTH
+from tcs_events.counts.text import cut
 from tcs_events.strict_json import MAX_NUMBER
 
 NOT_AN_ID = (bool, list, tuple, set, frozenset, dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from tcs_events.rollups.tables import NAME_MAX_LENGTH
+from tcs_events.counts.tables import NAME_MAX_LENGTH
 
 READ_MAX_LENGTH = 2_000
 """Only so much of a text is looked at: far more than makes 200 characters."""

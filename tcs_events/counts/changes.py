@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
+from tcs_events.counts import tables
+from tcs_events.counts.days import COUNTED_FROM, COUNTED_UNTIL, date_in, day
+from tcs_events.counts.events import event_types
+from tcs_events.counts.facts import LOOK_AHEAD
 from tcs_events.database.streaming import stream
 from tcs_events.models import UserEvent
-from tcs_events.rollups import tables
-from tcs_events.rollups.days import COUNTED_FROM, COUNTED_UNTIL, date_in, day
-from tcs_events.rollups.events import event_types
-from tcs_events.rollups.facts import LOOK_AHEAD
 
 
 def touched_by(zone: ZoneInfo, at: datetime) -> set[date]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
-from tcs_events.rollups import tables
+from tcs_events.counts import tables
 
 
 class LeaseLost(Exception):

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.counts import tables
 from tcs_events.models import UserEvent
-from tcs_events.rollups import tables
 
 Floors = dict[int, int]
 """By the ids of transactions: all events of the transaction have larger ids than this."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from tcs_events.rollups.demand import result_count
-from tcs_events.rollups.facts import VISIT_MAX_NAMES, Facts, UseKey
-from tcs_events.rollups.filters import active_filters, settings_text, was_set
-from tcs_events.rollups.text import cut
+from tcs_events.counts.demand import result_count
+from tcs_events.counts.facts import VISIT_MAX_NAMES, Facts, UseKey
+from tcs_events.counts.filters import active_filters, settings_text, was_set
+from tcs_events.counts.text import cut
 
 
 class UsesOfVisit:

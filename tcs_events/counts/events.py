@@ -11,10 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, CursorResult, select
 
+from tcs_events.counts.time_limit import OutOfTime, time_of
 from tcs_events.database.stored_json import json_text
 from tcs_events.database.streaming import stream
 from tcs_events.models import UserEvent, UserEventBotSession
-from tcs_events.rollups.time_limit import OutOfTime, time_of
 from tcs_events.strict_json import loads
 
 StoredEvent = tuple[str, str, dict[str, Any], datetime]
