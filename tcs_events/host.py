@@ -17,7 +17,6 @@ from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.pools import leave_pool_of_parent
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
 from tcs_events.event_types.schemas import event_schema
-from tcs_events.faces.openapi import KeptDocument
 from tcs_events.intake.answers import log_trouble
 from tcs_events.intake.collector import BotMarks, Collector, Limits
 from tcs_events.intake.reader import Reader
@@ -44,6 +43,10 @@ from tcs_events.watch.log import log
 from tcs_events.watch.tally import Tally
 
 EXTENSION_KEY = "tcs_events"
+ANY_HOST = "tcs_events_host"
+"""The variable that stands for the host name, on an app that matches by it and names none for us.
+
+Without it the routes of the blueprint would match no request at all."""
 MODELS = (UserEvent, UserEventIdentity, UserEventBotSession, UserEventRejection)
 
 
@@ -159,12 +162,6 @@ class Registration:
             accepted_log_level=settings.accepted_log_level,
         )
 
-    @cached_property
-    def document(self) -> KeptDocument:
-        """The OpenAPI document of the current app."""
-        app = current_app._get_current_object()  # type: ignore[attr-defined]
-        return KeptDocument(self.rules(app), self.settings)
-
     def _limits(self) -> Limits | None:
         """Return what the current app allows to send; raises what `shared_secret` raises."""
         settings = self.settings
@@ -189,11 +186,22 @@ class Registration:
 
     def is_ours(self, app: Flask, rule: Rule) -> bool:
         """Tell whether a route is one of ours."""
-        return str(rule.endpoint).rpartition(".")[0] == self.name_on(app)
+        return self.route_of(app, rule) is not None
+
+    def route_of(self, app: Flask, rule: Rule) -> str | None:
+        """Return the name of a route of ours, such as `collect`; None for a route of the host."""
+        prefix = f"{self.name_on(app)}."
+        return rule.endpoint.removeprefix(prefix) if rule.endpoint.startswith(prefix) else None
+
+    def routes(self, app: Flask) -> Iterator[tuple[str, Rule]]:
+        """Give all our routes, as the host has mounted them: the name of each, and its rule."""
+        for rule in app.url_map.iter_rules():
+            if (name := self.route_of(app, rule)) is not None:
+                yield name, rule
 
     def rules(self, app: Flask) -> Iterator[Rule]:
-        """Give all our routes, as the host has mounted them."""
-        return filter(lambda rule: self.is_ours(app, rule), app.url_map.iter_rules())
+        """Give the rules of all our routes."""
+        return (rule for _, rule in self.routes(app))
 
     def name_on(self, app: Flask) -> str:
         """Return the name the host gave the blueprint, its parents' names included."""
@@ -246,9 +254,10 @@ class Registration:
             self._had_request = True
 
 
-def method_of(rule: Rule) -> str:
-    """Return the method of `Collector` that answers a route that takes events."""
-    return str(rule.endpoint).rpartition(".")[2]
+def is_reachable_by_path(rule: Rule) -> bool:
+    """Tell whether a request to the path of a rule reaches it, on the app's own host name."""
+    is_on_any_host = not rule.subdomain and rule.host in (None, "", f"<{ANY_HOST}>")
+    return rule.arguments <= {ANY_HOST} and is_on_any_host
 
 
 def registration_of(app: Flask) -> Registration:

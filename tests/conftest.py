@@ -14,8 +14,8 @@ from flask import Blueprint, Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from tcs_events import events_bp
-from tcs_events.faces.middleware import EventsMiddleware
 from tcs_events.watch.log_lines import log_lines
+from tcs_events.wsgi import EventsMiddleware
 from tests.redis_server import RedisServer
 from tests.support import need, new_database, postgres_binary, postgres_server
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from tcs_events.event import Outcome
-from tcs_events.faces.middleware import EventsMiddleware
 from tcs_events.watch.counters import LATENCY_BOUNDS_MS, Counted, Counters
+from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.support import URL, card_click, post
 

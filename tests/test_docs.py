@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 import tcs_events
 from tcs_events import UserEvent, create_blueprint, reports
-from tcs_events.event_types.payloads import PAYLOAD_SCHEMAS
+from tcs_events.payloads import PAYLOAD_SCHEMAS
 from tcs_events.settings import SETTINGS
 from tests.conftest import MakeHost
 from tests.support import ROOT, URL, card_click, need_module, post
@@ -193,7 +193,7 @@ def test_every_log_event_is_documented() -> None:
 
 def test_the_metrics_are_documented(make_host: MakeHost, sqlite_url: str) -> None:
     prometheus_client = pytest.importorskip("prometheus_client")
-    from tcs_events.faces.metrics import register_metrics
+    from tcs_events.prometheus import register_metrics
 
     registry = prometheus_client.CollectorRegistry()
     register_metrics(make_host(sqlite_url), registry)

@@ -22,8 +22,8 @@ import tcs_events.watch.health
 import tcs_events.watch.tally
 from tcs_events import ConfigError, events_bp
 from tcs_events.event import Outcome
-from tcs_events.faces.middleware import EventsMiddleware
 from tcs_events.watch.health import percentile
+from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.faults.postgres import running_postgres
 from tests.faults.small_disk import small_disk

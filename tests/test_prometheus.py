@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tcs_events import ConfigError
-from tcs_events.faces.metrics import register_metrics
+from tcs_events.prometheus import register_metrics
 from tests.conftest import MakeHost
 from tests.faults.servers import Server
 from tests.support import URL, card_click, post
@@ -106,10 +106,10 @@ def test_the_blueprint_comes_first() -> None:
 
 
 def test_without_the_package_the_error_names_the_extra() -> None:
-    code = "import sys; sys.modules['prometheus_client'] = None; import tcs_events.faces.metrics"
+    code = "import sys; sys.modules['prometheus_client'] = None; import tcs_events.prometheus"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stderr.splitlines()[-1] == (
-        "ImportError: tcs_events.faces.metrics needs prometheus-client:"
+        "ImportError: tcs_events.prometheus needs prometheus-client:"
         " pip install 'tcs-events[prometheus]'"
     )
 

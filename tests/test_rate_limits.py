@@ -18,10 +18,10 @@ from werkzeug.test import TestResponse
 
 from tcs_events import ConfigError
 from tcs_events.event import Outcome
-from tcs_events.faces.middleware import EventsMiddleware
 from tcs_events.intake import rate_limits
 from tcs_events.intake.rate_limits import network_of
 from tcs_events.intake.windows import MemoryWindows
+from tcs_events.wsgi import EventsMiddleware
 from tests import spoofing
 from tests.conftest import MakeHost
 from tests.support import ROOT, URL, card_click, post, stored

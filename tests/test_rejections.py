@@ -16,7 +16,6 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from tcs_events import EventInvalid, UserEventRejection, create_blueprint
-from tcs_events.faces.middleware import EventsMiddleware
 from tcs_events.intake import rejections as rejections_module
 from tcs_events.intake.rejections import (
     LEFT_OUT,
@@ -28,6 +27,7 @@ from tcs_events.intake.rejections import (
     rejection_of,
 )
 from tcs_events.strict_json import MAX_BODY_DEPTH
+from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.support import URL, card_click, post, stored
 

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from tcs_events import ConfigError
 from tcs_events.event import Outcome
-from tcs_events.faces.middleware import EventsMiddleware
+from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.figures.browsers import BROWSERS
 from tests.support import URL, card_click, need, stored

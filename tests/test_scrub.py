@@ -21,9 +21,9 @@ from structlog.testing import capture_logs
 from tcs_events import create_blueprint
 from tcs_events.errors import ConfigError
 from tcs_events.event_types.schemas import check_email
-from tcs_events.faces.middleware import EventsMiddleware
 from tcs_events.intake import scrub
 from tcs_events.intake.scrub import Scrubber, scrub_text
+from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.support import URL, card_click, post, stored
 

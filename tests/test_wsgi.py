@@ -11,7 +11,7 @@ from flask_sqlalchemy import SQLAlchemy
 from structlog.testing import capture_logs
 
 from tcs_events import ConfigError, DatabaseMissing, create_blueprint, events_bp
-from tcs_events.faces.middleware import EventsMiddleware
+from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.support import URL, card_click, post, stored
 

@@ -1,1 +1,1 @@
-"""How the outside speaks to us: the Flask blueprint, the WSGI middleware, the tracker script, metrics."""
+"""How the outside speaks to us: blueprint, WSGI middleware, tracker script, metrics."""

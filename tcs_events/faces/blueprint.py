@@ -25,10 +25,17 @@ from tcs_events.faces.access import lets_in
 from tcs_events.faces.body import read_again, read_body
 from tcs_events.faces.cacheable import MAX_AGE_SECONDS
 from tcs_events.faces.cors import cors_headers
+from tcs_events.faces.openapi import document_of
 from tcs_events.faces.routes import Route, add_routes, fill_in, matched
 from tcs_events.faces.script import TAG_ROUTE, script_tag, tracker
 from tcs_events.host import EXTENSION_KEY, Registration, registration_of
-from tcs_events.intake.answers import MARK, Answer, host_not_served, method_not_allowed
+from tcs_events.intake.answers import (
+    MARK,
+    Answer,
+    answer_health,
+    host_not_served,
+    method_not_allowed,
+)
 from tcs_events.intake.collector import Collector, refuse
 from tcs_events.settings import SETTINGS, check_names, read_settings
 
@@ -92,13 +99,12 @@ def health(**_: object) -> Response:
     """Say whether events can be stored: 200, or 503 with what is wrong."""
     registration = registration_of(_app())
     with_counts = lets_in(registration.settings.health_access)
-    return _response(registration.health.answer(with_counts=with_counts))
+    return _response(answer_health(registration.health.report(with_counts=with_counts)))
 
 
 def openapi(**_: object) -> Response:
     """Serve the OpenAPI document, for the routes and the event types of the current app."""
-    document = registration_of(_app()).document.at(request.root_path)
-    return document.response(request, MAX_AGE_SECONDS)
+    return document_of(_app()).at(request.root_path).response(request, MAX_AGE_SECONDS)
 
 
 def _or_options(view: Callable[..., Response]) -> Callable[..., Response]:
@@ -199,7 +205,7 @@ def _is_path_of_ours(app: Flask, refusal: MethodNotAllowed | BadRequest) -> bool
     return any(rule is not None and registration.is_ours(app, rule) for rule in rules)
 
 
-_BODY = "tcs_events.faces.body"
+_BODY = "tcs_events.body"
 
 
 def _take_body(app: Flask, **_: object) -> None:

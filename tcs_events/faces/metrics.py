@@ -34,7 +34,7 @@ try:
     )
 except ImportError:
     raise ImportError(
-        "tcs_events.faces.metrics needs prometheus-client: pip install 'tcs-events[prometheus]'"
+        "tcs_events.prometheus needs prometheus-client: pip install 'tcs-events[prometheus]'"
     ) from None
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ Flask-Limiter) are not run for the events it answers: it is for the host that wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,8 @@ from werkzeug.exceptions import HTTPException
 from tcs_events.errors import ConfigError, TcsEventsError
 from tcs_events.faces.body import read_body
 from tcs_events.faces.cors import cors_headers
-from tcs_events.faces.routes import is_fixed, matched
-from tcs_events.host import EXTENSION_KEY, method_of, registration_of
+from tcs_events.faces.routes import INGESTION, is_fixed, matched
+from tcs_events.host import EXTENSION_KEY, registration_of
 from tcs_events.intake.answers import Answer
 from tcs_events.intake.collector import refuse
 
@@ -55,27 +56,30 @@ class EventsMiddleware:
         self._origins = self._registration.settings.cors_origins
         self._collect: dict[str, Callable[[bytes, WSGIEnvironment], Answer]] = {}
         self._paths: dict[str, str] = {}
-        """The method of `Collector` by `PATH_INFO`, where that alone says whose a request is."""
+        """The name of the route by `PATH_INFO`, where that alone says whose a request is."""
         self._endpoints: dict[str, str] = {}
         """The same by endpoint, where Flask's routing must be asked: the prefix has variables, or
         the app looks at host names."""
         for rule in self._registration.ingestion_rules(app):
+            route = self._registration.route_of(app, rule)
+            if route not in INGESTION:
+                continue
             if is_fixed(app, rule):
                 path = rule.rule.rstrip("/").encode().decode("latin-1")  # as WSGI has it
-                self._paths[path] = self._paths[f"{path}/"] = method_of(rule)
+                self._paths[path] = self._paths[f"{path}/"] = route
             else:
-                self._endpoints[rule.endpoint] = method_of(rule)
+                self._endpoints[rule.endpoint] = route
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer an event, or pass the request on."""
         if environ["REQUEST_METHOD"] != "POST":
             return self._next(environ, start_response)
-        method = self._paths.get(environ["PATH_INFO"])
-        if method is None and self._endpoints:
-            method = self._matched(environ)
-        if method is None:
+        route = self._paths.get(environ["PATH_INFO"])
+        if route is None and self._endpoints:
+            route = self._matched(environ)
+        if route is None:
             return self._next(environ, start_response)
-        answer = self._answer(method, environ)
+        answer = self._answer(route, environ)
         headers = list(answer.headers)
         if self._origins:
             headers += cors_headers(environ.get("HTTP_ORIGIN"), self._origins)
@@ -91,10 +95,10 @@ class EventsMiddleware:
         rule = matched(adapter, None, "POST") if adapter is not None else None
         return self._endpoints.get(rule.endpoint) if rule is not None else None
 
-    def _answer(self, method: str, environ: WSGIEnvironment) -> Answer:
+    def _answer(self, route: str, environ: WSGIEnvironment) -> Answer:
         try:
             limits = self._limit_bytes, self._app.config["MAX_CONTENT_LENGTH"]
-            collect = self._collect.get(method) or self._prepare(method)
+            collect = self._collect.get(route) or self._prepare(route)
             # No local name for the body, so that it is freed once it is parsed.
             return collect(read_body(environ, *limits), environ)
         except ConfigError as error:
@@ -104,11 +108,10 @@ class EventsMiddleware:
         except TcsEventsError as error:
             return refuse(error, self._registration.counters)
 
-    def _prepare(self, method: str) -> Callable[[bytes, WSGIEnvironment], Answer]:
+    def _prepare(self, route: str) -> Callable[[bytes, WSGIEnvironment], Answer]:
         """Get ready at the first event: the host has set itself up by then."""
         self._registration.on_first_request(self._app)
         with self._app.app_context():
             collector = self._registration.collector
-        collect: Callable[[bytes, WSGIEnvironment], Answer] = getattr(collector, method)
-        self._collect[method] = collect
+        collect = self._collect[route] = partial(INGESTION[route], collector)
         return collect

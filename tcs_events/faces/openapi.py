@@ -9,7 +9,9 @@ import json
 from collections.abc import Iterable
 from functools import lru_cache, partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from flask import Flask
 from marshmallow import Schema
 from werkzeug.routing import Rule
 
@@ -17,6 +19,7 @@ from tcs_events.event_types.schemas import IdentitySchema, event_schema
 from tcs_events.faces.cacheable import Cacheable
 from tcs_events.faces.json_schema import JsonSchema, json_schema
 from tcs_events.faces.routes import template, variables
+from tcs_events.host import registration_of
 from tcs_events.intake.answers import MARK
 from tcs_events.settings import EventTypes, Settings
 from tcs_events.strict_json import MAX_NUMBER
@@ -45,8 +48,9 @@ what a header says."""
 class KeptDocument:
     """The document of one app, built once and kept for each place where the app is mounted."""
 
-    def __init__(self, rules: Iterable[Rule], settings: Settings) -> None:
-        described = document(rules, settings)
+    def __init__(self, app: Flask) -> None:
+        registration = registration_of(app)
+        described = document(registration.routes(app), registration.settings)
         self._at = lru_cache(MAX_MOUNTS)(lambda mount: _text(described, mount))
 
     def at(self, mount: str) -> Cacheable:
@@ -54,23 +58,35 @@ class KeptDocument:
         return self._at(mount)
 
 
+_documents: WeakKeyDictionary[Flask, KeptDocument] = WeakKeyDictionary()
+
+
+def document_of(app: Flask) -> KeptDocument:
+    """Return the document of an app that has registered the blueprint."""
+    if app not in _documents:
+        _documents[app] = KeptDocument(app)
+    return _documents[app]
+
+
 def _text(described: Described, mount: str) -> Cacheable:
     text = json.dumps(described | _servers(mount))
     return Cacheable(text.encode(), "application/json")
 
 
-def document(rules: Iterable[Rule], settings: Settings, mounted_at: str = "") -> Described:
+def document(
+    routes: Iterable[tuple[str, Rule]], settings: Settings, mounted_at: str = ""
+) -> Described:
     """Return the OpenAPI document of some of our routes.
 
     Args:
-        rules: what is there, of `Registration.rules`.
+        routes: what is there, by name, as `Registration.routes` gives it.
         settings: which event types are allowed, and how much of them.
         mounted_at: where the app itself is mounted.
     """
     operations = _operations(settings)
     paths: Described = {}
-    for rule in rules:
-        described = operations.get(rule.endpoint.rpartition(".")[2])
+    for name, rule in routes:
+        described = operations.get(name)
         if described is not None:
             paths[template(rule)] = described | _path_parameters(rule)
     return {

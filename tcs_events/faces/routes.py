@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask import Flask, has_request_context, request
 from flask.blueprints import BlueprintSetupState
@@ -12,11 +12,19 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, Rule
 
 from tcs_events.errors import ConfigError
+from tcs_events.host import ANY_HOST
+from tcs_events.intake.answers import Answer
+from tcs_events.intake.collector import Collector
 
-ANY_HOST = "tcs_events_host"
-"""The variable that stands for the host name, on an app that matches by it and names none for us.
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
-Without it the routes of the blueprint would match no request at all."""
+INGESTION: dict[str, Callable[[Collector, bytes, WSGIEnvironment], Answer]] = {
+    "collect": Collector.collect,
+    "collect_batch": Collector.collect_batch,
+    "identify": Collector.identify,
+}
+"""What answers each route that takes events, by the name of the route."""
 
 _VARIABLE = re.compile(r"<(?:[^<>]*:)?(\w+)>")
 
@@ -92,12 +100,6 @@ def is_fixed(app: Flask, rule: Rule) -> bool:
     """Tell whether the path alone says that a request is for a rule."""
     by_name = app.url_map.host_matching or app.subdomain_matching
     return not rule.arguments and not by_name
-
-
-def is_reachable_by_path(rule: Rule) -> bool:
-    """Tell whether a request to the path of a rule reaches it, on the app's own host name."""
-    is_on_any_host = not rule.subdomain and rule.host in (None, "", f"<{ANY_HOST}>")
-    return rule.arguments <= {ANY_HOST} and is_on_any_host
 
 
 def variables(rule: Rule) -> list[str]:

@@ -30,6 +30,7 @@ final, and not that of a proxy or of a hook of the host."""
 
 
 _JSON = ("Content-Type", "application/json")
+_RETRY_AFTER = ("Retry-After", str(StoreUnavailable.retry_after_seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,14 @@ def host_not_served() -> Answer:
     """
     message = "This host name is not served here. If it should be, add it to TRUSTED_HOSTS."
     return answer(421, {"errors": {"_schema": [message]}})
+
+
+def answer_health(report: dict[str, Any]) -> Answer:
+    """Answer a question after health: 200, or 503 where the report has problems."""
+    no_store = ("Cache-Control", "no-store")
+    if not report["problems"]:
+        return answer(200, report, no_store)
+    return answer(503, report, no_store, _RETRY_AFTER)
 
 
 def answer_error(
@@ -105,7 +114,7 @@ def answer_error(
     return answer(
         503,
         {"errors": {"_schema": [message]}},
-        ("Retry-After", str(StoreUnavailable.retry_after_seconds)),
+        _RETRY_AFTER,
     )
 
 

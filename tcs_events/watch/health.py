@@ -27,7 +27,6 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
-from tcs_events.intake.answers import Answer, answer
 from tcs_events.models import WRITTEN_TABLES, Tables
 from tcs_events.stores import SqlStore
 from tcs_events.watch.counters import LATENCY_BOUNDS_MS, Counters
@@ -69,20 +68,17 @@ class Health:
         self._looked_at = float("-inf")
         self._schema_was_right_at = float("-inf")
 
-    def answer(self, *, with_counts: bool = False) -> Answer:
-        """Answer 200, or 503 with what is wrong; with the counts of this process if so asked."""
+    def report(self, *, with_counts: bool = False) -> dict[str, Any]:
+        """Return `status` and `problems`, and what this process has counted if so asked.
+
+        `status` is "ok", or "failing" where there are problems.
+        """
         problems = self.problems()
-        retry = [("Retry-After", str(StoreUnavailable.retry_after_seconds))] if problems else []
-        return answer(
-            503 if problems else 200,
-            {
-                "status": "failing" if problems else "ok",
-                "problems": [asdict(problem) for problem in problems],
-                **(_counts(self._watched) if with_counts else {}),
-            },
-            ("Cache-Control", "no-store"),
-            *retry,
-        )
+        return {
+            "status": "failing" if problems else "ok",
+            "problems": [asdict(problem) for problem in problems],
+            **(_counts(self._watched) if with_counts else {}),
+        }
 
     def problems(self) -> list[Problem]:
         """Return what is wrong, an empty list where nothing is. It is at most two looks old."""

@@ -14,7 +14,7 @@ from flask_sqlalchemy import SQLAlchemy
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tcs_events import events_bp
-from tcs_events.faces.middleware import EventsMiddleware
+from tcs_events.wsgi import EventsMiddleware
 
 LONG_PAGE = "/long"
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from tcs_events import create_blueprint
 from tcs_events.dashboard import create_dashboard
-from tcs_events.faces.middleware import EventsMiddleware
+from tcs_events.wsgi import EventsMiddleware
 
 FACES = ("view", "middleware")
 

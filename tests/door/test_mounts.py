@@ -12,7 +12,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
 from tcs_events import ConfigError, create_blueprint
-from tcs_events.faces.middleware import EventsMiddleware
+from tcs_events.wsgi import EventsMiddleware
 from tests.support import card_click, stored
 
 IDENTITY = {"session_id": "s", "email": "ada@example.com"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tcs_events.faces.middleware import EventsMiddleware
+from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.support import URL, card_click, stored
 
@@ -186,7 +186,7 @@ def test_the_notes_are_told_to_whoever_watches(app: Flask) -> None:
     prometheus_client = pytest.importorskip(
         "prometheus_client", reason="needs prometheus-client: pip install -e '.[prometheus]'"
     )
-    from tcs_events.faces.metrics import register_metrics
+    from tcs_events.prometheus import register_metrics
 
     registry = prometheus_client.CollectorRegistry()
     register_metrics(app, registry)

@@ -19,9 +19,9 @@ from marshmallow import INCLUDE, RAISE, Schema, fields, validate
 
 import tcs_events.faces.openapi
 from tcs_events import create_blueprint
-from tcs_events.event_types.payloads import PAYLOAD_SCHEMAS
 from tcs_events.faces.json_schema import json_schema
-from tcs_events.faces.middleware import EventsMiddleware
+from tcs_events.payloads import PAYLOAD_SCHEMAS
+from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.door.contract import INSTALL, hold, is_allowed
 from tests.door.hosts import FACES, hosted, quiet

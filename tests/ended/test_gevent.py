@@ -34,7 +34,7 @@ def test_requests_ended_by_gevent_while_the_database_is_locked_take_nothing_with
         other = sqlite3.connect(tmp_path / "host.db", isolation_level=None)
         rounds_with_ended = 0
         with ThreadPoolExecutor(REQUESTS) as pool:
-            # The answer of a busy machine may be ours in one round, before the host's limit is over.
+            # On a busy machine ours may come in a round before the limit of the host is over.
             for _ in range(20):
                 other.execute("BEGIN IMMEDIATE")
                 answers = list(pool.map(post, [server.port] * REQUESTS))

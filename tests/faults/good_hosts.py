@@ -41,7 +41,7 @@ def view(database_url: str, **config: object) -> Flask:
 
 def middleware(database_url: str, **config: object) -> Flask:
     """Events are taken before Flask sees them."""
-    from tcs_events.faces.middleware import EventsMiddleware
+    from tcs_events.wsgi import EventsMiddleware
 
     app = view(database_url, **config)
     app.wsgi_app = EventsMiddleware(app)  # type: ignore[method-assign]
@@ -94,7 +94,7 @@ def measured(database_url: str) -> Flask:
     from prometheus_client.multiprocess import MultiProcessCollector
     from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-    from tcs_events.faces.metrics import is_multiprocess, register_metrics
+    from tcs_events.prometheus import is_multiprocess, register_metrics
 
     app, registry = middleware(database_url), CollectorRegistry()
     if is_multiprocess():

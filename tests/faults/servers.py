@@ -105,8 +105,8 @@ class Server:
     ) -> None:
         need(importlib.util.find_spec(KINDS[kind].needs), kind, "pip install -e '.[test]'")
         if face == "middleware":
-            found = importlib.util.find_spec("tcs_events.faces.middleware")
-            need(found, "tcs_events.faces.middleware", "a version of the package that has it")
+            found = importlib.util.find_spec("tcs_events.wsgi")
+            need(found, "tcs_events.wsgi", "a version of the package that has it")
         self.port = free_port()
         self.under = list(under)
         self._command = [sys.executable, "-m", *KINDS[kind].command(self.port)]

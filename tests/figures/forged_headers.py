@@ -17,7 +17,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from tcs_events import create_blueprint
-from tcs_events.faces.middleware import EventsMiddleware
+from tcs_events.wsgi import EventsMiddleware
 from tests import spoofing
 from tests.figures.figure import Row
 from tests.support import ROOT

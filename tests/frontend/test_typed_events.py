@@ -6,7 +6,7 @@ import re
 
 from marshmallow import fields, validate
 
-from tcs_events.event_types.payloads import PAYLOAD_SCHEMAS
+from tcs_events.payloads import PAYLOAD_SCHEMAS
 from tcs_events.settings import SETTINGS
 from tests.conftest import MakeHost
 from tests.support import ROOT, card_click, post

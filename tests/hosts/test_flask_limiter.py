@@ -14,7 +14,7 @@ from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
 from tcs_events import events_bp
-from tcs_events.faces.middleware import EventsMiddleware
+from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.support import post, stored
 

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from flask import Flask
 
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
-from tcs_events.faces.routes import is_reachable_by_path
-from tcs_events.host import Registration
+from tcs_events.host import Registration, is_reachable_by_path
 
 # Words in the path or the host of a request for which the lists of ad blockers (EasyPrivacy and
 # its like) have rules, as `/collect?`, `/pixel.` or `||stats.`. Not every page with such a word is

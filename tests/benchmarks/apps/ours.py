@@ -40,7 +40,7 @@ def _host() -> Flask:
 
 
 def _in_front_of_flask(app: Flask) -> Flask:
-    from tcs_events.faces.middleware import EventsMiddleware  # the other row shall not load it
+    from tcs_events.wsgi import EventsMiddleware  # the other row shall not load it
 
     app.wsgi_app = EventsMiddleware(app)  # type: ignore[method-assign]
     return app
