@@ -15,7 +15,7 @@ from tcs_events.watch.tally import Day, read_days
 from tests.faults.ledger import stored_rows
 from tests.faults.servers import Server
 from tests.support import URL, card_click
-from tests.test_tally import FIRST
+from tests.watch.test_tally import FIRST
 
 CLIENTS, REQUESTS = 8, 40
 SERVERS = [

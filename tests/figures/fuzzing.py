@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from flask import Response
 
-from tests.door.contract import Held, hold
-from tests.door.fuzz import run_fuzz
-from tests.door.hosts import FACES, hosted, quiet
+from tests.faces.contract import Held, hold
+from tests.faces.fuzz import run_fuzz
+from tests.faces.hosts import FACES, hosted, quiet
 from tests.faults.progress import say
 from tests.figures.figure import Row
 

@@ -10,12 +10,12 @@ from typing import Any
 from flask import Flask
 
 from tests.benchmarks.rows import OBVIOUS
-from tests.door.hostile import UNSTORABLE, post_all
-from tests.door.hosts import FACES, empty, hosted, quiet, rows
-from tests.door.naughty import TEXTS
-from tests.door.oracle import same_number, strict
-from tests.door.peers import databases, new_url, score, text_cases
-from tests.door.readers import (
+from tests.faces.hostile import UNSTORABLE, post_all
+from tests.faces.hosts import FACES, empty, hosted, quiet, rows
+from tests.faces.naughty import TEXTS
+from tests.faces.oracle import same_number, strict
+from tests.faces.peers import databases, new_url, score, text_cases
+from tests.faces.readers import (
     QUESTIONS,
     Stumbled,
     exported,

@@ -10,12 +10,12 @@ from typing import Any
 
 from tcs_events import strict_json
 from tests.benchmarks.rows import OBVIOUS
-from tests.door.hosts import FACES, empty, hosted, quiet, rows
-from tests.door.json_suite import Found, compare, post_all
-from tests.door.json_texts import ALL
-from tests.door.oracle import strict
-from tests.door.peers import databases, json_cases, new_url, score
-from tests.door.public_suite import public_suite
+from tests.faces.hosts import FACES, empty, hosted, quiet, rows
+from tests.faces.json_suite import Found, compare, post_all
+from tests.faces.json_texts import ALL
+from tests.faces.oracle import strict
+from tests.faces.peers import databases, json_cases, new_url, score
+from tests.faces.public_suite import public_suite
 from tests.figures.figure import Row
 
 

@@ -11,10 +11,10 @@ import structlog
 from flask import Flask
 
 from tests.dashboard.addresses import addresses
-from tests.door.hostile import FORMULAS, Page, post_all
-from tests.door.hosts import FACES, hosted, quiet
-from tests.door.logs import CANARY, RENDERERS, knock, logged
-from tests.door.naughty import TEXTS
+from tests.faces.hostile import FORMULAS, Page, post_all
+from tests.faces.hosts import FACES, hosted, quiet
+from tests.faces.logs import CANARY, RENDERERS, knock, logged
+from tests.faces.naughty import TEXTS
 from tests.figures.figure import Row
 
 

@@ -37,7 +37,7 @@ SIXTY_SECONDS = timedelta(seconds=60)
 Matches = Callable[[Event], bool]
 SessionDay = tuple[date, str]
 LOOK_ALIKE = {"\u200b": "", "\u00ad": "", "\ufeff": "", "\u2019": "'", "i\u0307": "i"}
-"""What is in our worlds, and the same to a reader: tests/rollups/test_text.py has more of it."""
+"""What is in our worlds, and the same to a reader: tests/counts/test_text.py has more of it."""
 
 
 @dataclass

@@ -29,6 +29,7 @@ from tests.cli.asking import (
     running,
     save,
 )
+from tests.faces.test_identify import identify
 from tests.rights.tables import (
     all_tables,
     identities,
@@ -38,7 +39,6 @@ from tests.rights.tables import (
     sessions_with_events,
 )
 from tests.support import URL, card_click, post, stored
-from tests.test_identify import identify
 
 ADA, BO = "ada@example.com", "bo@example.com"
 

@@ -13,8 +13,8 @@ from tcs_events.counts.days import dates
 from tcs_events.counts.refresh import SETTLED_AFTER, _Refresh
 from tcs_events.counts.spans import Piece, month_of, pieces_of, week_of
 from tcs_events.reports import Period, reading
+from tests.counts.counting import Counting, ask, click
 from tests.reports.test_against_truth import check_exposure, check_top, check_unmet_demand
-from tests.rollups.counting import Counting, ask, click
 
 FIRST = datetime(2024, 2, 27, 10, tzinfo=UTC)  # a Tuesday
 DAYS = 75

@@ -8,8 +8,8 @@ import pytest
 
 from tcs_events import strict_json
 from tcs_events.intake import precheck
-from tests.door.fuzz import BUGS, SEEDS, Broken, make_body, make_check, replace_a_value
-from tests.door.json_texts import ALL
+from tests.faces.fuzz import BUGS, SEEDS, Broken, make_body, make_check, replace_a_value
+from tests.faces.json_texts import ALL
 
 BODIES = 1_500
 

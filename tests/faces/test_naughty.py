@@ -7,11 +7,11 @@ import io
 from pathlib import Path
 
 from tests.cli.asking import run
-from tests.door.hostile import FORMULAS, UNSTORABLE, Page, obeyed, post_all
-from tests.door.hosts import hosted, quiet, rows
-from tests.door.naughty import NAUGHTY, TEXTS
-from tests.door.oracle import same_number, strict
-from tests.door.readers import exported, read_by_commands, read_by_pages
+from tests.faces.hostile import FORMULAS, UNSTORABLE, Page, obeyed, post_all
+from tests.faces.hosts import hosted, quiet, rows
+from tests.faces.naughty import NAUGHTY, TEXTS
+from tests.faces.oracle import same_number, strict
+from tests.faces.readers import exported, read_by_commands, read_by_pages
 from tests.support import card_click, need_module
 
 SESSIONS = ["visitor-1", "' OR '1'='1", "=1+1", "{{ 7*7 }}", "<!--", "../../etc/passwd"]

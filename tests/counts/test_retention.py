@@ -14,7 +14,7 @@ from tcs_events.counts import tables
 from tcs_events.counts.counting import DayCounter
 from tcs_events.counts.refresh import SETTLED_AFTER
 from tcs_events.reports import Cohort, Period
-from tests.rollups.counting import Clock, Counting, ask, click
+from tests.counts.counting import Clock, Counting, ask, click
 
 MONDAY = datetime(2024, 5, 6, 10, tzinfo=UTC)
 SETTLED = SETTLED_AFTER.total_seconds() + 1

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tcs_events import strict_json
-from tests.door.hosts import FACES, empty, hosted, quiet, rows
-from tests.door.json_suite import Found, compare, post_all, spliced
-from tests.door.json_texts import ALL, IS_JSON, MAY_BE, NOT_JSON
-from tests.door.oracle import same_number, strict
-from tests.door.public_suite import INSTALL, public_suite
-from tests.door.readers import exported, read_by_commands, read_by_pages
+from tests.faces.hosts import FACES, empty, hosted, quiet, rows
+from tests.faces.json_suite import Found, compare, post_all, spliced
+from tests.faces.json_texts import ALL, IS_JSON, MAY_BE, NOT_JSON
+from tests.faces.oracle import same_number, strict
+from tests.faces.public_suite import INSTALL, public_suite
+from tests.faces.readers import exported, read_by_commands, read_by_pages
 from tests.support import URL, need, need_module
 
 

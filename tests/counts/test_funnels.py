@@ -14,7 +14,7 @@ from tcs_events.counts.funnels import DEFAULT_FUNNEL, MAX_FUNNELS, find_funnel, 
 from tcs_events.counts.refresh import SETTLED_AFTER
 from tcs_events.reports import Period, Step, step
 from tcs_events.reports.funnel import FunnelSoFar, funnel_so_far
-from tests.rollups.counting import Clock, Counting, ask, click
+from tests.counts.counting import Clock, Counting, ask, click
 
 MONDAY = datetime(2024, 5, 6, 10, tzinfo=UTC)
 DAYS = 10

@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of the way from bytes to events.
 
-    python -m tests.door.fuzz --minutes 60
+    python -m tests.faces.fuzz --minutes 60
 
 Nothing but an event or a refusal may come out of it, the same one with and without orjson, and an
 event must be JSON that a strict parser reads back equal. What is found is written to `--keep` and
@@ -23,8 +23,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.door.json_texts import ALL
-from tests.door.oracle import same, strict, why_not
+from tests.faces.json_texts import ALL
+from tests.faces.oracle import same, strict, why_not
 
 INSTALL = "atheris: pip install -e '.[fuzz]'"
 TOKENS = [
@@ -275,7 +275,7 @@ def run_fuzz(minutes: float, bug: str | None = None, folder: Path | None = None)
         RuntimeError: it did not run.
     """
     with tempfile.TemporaryDirectory(prefix="tcs_events_fuzz_") as temporary:
-        command = [sys.executable, "-m", "tests.door.fuzz", "--minutes", str(minutes)]
+        command = [sys.executable, "-m", "tests.faces.fuzz", "--minutes", str(minutes)]
         command += ["--keep", str(folder or Path(temporary) / "corpus")]
         command += ["--seeded-bug", bug] if bug else []
         done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
@@ -287,7 +287,7 @@ def run_fuzz(minutes: float, bug: str | None = None, folder: Path | None = None)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.door.fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.faces.fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--keep", type=Path, help="a folder for the bodies that led somewhere new")
     parser.add_argument("--seeded-bug", choices=BUGS)

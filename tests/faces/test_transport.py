@@ -15,7 +15,7 @@ from sqlalchemy import event
 from werkzeug.test import TestResponse
 
 from tcs_events.event import Outcome
-from tests.door.hosts import FACES, empty, hosted, quiet, rows
+from tests.faces.hosts import FACES, empty, hosted, quiet, rows
 from tests.support import URL, card_click
 
 BODY = json.dumps(card_click(payload={"v": "é"}), ensure_ascii=False).encode()

@@ -1,6 +1,6 @@
 """The same JSON and the same naughty texts, to us, to what is written by hand, and to PyPI's peers.
 
-    python -m tests.door.peers
+    python -m tests.faces.peers
 
 Peers that record a request without its body keep nothing of what they answer 202 for.
 """
@@ -23,11 +23,11 @@ import sqlalchemy as sa
 
 from tests.benchmarks.peers import install_peers
 from tests.benchmarks.rows import MIDDLEWARE, OBVIOUS, PEERS, PEERS_NOT_RUN, VIEW, Row
-from tests.door.hostile import UNSTORABLE, events_with
-from tests.door.json_suite import expected, spliced
-from tests.door.json_texts import ALL, NOT_JSON
-from tests.door.naughty import TEXTS
-from tests.door.oracle import same_number, strict, why_not
+from tests.faces.hostile import UNSTORABLE, events_with
+from tests.faces.json_suite import expected, spliced
+from tests.faces.json_texts import ALL, NOT_JSON
+from tests.faces.naughty import TEXTS
+from tests.faces.oracle import same_number, strict, why_not
 from tests.support import ROOT, URL, new_database, postgres_binary, postgres_server
 
 
@@ -78,7 +78,7 @@ def score(python: Path, row: Row, url: str, cases: Sequence[Case], log: Path) ->
     environment = {**os.environ, "BENCHMARK_DATABASE_URL": url, "BENCHMARK_LOG": str(log)}
     lines = "".join(f"{base64.b64encode(case.body).decode()}\n" for case in cases)
     done = subprocess.run(
-        [str(python), "-m", "tests.door.knock", row.app, URL],
+        [str(python), "-m", "tests.faces.knock", row.app, URL],
         input=lines,
         capture_output=True,
         text=True,
@@ -154,7 +154,7 @@ def new_url(server: str | None, name: str) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.door.peers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.faces.peers", description=__doc__)
     parser.parse_args()
     say, kinds = sys.stdout.write, {"JSON": json_cases(), "texts": text_cases()}
     with tempfile.TemporaryDirectory() as folder, databases() as servers:

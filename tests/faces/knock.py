@@ -1,4 +1,4 @@
-"""Posts bodies to an app in a process and an environment of its own: `python -m tests.door.knock`.
+"""Posts bodies to an app in a process and an environment of its own: `python -m tests.faces.knock`.
 
 The app is named as `module:function`. Bodies come in on stdin, one in base64 on each line; the
 status of each goes out, and whether it was answered in JSON.

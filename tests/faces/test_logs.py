@@ -12,9 +12,9 @@ import structlog
 from sqlalchemy import text
 
 from tcs_events.errors import RateLimited
-from tests.door.hosts import FACES, hosted
-from tests.door.logs import CANARY, RENDERERS, Log, knock, logged
-from tests.door.naughty import NAUGHTY, TEXTS
+from tests.faces.hosts import FACES, hosted
+from tests.faces.logs import CANARY, RENDERERS, Log, knock, logged
+from tests.faces.naughty import NAUGHTY, TEXTS
 from tests.support import URL, card_click
 
 

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from tests.cli.asking import run
 from tests.dashboard.addresses import addresses
-from tests.door.oracle import strict
+from tests.faces.oracle import strict
 
 QUESTIONS: tuple[tuple[str, ...], ...] = (
     ("stats",),

@@ -23,8 +23,8 @@ from tcs_events.faces.json_schema import json_schema
 from tcs_events.payloads import PAYLOAD_SCHEMAS
 from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
-from tests.door.contract import INSTALL, hold, is_allowed
-from tests.door.hosts import FACES, hosted, quiet
+from tests.faces.contract import INSTALL, hold, is_allowed
+from tests.faces.hosts import FACES, hosted, quiet
 from tests.support import URL
 
 DOCUMENT = f"{URL}/openapi.json"

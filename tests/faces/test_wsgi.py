@@ -1,4 +1,4 @@
-"""What the middleware does beyond answering like the view, which tests/test_blueprint.py shows."""
+"""What the middleware does beyond answering like the view, which test_blueprint.py shows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The endpoint held against its own OpenAPI document, by schemathesis.
 
-    python -m tests.door.contract --examples 2000
+    python -m tests.faces.contract --examples 2000
 
 It makes requests that the document allows and ones that it forbids; each must be answered as the
 document says, and never with an error of the server.
@@ -20,7 +20,7 @@ from typing import Any
 from flask import Flask
 from hypothesis import strategies as st
 
-from tests.door.hosts import FACES, hosted, quiet
+from tests.faces.hosts import FACES, hosted, quiet
 from tests.support import URL
 
 INSTALL = "schemathesis: pip install -e '.[test]'"
@@ -151,7 +151,7 @@ def say(line: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.door.contract", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.faces.contract", description=__doc__)
     parser.add_argument("--examples", type=int, default=500, help="per operation and face")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()

@@ -20,9 +20,9 @@ from tcs_events.counts.counting import LEASE
 from tcs_events.counts.refresh import SETTLED_AFTER
 from tcs_events.reports import Period
 from tests.conftest import MakeHost
+from tests.counts.counting import Clock, Counting, ask, click, insert_event
 from tests.reports.test_against_truth import ACCEPTED
 from tests.reports.worlds import make_world
-from tests.rollups.counting import Clock, Counting, ask, click, insert_event
 
 MONDAY = datetime(2024, 5, 6, 10, tzinfo=UTC)
 TUESDAY, FRIDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=4)

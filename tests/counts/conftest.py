@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import MakeHost
+from tests.counts.counting import Counting
 from tests.reports.test_against_truth import ACCEPTED
-from tests.rollups.counting import Counting
 
 HOST = {"TCS_EVENTS_TIMEZONE": "Europe/Berlin", "TCS_EVENTS_EVENT_TYPES": ACCEPTED}
 

@@ -29,7 +29,7 @@ from tcs_events.counts.funnels import MAX_FUNNELS
 from tcs_events.counts.refresh import SETTLED_AFTER, Refresher
 from tests.cli.asking import run
 from tests.conftest import MakeHost
-from tests.rollups.counting import Counting, ask, click
+from tests.counts.counting import Counting, ask, click
 from tests.support import need
 
 MONDAY = datetime(2024, 5, 6, 10, tzinfo=UTC)

@@ -13,9 +13,9 @@ from tcs_events.counts import tables
 from tcs_events.reports import Period, step
 from tcs_events.reports.funnel import funnel_so_far
 from tests.conftest import MakeHost
+from tests.counts.counting import Counting, ask, click
 from tests.reports.support import append
 from tests.reports.worlds import make_world
-from tests.rollups.counting import Counting, ask, click
 
 MIDNIGHT = datetime(2024, 5, 6, 22, tzinfo=UTC)  # in Berlin
 MONDAY, TUESDAY = date(2024, 5, 6), date(2024, 5, 7)

@@ -15,7 +15,7 @@ from tcs_events import UserEvent
 from tcs_events.counts import audit
 from tcs_events.counts.refresh import SETTLED_AFTER, Refreshed
 from tcs_events.event import Event
-from tests.rollups.counting import Counting, ask, click, insert_event
+from tests.counts.counting import Counting, ask, click, insert_event
 from tests.support import need
 
 MONDAY = datetime(2024, 5, 6, 10, tzinfo=UTC)

@@ -21,9 +21,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tcs_events import strict_json
 from tcs_events.event import Outcome
-from tests.door.hosts import FACES, empty, hosted, quiet, rows
-from tests.door.json_texts import ALL
-from tests.door.oracle import same, strict, why_not
+from tests.faces.hosts import FACES, empty, hosted, quiet, rows
+from tests.faces.json_texts import ALL
+from tests.faces.oracle import same, strict, why_not
 from tests.support import URL, card_click
 
 orjson = pytest.importorskip("orjson", reason="needs orjson: pip install -e '.[fast]'")

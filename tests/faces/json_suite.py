@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tests.door.oracle import same, same_number, strict, why_not
+from tests.faces.oracle import same, same_number, strict, why_not
 from tests.support import URL
 
 BEFORE = b'{"event_type":"card_click","session_id":"%s","payload":{"v":'
