@@ -117,10 +117,11 @@ class SqliteCommitter:
             StoreUnavailable: there was one, and there is none. It is not made anew here: an empty
                 file would only be in the way of the one that somebody restores.
         """
-        if self.own.is_open and self._is_replaced():
-            self.own.drop()
-        if self._file is not None and self._file.is_gone():
-            raise StoreUnavailable("FileMissing", FILE_MISSING.remedy)
+        if self._file is not None and self._file.is_replaced():
+            if self.own.is_open:  # not one of the process that we were forked from
+                self.own.drop()
+            if self._file.is_gone():
+                raise StoreUnavailable("FileMissing", FILE_MISSING.remedy)
         return self.own.get(deadline)
 
     def problem(self) -> Problem | None:
@@ -133,18 +134,28 @@ class SqliteCommitter:
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]:
         """Write events in one transaction, and again where the file was replaced meanwhile.
 
+        The path is looked at after the commit, and before it for a single event. Under load a
+        second look would cost as much as the rows: each one lets another thread run.
+
         Raises:
             StoreUnavailable: there is no file, or it is replaced time and again.
         """
+        is_under_load = self.own.is_open and len(events) > 1
+        driver = self.own.get(deadline) if is_under_load else self.connection(deadline)
         while True:
-            results = self._write_group(events, deadline)
-            if not self._is_replaced():
-                return results
+            try:
+                results = self._write_group(driver, events, deadline)
+            except Exception:
+                if not self._is_replaced():
+                    raise
+            else:
+                if not self._is_replaced():
+                    return results
             if monotonic() > deadline:
                 raise StoreUnavailable("FileReplaced", "see what replaces the database's file")
+            driver = self.connection(deadline)
 
-    def _write_group(self, events: Sequence[Record], deadline: float) -> list[Result]:
-        driver = self.connection(deadline)
+    def _write_group(self, driver: Any, events: Sequence[Record], deadline: float) -> list[Result]:
         rows = [_row(event) for event in events]
         cursor = driver.cursor()
         self._until = deadline

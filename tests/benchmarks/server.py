@@ -78,7 +78,8 @@ class Server:
             pid = to_visit.pop()
             found.add(pid)
             for task in Path(f"/proc/{pid}/task").iterdir():
-                to_visit += [int(child) for child in (task / "children").read_text().split()]
+                with contextlib.suppress(FileNotFoundError):  # the thread has just ended
+                    to_visit += [int(child) for child in (task / "children").read_text().split()]
         return found
 
     def _wait_until_served(self, seconds: float = 30) -> None:
