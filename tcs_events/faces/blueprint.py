@@ -205,7 +205,7 @@ def _is_path_of_ours(app: Flask, refusal: MethodNotAllowed | BadRequest) -> bool
     return any(rule is not None and registration.is_ours(app, rule) for rule in rules)
 
 
-_BODY = "tcs_events.body"
+_BODY = "tcs_events.faces.body"
 
 
 def _take_body(app: Flask, **_: object) -> None:
