@@ -929,6 +929,7 @@ describe("configure, identify, reset and stop", () => {
   it("sends links to /identify and events by /batch, whatever waits together", async () => {
     goOffline();
     for (let i = 0; i < 3; i++) tracker.trackEvent("card_click", ADA);
+    await seconds(0.001); // what waits goes in order of its milliseconds
     tracker.identify("ada@example.com");
     tracker.trackEvent("card_click", ADA);
     await seconds(1);
@@ -1025,6 +1026,23 @@ describe("data-track-event", () => {
     expect(sent()).toHaveLength(0);
     act("form", "submit");
     expect(sent().map((event) => event["event_type"])).toEqual(["filter_change"]);
+  });
+
+  it("counts once what a key that is held down repeats", () => {
+    document.body.innerHTML = `<a data-track-event="card_click"></a>`;
+    const press = (key: string, repeat = false) =>
+      document.body.dispatchEvent(new KeyboardEvent("keydown", { key, repeat, bubbles: true }));
+    press("Enter");
+    act("a");
+    press("Enter", true);
+    act("a");
+    expect(sent()).toHaveLength(1);
+    // The mouse acts meanwhile, or the key is let go where we do not see it.
+    document.body.dispatchEvent(new Event("pointerdown", { bubbles: true }));
+    act("a");
+    press("Control", true);
+    act("a");
+    expect(sent()).toHaveLength(3);
   });
 
   it("counts a click on a label and its field once", () => {

@@ -11,13 +11,19 @@ const MIDDLE_BUTTON = 1;
 
 type Act = Event & { [IS_TRACKED]?: boolean; button?: number };
 
+/** Whether Enter is held down: the browser clicks and submits again and again. */
+let isEnterHeld = false;
+
 /** Calls back for each act on a marked element. */
 export function trackClicks(callback: Callback): void {
+  listen(["keydown", "keyup", "pointerdown"], ({ key, repeat }: Partial<KeyboardEvent>) => {
+    isEnterHeld = key === "Enter" && !!repeat;
+  });
   listen(["click", "auxclick", "submit"], (act: Act) => {
     // The path shows what is inside of a shadow root; the target does not.
     const path = act.composedPath() as HTMLElement[];
     const element = path.find(({ dataset }) => dataset?.["trackEvent"]);
-    if (!element || act[IS_TRACKED] || !isActOn(element, act, path[0]!) || !canTrack()) return;
+    if (!element || act[IS_TRACKED] || isEnterHeld || !isActOn(element, act, path[0]!) || !canTrack()) return;
     act[IS_TRACKED] = true;
     const { trackEvent, trackPayload } = element.dataset;
     // A payload that is not JSON is left out: the visitor has acted all the same.

@@ -44,7 +44,7 @@ def test_the_script_in_the_package_is_the_source_as_built_today(tmp_path: Path) 
 
 def test_the_script_is_as_small_as_the_readme_says() -> None:
     size = len(gzip.compress(BUILT.read_bytes(), 9))
-    assert size <= 2_650
+    assert size <= 2_700
     [said] = re.findall(r"(\d+) bytes gzipped", README)
     assert size == int(said)
 

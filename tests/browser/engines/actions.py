@@ -33,7 +33,8 @@ def click(x: int, y: int, button: Button, modifiers: tuple[Modifier, ...], times
     ]
 
 
-def press(key: str) -> Actions:
-    """Press and release a key."""
-    strokes = [{"type": kind, "value": KEYS[key]} for kind in ("keyDown", "keyUp")]
+def press(key: str, times: int) -> Actions:
+    """Press and release a key. While it is held down, it is pressed again `times` - 1 times."""
+    strokes = [{"type": "keyDown", "value": KEYS[key]}] * times
+    strokes.append({"type": "keyUp", "value": KEYS[key]})
     return [{"type": "key", "id": "keyboard", "actions": strokes}]

@@ -48,8 +48,10 @@ class ChromiumTab(Tab):
     def run_in_frame(self, script: str, *arguments: Any) -> Any:
         return run_in(self._page.frames[1], script, arguments)
 
-    def press(self, key: Literal["Enter", " "]) -> None:
-        self._page.keyboard.press(key)
+    def press(self, key: Literal["Enter", " "], times: int = 1) -> None:
+        for _ in range(times):
+            self._page.keyboard.down(key)
+        self._page.keyboard.up(key)
 
     def close(self) -> None:
         self._page.close()

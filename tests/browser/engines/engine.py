@@ -53,7 +53,7 @@ class Tab(ABC):
         """Do the same in the first frame of the page, whatever origin that has."""
 
     @abstractmethod
-    def press(self, key: Literal["Enter", " "]) -> None:
+    def press(self, key: Literal["Enter", " "], times: int = 1) -> None:
         """Press and release a key, wherever the focus is."""
 
     @abstractmethod

@@ -93,8 +93,8 @@ class FirefoxTab(Tab):
         finally:
             self._browser.switch_to_frame()
 
-    def press(self, key: Literal["Enter", " "]) -> None:
-        self._in_front().actions.perform(actions.press(key))
+    def press(self, key: Literal["Enter", " "], times: int = 1) -> None:
+        self._in_front().actions.perform(actions.press(key, times))
 
     def close(self) -> None:
         keep_one_open(self._browser)

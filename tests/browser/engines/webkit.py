@@ -68,8 +68,8 @@ class WebKitTab(Tab):
         finally:
             self._driver.switch_to.default_content()
 
-    def press(self, key: Literal["Enter", " "]) -> None:
-        self._here().execute("actions", {"actions": actions.press(key)})
+    def press(self, key: Literal["Enter", " "], times: int = 1) -> None:
+        self._here().execute("actions", {"actions": actions.press(key, times)})
 
     def close(self) -> None:
         keep_one_open(self._driver)

@@ -94,6 +94,25 @@ def test_a_key_counts_as_the_click_that_it_is(site: Site, tab: Tab, key: Any, bo
     assert numbers_once_settled(site, tab) == [1]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'<a href="#here" id="target" {TRACKED}>Go</a>',
+        f'<button id="target" {TRACKED}>Go</button>',
+        f'<form {TRACKED} onsubmit="return false"><input id="target"></form>',
+    ],
+    ids=["a link", "a button", "a form"],
+)
+def test_a_key_that_is_held_down_counts_once(site: Site, tab: Tab, body: str) -> None:
+    """Some browsers click, or submit, again and again."""
+    open_page(site, tab, body)
+    tab.run("document.querySelector('#target').focus()")
+    tab.press("Enter", times=4)
+    assert site.wait_for_numbers(1) == [1]
+    tab.press("Enter")
+    assert numbers_once_settled(site, tab) == [1, 1]
+
+
 SVG = f"""
     <button {TRACKED}>
         <svg width="40" height="40"><g><rect width="40" height="40"/></g></svg>
