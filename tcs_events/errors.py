@@ -100,11 +100,11 @@ class StoreUnavailable(TcsEventsError):
     remedy = "see that the database runs, is reachable and has room, and that nothing locks it"
     """What to do where nothing is known but that it failed."""
 
-    def __init__(self, reason: str, remedy: str = "") -> None:
+    def __init__(self, reason: str, remedy: str = "", *, is_news: bool = True) -> None:
         super().__init__(f"The event could not be stored: {reason}.")
         self.reason = reason
         self.remedy = remedy or self.remedy
-        self.is_news = True
+        self.is_news = is_news
         """False where the log has said so since an event was last stored."""
 
 

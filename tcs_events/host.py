@@ -60,10 +60,11 @@ class Registration:
         """Our tables in the metadata of the host's `db`; none while the app has no `db`."""
         self.counters = Counters()
         """What became of the events that reached this process."""
-        self.tally = Tally(self.counters, lambda: vars(self).get("store"))
+        self.tally = Tally(self.counters, lambda: self.opened_store)
         """Adds that up with what the other processes have counted."""
         self.health = Health(self)
         self._had_request = False
+        self._stores: dict[str, SqlStore] = {}
         self._reset()
         in_each_child(self._reset)
         self._pid = os.getpid()
@@ -75,6 +76,7 @@ class Registration:
 
     def _reset(self) -> None:
         self._first_request = threading.Lock()
+        self._opening = threading.Lock()
 
     def join(self, app: Flask) -> bool:
         """Put our tables into the metadata of the host's `db`; False while the app has none."""
@@ -87,26 +89,43 @@ class Registration:
             self.tables = join_metadata(database.metadatas[bind_key])
         return bool(self.tables)
 
-    @cached_property
+    @property
     def store(self) -> SqlStore:
         """The store of the current app's events; raises what `store_for` raises."""
-        return self.store_for(EVENTS_TABLE)
+        return self._kept(EVENTS_TABLE, self.settings)
 
-    @cached_property
+    @property
+    def opened_store(self) -> SqlStore | None:
+        """The store of events, None where nothing was stored or asked yet. This opens none."""
+        return self._stores.get(EVENTS_TABLE)
+
+    @property
     def identity_store(self) -> SqlStore:
-        """The store of who a session belongs to; raises what `store_for` raises."""
-        return self.store_for(IDENTITIES_TABLE)
+        """The store of the owners of sessions; raises what `store_for` raises."""
+        return self._kept(IDENTITIES_TABLE, self.settings)
 
     @cached_property
     def refresher(self) -> Refresher:
         """Keeps the counts of the current app up to date; raises what `store_for` raises."""
         return Refresher(self.store.engine, self.settings.timezone)
 
-    @cached_property
+    @property
     def rejection_store(self) -> SqlStore:
         """The store of refused events; raises what `store_for` raises."""
         hasty = replace(self.settings, timeout_ms=TIMEOUT_MS, durability=LOST_ON_POWER_CUT)
-        return self.store_for(REJECTIONS_TABLE, hasty)
+        return self._kept(REJECTIONS_TABLE, hasty)
+
+    def close(self) -> None:
+        """Close all connections that events are written on. The next event opens new ones."""
+        for store in [*self._stores.values()]:
+            store.close()
+
+    def _kept(self, table: str, settings: Settings) -> SqlStore:
+        ensure_own_state()
+        with self._opening:
+            if table not in self._stores:
+                self._stores[table] = self.store_for(table, settings)
+            return self._stores[table]
 
     @cached_property
     def rejections(self) -> KeptRejections | None:
@@ -114,7 +133,7 @@ class Registration:
         keep = self.settings.keep_rejected
         return KeptRejections(self.rejection_store, keep, self.counters) if keep else None
 
-    def store_for(self, table: str, settings: Settings | None = None) -> SqlStore:
+    def store_for(self, table: str, settings: Settings) -> SqlStore:
         """Return a store that writes into one of our tables, for the current app.
 
         Raises:
@@ -136,7 +155,7 @@ class Registration:
             # What the factory connected, `db.create_all()` for one, before a server forked.
             leave_pool_of_parent(engine)
             self._pid = os.getpid()
-        return SqlStore(engine, self.tables[table], settings or self.settings)
+        return SqlStore(engine, self.tables[table], settings)
 
     @cached_property
     def reader(self) -> Reader:
@@ -177,7 +196,7 @@ class Registration:
         from tcs_events.intake.bot_sessions import BotSessions  # needs tcs-events[bots]
 
         settings = self.settings
-        store = self.store_for(BOT_SESSIONS_TABLE)
+        store = self._kept(BOT_SESSIONS_TABLE, settings)
         return BotSessions(store, settings.timezone, settings.timeout_ms / 1000)
 
     def ingestion_rules(self, app: Flask) -> list[Rule]:

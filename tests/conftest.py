@@ -114,10 +114,8 @@ def close_later() -> Iterator[list[Flask]]:
     apps: list[Flask] = []
     yield apps
     for app in apps:
-        registration = app.extensions.get("tcs_events")
-        for name in ("store", "identity_store", "rejection_store"):
-            if registration is not None and name in vars(registration):
-                vars(registration)[name].close()
+        if (registration := app.extensions.get("tcs_events")) is not None:
+            registration.close()
         if (db := app.extensions.get("sqlalchemy")) is not None:
             with app.app_context():
                 for engine in db.engines.values():

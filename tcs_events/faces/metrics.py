@@ -83,7 +83,7 @@ def is_multiprocess() -> bool:
 
 
 def _queued(registration: Registration) -> int:
-    store = vars(registration).get("store")
+    store = registration.opened_store
     return store.state().waiting_events if store is not None else 0
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 from tcs_events.errors import (
     BodyEncoded,
@@ -148,8 +149,12 @@ def log_refused(outcome: Outcome, **keys: object) -> None:
         level(f"tcs_events.event_{outcome}", **keys)
 
 
+_logged: WeakSet[TcsEventsError] = WeakSet()
+"""Errors that the log has already. All requests that waited for one commit share its error."""
+
+
 def _is_news(error: TcsEventsError) -> bool:
-    return not isinstance(error, StoreUnavailable) or error.is_news
+    return error not in _logged and not (isinstance(error, StoreUnavailable) and not error.is_news)
 
 
 def log_trouble(error: TcsEventsError) -> None:
@@ -159,8 +164,7 @@ def log_trouble(error: TcsEventsError) -> None:
     """
     if not _is_news(error):
         return
-    if isinstance(error, StoreUnavailable):
-        error.is_news = False  # all who waited for one commit share its error
+    _logged.add(error)
     match error:
         case ColumnsMissing():
             log.error(

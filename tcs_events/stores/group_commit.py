@@ -228,9 +228,7 @@ class GroupCommit:
         """
         if self._patience.is_failing:
             # One request finds out whether the database is back; the others need not hang on it.
-            failing = StoreUnavailable("Failing")
-            failing.is_news = False
-            raise failing
+            raise StoreUnavailable("Failing", is_news=False)
         events = self._waiting_events + entry.count
         seconds = self._pace.seconds_for(events, len(self._committers))
         if (

@@ -52,6 +52,9 @@ class Watched(Protocol):
     @property
     def store(self) -> SqlStore: ...
 
+    @property
+    def opened_store(self) -> SqlStore | None: ...
+
 
 class Health:
     """Looks at the database for any number of requests, no more than once a second."""
@@ -210,7 +213,7 @@ def explain(error: Exception) -> Problem:
 def _counts(watched: Watched) -> dict[str, Any]:
     """Return what this process has counted, and what waits in it."""
     counted = watched.counters.counted()
-    store: SqlStore | None = vars(watched).get("store")
+    store = watched.opened_store
     queued = store.state() if store is not None else None
     outcomes = [(str(outcome), why, events) for (outcome, why), events in counted.outcomes.items()]
     identities = [(str(outcome), why, n) for (outcome, why), n in counted.identities.items()]

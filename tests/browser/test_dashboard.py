@@ -59,8 +59,7 @@ def site(serve: Callable[..., Site], sqlite_url: str) -> Site:
     fill(app, [*visitors(200, 30, at, ids), *evil], known)
     with app.app_context():
         app.extensions["sqlalchemy"].engine.dispose()
-    for store in ("store", "identity_store"):
-        vars(app.extensions["tcs_events"])[store].close()
+    app.extensions["tcs_events"].close()
     return serve(DEMO, sqlite_url)
 
 

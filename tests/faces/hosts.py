@@ -39,10 +39,7 @@ def hosted(
     try:
         yield app
     finally:
-        registration = vars(app.extensions["tcs_events"])
-        for name in ("store", "identity_store"):
-            if name in registration:
-                registration[name].close()
+        app.extensions["tcs_events"].close()
         with app.app_context():
             for engine in db.engines.values():
                 engine.dispose()
