@@ -124,7 +124,7 @@ def close_later() -> Iterator[list[Flask]]:
 
 @pytest.fixture
 def make_host(close_later: list[Flask]) -> MakeHost:
-    """Build a host as the README does: `make_host(url, blueprint, db=..., create=..., KEY=...)`."""
+    """Build a host as documented: `make_host(url, blueprint, db=..., create=..., KEY=...)`."""
 
     def make(
         url: str,

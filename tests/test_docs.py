@@ -1,12 +1,14 @@
-"""The README is under test: what it shows works, and it names all there is."""
+"""The documents are under test: what they show works, and they name all there is."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from flask import Flask
@@ -19,64 +21,81 @@ from tcs_events import UserEvent, create_blueprint, reports
 from tcs_events.payloads import PAYLOAD_SCHEMAS
 from tcs_events.settings import SETTINGS
 from tests.conftest import MakeHost
+from tests.pages import README, cells, names, page
 from tests.support import ROOT, URL, card_click, need_module, post
 
-README = (ROOT / "README.md").read_text()
-FIRST_SCREEN = README.split("\n## ")[0]
+
+def example(name: str, word: str) -> str:
+    """Return the Python example of a document that has a word in it."""
+    return page(name).block("python", word)
 
 
-def blocks(language: str) -> list[str]:
-    """Return the code blocks of a language, without the indentation of a list item."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
-    return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
-
-
-def cells(table_row: str) -> list[str]:
-    return [cell.strip() for cell in table_row.strip().strip("|").split("|")]
-
-
-def rows_of(heading: str) -> list[list[str]]:
-    """Return the rows of the first table under a heading."""
-    section = re.split(rf"^#+ {heading}\n", README, flags=re.MULTILINE)[1]
-    table = re.search(r"^\|[-|]+\|\n((?:\|.*\n)+)", section, re.MULTILINE)
-    assert table is not None
-    return [cells(row) for row in table.group(1).splitlines()]
-
-
-@pytest.fixture
-def readme_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close_later: list[Flask]) -> Flask:
-    """The app of the README's first example, just as it stands there."""
+@pytest.fixture(params=[README, "getting-started"])
+def first_app(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    close_later: list[Flask],
+) -> Flask:
+    """The app of the first example, just as it stands there."""
     names: dict[str, object] = {"__name__": "readme_host"}
-    exec(blocks("python")[0], names)
+    exec(example(request.param, "create_app"), names)
     monkeypatch.chdir(tmp_path)  # where Flask puts the instance folder of a script
     app: Flask = names["create_app"]()
     close_later.append(app)
     return app
 
 
-def test_the_host_example_stores_the_event_that_the_readme_shows(readme_app: Flask) -> None:
-    assert post(readme_app, payload={"expert_id": "ada"}).status_code == 202
-    shown = json.loads(blocks("json")[0])
-    with readme_app.app_context():
-        db = readme_app.extensions["sqlalchemy"]
+def test_every_python_example_is_run() -> None:
+    """Each is asked for by name in these tests, or is part of the tutorial."""
+    source = Path(__file__).read_text()
+    run = re.findall(r'example\(\s*"([\w/-]+)",\s*"(.+?)"', source)
+    run += [(README, "create_app"), ("getting-started", "create_app")]
+    for name in set(names()) - {"tutorial"}:
+        for code in page(name).blocks("python"):
+            assert any(name == place and word in code for place, word in run), code
+
+
+def test_the_host_example_stores_the_event_that_the_readme_shows(first_app: Flask) -> None:
+    assert post(first_app, payload={"expert_id": "ada"}).status_code == 202
+    shown = json.loads(page(README).blocks("json")[0])
+    with first_app.app_context():
+        db = first_app.extensions["sqlalchemy"]
         [event] = db.session.scalars(select(UserEvent))
         assert {column.name for column in UserEvent.__table__.columns} == set(shown)
         assert event.payload == shown["payload"]
 
 
+def test_the_first_event_is_read_as_shown(first_app: Flask) -> None:
+    post(first_app, payload={"expert_id": "ada"})
+    code = example("getting-started", "newest")
+    with first_app.app_context(), contextlib.redirect_stdout(io.StringIO()) as said:
+        exec(code, {"db": first_app.extensions["sqlalchemy"]})
+    assert said.getvalue().endswith(" card_click {'expert_id': 'ada'}\n")
+
+
+def test_the_first_questions_are_answered(first_app: Flask) -> None:
+    post(first_app, payload={"expert_id": "ada"})
+    for visitor in range(3):
+        payload = {"query_text": "rust embedded", "result_count": 0, "expert_ids": []}
+        post(first_app, event_type="sage_query", session_id=f"v-{visitor}", payload=payload)
+    with first_app.app_context(), contextlib.redirect_stdout(io.StringIO()) as said:
+        exec(example("getting-started", "top_experts"), {})
+        exec(example("README", "unmet_demand"), {})
+    assert said.getvalue() == "ada 1\nrust embedded 3 0\n"
+
+
 def test_the_example_of_own_event_types_works(make_host: MakeHost, sqlite_url: str) -> None:
-    [code] = [block for block in blocks("python") if "SignUp" in block]
     names: dict[str, object] = {}
-    exec(code, names)
+    exec(example("guides/event-types", "SignUp"), names)
     app = make_host(sqlite_url, names["events"])
     assert post(app, event_type="sign_up", payload={"plan": "free"}).status_code == 202
     assert post(app, event_type="sign_up", payload={}).status_code == 422
 
 
 def test_the_example_of_checked_payloads_works(make_host: MakeHost, sqlite_url: str) -> None:
-    [code] = [block for block in blocks("python") if "PAYLOAD_SCHEMAS" in block]
     names: dict[str, object] = {}
-    exec(code, names)
+    exec(example("guides/event-types", "PAYLOAD_SCHEMAS"), names)
     app = make_host(sqlite_url, names["checked"])
     assert post(app).status_code == 202
     assert post(app, payload={}).status_code == 422
@@ -90,47 +109,105 @@ def test_the_example_of_a_login_hook_lets_events_through(
     class NotLoggedIn:
         is_authenticated = False
 
-    [code] = [block for block in blocks("python") if "demand_login" in block]
     app = make_host(sqlite_url)
+    code = example("guides/hosts", "demand_login")
     exec(code, {"app": app, "request": request, "redirect": redirect, "current_user": NotLoggedIn})
     assert post(app).status_code == 202
     assert app.test_client().get("/").location == "/login"
 
 
+def test_the_counts_of_health_are_for_whoever_has_the_token(
+    make_host: MakeHost, sqlite_url: str
+) -> None:
+    from flask import request
+
+    settings = Flask("settings")
+    code = example("guides/monitoring", "HEALTH_ACCESS")
+    exec(code, {"app": settings, "request": request, "token": "secret"})
+    access = settings.config["TCS_EVENTS_HEALTH_ACCESS"]
+    client = make_host(sqlite_url, TCS_EVENTS_HEALTH_ACCESS=access).test_client()
+    assert "events" not in client.get(f"{URL}/health").json
+    headers = {"Authorization": "Bearer secret"}
+    told = client.get(f"{URL}/health", headers=headers).json
+    named = {
+        name
+        for row in page("guides/monitoring").rows("Health")
+        for name in re.findall(r"`(\w+)`", row[0] + row[1])
+    }
+    assert set(told) <= named
+
+
+def reference() -> ModuleType:
+    """Return the program that writes the reference."""
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith("reference/")])
+def test_the_reference_is_as_the_code_is(name: str) -> None:
+    need_module("prometheus_client")
+    assert page(name).text == reference().rewritten(page(name).text), (
+        "run `python docs/reference.py`"
+    )
+
+
 def test_the_settings_are_documented_as_they_are() -> None:
-    assert rows_of("Settings") == [
+    assert page("reference/settings").rows("Settings") == [
         [f"`{setting.key}`", f"`{setting.default!r}`".replace("'", '"'), setting.help]
         for setting in SETTINGS
     ]
 
 
-def test_the_event_types_are_documented() -> None:
+def test_the_event_types_and_their_payloads_are_documented() -> None:
+    types = page("reference/event-types")
     default = next(setting.default for setting in SETTINGS if setting.option == "event_types")
-    documented = [row[0].strip("`") for row in rows_of("Event types")]
-    assert documented == list(PAYLOAD_SCHEMAS)
-    assert set(default) < set(documented)
-
-
-def test_the_payloads_are_documented() -> None:
-    for name, _, payload in rows_of("Event types"):
-        for field in PAYLOAD_SCHEMAS[name.strip("`")]().fields:
-            assert f"`{field}`" in payload
+    assert [row[0].strip("`") for row in types.rows("Event types")] == list(PAYLOAD_SCHEMAS)
+    accepted = [row[0].strip("`") for row in types.rows("Event types") if row[2] == "yes"]
+    assert accepted == list(default)
+    for name, schema in PAYLOAD_SCHEMAS.items():
+        assert [row[0].strip("`") for row in types.rows(name)] == list(schema().fields)
 
 
 def test_the_functions_of_the_tracker_are_documented() -> None:
     source = (ROOT / "frontend_snippets" / "tracking.ts").read_text()
-    documented = [row[0].strip("`").split("(")[0] for row in rows_of("The tracker")]
+    rows = page("guides/tracker").rows("Functions")
+    documented = [row[0].strip("`").split("(")[0] for row in rows]
     assert documented == re.findall(r"^export function (\w+)", source, re.MULTILINE)
 
 
 def test_the_fields_are_documented() -> None:
-    documented = [row[0].strip("`") for row in rows_of("The endpoint")]
+    documented = [row[0].strip("`") for row in page("reference/http").rows("One event")]
     assert documented == list(tcs_events.EventSchema().fields)
 
 
+def test_every_status_is_documented() -> None:
+    http = page("reference/http")
+    explained = set(re.findall(r"\d{3}", "".join(row[0] for row in http.rows("What is final"))))
+    answered = set(re.findall(r"\d{3}", "".join(row[2] for row in http.rows("HTTP"))))
+    assert answered <= explained
+
+
 def test_every_command_is_documented() -> None:
-    for command in create_blueprint().cli.commands:
-        assert f"flask tcs-events {command}" in README
+    documented = [cells[0] for cells in page("reference/commands").rows("Commands")]
+    assert documented == [
+        f"[`flask tcs-events {name}`](#{name})" for name in sorted(create_blueprint().cli.commands)
+    ]
+
+
+def test_every_public_name_is_documented() -> None:
+    anchors = page("reference/python").anchors()
+    for name in [*tcs_events.__all__, *reports.__all__]:
+        assert name.lower() in anchors
+
+
+def test_every_table_is_named_by_the_feature_that_owns_it() -> None:
+    rows = page("reference/tables").rows("Which feature owns which table")
+    assert [row[0].strip("`") for row in rows] == list(UserEvent.metadata.tables)
+    assert all(feature and held for _, feature, held, _ in rows)
 
 
 def test_the_examples_of_asking_work(make_host: MakeHost, sqlite_url: str) -> None:
@@ -140,14 +217,13 @@ def test_the_examples_of_asking_work(make_host: MakeHost, sqlite_url: str) -> No
         username: Mapped[str] = mapped_column(primary_key=True)
 
     app = make_host(sqlite_url, db=db)
-    [code] = [block for block in blocks("python") if "unmet_demand" in block]
     for visitor in range(3):
         payload = {"query_text": "rust embedded", "result_count": 0, "expert_ids": []}
         post(app, event_type="sage_query", session_id=f"visitor-{visitor}", payload=payload)
     with app.app_context(), contextlib.redirect_stdout(io.StringIO()) as said:
         db.session.add(Expert(username="ada"))
         db.session.commit()
-        exec(code, {"Expert": Expert})
+        exec(example("guides/questions", "unmet_demand"), {"Expert": Expert})
     assert said.getvalue() == "rust embedded 3 0\nada never_returned\n"
 
 
@@ -155,9 +231,9 @@ def test_the_dashboard_is_mounted_as_shown(make_host: MakeHost, sqlite_url: str)
     class Admin:
         is_authenticated = is_admin = True
 
-    [code] = [block for block in blocks("python") if "create_dashboard" in block]
     app = make_host(sqlite_url)
     experts = type("Expert", (), {"username": UserEvent.session_id})
+    code = example("guides/dashboard", "create_dashboard")
     exec(code, {"app": app, "Expert": experts, "current_user": Admin})
     assert app.test_client().get("/insights/").status_code == 200
     Admin.is_admin = False
@@ -166,13 +242,14 @@ def test_the_dashboard_is_mounted_as_shown(make_host: MakeHost, sqlite_url: str)
 
 def test_every_question_is_documented() -> None:
     functions = {name for name in reports.__all__ if name.islower()}
-    documented = {name for row in rows_of("Asking") for name in re.findall(r"`(\w+)", row[1])}
+    rows = page("guides/questions").rows("Questions")
+    documented = {name for row in rows for name in re.findall(r"`(\w+)", row[1])}
     assert functions - {"last_days"} == documented
 
 
-def test_the_doctor_says_what_the_readme_shows(readme_app: Flask) -> None:
-    [shown] = blocks("console")
-    output = readme_app.test_cli_runner().invoke(args=["tcs-events", "doctor"]).output
+def test_the_doctor_says_what_is_shown(first_app: Flask) -> None:
+    [shown] = page("getting-started").blocks("console")
+    output = first_app.test_cli_runner().invoke(args=["tcs-events", "doctor"]).output
     said = [line for line in output.splitlines() if line.startswith(("ok", "hint", "wrong"))]
     varying = re.compile("(sqlite:|extras:).*")  # a path, and versions
     assert [varying.sub("", line) for line in said] == [
@@ -188,7 +265,7 @@ def test_every_log_event_is_documented() -> None:
     named |= {f"tcs_events.event_{outcome}" for outcome in Outcome}
     modules = {f"tcs_events.{path.stem}" for path in (ROOT / "tcs_events").iterdir()}
     for name in named - modules:
-        assert name in README, name
+        assert f"`{name}`" in page("reference/logs").text, name
 
 
 def test_the_metrics_are_documented(make_host: MakeHost, sqlite_url: str) -> None:
@@ -197,38 +274,83 @@ def test_the_metrics_are_documented(make_host: MakeHost, sqlite_url: str) -> Non
 
     registry = prometheus_client.CollectorRegistry()
     register_metrics(make_host(sqlite_url), registry)
-    [table] = re.findall(r"^\| metric \|.*\n.*\n((?:\|.*\n)+)", README, re.MULTILINE)
-    documented = {cells(row)[0].strip("`").removesuffix("_total") for row in table.splitlines()}
+    rows = page("guides/monitoring").rows("Prometheus")
+    documented = {row[0].strip("`").removesuffix("_total") for row in rows}
     assert documented == {family.name for family in registry.collect()}
 
 
-def test_the_first_screen_shows_all_a_newcomer_needs() -> None:
-    assert len(FIRST_SCREEN.splitlines()) < 75
-    for needed in ("tcs_events.demo", "tests/all.sh", "register_blueprint", "client.js", URL):
-        assert needed in FIRST_SCREEN
+def test_the_metrics_are_served_as_shown(make_host: MakeHost, sqlite_url: str) -> None:
+    prometheus_client = pytest.importorskip("prometheus_client")
+    app = make_host(sqlite_url)
+    code = example("guides/monitoring", "register_metrics")
+    registry = prometheus_client.CollectorRegistry()
+    code = code.replace("register_metrics(app)", "register_metrics(app, registry)")
+    code = code.replace("make_wsgi_app()}", "make_wsgi_app(registry)}")
+    exec(code, {"app": app, "registry": registry})
+    assert "tcs_events_requests_total" in app.test_client().get("/metrics").text
+
+
+def test_the_readme_is_short_and_shows_all_a_newcomer_needs() -> None:
+    text = page(README).text
+    assert len(text.splitlines()) <= 200
+    needed = ("tcs_events.demo", "tests/all.sh", "register_blueprint", "client.js", URL)
+    assert all(word in text for word in needed)
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
-    command = next(block for block in blocks("sh") if "tests/all.sh" in block)
+    command = page(README).block("sh", "tests/all.sh")
     assert command.strip() in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-def test_every_file_that_is_linked_is_there() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+@pytest.mark.parametrize("name", names())
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(name: str) -> None:
+    for target, anchor in page(name).links():
+        path = (page(name).path.parent / target).resolve() if target else page(name).path
+        assert path.exists(), target
+        if anchor:
+            there = str(path.relative_to(ROOT / "docs" / "pages").with_suffix(""))
+            assert anchor in page(there).anchors(), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_file_of_the_repository_that_is_named_is_there(name: str) -> None:
+    for target in re.findall(r"`((?:frontend_snippets|tests|docs)/[\w./-]+)`", page(name).prose()):
         assert (ROOT / target).exists(), target
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, new = set[Path](), {page(README).path}
+    while new:
+        path = new.pop()
+        reached.add(path)
+        if path.suffix == ".md" and path.name != "CHANGELOG.md":
+            name = README if path == page(README).path else None
+            found = page(name or str(path.relative_to(ROOT / "docs/pages").with_suffix("")))
+            linked = {(path.parent / target).resolve() for target, _ in found.links() if target}
+            new |= linked - reached
+    assert {page(name).path for name in names()} <= reached
 
 
 def test_every_file_of_the_react_kit_is_documented() -> None:
     snippets = ROOT / "frontend_snippets"
     kit = {path.name for pattern in ("*.ts", "*.tsx") for path in snippets.glob(pattern)}
-    documented = {row[0].split("`")[1] for row in rows_of("React")}
+    documented = {row[0].split("`")[1] for row in page("guides/react").rows("The React kit")}
     assert documented == kit - {"tracking.ts"}
 
 
 def test_the_map_of_the_code_names_every_module() -> None:
+    code_map = page("developing").block("text", "__init__.py")
     for path in (ROOT / "tcs_events").iterdir():
         if path.suffix == ".py" or (path.is_dir() and (path / "__init__.py").exists()):
-            assert path.name in README, path.name
+            assert path.name in code_map, path.name
+
+
+def test_every_extra_is_documented() -> None:
+    metadata = (ROOT / "setup.cfg").read_text()
+    extras = metadata.split("[options.extras_require]\n")[1].split("\n[")[0]
+    declared = set(re.findall(r"^(\w+) =$", extras, re.MULTILINE))
+    rows = page("getting-started").rows("Install")
+    assert {row[0].split("[")[1].split("]")[0] for row in rows} == declared
 
 
 def test_every_threat_has_a_test_that_is_there_or_a_reason() -> None:
@@ -237,7 +359,7 @@ def test_every_threat_has_a_test_that_is_there_or_a_reason() -> None:
         for path in (ROOT / "tests").rglob("test_*.py")
         for name in re.findall(r"def (test_\w+)", path.read_text())
     }
-    rows = rows_of("Security")
+    rows = page("evidence/security").rows("Security")
     assert [int(row[0]) for row in rows] == list(range(1, 64))
     for _, what, _, shown in rows:
         named = re.findall(r"`(test_\w+)`", shown)
@@ -252,8 +374,9 @@ def test_the_figures_are_those_that_were_measured() -> None:
     from tests.figures.figures import FIGURES
 
     printed = results.markdown(FIGURES, results.load()).splitlines()[2:]
-    assert rows_of("What was broken to see") == [cells(row) for row in printed]
-    assert "not measured yet" not in README
+    figures = page("evidence/figures")
+    assert figures.rows("What was broken to see") == [cells(row) for row in printed]
+    assert "not measured yet" not in figures.text
 
 
 def test_the_changelog_names_every_setting() -> None:
@@ -262,26 +385,25 @@ def test_the_changelog_names_every_setting() -> None:
         assert f"`{setting.key}`" in changelog
 
 
-def test_the_answer_to_a_batch_has_the_shape_that_is_shown(readme_app: Flask) -> None:
-    shown = json.loads(blocks("json")[1])
+def test_the_answer_to_a_batch_has_the_shape_that_is_shown(first_app: Flask) -> None:
+    [shown] = map(json.loads, page("reference/http").blocks("json"))
     bad = card_click(session_id=...)
-    answer = readme_app.test_client().post(f"{URL}/batch", json={"events": [card_click(), bad]})
+    answer = first_app.test_client().post(f"{URL}/batch", json={"events": [card_click(), bad]})
     assert list(answer.json) == list(shown)
     assert answer.json["rejected"][0]["errors"] == shown["rejected"][0]["errors"]
 
 
 def test_the_configuration_of_nginx_is_the_one_that_is_tested() -> None:
     tested = (ROOT / "tests" / "deployment" / "nginx.conf").read_text()
-    assert blocks("nginx") == [tested]
+    assert page("guides/deploying").blocks("nginx") == [tested]
 
 
 def test_behind_a_proxy_the_client_is_who_the_proxy_has_seen(
     make_host: MakeHost, sqlite_url: str
 ) -> None:
     need_module("limits")
-    [code] = [block for block in blocks("python") if "ProxyFix" in block]
     app = make_host(sqlite_url, TCS_EVENTS_CLIENT_LIMIT="1/hour")
-    exec(code, {"app": app})
+    exec(example("guides/limits", "ProxyFix"), {"app": app})
     statuses = [
         app.test_client()
         .post(URL, json=card_click(), headers={"X-Forwarded-For": hops})
@@ -291,7 +413,6 @@ def test_behind_a_proxy_the_client_is_who_the_proxy_has_seen(
     assert statuses == [202, 202, 429]
 
 
-def test_the_middleware_is_one_line(readme_app: Flask) -> None:
-    code, _ = [block for block in blocks("python") if "EventsMiddleware" in block]
-    exec(code, {"app": readme_app})
-    assert post(readme_app).status_code == 202
+def test_the_middleware_is_one_line(first_app: Flask) -> None:
+    exec(example("guides/deploying", "EventsMiddleware"), {"app": first_app})
+    assert post(first_app).status_code == 202

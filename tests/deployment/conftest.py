@@ -16,7 +16,7 @@ def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 @pytest.fixture(scope="module")
 def behind_nginx(direct: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The same one, behind nginx as the README sets it up."""
+    """The same one, behind nginx as the documents set it up."""
     with nginx(tmp_path_factory.mktemp("nginx"), direct) as app:
         yield app
 

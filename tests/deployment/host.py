@@ -1,4 +1,4 @@
-"""The app behind nginx, as the README deploys it.
+"""The app behind nginx, as the documents deploy it.
 
 The environment says what it is: DATABASE_URL, SETTINGS (JSON), PROXIED (1 where nginx is in front).
 """

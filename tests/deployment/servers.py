@@ -1,4 +1,4 @@
-"""gunicorn and nginx as the README sets them up, on loopback."""
+"""gunicorn and nginx as the documents set them up, on loopback."""
 
 from __future__ import annotations
 

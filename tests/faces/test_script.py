@@ -17,6 +17,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from tcs_events import create_blueprint
 from tests.conftest import MakeHost
+from tests.pages import README, page
 from tests.support import ROOT, URL, need
 
 STUB = (ROOT / "tcs_events" / "static" / "stub.js").read_text().strip()
@@ -49,15 +50,16 @@ def test_calls_are_kept_until_the_script_is_there(app: Flask) -> None:
     assert tag == rendered(app, "{{ tcs_events_script(stub=False) }}")
 
 
-def test_the_tag_of_the_readme_is_the_one_that_is_made(app: Flask) -> None:
-    readme = (ROOT / "README.md").read_text()
-    [shown] = re.findall(r"^<script>.*</script>\n<script src=.*></script>$", readme, re.MULTILINE)
+@pytest.mark.parametrize("name", [README, "guides/tracker"])
+def test_the_documented_tag_is_the_one_that_is_made(app: Flask, name: str) -> None:
+    html = page(name).block("html", "<script src")
+    [shown] = re.findall(r"^<script>.*</script>\n<script src=.*></script>$", html, re.MULTILINE)
     assert re.sub(r"\?v=\w+", "", rendered(app)) == shown
 
 
 def test_a_policy_without_a_nonce_may_allow_the_stub_by_its_hash() -> None:
     digest = base64.b64encode(hashlib.sha256(STUB.encode()).digest()).decode()
-    assert f"'sha256-{digest}'" in (ROOT / "README.md").read_text()
+    assert f"'sha256-{digest}'" in page("guides/tracker").text
 
 
 RUN_STUB = """

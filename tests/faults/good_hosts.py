@@ -21,7 +21,7 @@ ENDED_AFTER_SECONDS = 0.5
 
 
 def view(database_url: str, **config: object) -> Flask:
-    """Events go through Flask, as the README sets it up."""
+    """Events go through Flask, as the documents set it up."""
     app, db = Flask("host"), SQLAlchemy()
     app.config.update(config)
     app.config.update(json.loads(os.environ.get("SETTINGS", "{}")))

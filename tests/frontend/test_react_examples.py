@@ -1,19 +1,18 @@
-"""The React examples of the README compile against the kit, with the types of React 18 and 19."""
+"""The documented React examples compile against the kit, with the types of React 18 and 19."""
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.pages import page
 from tests.support import ROOT, need
 
 SNIPPETS = ROOT / "frontend_snippets"
-README = (ROOT / "README.md").read_text()
 
 HOST = """
 import { create } from "zustand";
@@ -56,9 +55,7 @@ const useMarketplaceStore = create<Marketplace>()(() => initial);
 
 def examples() -> str:
     """Return the examples as one file of a host."""
-    cards, handler, sage, own_sage, adapter, filters = re.findall(
-        r"```tsx\n(.*?)```", README, re.DOTALL
-    )
+    cards, handler, sage, own_sage, adapter, filters = page("guides/react").blocks("tsx")
     return (
         HOST.replace("SNIPPETS", str(SNIPPETS))
         + cards

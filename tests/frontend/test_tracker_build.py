@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages import README, page
 from tests.support import ROOT, need
 
 SNIPPETS = ROOT / "frontend_snippets"
-README = (ROOT / "README.md").read_text()
 BUILT = ROOT / "tcs_events" / "static" / "tracker.js"
 
 
@@ -42,11 +42,12 @@ def test_the_script_in_the_package_is_the_source_as_built_today(tmp_path: Path) 
     )
 
 
-def test_the_script_is_as_small_as_the_readme_says() -> None:
+def test_the_script_is_as_small_as_the_documents_say() -> None:
     size = len(gzip.compress(BUILT.read_bytes(), 9))
     assert size <= 2_700
-    [said] = re.findall(r"(\d+) bytes gzipped", README)
-    assert size == int(said)
+    for name in (README, "guides/tracker"):
+        [said] = re.findall(r"(\d+) bytes gzipped", page(name).text)
+        assert size == int(said)
 
 
 def test_the_source_is_strictly_typed() -> None:
@@ -69,19 +70,24 @@ def test_the_source_imports_nothing_but_its_own_files() -> None:
     assert imported <= set(sources)
 
 
+@pytest.mark.parametrize(
+    ("name", "event_type"), [("guides/tracker", "card_click"), ("guides/event-types", "sign_up")]
+)
 @pytest.mark.parametrize("misspell", [False, True])
-def test_the_example_of_the_readme_compiles_and_misspelt_it_does_not(
-    tmp_path: Path, misspell: bool
+def test_the_documented_examples_compile_and_misspelt_they_do_not(
+    tmp_path: Path, name: str, event_type: str, misspell: bool
 ) -> None:
-    [example] = re.findall(r"```ts\n(.*?)```", README, re.DOTALL)
+    [example] = page(name).blocks("ts")
     example = example.replace("./tracking", str(SNIPPETS / "tracking"))
+    right, wrong = f'trackEvent("{event_type}"', f'trackEvent("{event_type}x"'
+    assert right in example
     file = tmp_path / "example.ts"
-    file.write_text(example.replace("card_click", "card_clik") if misspell else example)
+    file.write_text(example.replace(right, wrong) if misspell else example)
     options = ["--noEmit", "--strict", "--skipLibCheck", "--ignoreConfig"]
     options += ["--module", "preserve", "--moduleResolution", "bundler"]
     options += ["--target", "es2022", "--lib", "es2022,dom,dom.iterable", "--types", ""]
     result = subprocess.run(
         ["npx", "tsc", *options, str(file)], cwd=SNIPPETS, capture_output=True, text=True
     )
-    assert ("card_clik" in result.stdout) == misspell, result.stdout + result.stderr
+    assert (f"{event_type}x" in result.stdout) == misspell, result.stdout + result.stderr
     assert bool(result.returncode) == misspell, result.stdout + result.stderr

@@ -1,4 +1,4 @@
-"""tcs_events in a host, as the README says to put it there."""
+"""tcs_events in a host, as the documents say to put it there."""
 
 from __future__ import annotations
 

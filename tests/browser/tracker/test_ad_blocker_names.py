@@ -1,4 +1,4 @@
-"""What ad blockers block, as the README's table says it: the words of real lists, evaluated."""
+"""What ad blockers block, as the documented table says: the words of real lists, evaluated."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import ROOT, need_module
+from tests.pages import page
+from tests.support import need_module
 
-README = (ROOT / "README.md").read_text()
 SHOP = "shop.example"
 
 
@@ -23,10 +23,9 @@ def lists() -> Any:
 
 
 def names(row: str, column: int) -> list[str]:
-    """Return the names in a column of the README's table."""
-    section = README.split("### Ad blockers")[1].split("\n### ")[0]
-    [line] = [line for line in section.splitlines() if line.startswith(f"| {row} |")]
-    return re.findall(r"`([^`]+)`", line.split("|")[column + 1])
+    """Return the names in a column of the documented table."""
+    [found] = [cells for cells in page("guides/tracker").rows("Ad blockers") if cells[0] == row]
+    return re.findall(r"`([^`]+)`", found[column])
 
 
 def is_blocked(lists: Any, address: str) -> bool:
@@ -44,7 +43,7 @@ def addresses(row: str, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("row", ["`url_prefix`", "host", "script"])
-def test_the_names_of_the_readme_are_blocked_or_not_as_it_says(lists: Any, row: str) -> None:
+def test_the_documented_names_are_blocked_or_not_as_said(lists: Any, row: str) -> None:
     blocked, safe = names(row, 1), names(row, 2)
     assert blocked
     assert safe
