@@ -7,6 +7,9 @@ import importlib.util
 import io
 import json
 import re
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 from types import ModuleType
 
@@ -22,7 +25,7 @@ from tcs_events.payloads import PAYLOAD_SCHEMAS
 from tcs_events.settings import SETTINGS
 from tests.conftest import MakeHost
 from tests.pages import README, cells, names, page
-from tests.support import ROOT, URL, card_click, need_module, post
+from tests.support import ROOT, URL, card_click, need, need_module, post, stored
 
 
 def example(name: str, word: str) -> str:
@@ -83,6 +86,45 @@ def test_the_first_questions_are_answered(first_app: Flask) -> None:
         exec(example("getting-started", "top_experts"), {})
         exec(example("README", "unmet_demand"), {})
     assert said.getvalue() == "ada 1\nrust embedded 3 0\n"
+
+
+def test_the_event_that_is_sent_by_curl_is_taken(first_app: Flask) -> None:
+    command = shlex.split(page("getting-started").block("sh", "curl"))
+    answer = first_app.test_client().post(
+        URL, json=json.loads(command[command.index("--json") + 1])
+    )
+    assert (answer.status_code, answer.json) == (202, {"status": "accepted"})
+
+
+def test_the_marked_elements_that_are_shown_send_good_events(
+    make_host: MakeHost, sqlite_url: str
+) -> None:
+    app = make_host(sqlite_url)
+    text = "".join(page(name).text for name in names())
+    shown = re.findall(r'data-track-event="(\w+)" data-track-payload=\'(.*?)\'', text)
+    assert shown
+    for event_type, payload in set(shown):
+        assert post(app, event_type=event_type, payload=json.loads(payload)).status_code == 202
+
+
+def test_a_copy_of_sqlite_is_made_and_restored_as_shown(
+    make_host: MakeHost, sqlite_url: str, tmp_path: Path
+) -> None:
+    need(shutil.which("sqlite3"), "sqlite3", "apt-get install sqlite3")
+    backups = page("guides/backups")
+    copy = backups.block("sh", ".backup").strip()
+    [restore] = re.findall(r"`(sqlite3 [^`]*\.restore[^`]*)`", backups.text)
+    app = make_host(sqlite_url)  # it is called host.db
+
+    def run(command: str) -> None:
+        subprocess.run(shlex.split(command), cwd=tmp_path, check=True, timeout=30)
+
+    post(app, session_id="before")
+    run(copy)
+    post(app, session_id="between")
+    run(restore)
+    assert post(app, session_id="after").status_code == 202
+    assert [row["session_id"] for row in stored(app)] == ["before", "after"]
 
 
 def test_the_example_of_own_event_types_works(make_host: MakeHost, sqlite_url: str) -> None:

@@ -6,7 +6,6 @@ import importlib.util
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ CONFIG = ROOT / "docs" / "properdocs.yml"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for module in ("properdocs", "properdocs_theme_mkdocs", "pygments"):
         need(importlib.util.find_spec(module), module, "pip install -e '.[docs]'")
     folder = tmp_path_factory.mktemp("site")
@@ -26,7 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     built = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120)
     assert built.returncode == 0, built.stderr
     assert "WARNING" not in built.stderr
-    yield folder
+    return folder
 
 
 def test_every_document_is_a_page_of_the_site(site: Path) -> None:
