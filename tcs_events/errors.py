@@ -16,11 +16,11 @@ class TcsEventsError(Exception):
 
 
 class ConfigError(TcsEventsError):
-    """The host's configuration cannot work; the message names the key and the remedy."""
+    """The configuration of the app cannot work. The message names the key and what to do."""
 
 
 class DatabaseMissing(ConfigError):
-    """The app has no Flask-SQLAlchemy, so there is nowhere to put an event."""
+    """The app has no Flask-SQLAlchemy, so events cannot be stored."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -46,14 +46,14 @@ class BodyTooLarge(TcsEventsError):
 
 
 class BodyEncoded(TcsEventsError):
-    """The request body is compressed. It is not unpacked: a small one may unpack to anything."""
+    """The request body is compressed. It is never unpacked, because it may become huge."""
 
     def __init__(self) -> None:
         super().__init__("The body has a Content-Encoding. Send it as it is.")
 
 
 class RateLimited(TcsEventsError):
-    """Too many events came from one `by` ("client" or "session"); later they are welcome."""
+    """Too many events came from one client or session (`by`). They may be sent again later."""
 
     def __init__(self, by: str, retry_after_seconds: int) -> None:
         super().__init__(f"Too many events from one {by}. Send it again later.")
@@ -62,7 +62,7 @@ class RateLimited(TcsEventsError):
 
 
 class QuestionTimeout(TcsEventsError):
-    """A question took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`, and was given up."""
+    """A question took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`, and was stopped."""
 
     def __init__(self, timeout_ms: int) -> None:
         super().__init__(
@@ -73,7 +73,7 @@ class QuestionTimeout(TcsEventsError):
 
 
 class UnknownEventType(TcsEventsError, ValueError):
-    """Somebody asks for events of a type that is neither accepted nor stored."""
+    """A question names an event type that is neither accepted nor stored."""
 
     def __init__(self, event_type: str, ending: str = ".") -> None:
         super().__init__(f"There is no event of type {event_type}{ending}")
@@ -81,7 +81,7 @@ class UnknownEventType(TcsEventsError, ValueError):
 
 
 class NotCounted(TcsEventsError):
-    """There are more events to be counted than somebody can wait for."""
+    """There are too many events to count them while somebody waits for the answer."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -91,9 +91,10 @@ class NotCounted(TcsEventsError):
 
 
 class StoreUnavailable(TcsEventsError):
-    """The event was not stored, but the same event may be later.
+    """The event was not stored now. The same event may be stored later.
 
-    `reason` names the class of the database's error, never its text: that may quote the event.
+    `reason` is the class of the database's error, never its text, which may quote the event.
+    `remedy` says what to do.
     """
 
     retry_after_seconds = 5
@@ -109,7 +110,7 @@ class StoreUnavailable(TcsEventsError):
 
 
 class TableMissing(StoreUnavailable):
-    """The database is there, the table is not."""
+    """The database has no such `table`."""
 
     remedy = "run `db.create_all()` in an app context, or `flask db migrate` and `flask db upgrade`"
 
@@ -122,7 +123,7 @@ class TableMissing(StoreUnavailable):
 
 
 class ColumnsMissing(StoreUnavailable):
-    """The table is there, and not as this version needs it."""
+    """The `table` lacks `columns` that this version needs."""
 
     remedy = "run `flask db migrate` and `flask db upgrade`; `db.create_all()` adds no columns"
 

@@ -89,9 +89,10 @@ row_number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 class UserEvent(_own.Model):  # type: ignore[name-defined,misc]
-    """Something a visitor did.
+    """An event: something a visitor did.
 
-    `created_at` is when it happened, `received_at` when it was stored: both aware, in UTC.
+    `created_at` is when it happened, and `received_at` when it was stored. Both are aware datetimes
+    in UTC.
     """
 
     __tablename__ = "user_events"
@@ -111,10 +112,10 @@ class UserEvent(_own.Model):  # type: ignore[name-defined,misc]
 
 
 class UserEventIdentity(_own.Model):  # type: ignore[name-defined,misc]
-    """A session, and the person it belongs to: what a browser said with `identify`.
+    """A session and the person it belongs to, as a browser said with `identify`.
 
-    A session may belong to several persons, one after the other. No event refers to this: who
-    joins the two by `session_id` sees what a person did before and after they were known.
+    A session may have several persons, one after the other. Join events by `session_id` to see what
+    a person did, before and after they were known.
     """
 
     __tablename__ = "user_event_identities"
@@ -129,7 +130,7 @@ class UserEventIdentity(_own.Model):  # type: ignore[name-defined,misc]
 
 
 class UserEventBotSession(_own.Model):  # type: ignore[name-defined,misc]
-    """A session that a crawler has used, where `TCS_EVENTS_BOTS` is "mark": no report counts it."""
+    """A session that a crawler has used, with `TCS_EVENTS_BOTS = "mark"`. Reports leave it out."""
 
     __tablename__ = "user_event_bot_sessions"
     query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
@@ -140,10 +141,10 @@ class UserEventBotSession(_own.Model):  # type: ignore[name-defined,misc]
 
 
 class UserEventRejection(_own.Model):  # type: ignore[name-defined,misc]
-    """An event that was refused, kept for `flask tcs-events replay`: `TCS_EVENTS_KEEP_REJECTED`.
+    """An event that was answered 422, kept with `TCS_EVENTS_KEEP_REJECTED` for `replay`.
 
-    `event_type`, `session_id` and `email` are as they were sent, where they were text, cut to the
-    width of the column.
+    `event_type`, `session_id` and `email` are as they were sent if they were texts, cut to the
+    length of the column, else None.
     """
 
     __tablename__ = "user_event_rejections"

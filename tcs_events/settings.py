@@ -223,41 +223,43 @@ SETTINGS = (
         "event_types",
         ("card_click", "sage_query", "filter_change"),
         _event_types,
-        "The event types that are accepted: a list, or a dict of event type to the marshmallow"
-        " schema class of its payload (None: free-form).",
+        "The event types that are accepted: a list, or a dict from event type to the marshmallow"
+        " schema class of its payload. `None` is for a free-form payload.",
     ),
     Setting(
         "max_body_bytes",
         64 * 1024,
         _positive_int,
-        "The longest request body in bytes; a longer one is answered 413. Browsers share 64 KiB"
-        " among the requests that outlive a page.",
+        "The longest request body, in bytes. A longer one is answered 413. Browsers allow 64 KiB"
+        " for all requests together that outlive a page.",
     ),
     Setting(
         "bind_key",
         None,
         _bind_key,
-        "The key of `SQLALCHEMY_BINDS` whose database keeps the events; None is the default one.",
+        "The key of `SQLALCHEMY_BINDS` whose database stores the events. `None` is the default"
+        " database.",
     ),
     Setting(
         "max_batch_events",
         50,
         _positive_int,
-        "The most events that one batch may hold; a larger one is refused whole with 422.",
+        "The most events of one batch. A larger batch is answered 422, and nothing of it is"
+        " stored.",
     ),
     Setting(
         "max_values",
         MAX_VALUES,
         _positive_int,
-        "What the values of one body may come to, an object or a list counted as three; more are"
-        " answered 422 before they are read. It bounds the memory that a request takes.",
+        "The most JSON values of one body. An object or a list counts as three. A body with more is"
+        " answered 422 before it is parsed. This bounds the memory that a request takes.",
     ),
     Setting(
         "durability",
         SYNCED,
         _durability,
-        'What 202 promises: `"synced"`, that the event is on the disk; `"lost_on_power_cut"`, that'
-        " it outlives the process, while a power cut may take the last events away.",
+        'What 202 promises. `"synced"`: the event is on the disk. `"lost_on_power_cut"`: the event'
+        " survives the process, but a power cut may take the last events.",
     ),
     Setting(
         "timeout_ms",
@@ -270,14 +272,15 @@ SETTINGS = (
         "queue_max_events",
         10_000,
         _positive_int,
-        "How many events of one process may wait for the database; more are answered 503.",
+        "How many events of one process may wait for the database. Beyond that, events are answered"
+        " 503.",
     ),
     Setting(
         "queue_max_bytes",
         8 * 1024 * 1024,
         _positive_int,
-        "How many bytes of request bodies of one process may wait for the database; more are"
-        " answered 503.",
+        "How many bytes of request bodies of one process may wait for the database. Beyond that,"
+        " events are answered 503.",
     ),
     Setting(
         "cors_origins",
@@ -290,29 +293,30 @@ SETTINGS = (
         "client_limit",
         None,
         _limit,
-        'How many events one client address (of IPv6, a /64) may send, such as `"600/minute"`; more'
-        " are answered 429. Needs `tcs-events[limits]`.",
+        'How many events one client address may send, such as `"600/minute"`. Of IPv6, a /64 counts'
+        " as one address. Beyond that, events are answered 429. Needs `tcs-events[limits]`.",
     ),
     Setting(
         "session_limit",
         None,
         _limit,
-        'How many events one session may send, such as `"120/minute"`; more are answered 429. Needs'
-        " `tcs-events[limits]`.",
+        'How many events one session may send, such as `"120/minute"`. Beyond that, events are'
+        " answered 429. Needs `tcs-events[limits]`.",
     ),
     Setting(
         "limit_storage",
         "memory://",
         _limit_storage,
-        "Where that is counted: `memory://` is each process for itself; `redis://host:6379/0` is"
-        " all together, and needs `tcs-events[redis]` and `app.secret_key`.",
+        "Where the events of both limits are counted. With `memory://` each process counts for"
+        " itself. With `redis://host:6379/0` all processes count together; this needs"
+        " `tcs-events[redis]` and `app.secret_key`.",
     ),
     Setting(
         "respect_gpc",
         True,
         _flag,
-        "Whether the events of a browser that sends Global Privacy Control (`Sec-GPC: 1`) are left"
-        " unstored, as the tracker leaves them unsent.",
+        "Whether to store nothing of a browser that sends Global Privacy Control (`Sec-GPC: 1`)."
+        " The tracker does not send anything from such a browser.",
     ),
     Setting(
         "respect_dnt",
@@ -324,62 +328,62 @@ SETTINGS = (
         "bots",
         BOTS_STORE,
         _bots,
-        'What happens to the events of crawlers: `"store"` does not look; `"mark"` stores them, and'
-        ' reports leave their sessions out; `"drop"` stores nothing. The latter two need'
-        " `tcs-events[bots]`.",
+        'What happens to the events of crawlers. `"store"`: they are not recognised, and stored.'
+        ' `"mark"`: they are stored, and reports leave their sessions out. `"drop"`: they are not'
+        ' stored. `"mark"` and `"drop"` need `tcs-events[bots]`.',
     ),
     Setting(
         "keep_rejected",
         0,
         _kept_rejected,
-        "How many events that were refused with 422 are kept, the newest ones, for"
-        " `flask tcs-events replay`; 0 keeps none.",
+        "How many of the newest events that were answered 422 are kept for `flask tcs-events"
+        " replay`. 0 keeps none.",
     ),
     Setting(
         "accepted_log_level",
         "info",
         _log_level,
-        'The level of the log line of each stored event: `"info"`, `"debug"`, or `"off"` for no'
+        'The level of the log line for each stored event: `"info"` or `"debug"`. `"off"` writes no'
         " line.",
     ),
     Setting(
         "timezone",
         "UTC",
         _timezone,
-        "The time zone of the days, hours and weeks in reports. Where it changes, everything is"
-        " counted again. Any zone but UTC needs time zone data, of the system or by"
+        "The time zone of the days, hours and weeks in reports. If you change it, everything is"
+        " counted again. Any zone but UTC needs time zone data, from the system or from"
         " `pip install tzdata`.",
     ),
     Setting(
         "min_sessions",
         3,
         _positive_int,
-        "In how many visits a query must have been asked to be listed as unmet demand, and an"
-        " expert shown to be judged: fewer say too little, and rare words may be personal.",
+        "How many visits it takes until a query is listed as unmet demand, and until an expert is"
+        " judged by clicks. Fewer visits say too little, and a rare query may be personal.",
     ),
     Setting(
         "scrub_fields",
         (),
         _field_names,
-        "The payload fields, at any depth, in whose text e-mail addresses become `[email]` and"
-        ' numbers of 7 digits or more `[number]` before it is stored, such as `["query_text"]`.',
+        "The payload fields, at any depth, whose text is scrubbed before it is stored, such as"
+        ' `["query_text"]`. E-mail addresses become `[email]`, and numbers of 7 digits or more'
+        " `[number]`.",
     ),
     Setting(
         "report_timeout_ms",
         10_000,
         _report_timeout_ms,
-        "How long a question, or all those of a page of the dashboard together, may take in"
-        " milliseconds. Kept by PostgreSQL and SQLite; any other database is stopped between the"
-        " rows it gives, not before the first one. What Python does with the rows ends in time,"
-        " too, and so does the counting that a page waits for. Commands, the worker and exports"
-        " count and write for as long as that takes.",
+        "How long a question may take, in milliseconds. All questions of one page of the dashboard"
+        " share this time, and so does the counting that the page waits for. PostgreSQL and SQLite"
+        " stop at any moment; any other database stops between two rows, not before the first one."
+        " Commands, the worker and exports have no limit for counting and writing.",
     ),
     Setting(
         "health_access",
         None,
         _access,
-        "A function without arguments, called in each request for `health`: where it returns True,"
-        " the answer has the counts too. None shows them to nobody.",
+        "A function without arguments, called for each request of `health`. If it returns True, the"
+        " answer contains the counts, too. `None` shows them to nobody.",
     ),
 )
 

@@ -22,14 +22,14 @@ _END_OF_VALUE = re.compile(r"\s*(?:,|$)")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a field of the payload must be like. A field that is not there meets none.
+    """What a field of the payload must be. A payload without the field never meets it.
 
-    `expert_id` is compared as reports do, so that 7 and "7" are the same. Of `filters` those that
-    are off make no difference: `filters={}` is met where none is on.
+    `expert_id` is compared as in reports, so that 7 and "7" are the same. In `filters`, those that
+    are off do not count: `filters={}` means that no filter is on.
 
     Raises:
-        ValueError: the field has one of `=<>!,[]` in it, or spaces around it, or the operator is
-            none, or the value is not one of JSON's: a condition could not be written down.
+        ValueError: the field contains one of `=<>!,[]`, or has spaces around it; or the operator is
+            not one of those below; or the value is not a JSON value.
     """
 
     field: str
@@ -52,7 +52,7 @@ class Condition:
         return f"{self.field}{self.operator}{_written(self.value)}"
 
     def holds(self, payload: Mapping[str, Any]) -> bool:
-        """Return whether a payload meets it. Things that have no order are not in any."""
+        """Return whether a payload meets it. `<` and the like compare numbers only."""
         if self.field not in payload:
             return False
         found = payload[self.field]
@@ -86,10 +86,10 @@ class Condition:
 class Step:
     """A step of a funnel: an event of a type whose payload meets all conditions.
 
-    Its text is what `step` reads as the same step.
+    `str()` gives the text that `step` reads as the same step.
 
     Raises:
-        ValueError: the type is empty, or has brackets in it or spaces around it.
+        ValueError: the type is empty, contains brackets, or has spaces around it.
     """
 
     event_type: str
@@ -116,8 +116,8 @@ class Step:
 def step(text: str) -> Step:
     """Read a step: `card_click`, `sage_query[result_count>0]`, `card_click[context=grid, x=1]`.
 
-    A value is JSON where it can be read as such (`0`, `true`, `"0"`, `["a", "b"]`), else text. A
-    text with a comma or a bracket in it is written as JSON: `"a, b"`.
+    A value is read as JSON if it is JSON (`0`, `true`, `"0"`, `["a", "b"]`), else as text. Write a
+    text that contains a comma or a bracket as JSON: `"a, b"`.
 
     Raises:
         ValueError: the text is no step.

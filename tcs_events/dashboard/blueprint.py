@@ -54,20 +54,20 @@ def create_dashboard(
     """Return a blueprint with pages over the events, to register next to `events_bp`.
 
     Args:
-        access: a function without arguments that is called on every request, files and JSON
-            included, before anything else. True lets in; False, None and the like are answered
-            403; a response, such as a redirect to the login, is given as it is; an exception, such
-            as that of `abort(401)`, is passed on.
-        catalogue: the ids of all experts, or the query for them: `select(Expert.username)`. With
-            it the pages know of experts that no event names.
-        name: of the blueprint.
-        url_prefix: where the pages are, unless the host says so at registration. It may name
-            something: `/<lang>/insights`.
+        access: a function without arguments, called first on every request, including files and
+            JSON. True shows the page. False and None are answered 403. A response, such as a
+            redirect to the login, is sent as it is. An exception, such as that of `abort(401)`, is
+            passed on.
+        catalogue: the ids of all experts, or a query for them: `select(Expert.username)`. With it,
+            the pages also show experts that no event names.
+        name: the name of the blueprint.
+        url_prefix: where the pages are; `register_blueprint` may name another place. It may have
+            variables: `/<lang>/insights`.
 
     Raises:
-        ConfigError: `access` is no function, or `catalogue` is a text. At registration: there is
+        ConfigError: `access` is not a function, or `catalogue` is a text. At registration: there is
             neither a prefix nor a subdomain. At a request: `events_bp` is not registered, or
-            `access` returned something else.
+            `access` returned anything else.
     """
     check_access_rule(access)
     ids = _catalogue(catalogue)

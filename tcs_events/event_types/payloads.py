@@ -1,6 +1,6 @@
-"""What the events of the snippets say: a schema for the payload of each type.
+"""The payloads of the snippets' events: a schema for each type.
 
-A payload is free-form unless the host asks for a check, of these or of its own:
+A payload is free-form unless the host asks for a check, with these schemas or its own:
 
     create_blueprint(event_types=PAYLOAD_SCHEMAS)
 
@@ -18,7 +18,7 @@ _COUNT = validate.Range(min=0)
 
 
 class PayloadSchema(Schema):
-    """A payload; fields that a host adds are kept."""
+    """A payload. Fields that a host adds are kept."""
 
     class Meta:
         unknown = INCLUDE
@@ -32,10 +32,10 @@ class CardClick(PayloadSchema):
 
 
 class SageQuery(PayloadSchema):
-    """The visitor asked Sage, and was answered.
+    """The visitor asked Sage, and an answer arrived.
 
-    An answer that only applies filters may come without a count. `result_count` is then null or
-    left out, and the reports count the question as neither with nor without results.
+    `result_count` is null or left out if the count is not known, as when an answer only applies
+    filters. Reports then count the query as neither with nor without results.
     """
 
     query_text = fields.String(required=True)
@@ -46,7 +46,7 @@ class SageQuery(PayloadSchema):
 
 
 class FilterChange(PayloadSchema):
-    """The visitor changed a filter, and the list settled."""
+    """The visitor changed a filter, and the new results arrived."""
 
     filter = fields.String(required=True, validate=validate.Length(min=1))
     value = fields.Raw(required=True, allow_none=True)
@@ -55,7 +55,7 @@ class FilterChange(PayloadSchema):
 
 
 class CardImpression(PayloadSchema):
-    """At least half of an expert's card was in view for a second. Positions count from 1."""
+    """At least half of an expert's card was in view for a second. `position` starts at 1."""
 
     expert_id = fields.String(required=True, validate=validate.Length(min=1))
     context = fields.String(required=True, validate=validate.OneOf(CARD_CONTEXTS))

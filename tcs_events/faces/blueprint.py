@@ -48,13 +48,15 @@ def create_blueprint(
 ) -> Blueprint:
     """Return a blueprint to register on any number of apps.
 
-    `options` are defaults for the settings of those apps, named without the prefix and in lower
-    case: `create_blueprint(event_types=["card_click", "sign_up"])`. The app's config wins.
-
-    `url_prefix` may be empty, for the root, and may have variables, as in `/<lang>/events`.
+    Args:
+        name: the name of the blueprint, and the first part of its endpoints.
+        url_prefix: where the routes are. It may be empty, for the root, and may have variables, as
+            in `/<lang>/events`.
+        options: defaults for the settings of those apps, in lower case and without the prefix:
+            `create_blueprint(event_types=["card_click", "sign_up"])`. The app's config wins.
 
     Raises:
-        ConfigError: an option is unknown. Its value is checked when an app registers.
+        ConfigError: an option is unknown. The values are checked when an app registers.
     """
     check_names(options, [setting.option for setting in SETTINGS])
     blueprint = Blueprint(name, __name__, url_prefix=url_prefix, cli_group="tcs-events")

@@ -51,14 +51,14 @@ BUCKETS = tuple(bound / 1000 for bound in LATENCY_BOUNDS_MS)
 
 
 def register_metrics(app: Flask, registry: CollectorRegistry = REGISTRY) -> None:
-    """Have the counts of an app among the metrics of a registry.
+    """Add the counts of an app to the metrics of a registry.
 
-    In multiprocess mode no registry is needed: what a `MultiProcessCollector` collects has them,
-    those of several apps of the process together.
+    In multiprocess mode the registry is not used: a `MultiProcessCollector` collects the counts,
+    those of all apps of the process together.
 
     Raises:
-        ConfigError: the app has not registered the blueprint, or the registry has such metrics
-            already.
+        ConfigError: the app has not registered the blueprint, or the registry already has metrics
+            of these names.
     """
     if EXTENSION_KEY not in app.extensions:
         raise ConfigError(

@@ -34,10 +34,13 @@ _STATUS_LINES = {status.value: f"{status.value} {status.phrase.upper()}" for sta
 
 
 class EventsMiddleware:
-    """Answers `POST` on the ingestion routes of an app that has registered the blueprint.
+    """Answers events before Flask sees them: `app.wsgi_app = EventsMiddleware(app)`.
+
+    It answers `POST` on the routes of events. Hooks of the app do not run for these requests.
 
     Args:
-        app: the Flask app; what it has as `wsgi_app` now gets all other requests.
+        app: a Flask app that has registered the blueprint. All other requests go to its present
+            `wsgi_app`.
 
     Raises:
         ConfigError: the app has not registered the blueprint.

@@ -1,7 +1,7 @@
 """What visitors wanted and did not find, and who is never seen: one question per function.
 
-Ask in an app context. What is counted are visits, so that days add up: a visit is a visitor's day,
-and a visitor is a `session_id`. Fields named `sessions` count visits.
+Ask in an app context. A visitor is a `session_id`, and a visit is a visitor's day. Reports count
+visits, so that days add up: fields named `sessions` count visits.
 """
 
 from tcs_events.reports.activity import Activity, activity, first_day, total_activity

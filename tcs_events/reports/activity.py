@@ -25,23 +25,22 @@ Unit = Literal["hour", "day", "week"]
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The events of one type in one hour, day or week."""
+    """How many events of one type there were in an hour, day or week."""
 
     starts_at: datetime
     """When it began, in the zone of the reports. A week begins on Monday, or with the period."""
     event_type: str
-    """The type; "" for all types together."""
+    """The event type. "" is all types together."""
     events: int
     sessions: int
-    """Sessions that sent at least one of these events: in an hour; on a day; or the sum of the
-    days of a week."""
+    """Visits with at least one of these events. By hour: visitors of the hour."""
 
 
 def activity(period: Period, unit: Unit = "day") -> list[Activity]:
-    """Return what was going on, oldest first and then by type.
+    """Return events and visits by time and type, oldest first and then by type.
 
-    Days and weeks without events are there, with 0, under the types that the period has; hours
-    are listed only where something happened. No events in the period give an empty list.
+    Every type of the period has a row for every day or week, with 0 if nothing happened. Hours
+    without events have no row. A period without events gives an empty list.
     """
     if unit == "hour":
         return _hours(period)
@@ -94,14 +93,14 @@ def _bucket(of_day: date, unit: Unit, period: Period) -> date:
 
 
 def first_day() -> date | None:
-    """Return the day of the oldest event, in the zone of the reports; None where there is none."""
+    """Return the day of the oldest event, in the time zone of the reports. None without events."""
     with reading_counts() as connection:
         first: date | None = connection.scalar(sa.select(sa.func.min(days.c.day)))
     return first
 
 
 def total_activity(period: Period) -> dict[str, Activity]:
-    """Return the sums over a period by type, "" for all types; an empty dict where nothing was."""
+    """Return the sums of a period by event type. "" is all types; no events give an empty dict."""
     with reading_counts() as connection:
         rows = connection.execute(
             sa.select(counts.c.event_type, total(counts.c.events), total(counts.c.sessions))

@@ -15,27 +15,27 @@ from tcs_events.reports.top import parsed
 
 @dataclass(frozen=True, slots=True)
 class DeadEnd:
-    """A value of a filter, or a combination of filters, that left nothing. In sessions."""
+    """A filter value, or a combination of filters, after which no expert was left."""
 
     filter: str | None
-    """The filter that was set; None for a combination."""
+    """The filter that was set. None for a combination."""
     value: Any
-    """The value it was set to; for a combination a dict of all active filters."""
+    """The value it was set to. For a combination: a dict of all active filters."""
     dead: int
-    """Sessions that were left with nothing."""
+    """Visits that were left with no expert."""
     sessions: int
-    """Sessions that used it."""
+    """Visits that used it."""
 
     @property
     def share(self) -> float:
-        """The part of the sessions that used it which were left with nothing, 0 to 1."""
+        """The part of these visits that were left with no expert, 0 to 1."""
         return self.dead / self.sessions
 
 
 def dead_end_values(period: Period, limit: int = 20, offset: int = 0) -> list[DeadEnd]:
-    """Return the filter values after which nothing was left, first the most sessions.
+    """Return the filter values after which no expert was left, those of the most visits first.
 
-    At most `limit`, after the first `offset`.
+    At most `limit` rows, after the first `offset`.
     """
     return [
         DeadEnd(row.name, parsed(row.detail), row.dead, row.sessions)
@@ -44,9 +44,9 @@ def dead_end_values(period: Period, limit: int = 20, offset: int = 0) -> list[De
 
 
 def dead_end_combinations(period: Period, limit: int = 20, offset: int = 0) -> list[DeadEnd]:
-    """Return the combinations of filters after which nothing was left, first the most sessions.
+    """Return the filter combinations after which no expert was left, the most visits first.
 
-    At most `limit`, after the first `offset`.
+    At most `limit` rows, after the first `offset`.
     """
     return [
         DeadEnd(None, parsed(row.name), row.dead, row.sessions)

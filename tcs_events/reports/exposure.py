@@ -24,54 +24,56 @@ CONFIDENCE_Z = 1.96  # 95 %, two-sided
 
 
 class Rung(StrEnum):
-    """How far an expert gets with visitors: the first rung that is missing."""
+    """How far an expert gets with visitors, named by the first step that the expert misses."""
 
     NEVER_RETURNED = "never_returned"
     """No query returned the expert."""
     NEVER_FIRST = "never_first"
     """Returned, but never among the first."""
     NEVER_CLICKED = "never_clicked"
-    """Before enough visitors, and clicked by none."""
+    """Shown to enough visitors, and clicked by none."""
     UNDER_CLICKED = "under_clicked"
-    """Clicked less than the positions predict, by more than chance explains."""
+    """Clicked less often than others at the same positions, by more than chance explains."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpertExposure:
-    """How often an expert was before visitors. All counts are sessions, each once a day."""
+    """How often an expert was shown to visitors. All counts are visits."""
 
     expert_id: str
     exposed: int
-    """Returned, seen or clicked: a click implies an exposure."""
+    """Visits in which the expert was returned, seen or clicked."""
     returned: int
-    """Returned by a query."""
+    """Visits in which a query returned the expert."""
     returned_first: int
-    """Returned among the first `first_positions`."""
+    """Visits in which that was among the first `first_positions`."""
     best_position: int | None
-    """The best position of the period, from 1; None where never returned."""
+    """The best position of the period, from 1. None if no query returned the expert."""
     mean_position: float | None
-    """The mean of the best position of each session; None where never returned."""
+    """The mean of the best position of each visit. None if no query returned the expert."""
     seen: int
-    """Seen for a second, where the host sends `card_impression`."""
+    """Visits in which the card was in view for a second, if the host sends `card_impression`."""
     clicked: int
+    """Visits in which the card was clicked."""
     click_through: float | None
-    """`clicked` of `exposed`, 0 to 1; None where never exposed."""
+    """`clicked` divided by `exposed`, 0 to 1. None if the expert was never shown."""
     expected_click_through: float | None
-    """What all experts reach at the same positions; None where never exposed."""
+    """The same of all experts at the same positions. None if the expert was never shown."""
     rung: Rung | None
-    """What is missing; None where nothing is, or where there is too little to tell."""
+    """What is missing. None if nothing is, or if there are too few visits to tell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Who is before visitors."""
+    """Who was shown to visitors."""
 
     experts: list[ExpertExposure]
-    """The least exposed first. With a catalogue, its experts and no others."""
+    """Those that were shown least come first. With a catalogue: its experts, and no others."""
     coverage: float | None
-    """The part of the catalogue that was exposed at all, 0 to 1; None without a catalogue."""
+    """The part of the catalogue that was shown at least once, 0 to 1. None without a catalogue."""
     gini: float | None
-    """How unequally exposure is spread: 0 evenly, towards 1 all on one; None without exposures."""
+    """The Gini coefficient of `exposed`: 0 if all are shown equally often, near 1 if one expert has
+    it all. None if nobody was shown."""
 
 
 Catalogue = sa.Select[Any] | Iterable[Any]
@@ -86,15 +88,15 @@ def exposure(
     first_positions: int = FIRST_POSITIONS,
     min_sessions: int | None = None,
 ) -> Exposure:
-    """Return who was before visitors, and how far they got.
+    """Return how often each expert was shown to visitors, and how far each got.
 
     Args:
         period: the days.
-        catalogue: with it the report knows of experts that no event names:
-            `catalogue=select(Expert.username)`. Ids may be texts, numbers, `UUID`s: 7 and "7" are
-            the same. NULL, and what else is not an id, is left out.
+        catalogue: the ids of all experts, or a query for them: `select(Expert.username)`. With it,
+            experts that no event names are in the answer. Ids may be texts, numbers or UUIDs; 7 and
+            "7" are the same. NULL, and anything else that is not an id, is left out.
         first_positions: how many results count as the first ones.
-        min_sessions: an expert exposed in fewer sessions is not judged by clicks. Defaults to
+        min_sessions: an expert with fewer visits is not judged by clicks. Defaults to
             `TCS_EVENTS_MIN_SESSIONS`.
 
     Raises:

@@ -39,14 +39,16 @@ from tcs_events.watch.log import log
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """How many visits got as far as a step: sessions, each once for a day on which it entered."""
+    """How many visits got as far as a step."""
 
     step: Step
     sessions: int
+    """Visits: a session counts once for each day on which it took the first step."""
     of_first: float | None
-    """The part of those at the first step, 0 to 1; None where there were none."""
+    """The part of the visits at the first step, 0 to 1. None if there were none."""
     of_previous: float | None
-    """The part of those at the step before, 0 to 1; None at the first, or where there were none."""
+    """The part of the visits at the step before, 0 to 1. None at the first step, or if there were
+    none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +64,23 @@ class FunnelSoFar:
 
 
 def funnel(period: Period, steps: Sequence[Step]) -> Rows[FunnelStep]:
-    """Return how many visits took the steps, in their order, with anything in between.
+    """Return how many visits took the steps in this order, whatever happened in between.
 
-    The first step lies in the period. The others may follow for 24 hours after it, on the next day
-    and after the period, too. A session counts once for each day on which it takes the first step.
-    A later step follows the last first step that it can follow, so that it counts for one day.
+    The first step lies in the period. The others may follow within 24 hours, also on the next day
+    and after the end of the period. A later step belongs to the last first step that it can follow,
+    so that it counts for one day.
 
-    The answer is a list with a row for each step, and its `notices` name a field that no event has
-    and a type that is accepted and was never sent.
+    The answer is a list with a row for each step. Its `notices` are sentences about a field that no
+    event has, and about a type that is accepted but was never sent.
 
-    Of a funnel that is kept (the dashboard and the command line keep the last ones they were asked
-    for) the counts of its days are read. Days that it is not counted for, and all days of another
-    funnel, are counted now from the events themselves: that takes the longer, the more there are of
-    the types of the steps. This function keeps none, so that a program may ask for thousands.
+    The dashboard and the command keep the last funnels that they were asked for, and count them
+    with every day. This function reads those counts. It counts all other days from the events
+    themselves, which takes longer the more events of these types there are. It keeps no funnel, so
+    a program may ask for thousands.
 
     Raises:
         ValueError: there are no steps.
-        UnknownEventType: a ValueError, too: a type is neither accepted nor stored.
+        UnknownEventType: a `ValueError`: an event type is neither accepted nor stored.
     """
     _demand_steps(steps)
     with reading_counts() as connection:

@@ -20,40 +20,41 @@ from tcs_events.reports.top import spellings
 
 @dataclass(frozen=True, slots=True)
 class UnmetDemand:
-    """A query that did not lead to what was wanted. All counts are sessions, each once a day."""
+    """A query that did not lead to what was wanted. All counts are visits."""
 
     query: str
-    """The normalised text: NFKC_Casefold, and what else looks the same."""
+    """The normalised text: queries that look the same are one."""
     sample: str
     """The text as most visits have typed it."""
     sessions: int
-    """Sessions that asked it."""
+    """Visits that asked it."""
     no_result: int
-    """Sessions that were shown nothing at least once: `hidden_by_filter` + `not_available`."""
+    """Visits that got no result at least once: `hidden_by_filter` + `not_available`."""
     hidden_by_filter: int
-    """Of these, those whose filters hid what there is: without any, the query had results."""
+    """Those of them whose filters hid the results: without filters the query had some."""
     not_available: int
-    """The rest of these: we do not have it."""
+    """The rest of them: you do not have it."""
     no_click: int
-    """Sessions that were shown something and clicked nothing within five minutes."""
+    """Visits that got results and clicked none within five minutes."""
     reformulated: int
-    """Sessions that asked something else within 60 seconds."""
+    """Visits that asked something else within 60 seconds."""
 
 
 def unmet_demand(
     period: Period, limit: int = 50, min_sessions: int | None = None, offset: int = 0
 ) -> list[UnmetDemand]:
-    """Return the queries that were not answered, first what we do not have.
+    """Return the queries that were not answered, those that you do not have first.
 
-    Ordered by `not_available`, `hidden_by_filter`, `no_click` and `reformulated`, each the most
-    first. The three reasons may overlap: a session may be shown nothing, and later something.
+    Ordered by `not_available`, `hidden_by_filter`, `no_click` and `reformulated`, the most first.
+    The reasons may overlap: a visit may get no result, and later some.
 
     Args:
-        period: the days of the queries. "Without filters it had results" is looked for in it, too.
+        period: the days of the queries. Whether a query had results without filters is looked up in
+            these days, too.
         limit: how many queries at most.
-        min_sessions: a query asked in fewer sessions is not listed: one visitor is no demand, and
-            rare words may be personal. Defaults to `TCS_EVENTS_MIN_SESSIONS`.
-        offset: how many to leave out before the first one.
+        min_sessions: a query with fewer visits is not listed, because one visitor is not a demand,
+            and rare words may be personal. Defaults to `TCS_EVENTS_MIN_SESSIONS`.
+        offset: how many queries to skip.
     """
     if min_sessions is None:
         min_sessions = this_registration().settings.min_sessions

@@ -15,7 +15,7 @@ MAX_DAYS = 3660
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Days from `first` to `last`, both included, in the zone of `TCS_EVENTS_TIMEZONE`.
+    """The days from `first` to `last`, both included, in `TCS_EVENTS_TIMEZONE`.
 
     Raises:
         ValueError: the last day is before the first one, or more than ten years after it.
@@ -33,7 +33,7 @@ class Period:
 
     @property
     def days(self) -> int:
-        """How many days it has."""
+        """The number of days."""
         return (self.last - self.first).days + 1
 
     def dates(self) -> list[date]:
@@ -46,10 +46,10 @@ class Period:
 
 
 def last_days(days: int, today: date | None = None) -> Period:
-    """Return the last so many days, today included.
+    """Return the period of the last `days` days, including today.
 
     Raises:
-        ValueError: it is not 1 to 3660 days.
+        ValueError: `days` is not from 1 to 3660.
     """
     last = today or date_in(registration_of(current_app).settings.timezone, datetime.now(UTC))
     return Period(last - timedelta(days=days - 1), last)

@@ -28,16 +28,18 @@ Cells = dict[tuple[date, date], int]
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """The sessions that came for the first time ever in the same day or week."""
+    """The visitors who came for the first time ever on the same day or in the same week."""
 
     starts_on: date
+    """That day, or the Monday of that week."""
     size: int
+    """How many visitors these are."""
     returned: list[int]
-    """How many of them were there 0, 1, 2 ... days or weeks later, as far as the period goes, and
-    at most 31 days later. The first is `size`."""
+    """How many of them were there 0, 1, 2 ... days or weeks later, up to the end of the period, and
+    at most 31 days. The first number is `size`."""
     is_complete: list[bool]
-    """Whether that day or week, for each of `returned`, is over and whole in the period. Where it
-    is not, the number may be too low; so is `size` where the first is not complete."""
+    """For each number of `returned`: whether its day or week is over, and whole in the period. If
+    not, the number may still grow; so may `size` if the first is not complete."""
 
 
 def retention(
@@ -45,22 +47,21 @@ def retention(
 ) -> Rows[Cohort]:
     """Return how many visitors came back, the oldest cohort first.
 
-    A session lives in the browser's storage, so that it is a visitor for as long as that lasts. It
-    belongs to the day of its first event that is stored, whatever the period is.
-
-    Days or weeks without a new visitor are left out.
+    A visitor is a session, which lasts as long as the storage of the browser. A visitor is new on
+    the day of the first event that is stored, whatever the period is. Days and weeks without a new
+    visitor have no row.
 
     Args:
-        period: the days. Cohorts are those that begin in it: of weeks, those whose Monday is in it.
-            Of the last 30 days, these are the four or five weeks that began in them, the current
-            one among them; a week that the period only has the end of would miss new visitors.
-        unit: of cohorts and of returning. Weeks are calendar weeks, from Monday to Sunday.
-        returning: what counts as coming back: any event where it is None. With conditions, the
-            events of its type are read themselves, which takes the longer the more there are. The
-            `notices` of the answer name a field that no event has.
+        period: the days. By week, the cohorts are the weeks whose Monday is in the period; partial
+            first weeks are left out. The last 30 days have four or five cohorts, including the
+            current week.
+        unit: whether cohorts and returns are counted by day or by calendar week.
+        returning: which event counts as coming back. None is any event. With conditions, the events
+            of its type are read, which takes longer the more there are. The `notices` of the answer
+            name a field that no event has.
 
     Raises:
-        UnknownEventType: a ValueError: the type of `returning` is neither accepted nor stored.
+        UnknownEventType: a `ValueError`: the type of `returning` is neither accepted nor stored.
     """
     places = sorted({_place(of_day, unit) for of_day in period.dates()})
     places = [place for place in places if place >= period.first]

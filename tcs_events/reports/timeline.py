@@ -18,33 +18,33 @@ from tcs_events.rights.subject import find_subject
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """Something a visitor did."""
+    """An event in the order of a visitor's events."""
 
     at: datetime
-    """When, in the zone of the reports."""
+    """When it happened, in the time zone of the reports."""
     session_id: str
     event_type: str
     payload: dict[str, Any]
     is_known: bool
-    """Whether it was known by then who the visitor is."""
+    """Whether the visitor had been identified by then."""
 
 
 def session_timeline(
     session_id: str, limit: int = 500, offset: int | None = None
 ) -> list[TimelineEvent]:
-    """Return what happened in a session, oldest first; the last `limit` of it.
+    """Return the last `limit` events of a session, oldest first.
 
-    With an `offset`, even 0: the first `limit` of it, after leaving out so many.
+    With an `offset`, even 0, it is the first `limit` events after skipping so many.
     """
     return _timeline(lambda _: UserEvent.session_id == session_id, limit, offset)
 
 
 def person_timeline(email: str, limit: int = 500, offset: int | None = None) -> list[TimelineEvent]:
-    """Return what a person did, before and after being known, oldest first; the last `limit` of it.
+    """Return the last `limit` events of a person, oldest first.
 
-    It finds the events that `forget` would delete: those that carry the address, in any spelling,
-    and those of the sessions that were linked to it, but for events that carry another address.
-    An `offset` is that of `session_timeline`.
+    These are the events that `flask tcs-events forget` would delete: those that carry the address,
+    in upper or lower case, and those of the sessions that were linked to it, before and after,
+    except events that carry another address. `offset` works as in `session_timeline`.
     """
 
     def condition(connection: sa.Connection) -> sa.ColumnElement[bool]:

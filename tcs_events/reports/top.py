@@ -28,15 +28,15 @@ class TopExpert:
     clicks: int
     sessions: int
     by_context: dict[str, int]
-    """Sessions by the context of the click: `grid`, `sage_panel`. A session may be in both."""
+    """Visits by the context of the click, such as `grid`. A visit may be in several."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopQuery:
-    """A query, in all its spellings."""
+    """A query in all its spellings."""
 
     query: str
-    """The normalised text: NFKC_Casefold, and what else looks the same."""
+    """The normalised text: queries that look the same are one."""
     sample: str
     """The text as most visits have typed it."""
     asks: int
@@ -54,7 +54,7 @@ class TopFilter:
 
 
 def top_experts(period: Period, limit: int = 20, offset: int = 0) -> list[TopExpert]:
-    """Return the experts clicked in most sessions, first the most; `limit` from `offset` on."""
+    """Return the experts that were clicked in the most visits: `limit` rows after `offset`."""
     clicked = _top("click", period, limit, offset)
     with reading_counts() as connection:
         contexts = _details(connection, "click_in", period, [row.name for row in clicked])
@@ -70,7 +70,7 @@ def top_experts(period: Period, limit: int = 20, offset: int = 0) -> list[TopExp
 
 
 def top_queries(period: Period, limit: int = 20, offset: int = 0) -> list[TopQuery]:
-    """Return the queries asked in most sessions, first the most; `limit` from `offset` on."""
+    """Return the queries that were asked in the most visits: `limit` rows after `offset`."""
     asked = _top("query", period, limit, offset)
     with reading_counts() as connection:
         samples = spellings(connection, period, [row.name for row in asked])
@@ -78,7 +78,7 @@ def top_queries(period: Period, limit: int = 20, offset: int = 0) -> list[TopQue
 
 
 def top_filters(period: Period, limit: int = 20, offset: int = 0) -> list[TopFilter]:
-    """Return the filter values set in most sessions, first the most; `limit` from `offset` on."""
+    """Return the filter values that were set in the most visits: `limit` rows after `offset`."""
     return [
         TopFilter(row.name, parsed(row.detail), row.events, row.sessions)
         for row in _top("filter", period, limit, offset)
