@@ -427,6 +427,13 @@ def test_the_changelog_names_every_setting() -> None:
         assert f"`{setting.key}`" in changelog
 
 
+def test_the_tables_of_every_version_are_documented() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## (\S+)", changelog, re.MULTILINE)
+    rows = page("guides/upgrading").rows("New tables and columns by version")
+    assert [row[0] for row in rows] == versions
+
+
 def test_the_answer_to_a_batch_has_the_shape_that_is_shown(first_app: Flask) -> None:
     [shown] = map(json.loads, page("reference/http").blocks("json"))
     bad = card_click(session_id=...)
