@@ -1,4 +1,4 @@
-"""What is on its way from a request to the store, and how that way can end."""
+"""The records that go from a request to the store, and the outcomes that an event can have."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ REASON_MAX_LENGTH = 200
 
 
 def new_event_id() -> UUID:
-    """Return a version 7 UUID, which begins with the time: RFC 9562, section 5.7.
+    """Return a new version 7 UUID, which begins with the time: RFC 9562, section 5.7.
 
-    Ids that come in order are neighbours in the database's index, and cost it less.
+    Ids of the same moment are close together in the database's index, so that adding one is cheaper
+    than adding a random id.
     """
     random = int.from_bytes(os.urandom(10), "big")
     now_ms = time.time_ns() // 1_000_000
@@ -28,28 +29,28 @@ def new_event_id() -> UUID:
 
 
 class Outcome(StrEnum):
-    """How an event ended. Every event that reaches the endpoint ends as exactly one of these."""
+    """How an event ended. Every event that reaches the endpoint has exactly one outcome."""
 
     ACCEPTED = "accepted"
-    """Stored, and safely so: the transaction that holds it is committed."""
+    """Stored: its transaction is committed."""
     DUPLICATE = "duplicate"
-    """An event with this `event_id` had been stored before; that first one stands."""
+    """An event with this `event_id` was stored before. That one stays as it is."""
     INVALID = "invalid"
-    """Refused for good."""
+    """Refused for good: a retry cannot succeed."""
     LIMITED = "limited"
-    """Not taken now, for too many have come from the same client or session."""
+    """Not stored now: too many events came from this client or session."""
     OPTED_OUT = "opted_out"
-    """Not stored: the visitor's browser says that it does not want to be tracked."""
+    """Not stored: the visitor's browser asks not to be tracked."""
     BOT = "bot"
     """Not stored: a crawler sent it."""
     FAILED = "failed"
-    """Not stored this time; sending it again may succeed."""
+    """Not stored this time. A retry may succeed."""
 
 
 class Event(NamedTuple):
-    """A validated event. The fields are the columns of `user_events`; both times are in UTC.
+    """A validated event. The fields are the columns of `user_events`. Both times are in UTC.
 
-    A tuple, because it is made for every event and a frozen dataclass takes twice as long to make.
+    It is a tuple because one is made for every event, and a frozen dataclass takes twice as long.
     """
 
     event_id: UUID
@@ -62,10 +63,10 @@ class Event(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Who a session belongs to, as a browser has said. The fields are those of its table."""
+    """A link from a session to a person. The fields are the columns of `user_event_identities`."""
 
     identity_id: UUID
-    """Made of the session and the address, so that the same link is stored once."""
+    """Made from the session and the address, so that the same link is stored once."""
     session_id: str
     email: str
     created_at: datetime
@@ -73,12 +74,12 @@ class Identity(NamedTuple):
 
 
 def identity_id(session_id: str, email: str) -> UUID:
-    """Return the id of a link: the same one for the same session and address."""
+    """Return the id of a link. The same session and address always give the same id."""
     return uuid5(NAMESPACE_URL, f"tcs_events:{session_id} {email}")
 
 
 class Rejection(NamedTuple):
-    """An event that was refused. The fields are the columns of `user_event_rejections`."""
+    """A refused event. The fields are the columns of `user_event_rejections`."""
 
     rejection_id: UUID
     received_at: datetime
@@ -86,14 +87,17 @@ class Rejection(NamedTuple):
     session_id: str | None
     email: str | None
     reason: str
-    """The fields that were refused: `event_type, payload.context`."""
+    """The names of the refused fields: `event_type, payload.context`."""
     errors: dict[str, object]
-    """Why, by field. It quotes nothing that was sent."""
+    """The messages by field. They never quote what was sent."""
     size_bytes: int | None
-    """How long its JSON is; None where it is nested too deep to be written."""
+    """The length of the event as JSON. None if it is nested too deep to be written."""
     sample: str | None
-    """The event as JSON, without addresses and long numbers; None where it is too long."""
+    """The event as JSON, with the addresses and long numbers of its payload replaced.
+
+    None if it is too long, nested too deep, or not an object.
+    """
 
 
 Record = Event | Identity | Rejection
-"""What a store keeps. The first field is its id: a second one of the same id is a duplicate."""
+"""What a store takes. The first field is the id; a second record with this id is a duplicate."""

@@ -24,8 +24,10 @@ EVENT_TYPE_MAX_LENGTH = 50  # the width of the column
 
 _EVENT_TYPE = re.compile(r"[\w.:-]+")
 PLAIN_WORD = re.compile(rf"[A-Za-z0-9_.:-]{{1,{EVENT_TYPE_MAX_LENGTH}}}")
-"""A type that may be named in the log though nobody has declared it."""
+"""An event type that the log may name even if it is not declared: such a word can forge no line."""
 
+# Browsers send an origin in lower case and without a path, so it can be compared as text:
+# https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?|https?://\[[0-9a-f:]+\](:[0-9]+)?")
 
 _REDIS = ("redis://", "rediss://", "redis+unix://")
@@ -36,38 +38,44 @@ LOST_ON_POWER_CUT = "lost_on_power_cut"
 LOG_LEVELS = ("info", "debug", "off")
 
 Access = Callable[[], Any]
-"""A function of the host that returns True for a request that may see more than strangers may."""
+"""A function of the host that returns True if the current request may see the counts."""
 
 EventTypes = dict[str, type[Schema] | None]
-"""The allowlist: event type to the marshmallow schema of its payload, None for a free-form one."""
+"""The allowlist: from event type to the marshmallow schema of its payload; None allows any."""
 
 
 def _event_types(value: object) -> EventTypes:
-    """Read a mapping of types to schemas, or any other iterable of types."""
+    """Return the allowlist. Types that come without a schema allow any payload."""
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError("must be a list of event types, or a dict of event type to schema or None")
+        raise ValueError(
+            "must be a list of event types, or a dict from event type to Schema class or None"
+        )
     types = dict(value) if isinstance(value, Mapping) else dict.fromkeys(value)
     if not types:
         raise ValueError("must name at least one event type")
     for name, schema in types.items():
         if not (isinstance(name, str) and _EVENT_TYPE.fullmatch(name)):
             raise ValueError(
-                f"has {name!r}, but an event type is letters, digits and _ . : -{_suggested(name)}"
+                f"has {name!r}, but an event type may only contain letters, digits and _ . : -"
+                f"{_suggestion(name)}"
             )
         if len(name) > EVENT_TYPE_MAX_LENGTH:
-            raise ValueError(f"has {name!r}, longer than {EVENT_TYPE_MAX_LENGTH} characters")
+            raise ValueError(
+                f"has {name!r}, which is longer than {EVENT_TYPE_MAX_LENGTH} characters"
+            )
         if schema is not None and not (isinstance(schema, type) and issubclass(schema, Schema)):
-            raise ValueError(f"has {schema!r} for {name!r}, but it takes a Schema class or None")
+            raise ValueError(f"has {schema!r} for {name!r}, but takes a Schema class or None")
     return types
 
 
-def _suggested(name: object) -> str:
-    """Return which event type was probably meant, in words."""
+def _suggestion(name: object) -> str:
+    """Return the event type that was probably meant, as the end of a sentence."""
     word = "_".join(re.findall(r"[\w.:-]+", name)) if isinstance(name, str) else ""
     return f", such as {word.lower()[:EVENT_TYPE_MAX_LENGTH]!r}" if word else ""
 
 
 def _positive_int(value: object) -> int:
+    # In Python True is an int. It must not pass as 1.
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"must be a whole number of at least 1, not {value!r}")
     return value
@@ -76,14 +84,16 @@ def _positive_int(value: object) -> int:
 def _timeout_ms(value: object) -> int:
     milliseconds = _positive_int(value)
     if not 100 <= milliseconds <= 1800:
-        raise ValueError(f"must be from 100 to 1800, to answer within two seconds, not {value!r}")
+        raise ValueError(
+            f"must be from 100 to 1800 (answers come within two seconds), not {value!r}"
+        )
     return milliseconds
 
 
 def _report_timeout_ms(value: object) -> int:
     milliseconds = _positive_int(value)
     if not 100 <= milliseconds <= 600_000:
-        raise ValueError(f"must be from 100 to 600000, which is ten minutes, not {value!r}")
+        raise ValueError(f"must be from 100 to 600000 (ten minutes), not {value!r}")
     return milliseconds
 
 
@@ -100,8 +110,8 @@ def _origins(value: object) -> tuple[str, ...]:
     for origin in origins:
         if not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
             raise ValueError(
-                f"has {origin!r}, but takes exact origins: scheme, host and port if any, in lower"
-                " case, as in 'https://shop.example'"
+                f"has {origin!r}, which is not an exact origin: scheme, host and optional port, in"
+                " lower case, such as 'https://shop.example'"
             )
     return origins
 
@@ -112,7 +122,7 @@ def _field_names(value: object) -> tuple[str, ...]:
     names = tuple(value)
     for name in names:
         if not isinstance(name, str) or not name:
-            raise ValueError(f"has {name!r}, but the name of a field is a text")
+            raise ValueError(f"has {name!r}, which is not the name of a field")
     return names
 
 
@@ -163,6 +173,7 @@ def _limit(value: object) -> RateLimitItem | None:
     except ImportError:
         raise ValueError("needs limits: pip install 'tcs-events[limits]'") from None
     try:
+        # If there are several limits, the unpacking raises a ValueError as well.
         [limit] = parse_many(value)  # type: ignore[arg-type]
     except ValueError:
         raise ValueError(f"must be a limit such as '600/minute' or None, not {value!r}") from None
@@ -172,7 +183,7 @@ def _limit(value: object) -> RateLimitItem | None:
 
 
 def _limit_storage(value: object) -> str:
-    """The URL of Redis may hold a password, so no message shows it."""
+    """Return the URL. No message shows it, because it may hold the password of Redis."""
     if value == "memory://":
         return str(value)
     if not isinstance(value, str) or not value.startswith(_REDIS):
@@ -182,9 +193,10 @@ def _limit_storage(value: object) -> str:
     except ImportError:
         raise ValueError("needs redis: pip install 'tcs-events[redis]'") from None
     try:
+        # limits writes redis+unix:// where redis-py writes unix://.
         ConnectionPool.from_url(value.replace("redis+unix", "unix", 1))
     except ValueError:
-        raise ValueError("is no URL of Redis, such as 'redis://127.0.0.1:6379/0'") from None
+        raise ValueError("is not a Redis URL, such as 'redis://127.0.0.1:6379/0'") from None
     return value
 
 
@@ -205,7 +217,11 @@ def _access(value: object) -> Access | None:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. `read` turns the host's value into ours, or raises `ValueError`."""
+    """One setting.
+
+    `read` returns the value that we use, or raises `ValueError`. The text of that error continues a
+    sentence that begins with the key: "must be True or False".
+    """
 
     option: str
     default: object
@@ -418,26 +434,27 @@ class Settings:
 
 
 def check_names(names: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse a name that is not known.
+    """Check that every name is the name of a setting.
 
     Raises:
-        ConfigError: for the first such name, with the one that was probably meant.
+        ConfigError: a name is unknown. The message suggests the most similar one.
     """
     known = list(known)
     for name in names:
         if name not in known:
-            meant = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-            hint = f"Did you mean {meant[0]}?" if meant else f"There are: {', '.join(known)}."
-            raise ConfigError(f"tcs_events knows no setting {name}. {hint}")
+            similar = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+            hint = f"Did you mean {similar[0]}?" if similar else f"There are: {', '.join(known)}."
+            raise ConfigError(f"tcs_events has no setting {name}. {hint}")
 
 
 def read_settings(config: Mapping[str, Any], options: Mapping[str, object]) -> Settings:
-    """Return the settings of an app: its config, else the blueprint's options, else the defaults.
+    """Return the settings of an app: from its config, else the blueprint's options, else defaults.
 
     Raises:
-        ConfigError: a value cannot work, or a `TCS_EVENTS_` key is misspelt.
+        ConfigError: a value is not allowed, or a `TCS_EVENTS_` key is unknown.
     """
-    check_names((key for key in config if key.startswith(PREFIX)), (s.key for s in SETTINGS))
+    keys = [setting.key for setting in SETTINGS]
+    check_names((key for key in config if key.startswith(PREFIX)), keys)
     values = {}
     for setting in SETTINGS:
         value = config.get(setting.key, options.get(setting.option, setting.default))

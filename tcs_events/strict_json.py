@@ -1,12 +1,12 @@
-"""JSON as RFC 8259 has it, and only what every reader of the stored row can read again.
+"""JSON as in RFC 8259, without the values that some reader of a stored row would read differently.
 
-https://www.rfc-editor.org/rfc/rfc8259: UTF-8 without a byte order mark, no NaN, no Infinity. The
-rest is what our databases refuse (NUL, lone surrogates) or would give back changed: numbers beyond
-what RFC 7493, section 2.2, calls interoperable. PostgreSQL's JSONB writes 1e23 out as an integer,
-and JavaScript rounds 2^53 + 1.
+https://www.rfc-editor.org/rfc/rfc8259 demands UTF-8 without a byte order mark, and has no NaN and
+no Infinity. Three more things are refused. Databases reject NUL and lone surrogates. Numbers
+outside the range that RFC 7493, section 2.2, calls interoperable come back changed: PostgreSQL's
+JSONB writes 1e23 as an integer, and JavaScript rounds 2^53 + 1.
 
-orjson is used where it is installed, and has no say: what it refuses, the standard library decides
-and words, so that the answers are the same with and without it.
+orjson is used if it is installed, but only to save time. The standard library decides about every
+text that orjson refuses, and words the message. So the answers are the same with and without it.
 """
 
 from __future__ import annotations
@@ -24,85 +24,91 @@ except ImportError:
     orjson = None  # type: ignore[assignment]
 
 MAX_DEPTH = 32
+"""How many levels of objects and lists an event may have."""
 MAX_BODY_DEPTH = 500
-"""What no part of a body may exceed. Each parser has a bound of its own, the standard library's
-depends on the stack it is called on, and both are above this one."""
+"""How many levels any part of a body may have, ignored fields included. Both parsers read more, but
+each has another bound, and that of the standard library depends on the stack in use."""
 MAX_VALUES = 65_536
-"""What the values of a body may come to, where the host says nothing else. No body of 64 KiB holds
-more, so that no event is refused for it; a larger body may not, for values take more room in memory
-than in the body, objects and lists most of all: `{"a":0},` is eight bytes, and then 232."""
+"""The default limit on the values of a body. No body of 64 KiB, the default limit, has more. In a
+larger body it bounds the memory, because values take more room in memory than in the body. Objects
+and lists take most: `{"a":0},` is 8 bytes in the body, and 232 in memory."""
 WEIGHT = 3
-"""As how many values an object or a list counts."""
+"""How many values an object or a list counts as."""
 MAX_NUMBER = 2**53 - 1
 OUT_OF_RANGE = f"The body holds a number that is not between -{MAX_NUMBER} and {MAX_NUMBER}."
 TOO_DEEP = f"The body is nested deeper than {MAX_DEPTH} levels."
 
-# A text that does not end goes to the end: no letter is looked at twice, whatever is sent.
-_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+# Possessive repeats (`*+`) and an optional closing quote: no byte is read twice, so the time is
+# proportional to the length of any body. A string that is never closed ends with the body.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _EMPTY = re.compile(rb"[\[{][ \t\n\r]*+[\]}]")
 
 
 class NotStrictJson(ValueError):
-    """The text is not JSON we accept; the message says why and quotes nothing of it."""
+    """A text is not JSON that we accept. The message says why, and quotes nothing of it."""
 
 
 def parse(body: bytes, max_values: int = MAX_VALUES) -> tuple[Any, bool]:
-    """Return the value of a JSON text, and whether its texts need a `check`.
+    """Return the value of a JSON text, and whether its strings need `check`.
 
-    Where they do not, `check_numbers` is enough. Of a key that stands twice in an object, the last
-    counts. An object or a list counts as `WEIGHT` of the `max_values`.
+    If they do not, `check_numbers` is enough. If an object has a key twice, the last value counts.
+    An object or a list counts as `WEIGHT` of the `max_values`.
 
     Raises:
-        NotStrictJson: for every text that is no JSON; nothing else is raised.
+        NotStrictJson: the text is not JSON, or has too many values. Nothing else is raised.
     """
+    # A shorter body cannot have too many values, because no byte adds more than WEIGHT.
     if WEIGHT * len(body) > max_values:
         _check_values(body, max_values)
     value = _parsed(body)
+    # Fewer brackets cannot be nested too deep.
     if body.count(b"[") + body.count(b"{") > MAX_BODY_DEPTH:
         _check_body_depth(value)
-    # Only an escape by number can bring in a NUL or a lone surrogate: raw ones are no JSON.
+    # Only a \u escape can produce a NUL or a lone surrogate. Raw ones are not JSON.
     return value, b"\\u" in body
 
 
 def _check_values(body: bytes, max_values: int) -> None:
-    """Refuse a body for the number of its values, before anything is made of them."""
+    """Refuse a body with too many values before it is parsed."""
+    # At most: this also counts the commas and brackets that are inside strings.
     if body.count(b",") + WEIGHT * (body.count(b"[") + body.count(b"{")) < max_values:
-        return  # even if no list were empty, and no text held such a sign
+        return
     if _values_in(body, max_values) > max_values:
         raise NotStrictJson(
             f"The body holds more than {max_values} values; a list or an object counts as {WEIGHT}."
         )
 
 
-def _values_in(body: bytes, enough: int) -> int:
-    """Return what the values come to, or any number that is more than `enough`.
+def _values_in(body: bytes, max_values: int) -> int:
+    """Return the number of values of a body, or any number above `max_values` if it has more.
 
-    Nothing is copied: that would take as much room as what is counted here.
+    Nothing of the body is copied: a copy would take the memory that the limit is there to save.
     """
     values, containers = 1, 0
-    for start, end in _between_texts(body, 2 * enough):
-        containers += (found := body.count(b"[", start, end) + body.count(b"{", start, end))
-        values += body.count(b",", start, end) + WEIGHT * found
-        if values - containers > enough:  # all of them may be empty, no more
+    for start, end in _between_strings(body, 2 * max_values):
+        opened = body.count(b"[", start, end) + body.count(b"{", start, end)
+        containers += opened
+        values += body.count(b",", start, end) + WEIGHT * opened
+        # A container is counted as if it held a value. Even if none does, there are too many.
+        if values - containers > max_values:
             break
-        if found:
+        if opened:
             empty = sum(1 for _ in _EMPTY.finditer(body, start, end))
             values, containers = values - empty, containers - empty
     return values
 
 
-def _between_texts(body: bytes, max_texts: int) -> Iterator[tuple[int, int]]:
-    """Give where there is no text: the bounds of each such part, and then those of the rest.
+def _between_strings(body: bytes, max_strings: int) -> Iterator[tuple[int, int]]:
+    """Yield the start and end of each part between strings, and at last of the rest of the body.
 
-    A value is one text at most, and its key another: there are no more in any body that is JSON and
-    has not too many values.
+    After `max_strings` strings the rest is one part. JSON has at most two strings for each value,
+    the key and the value itself, so a body that exceeds this has too many values or is not JSON.
     """
-    at = 0
-    for text in islice(_TEXT.finditer(body), max_texts):
-        start, end = text.span()
-        yield at, start
-        at = end
-    yield at, len(body)
+    part_start = 0
+    for string in islice(_STRING.finditer(body), max_strings):
+        yield part_start, string.start()
+        part_start = string.end()
+    yield part_start, len(body)
 
 
 def _parsed(body: bytes) -> Any:
@@ -110,7 +116,7 @@ def _parsed(body: bytes) -> Any:
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
-            pass
+            pass  # The standard library words the error.
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -122,7 +128,7 @@ def _parsed(body: bytes) -> Any:
         raise NotStrictJson(f"The body is not valid JSON: {error.msg} at {where}.") from None
     except NotStrictJson:
         raise
-    except ValueError:  # an integer of more digits than Python converts
+    except ValueError:  # an integer with more digits than Python converts
         raise NotStrictJson(OUT_OF_RANGE) from None
     except RecursionError:
         raise NotStrictJson(TOO_DEEP) from None
@@ -139,21 +145,21 @@ def _check_body_depth(value: Any) -> None:
 
 
 def dumps(value: object) -> str:
-    """Return the JSON text of a value that `parse` gave."""
+    """Return the JSON text of a value that `parse` returned."""
     if orjson is not None:
         return orjson.dumps(value).decode()
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def loads(text: str) -> Any:
-    """Return the value of a JSON text that is stored: what `dumps` was given, or a host's own.
+    """Return the value of a stored JSON text, written by `dumps` or by the host's own code.
 
     Raises:
         ValueError: the text is not JSON.
-        RecursionError: it is nested deeper than Python reads.
+        RecursionError: it is nested deeper than Python can read.
     """
     if orjson is not None:
-        # It refuses NaN and half a surrogate pair, which a host's own code may have stored.
+        # orjson refuses NaN and lone surrogates, which a host's own code may have stored.
         with contextlib.suppress(orjson.JSONDecodeError):
             return orjson.loads(text)
     return json.loads(text)
@@ -164,12 +170,12 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def check_numbers(value: object) -> None:
-    """Refuse a value that is nested too deep or holds a number out of range.
+    """Check the depth and the numbers of a value.
 
-    This is `check` for a value whose texts are known to be good, which most are.
+    This is enough, instead of `check`, if `parse` said that the strings need no check.
 
     Raises:
-        NotStrictJson: it is, or does.
+        NotStrictJson: the value is nested too deep, or holds a number out of range.
     """
     level = [value]
     for depth in range(1, MAX_DEPTH + 2):
@@ -190,12 +196,12 @@ def check_numbers(value: object) -> None:
 
 
 def check(value: object) -> None:
-    """Refuse a value that some reader of the stored row could not read, or would read changed.
+    """Check that every reader of the stored row can read a value, and reads it unchanged.
 
     Raises:
-        NotStrictJson: it holds such a text or number, or is nested too deep.
+        NotStrictJson: it holds a string or number that is not safe, or is nested too deep.
     """
-    # A list of our own: a recursive walk would need the stack that the parser has left.
+    # A list instead of recursion: the host's own code may have left little of the stack.
     to_visit = [(value, 1)]
     while to_visit:
         item, depth = to_visit.pop()

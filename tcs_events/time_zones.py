@@ -1,6 +1,7 @@
-"""Time zones by name. UTC is there on every machine, also on one without time zone data.
+"""Time zones by name. UTC works on every machine, even without time zone data.
 
-A slim container has no /usr/share/zoneinfo, and Python brings none: `ZoneInfo("UTC")` fails there.
+A slim container has no /usr/share/zoneinfo, and Python does not bring the data itself. There,
+`ZoneInfo("UTC")` fails.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ _UTC_FILE = (
 
 
 class ZoneDataMissing(ValueError):
-    """There is no time zone data on this machine."""
+    """This machine has no time zone data."""
 
 
 def find_zone(name: str) -> ZoneInfo:
-    """Return a time zone.
+    """Return the time zone of a name, such as "Europe/Berlin".
 
     Raises:
-        ZoneDataMissing: this machine has no time zone data, and it is not UTC.
+        ZoneDataMissing: the name is not UTC, and this machine has no time zone data.
         zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError: there is no such zone.
     """
     try:
@@ -34,6 +35,6 @@ def find_zone(name: str) -> ZoneInfo:
             return ZoneInfo.from_file(BytesIO(_UTC_FILE), key=name)
         if not available_timezones():
             raise ZoneDataMissing(
-                f"is {name!r}, and this machine has no time zone data: pip install tzdata"
+                f"is {name!r}, but this machine has no time zone data: pip install tzdata"
             ) from None
         raise

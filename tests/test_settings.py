@@ -1,4 +1,4 @@
-"""Settings are read once, at registration; one that cannot work stops the app with the remedy."""
+"""Settings are read once, at registration. A wrong value stops the app and says what to do."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def message_for(config: dict[str, object]) -> str:
     [
         (
             {"TCS_EVENTS_MAX_BODY_BITES": 1},
-            "tcs_events knows no setting TCS_EVENTS_MAX_BODY_BITES."
+            "tcs_events has no setting TCS_EVENTS_MAX_BODY_BITES."
             " Did you mean TCS_EVENTS_MAX_BODY_BYTES?",
         ),
         (
             {"TCS_EVENTS_WEATHER_TODAY": 1},
-            "tcs_events knows no setting TCS_EVENTS_WEATHER_TODAY. There are: "
+            "tcs_events has no setting TCS_EVENTS_WEATHER_TODAY. There are: "
             + ", ".join(setting.key for setting in SETTINGS)
             + ".",
         ),
@@ -46,13 +46,12 @@ def message_for(config: dict[str, object]) -> str:
         ),
         (
             {"TCS_EVENTS_TIMEOUT_MS": 2000},
-            "TCS_EVENTS_TIMEOUT_MS must be from 100 to 1800, to answer within two seconds, not"
+            "TCS_EVENTS_TIMEOUT_MS must be from 100 to 1800 (answers come within two seconds), not"
             " 2000.",
         ),
         (
             {"TCS_EVENTS_REPORT_TIMEOUT_MS": 10},
-            "TCS_EVENTS_REPORT_TIMEOUT_MS must be from 100 to 600000, which is ten minutes, not"
-            " 10.",
+            "TCS_EVENTS_REPORT_TIMEOUT_MS must be from 100 to 600000 (ten minutes), not 10.",
         ),
         (
             {"TCS_EVENTS_DURABILITY": "fast"},
@@ -76,8 +75,8 @@ def message_for(config: dict[str, object]) -> str:
         ),
         (
             {"TCS_EVENTS_EVENT_TYPES": "card_click"},
-            "TCS_EVENTS_EVENT_TYPES must be a list of event types, or a dict of event type to"
-            " schema or None.",
+            "TCS_EVENTS_EVENT_TYPES must be a list of event types, or a dict from event type to"
+            " Schema class or None.",
         ),
         (
             {"TCS_EVENTS_EVENT_TYPES": []},
@@ -85,17 +84,16 @@ def message_for(config: dict[str, object]) -> str:
         ),
         (
             {"TCS_EVENTS_EVENT_TYPES": ["a\n"]},
-            "TCS_EVENTS_EVENT_TYPES has 'a\\n', but an event type is letters, digits and _ . : -,"
-            " such as 'a'.",
+            "TCS_EVENTS_EVENT_TYPES has 'a\\n', but an event type may only contain letters, digits"
+            " and _ . : -, such as 'a'.",
         ),
         (
             {"TCS_EVENTS_EVENT_TYPES": ["a" * 51]},
-            f"TCS_EVENTS_EVENT_TYPES has {'a' * 51!r}, longer than 50 characters.",
+            f"TCS_EVENTS_EVENT_TYPES has {'a' * 51!r}, which is longer than 50 characters.",
         ),
         (
             {"TCS_EVENTS_EVENT_TYPES": {"sign_up": "SignUp"}},
-            "TCS_EVENTS_EVENT_TYPES has 'SignUp' for 'sign_up', but it takes a Schema class or"
-            " None.",
+            "TCS_EVENTS_EVENT_TYPES has 'SignUp' for 'sign_up', but takes a Schema class or None.",
         ),
     ],
     ids=lambda value: str(value)[:40],

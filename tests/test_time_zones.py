@@ -1,4 +1,4 @@
-"""A machine without time zone data: UTC works there, and any other zone says what to install."""
+"""Without time zone data UTC works, and for any other zone the error says what to install."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_any_other_zone_says_what_to_install(sqlite_url: str, zone: str) -> None
     done = on_a_bare_machine(sqlite_url, zone)
     assert done.returncode == 1
     assert done.stderr == (
-        f"TCS_EVENTS_TIMEZONE is '{zone}', and this machine has no time zone data:"
+        f"TCS_EVENTS_TIMEZONE is '{zone}', but this machine has no time zone data:"
         " pip install tzdata.\n"
     )
 

@@ -39,8 +39,8 @@ def test_a_bad_name_is_refused_with_a_good_one(name: str, shape: Any, by: str) -
     with pytest.raises(ConfigError) as refused:
         register(shape(["card_click", name]), by)
     assert str(refused.value) == (
-        f"TCS_EVENTS_EVENT_TYPES has {name!r}, but an event type is letters, digits and _ . : -,"
-        f" such as {BAD[name]!r}."
+        f"TCS_EVENTS_EVENT_TYPES has {name!r}, but an event type may only contain letters, digits"
+        f" and _ . : -, such as {BAD[name]!r}."
     )
 
 

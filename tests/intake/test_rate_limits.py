@@ -1,4 +1,4 @@
-"""One client and one session may send so much; the rest is answered 429, to be sent again."""
+"""A client and a session may send a limited number of events. The others are answered 429."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_ten_thousand_claimed_addresses_are_one_client(limited: MakeLimited) -> 
 def test_a_limiter_that_believed_the_header_would_let_them_all_through(
     limited: MakeLimited,
 ) -> None:
-    """The control of the test above: it sees a limiter that is passed by."""
+    """The control of the test above: it notices a limiter that can be bypassed."""
     app = limited(client_limit="100/day")
     assert spoofing.statuses(app, 300, spoofing.believed) == {202: 300}
 
@@ -230,7 +230,7 @@ def test_no_address_is_an_error(limited: MakeLimited, address: str) -> None:
         ),
         (
             {"TCS_EVENTS_LIMIT_STORAGE": "redis://:password@cache:port/0"},
-            "TCS_EVENTS_LIMIT_STORAGE is no URL of Redis, such as 'redis://127.0.0.1:6379/0'.",
+            "TCS_EVENTS_LIMIT_STORAGE is not a Redis URL, such as 'redis://127.0.0.1:6379/0'.",
         ),
     ],
     ids=lambda value: str(value)[:60],
