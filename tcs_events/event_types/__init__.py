@@ -1,1 +1,1 @@
-"""What may happen: the envelope of an event, and the schemas of payloads."""
+"""Event types: the fields that all events share, and the schemas of payloads."""

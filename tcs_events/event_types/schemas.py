@@ -1,4 +1,4 @@
-"""The envelope of an event, and the registry of event types with the schemas of their payloads."""
+"""The envelope of an event: the fields that all event types share, and how each is checked."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ MAX_AGE_MS = timedelta(days=7) // timedelta(milliseconds=1)
 
 
 def _printable(text: str) -> None:
-    """Refuse control characters and blanks: they end up in logs, pages and shells."""
+    """Check that a text does no harm in a log, a page or a shell, and is not blank."""
     if not text.isprintable() or not text.strip():
         raise ValidationError("Must be printable characters, and not only spaces.")
 
 
 def check_email(text: str) -> None:
-    """Refuse a text that is no address.
-
-    The length comes first: the address pattern is not for texts of any length.
+    """Check that a text is an e-mail address of at most `EMAIL_MAX_LENGTH` characters.
 
     Raises:
-        ValidationError: it is none, or too long.
+        ValidationError: it is not an address, or too long.
     """
+    # The length first, because the time of marshmallow's pattern grows with it.
     if len(text) > EMAIL_MAX_LENGTH:
         raise ValidationError(f"Longer than maximum length {EMAIL_MAX_LENGTH}.")
     _printable(text)
@@ -35,9 +34,9 @@ def check_email(text: str) -> None:
 
 
 def known_email(value: object) -> str | None:
-    """Return the address that was sent with an event, None where it is not one.
+    """Return the e-mail address of an event, or None if it is not a valid one.
 
-    A form that hands over what is in an unfinished field must not cost the event.
+    The event is kept without it: a host's form may send an address that is only half typed.
     """
     if not isinstance(value, str):
         return None
@@ -51,15 +50,17 @@ def known_email(value: object) -> str | None:
 def known_age_ms(value: object) -> int:
     """Return how long ago an event happened, in whole milliseconds from 0 to `MAX_AGE_MS`.
 
-    Clocks are set, and jump by years: a number below 0 is 0, one beyond seven days is seven days.
-    What is not a number says nothing, and is 0: `JSON.stringify` writes NaN as null.
+    A wrong clock must not cost the event, and clocks may jump by years. A negative number becomes
+    0, and more than seven days become seven days. Anything else becomes 0, such as null, which is
+    how `JSON.stringify` writes NaN.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # NaN
         return 0
     return int(min(max(value, 0), MAX_AGE_MS))
 
 
-# Not of `Field[str]`: marshmallow 3 has no such thing. Both take `missing`, too.
+# Not `Field[str]`, because fields are not generic in marshmallow 3. `deserialize` also gets
+# `missing`, for a field that was not sent: it becomes None or 0.
 class _KnownEmail(fields.Field):  # type: ignore[type-arg]
     def deserialize(self, value: Any, *_: Any, **__: Any) -> str | None:
         return known_email(value)
@@ -72,53 +73,53 @@ class _KnownAge(fields.Field):  # type: ignore[type-arg]
 
 _SESSION_ID: list[Callable[[str], object]] = [validate.Length(1, SESSION_ID_MAX_LENGTH), _printable]
 _SESSION_ID_MEANING = {
-    "description": "Printable characters, not only spaces: the visitor's session.",
+    "description": "The visitor's session: printable characters, not only spaces.",
     "format": "printable",
 }
 _AGE_MS_MEANING = {
-    "description": "How many milliseconds ago it happened, by the client's own clock: a whole"
-    f" number from 0 to {MAX_AGE_MS}. Any other number is taken for the nearest of these, and what"
-    " is not a number for 0.",
+    "description": "How many milliseconds ago the event happened, by the client's own clock: a"
+    f" whole number from 0 to {MAX_AGE_MS}. Any other number counts as the nearest of these, and"
+    " anything else as 0.",
     "examples": [0, 1200],
 }
 _EMAIL_MEANING = {
-    "description": "Who the visitor is.",
+    "description": "The visitor's e-mail address.",
     "format": "email",
     "maxLength": EMAIL_MAX_LENGTH,
 }
 _KNOWN_EMAIL_MEANING = {
-    "description": f"Who the visitor is: an address of at most {EMAIL_MAX_LENGTH} characters, or"
-    " null. Anything else is left out, and the event is stored without it.",
+    "description": f"The visitor's e-mail address, of at most {EMAIL_MAX_LENGTH} characters, or"
+    " null. If it is not valid, the event is stored without it.",
     "examples": ["ada@example.com", None],
 }
 
 
 class EventSchema(Schema):
-    """What a client sends for one event.
+    """An event as a client sends it.
 
-    Fields that are not listed are ignored, so that an older server takes a newer tracker.
+    Unknown fields are ignored, so that an older server accepts the events of a newer tracker.
     """
 
     class Meta:
         unknown = EXCLUDE
 
     payload_schemas: ClassVar[dict[str, Schema | None]] = {}
-    """The allowlist: event type to the schema of its payload. `event_schema` fills it in."""
+    """The allowlist: from event type to the schema of its payload. `event_schema` fills it in."""
 
     event_type = fields.String(required=True)
     session_id = fields.String(required=True, validate=_SESSION_ID, metadata=_SESSION_ID_MEANING)
     payload = fields.Dict(load_default=dict)
     event_id = fields.UUID(
-        metadata={"description": "Made once per event and kept across retries: stored once."}
+        metadata={"description": "Made once per event and kept in retries: it is stored once."}
     )
     age_ms = _KnownAge(metadata=_AGE_MS_MEANING)
     email = _KnownEmail(metadata=_KNOWN_EMAIL_MEANING)
 
     @validates_schema(skip_on_field_errors=False)
     def check_event_type(self, data: dict[str, Any], **_: object) -> None:
-        """Hold the type against the allowlist and the payload against the schema of its type."""
+        """Check the type against the allowlist, and the payload against the schema of its type."""
         if "event_type" not in data:
-            return
+            return  # Its field has reported an error already.
         event_type = data["event_type"]
         if event_type not in self.payload_schemas:
             allowed = ", ".join(self.payload_schemas)
@@ -131,7 +132,7 @@ class EventSchema(Schema):
 
 
 class IdentitySchema(Schema):
-    """What a client sends to say who a session belongs to."""
+    """A link from a session to a person, as a client sends it."""
 
     class Meta:
         unknown = EXCLUDE
@@ -142,8 +143,9 @@ class IdentitySchema(Schema):
 
 
 def event_schema(event_types: EventTypes) -> EventSchema:
-    """Return the schema that allows `event_types`, to be made once and used for every event."""
+    """Return the schema that allows `event_types`. Make it once, and use it for every event."""
     payload_schemas = {name: schema and schema() for name, schema in event_types.items()}
+    # A class of its own, because each app of a process may allow other types.
     schema: EventSchema = type(
         "HostEventSchema", (EventSchema,), {"payload_schemas": payload_schemas}
     )()
