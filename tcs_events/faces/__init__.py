@@ -1,1 +1,1 @@
-"""How the outside speaks to us: blueprint, WSGI middleware, tracker script, metrics."""
+"""How the outside world reaches us: blueprint, WSGI middleware, tracker script, metrics."""

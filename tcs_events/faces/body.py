@@ -1,4 +1,4 @@
-"""The body of a request, counted while it is read."""
+"""Reads the body of a request, and no more of it than the limit."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def read_body(environ: WSGIEnvironment, limit_bytes: int, host_limit_bytes: int | None) -> bytes:
-    """Return the body of a request.
+    """Return the body of a request. The lower of the two limits counts; None is no limit.
 
     Raises:
-        BodyEncoded: it is compressed.
-        BodyTooLarge: it is longer than either limit.
+        BodyEncoded: the body is compressed.
+        BodyTooLarge: it is longer than the limit.
         EventInvalid: it ended before its announced length.
     """
     _refuse_encoded(environ)
@@ -31,14 +31,15 @@ def read_body(environ: WSGIEnvironment, limit_bytes: int, host_limit_bytes: int 
     )
     if length is not None and length > limit:
         raise BodyTooLarge(limit)
-    return _within(limit, lambda: _body_of(environ, length, limit))
+    return _limited(limit, lambda: _read_input(environ, length, limit))
 
 
-def _body_of(environ: WSGIEnvironment, length: int | None, limit: int) -> bytes:
+def _read_input(environ: WSGIEnvironment, length: int | None, limit: int) -> bytes:
     if length is None:
+        # One byte too many, if there is one, shows that the body is too long.
         return get_input_stream(environ).read(limit + 1)
     body: bytes = environ["wsgi.input"].read(length)
-    if len(body) < length:  # what is missing may still come
+    if len(body) < length:  # PEP 3333 lets a read return less than was asked for.
         body += _read_all(environ["wsgi.input"], length - len(body))
     if len(body) < length:
         raise ClientDisconnected
@@ -46,16 +47,16 @@ def _body_of(environ: WSGIEnvironment, length: int | None, limit: int) -> bytes:
 
 
 def read_again(request: Request, limit_bytes: int, host_limit_bytes: int | None) -> bytes:
-    """Return the body of a request that somebody has read before us; raises what `read_body` does.
+    """Return the body of a request that the host may have read before. Raises like `read_body`.
 
-    What is left of it, where they read `stream` and kept nothing.
+    If the host read from `request.stream`, only the rest is left.
     """
     _refuse_encoded(request.environ)
     limit = _limit(limit_bytes, host_limit_bytes)
-    return _within(limit, request.get_data)
+    return _limited(limit, request.get_data)
 
 
-def _within(limit: int, read: Callable[[], bytes]) -> bytes:
+def _limited(limit: int, read: Callable[[], bytes]) -> bytes:
     try:
         body = read()
     except RequestEntityTooLarge:

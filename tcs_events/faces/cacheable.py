@@ -1,4 +1,4 @@
-"""A text that is made once and asked for often: kept by browsers, and compressed where they ask."""
+"""A text that is made once and served often: cached by browsers, and compressed if they ask."""
 
 from __future__ import annotations
 
@@ -10,31 +10,36 @@ from flask import Request, Response
 from tcs_events.intake.answers import MARK
 
 MAX_AGE_SECONDS = 3600
-"""How long a browser keeps what may be another text at the same address one day."""
+"""How long a browser may cache an address whose text changes with a new version."""
 
 
 class Cacheable:
-    """A text, as it is and compressed.
+    """A text, both plain and gzipped.
 
     Args:
-        body: its bytes.
-        mimetype: what they are.
+        body: the bytes of the text.
+        mimetype: the media type of the text.
     """
 
     def __init__(self, body: bytes, mimetype: str) -> None:
         self._mimetype = mimetype
         self._plain = body
+        # mtime=0: every process makes the same bytes, which have the same ETag.
         self._gzipped = gzip.compress(body, 9, mtime=0)
         self.version = hashlib.sha256(body).hexdigest()[:16]
 
     def response(
         self, request: Request, max_age_seconds: int, *, is_final: bool = False
     ) -> Response:
-        """Answer a request: 200, or 304 where the client has the text already.
+        """Return the answer to a request: 200, or 304 if the client has this version already.
 
-        Each of the two forms has an ETag of its own, as
-        https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3.3 asks: a cache must not take one for
-        the other. `is_final` says that the address will never mean another text.
+        The plain and the gzipped form have different ETags, so that a cache cannot confuse them:
+        https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3.3.
+
+        Args:
+            request: its headers choose the form.
+            max_age_seconds: how long the client may cache the text.
+            is_final: the address will never serve another text.
         """
         is_gzipped = wants_gzip(request)
         response = Response(self._gzipped if is_gzipped else self._plain, mimetype=self._mimetype)
@@ -51,10 +56,10 @@ class Cacheable:
 
 
 def wants_gzip(request: Request) -> bool:
-    """Tell whether a client takes gzip, and likes it no less than the text as it is.
+    """Return whether a client accepts gzip, and likes it at least as well as plain text.
 
-    https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3: what is not named is as good as `*`; the
-    text as it is may be sent unless it is refused, and is sent where both are: no 406 is of use.
+    https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3: `*` stands for each coding that is not
+    named. A client that refuses both forms gets plain text, because a 406 would not help it.
     """
     qualities = {name.lower(): quality for name, quality in request.accept_encodings}
     names = [name for name in ("gzip", "x-gzip", "*") if name in qualities]

@@ -1,4 +1,4 @@
-"""Answers for pages of other origins: https://fetch.spec.whatwg.org/#http-cors-protocol."""
+"""Headers for pages of other origins: https://fetch.spec.whatwg.org/#http-cors-protocol."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Container
 
 from tcs_events.intake.answers import MARK
 
-PREFLIGHT_MAX_AGE_SECONDS = 7200  # as long as any browser keeps it
+# The most that Chromium keeps:
+# https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Access-Control-Max-Age
+PREFLIGHT_MAX_AGE_SECONDS = 7200
 EXPOSED = f"Retry-After, {MARK[0]}"
-"""The headers of an answer that the tracker reads."""
+"""The response headers that the tracker reads."""
 
 
 def cors_headers(origin: str | None, allowed: Container[str]) -> tuple[tuple[str, str], ...]:
     """Return the headers that let a page of an allowed origin read an answer.
 
-    No credentials: the endpoint takes no authority from a cookie. The tracker's requests need no
-    preflight; one with a Content-Type of JSON does.
+    Credentials are not allowed, because events need no login. The tracker's requests need no
+    preflight. A request with `Content-Type: application/json` does.
     """
     if origin is None or origin not in allowed:
+        # Vary, so that a cache does not give this answer to a page of an allowed origin.
         return (("Vary", "Origin"),)
     return (
         ("Access-Control-Allow-Origin", origin),

@@ -1,7 +1,8 @@
-"""JSON Schema of marshmallow schemas: what to send, in terms that other languages know.
+"""Translates marshmallow schemas into JSON Schema, so that clients know what they may send.
 
-https://json-schema.org/draft/2020-12. What marshmallow takes beyond that, such as "5" for an
-integer that is not strict, is not told. A field or a rule that is not a standard one is left open.
+https://json-schema.org/draft/2020-12. The result may allow less than marshmallow accepts, such as
+"5" for an integer that is not strict. A field or a validator that is not one of marshmallow's own
+is left open.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from marshmallow import RAISE, Schema, fields, missing, validate
 
 JsonSchema = dict[str, Any]
 
-_NAMED = {
+_TYPES = {
     fields.String: {"type": "string"},
     fields.Email: {"type": "string", "format": "email"},
     fields.Url: {"type": "string", "format": "uri"},
@@ -27,69 +28,72 @@ _NAMED = {
     fields.Float: {"type": "number"},
     fields.Boolean: {"type": "boolean"},
 }
-_TOLD = ("title", "description", "examples", "deprecated", "format", "maxLength")
+_COPIED_METADATA = ("title", "description", "examples", "deprecated", "format", "maxLength")
 _LENGTHS = {
     "string": ("minLength", "maxLength"),
     "array": ("minItems", "maxItems"),
     "object": ("minProperties", "maxProperties"),
 }
-# What Python's patterns have and those of ECMAScript have not, or mean otherwise.
+# Syntax that ECMAScript does not have, or that means something else there.
 _PYTHON_ONLY = re.compile(r"\(\?[^:=!]|\\[AZzbBwWdDsSNpP]|[*+?}]\+|\(\?<")
 
 
 def json_schema(schema: Schema) -> JsonSchema:
-    """Return the JSON Schema of what a marshmallow schema loads.
+    """Return the JSON Schema for the values that a marshmallow schema loads.
 
-    What a field's `metadata` has as title, description, examples, deprecated, format and maxLength
-    is told too. A schema that holds itself is left open where it begins again.
+    A field's `metadata` may have a title, description, examples, deprecated, format and maxLength.
+    They are copied. A schema that contains itself is left open where it begins again.
     """
     return _of_schema(schema, ())
 
 
-Inside = tuple[tuple[type[Schema], frozenset[str]], ...]
+Parents = tuple[tuple[type[Schema], frozenset[str]], ...]
+"""The schemas around a field, by class and fields: they show when a schema contains itself."""
 
 
-def _of_schema(schema: Schema, inside: Inside) -> JsonSchema:
-    here = (type(schema), frozenset(schema.fields))
-    if here in inside:
+def _of_schema(schema: Schema, parents: Parents) -> JsonSchema:
+    identity = (type(schema), frozenset(schema.fields))
+    if identity in parents:
         return {"type": "object"}
+    parents = (*parents, identity)
     loaded = {field.data_key or name: field for name, field in schema.load_fields.items()}
-    described: JsonSchema = {
+    result: JsonSchema = {
         "type": "object",
-        "properties": {name: _of_field(field, (*inside, here)) for name, field in loaded.items()},
+        "properties": {name: _of_field(field, parents) for name, field in loaded.items()},
     }
     if required := [name for name, field in loaded.items() if field.required]:
-        described["required"] = required
+        result["required"] = required
     if schema.unknown == RAISE:
-        described["additionalProperties"] = False
-    return described
+        result["additionalProperties"] = False
+    return result
 
 
-def _of_field(field: fields.Field[Any], inside: Inside) -> JsonSchema:
-    described = _of_type(field, inside)
+def _of_field(field: fields.Field[Any], parents: Parents) -> JsonSchema:
+    result = _of_type(field, parents)
     for rule in _flat(field.validators):
-        described |= _of_rule(rule, described)
+        result |= _of_rule(rule, result)
     if field.allow_none:
-        described = _or_null(described)
-    described |= {key: field.metadata[key] for key in _TOLD if key in field.metadata}
+        result = _or_null(result)
+    result |= {key: field.metadata[key] for key in _COPIED_METADATA if key in field.metadata}
     default = field.load_default() if field.load_default in (dict, list) else field.load_default
+    # Any other callable may return something new each time, such as an id.
     if default is not missing and not callable(default) and _is_json(default):
-        described["default"] = default
-    return described
+        result["default"] = default
+    return result
 
 
-def _of_type(field: fields.Field[Any], inside: Inside) -> JsonSchema:
-    kind = type(field)  # a subclass may load anything at all
+def _of_type(field: fields.Field[Any], parents: Parents) -> JsonSchema:
+    kind = type(field)  # Not isinstance: a subclass may load anything.
     if getattr(field, "format", None) not in (None, "iso", "iso8601"):
-        return {}  # a date in a notation of the host's
-    if kind in _NAMED:
-        return dict(_NAMED[kind])
+        return {}  # A date in a format of the host's own.
+    if kind in _TYPES:
+        return dict(_TYPES[kind])
     if kind is fields.List:
-        return {"type": "array", "items": _of_field(field.inner, inside)}  # type: ignore[attr-defined]
+        return {"type": "array", "items": _of_field(field.inner, parents)}  # type: ignore[attr-defined]
     if kind is fields.Dict:
-        return _of_dict(field, inside)  # type: ignore[arg-type]
+        return _of_dict(field, parents)  # type: ignore[arg-type]
     if kind is fields.Nested:
-        nested = _of_schema(field.schema, inside)  # type: ignore[attr-defined]
+        nested = _of_schema(field.schema, parents)  # type: ignore[attr-defined]
         many = field.many or field.schema.many  # type: ignore[attr-defined]
         return {"type": "array", "items": nested} if many else nested
     if kind is fields.Enum:
@@ -97,15 +101,15 @@ def _of_type(field: fields.Field[Any], inside: Inside) -> JsonSchema:
     return {}
 
 
-def _of_dict(field: fields.Dict, inside: Inside) -> JsonSchema:
-    described: JsonSchema = {"type": "object"}
+def _of_dict(field: fields.Dict, parents: Parents) -> JsonSchema:
+    result: JsonSchema = {"type": "object"}
     if field.value_field is not None:
-        described["additionalProperties"] = _of_field(field.value_field, inside)
+        result["additionalProperties"] = _of_field(field.value_field, parents)
     if field.key_field is not None:
-        names = _of_field(field.key_field, inside)
+        names = _of_field(field.key_field, parents)
         if set(names) - {"type"}:
-            described["propertyNames"] = names
-    return described
+            result["propertyNames"] = names
+    return result
 
 
 def _of_enum(field: fields.Enum[Any]) -> JsonSchema:
@@ -116,17 +120,17 @@ def _of_enum(field: fields.Enum[Any]) -> JsonSchema:
 
 
 def _flat(rules: Iterable[Callable[..., Any]]) -> list[Callable[..., Any]]:
-    found: list[Callable[..., Any]] = []
+    flat: list[Callable[..., Any]] = []
     for rule in rules:
-        found += _flat(rule.validators) if type(rule) is validate.And else [rule]
-    return found
+        flat += _flat(rule.validators) if type(rule) is validate.And else [rule]
+    return flat
 
 
-def _of_rule(rule: Callable[..., Any], described: Mapping[str, Any]) -> JsonSchema:
+def _of_rule(rule: Callable[..., Any], field_schema: Mapping[str, Any]) -> JsonSchema:
     match rule:
         case validate.Length():
-            return _of_length(rule, described)
-        case validate.Range() if described.get("type") in ("integer", "number"):
+            return _of_length(rule, field_schema)
+        case validate.Range() if field_schema.get("type") in ("integer", "number"):
             return _of_range(rule)
         case validate.OneOf():
             choices = list(rule.choices)
@@ -140,10 +144,10 @@ def _of_rule(rule: Callable[..., Any], described: Mapping[str, Any]) -> JsonSche
     return {}
 
 
-def _of_length(rule: validate.Length, described: Mapping[str, Any]) -> JsonSchema:
-    if described.get("type") not in _LENGTHS:
+def _of_length(rule: validate.Length, field_schema: Mapping[str, Any]) -> JsonSchema:
+    if field_schema.get("type") not in _LENGTHS:
         return {}
-    least, most = _LENGTHS[described["type"]]
+    least, most = _LENGTHS[field_schema["type"]]
     bounds = {least: rule.min, most: rule.max}
     if rule.equal is not None:
         bounds = {least: rule.equal, most: rule.equal}
@@ -158,22 +162,25 @@ def _of_range(rule: validate.Range) -> JsonSchema:
 
 
 def _of_pattern(regex: re.Pattern[Any]) -> JsonSchema:
-    """Return a pattern that means the same everywhere. marshmallow's begins where the text does."""
+    """Return the pattern of a rule, if ECMAScript reads it like Python; else leave it open.
+
+    It gets a `^`, because marshmallow matches at the beginning of the text.
+    """
     plain = isinstance(regex.pattern, str) and regex.flags == re.compile("").flags
     if not plain or _PYTHON_ONLY.search(regex.pattern):
         return {}
-    # Python's $ also stands before a last line break, which is no reason to tell nothing.
+    # Python's $ also matches before a last line break. The pattern is still useful.
     return {"pattern": f"^(?:{regex.pattern})"}
 
 
-def _or_null(described: JsonSchema) -> JsonSchema:
-    if "enum" in described:
-        described = described | {"enum": [*described["enum"], None]}
-    if "const" in described:
-        return {"anyOf": [described, {"type": "null"}]}
-    if "type" in described:
-        described = described | {"type": [described["type"], "null"]}
-    return described
+def _or_null(schema: JsonSchema) -> JsonSchema:
+    if "enum" in schema:
+        schema = schema | {"enum": [*schema["enum"], None]}
+    if "const" in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    if "type" in schema:
+        schema = schema | {"type": [schema["type"], "null"]}
+    return schema
 
 
 def _is_json(value: object) -> bool:

@@ -1,12 +1,12 @@
-"""What became of the events, as Prometheus metrics: `tcs-events[prometheus]`.
+"""Prometheus metrics of the events. They need `tcs-events[prometheus]`.
 
     app.register_blueprint(events_bp)
     register_metrics(app)
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/metrics": make_wsgi_app()})
 
-In one process the counts are read when Prometheus asks, and an event costs nothing more. In the
-multiprocess mode of prometheus_client (`PROMETHEUS_MULTIPROC_DIR`) that is not possible: there the
-metrics are files that all processes write, so every request is written into them.
+The counts of a process are read when Prometheus asks, so an event costs nothing more. The
+multiprocess mode of prometheus_client (`PROMETHEUS_MULTIPROC_DIR`) does not allow that: there the
+metrics are files that all processes write, so every request writes to them.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ except ImportError:
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-EVENTS = "tcs_events_events", "Events by how they ended, and why."
-REQUESTS = "tcs_events_requests", "Requests that brought events."
-DURATION = "tcs_events_request_duration_seconds", "How long these requests took."
-QUEUE = "tcs_events_queue_events", "Events that wait for the database."
-NOTES = "tcs_events_notes", "What else was counted: limits that did not work, refused events kept."
+EVENTS = "tcs_events_events", "Events by outcome and reason."
+REQUESTS = "tcs_events_requests", "Requests with events."
+DURATION = "tcs_events_request_duration_seconds", "The duration of requests with events."
+QUEUE = "tcs_events_queue_events", "Events that are waiting for the database."
+NOTES = "tcs_events_notes", "Other counts, such as refused events that were kept."
 LABELS = ("outcome", "reason")
 BUCKETS = tuple(bound / 1000 for bound in LATENCY_BOUNDS_MS)
-"""In seconds, as Prometheus has it."""
+"""Upper bounds in seconds, the base unit of Prometheus."""
 
 
 def register_metrics(app: Flask, registry: CollectorRegistry = REGISTRY) -> None:
@@ -62,7 +62,7 @@ def register_metrics(app: Flask, registry: CollectorRegistry = REGISTRY) -> None
     """
     if EXTENSION_KEY not in app.extensions:
         raise ConfigError(
-            "register_metrics needs the blueprint: call app.register_blueprint(events_bp) before."
+            "register_metrics needs the blueprint: call app.register_blueprint(events_bp) first."
         )
     registration = registration_of(app)
     if is_multiprocess():
@@ -72,7 +72,7 @@ def register_metrics(app: Flask, registry: CollectorRegistry = REGISTRY) -> None
         registry.register(_Reader(registration))
     except ValueError:
         raise ConfigError(
-            "This registry has the metrics of tcs_events already. Give each app one of its own:"
+            "This registry already has the metrics of tcs_events. Give each app its own registry:"
             " register_metrics(app, registry=CollectorRegistry())."
         ) from None
 
@@ -88,7 +88,7 @@ def _queued(registration: Registration) -> int:
 
 
 class _Reader:
-    """Reads the counts when it is asked."""
+    """A collector that reads the counts when Prometheus asks."""
 
     def __init__(self, registration: Registration) -> None:
         self._registration = registration
@@ -110,25 +110,26 @@ class _Reader:
         yield HistogramMetricFamily(*DURATION, buckets=buckets, sum_value=counted.latency_seconds)
         yield GaugeMetricFamily(*QUEUE, value=_queued(self._registration))
 
-    describe = collect  # by which a registry knows that it has them already
+    describe = collect  # By these names a registry refuses a second collector of the same metrics.
 
 
 class _Files:
-    """The metrics that prometheus_client keeps in files: one of each in a process."""
+    """The metrics that prometheus_client keeps in files. A process may make each only once."""
 
     def __init__(self) -> None:
-        # In no registry: one with a MultiProcessCollector would show them twice.
+        # registry=None: a registry with a MultiProcessCollector would show them twice.
         self.events = Counter(*EVENTS, LABELS, registry=None)
         self.notes = Counter(*NOTES, ["note"], registry=None)
         self.requests = Counter(*REQUESTS, registry=None)
         self.duration = Histogram(*DURATION, buckets=BUCKETS, registry=None)
         self.queue = Gauge(*QUEUE, registry=None, multiprocess_mode="livesum")
-        self.of: dict[tuple[str, str], Any] = {}
+        self._counters: dict[tuple[str, str], Any] = {}
 
     def count(self, outcome: str, reason: str, events: int) -> None:
-        counter = self.of.get((outcome, reason))
+        counter = self._counters.get((outcome, reason))
         if counter is None:
-            counter = self.of[outcome, reason] = self.events.labels(outcome, reason)
+            counter = self.events.labels(outcome, reason)
+            self._counters[outcome, reason] = counter
         counter.inc(events)
 
 
@@ -136,13 +137,13 @@ _files = cache(_Files)
 
 
 class _Mirror:
-    """Writes every request into the files."""
+    """Adds every request to the files."""
 
     def __init__(self, registration: Registration) -> None:
         self._registration = registration
 
     def end(self, ended: Sequence[Ended], seconds: float) -> None:
-        with _tolerance():
+        with _failures_ignored():
             files = _files()
             for outcome, reason, events in ended:
                 files.count(outcome, reason, events)
@@ -151,10 +152,10 @@ class _Mirror:
             files.queue.set(_queued(self._registration))
 
     def note(self, name: str, number: int) -> None:
-        with _tolerance():
+        with _failures_ignored():
             _files().notes.labels(name).inc(number)
 
 
-def _tolerance() -> suppress:
-    """Let a disk be full, or a folder be gone: the answer to the event is another matter."""
+def _failures_ignored() -> suppress:
+    """Ignore a full disk or a missing folder: metrics must not change the answer to an event."""
     return suppress(OSError, ValueError)

@@ -1,4 +1,4 @@
-"""The endpoint in OpenAPI 3.1, made from the schemas that check what is sent.
+"""The OpenAPI 3.1 document of the endpoint, made from the schemas that check the events.
 
 https://spec.openapis.org/oas/v3.1.1
 """
@@ -25,39 +25,40 @@ from tcs_events.settings import EventTypes, Settings
 from tcs_events.strict_json import MAX_NUMBER
 
 API_VERSION = "1"
-"""The version of what clients rely on, which is not the version of the package."""
+"""The version of the HTTP interface, which is not the version of the package."""
 
 _NO_NUL = "^[^\\u0000]*$"
 _COUNT: JsonSchema = {"type": "integer", "minimum": 0}
-_OURS = {MARK[0]: {"$ref": "#/components/headers/Mark"}}
-_LATER = _OURS | {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
-_MORE: JsonSchema = {
+_MARKED = {MARK[0]: {"$ref": "#/components/headers/Mark"}}
+_MARKED_RETRY = _MARKED | {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
+_OTHER_FIELDS: JsonSchema = {
     "propertyNames": {"pattern": _NO_NUL},
     "additionalProperties": {"$ref": "#/components/schemas/Value"},
 }
-"""Fields that are not known are ignored, but must be storable all the same."""
+"""Unknown fields are ignored, but like all of a body they must be storable."""
 
-Described = dict[str, Any]
-
+JsonObject = dict[str, Any]
+"""A part of the document."""
 
 MAX_MOUNTS = 16
-"""For so many mounts of one app the document is kept. Behind a proxy that is believed, the mount is
-what a header says."""
+"""For how many mounts of one app the document is cached. Behind a trusted proxy the mount is what a
+header says, so that there may be any number."""
 
 
 class KeptDocument:
-    """The document of one app, built once and kept for each place where the app is mounted."""
+    """The document of one app, built once and cached for each path where the app is mounted."""
 
     def __init__(self, app: Flask) -> None:
         registration = registration_of(app)
         described = document(registration.routes(app), registration.settings)
-        self._at = lru_cache(MAX_MOUNTS)(lambda mount: _text(described, mount))
+        self._text_at = lru_cache(MAX_MOUNTS)(lambda mount: _text(described, mount))
 
     def at(self, mount: str) -> Cacheable:
-        """Return the document as it is to be read below a mount."""
-        return self._at(mount)
+        """Return the document for an app that is mounted at this path."""
+        return self._text_at(mount)
 
 
+# Weak keys, so that the document of an app goes with the app.
 _documents: WeakKeyDictionary[Flask, KeptDocument] = WeakKeyDictionary()
 
 
@@ -68,23 +69,23 @@ def document_of(app: Flask) -> KeptDocument:
     return _documents[app]
 
 
-def _text(described: Described, mount: str) -> Cacheable:
+def _text(described: JsonObject, mount: str) -> Cacheable:
     text = json.dumps(described | _servers(mount))
     return Cacheable(text.encode(), "application/json")
 
 
 def document(
     routes: Iterable[tuple[str, Rule]], settings: Settings, mounted_at: str = ""
-) -> Described:
+) -> JsonObject:
     """Return the OpenAPI document of some of our routes.
 
     Args:
-        routes: what is there, by name, as `Registration.routes` gives it.
-        settings: which event types are allowed, and how much of them.
-        mounted_at: where the app itself is mounted.
+        routes: the name and rule of each route, as `Registration.routes` returns them.
+        settings: the allowed event types, and the limits of a request.
+        mounted_at: the path where the app itself is mounted.
     """
     operations = _operations(settings)
-    paths: Described = {}
+    paths: JsonObject = {}
     for name, rule in routes:
         described = operations.get(name)
         if described is not None:
@@ -94,7 +95,7 @@ def document(
         "info": {
             "title": "tcs_events",
             "version": API_VERSION,
-            "description": "Takes what visitors do, and answers 202 once it is safely stored.",
+            "description": "Stores what visitors do, and answers 202 once it is safely stored.",
         },
         **_servers(mounted_at),
         "paths": paths,
@@ -103,14 +104,18 @@ def document(
             "responses": _responses(settings),
             "headers": {
                 "RetryAfter": {
-                    "description": "After how many seconds to send it again.",
+                    "description": "How many seconds to wait before a retry.",
                     "schema": {"type": "integer", "minimum": 0},
                     "required": True,
                 },
-                "ETag": {"description": "The version.", "schema": {"type": "string"}},
+                "ETag": {
+                    "description": "The version of the content.",
+                    "schema": {"type": "string"},
+                },
                 "Mark": {
-                    "description": "On every answer of this endpoint. One without it comes from"
-                    " something in front of it: keep the event and send it again later.",
+                    "description": "On every answer of this endpoint. An answer without it comes"
+                    " from something in between, such as a proxy: keep the event and send it again"
+                    " later.",
                     "schema": {"type": "string", "const": MARK[1]},
                     "required": True,
                 },
@@ -119,11 +124,11 @@ def document(
     }
 
 
-def _servers(mount: str) -> Described:
+def _servers(mount: str) -> JsonObject:
     return {"servers": [{"url": mount.rstrip("/") or "/"}]}
 
 
-def _path_parameters(rule: Rule) -> Described:
+def _path_parameters(rule: Rule) -> JsonObject:
     text = {"type": "string"}
     named = [
         {"name": name, "in": "path", "required": True, "schema": text} for name in variables(rule)
@@ -131,20 +136,20 @@ def _path_parameters(rule: Rule) -> Described:
     return {"parameters": named} if named else {}
 
 
-def _operations(settings: Settings) -> Described:
-    """Return what each of our views does, by its name."""
+def _operations(settings: Settings) -> JsonObject:
+    """Return what each view does, by the name of its route."""
     post = partial(_post, settings.max_values)
     return {
         "collect": post("collect", "Store one event", "Event", _accepted("Accepted")),
         "collect_batch": post(
             "collectBatch",
-            "Store many events in one transaction, with a verdict for each",
+            "Store many events in one transaction, and list the refused ones",
             "Batch",
             _accepted("BatchAnswer"),
             none_good="BatchAnswer",
         ),
         "identify": post(
-            "identify", "Say who a session belongs to", "Identity", _accepted("Accepted")
+            "identify", "Link a session to an e-mail address", "Identity", _accepted("Accepted")
         ),
         "tracker": _get(
             "tracker",
@@ -154,7 +159,7 @@ def _operations(settings: Settings) -> Described:
         ),
         "client": _get(
             "client",
-            "The tracker, by a name that ad blockers have no rule for",
+            "The tracker, at an address that ad blockers have no rule for",
             {"text/javascript": {"schema": {"type": "string"}}},
             [_query("v", "The version that the page's tag asks for.")],
         ),
@@ -165,13 +170,13 @@ def _operations(settings: Settings) -> Described:
                 "summary": "Whether events can be stored",
                 "responses": {
                     "200": {
-                        "description": "They can.",
-                        "headers": _OURS,
+                        "description": "Events can be stored.",
+                        "headers": _MARKED,
                         "content": _json(_schema("Health")),
                     },
                     "503": {
-                        "description": "They cannot; it says what is wrong.",
-                        "headers": _LATER,
+                        "description": "Events cannot be stored. The answer says why.",
+                        "headers": _MARKED_RETRY,
                         "content": _json(_schema("Health")),
                     },
                     "405": _response("MethodNotAllowed"),
@@ -186,17 +191,17 @@ def _post(
     name: str,
     summary: str,
     body: str,
-    accepted: Described,
+    accepted: JsonObject,
     none_good: str | None = None,
-) -> Described:
+) -> JsonObject:
     return {
         "post": {
             "operationId": name,
             "summary": summary,
             "requestBody": {
                 "required": True,
-                "description": f"JSON in UTF-8, whatever its type. At most {max_values:,} values,"
-                " an object or a list counted as three.",
+                "description": f"JSON in UTF-8, with any Content-Type. At most {max_values:,}"
+                " values, where an object or a list counts as three.",
                 "content": _json(_schema(body)),
             },
             "responses": {
@@ -213,20 +218,20 @@ def _post(
 
 
 def _get(
-    name: str, summary: str, content: Described, parameters: list[Described] | None = None
-) -> Described:
+    name: str, summary: str, content: JsonObject, parameters: list[JsonObject] | None = None
+) -> JsonObject:
     operation = {
         "operationId": name,
         "summary": summary,
         "responses": {
             "200": {
                 "description": summary,
-                "headers": _OURS | {"ETag": {"$ref": "#/components/headers/ETag"}},
+                "headers": _MARKED | {"ETag": {"$ref": "#/components/headers/ETag"}},
                 "content": content,
             },
             "304": {
-                "description": "The one that the client has is still good.",
-                "headers": _OURS,
+                "description": "The client already has this version.",
+                "headers": _MARKED,
             },
             "405": _response("MethodNotAllowed"),
         },
@@ -234,57 +239,57 @@ def _get(
     return {"get": operation | ({"parameters": parameters} if parameters else {})}
 
 
-def _accepted(schema: str) -> Described:
+def _accepted(schema: str) -> JsonObject:
     return {
-        "description": "Safely stored: now, or before. Or not wanted, and then it says why.",
-        "headers": _OURS,
+        "description": "Safely stored, now or before. Or ignored, and the answer says why.",
+        "headers": _MARKED,
         "content": _json({"anyOf": [_schema(schema), _schema("Ignored")]}),
     }
 
 
-def _responses(settings: Settings) -> Described:
+def _responses(settings: Settings) -> JsonObject:
     errors = _json(_schema("Errors"))
     limit = settings.max_body_bytes
     return {
         "Invalid": {
-            "description": "Not allowed, and never will be.",
-            "headers": _OURS,
+            "description": "Refused for good: a retry cannot succeed.",
+            "headers": _MARKED,
             "content": errors,
         },
         "NoneGood": {
-            "description": "Not a batch, or none of its events is allowed.",
-            "headers": _OURS,
+            "description": "Not a batch, or all of its events are refused for good.",
+            "headers": _MARKED,
             "content": _json({"anyOf": [_schema("BatchAnswer"), _schema("Errors")]}),
         },
         "MethodNotAllowed": {
-            "description": "The address takes other methods.",
-            "headers": _OURS | {"Allow": {"schema": {"type": "string"}, "required": True}},
+            "description": "This route takes another method.",
+            "headers": _MARKED | {"Allow": {"schema": {"type": "string"}, "required": True}},
             "content": errors,
         },
         "TooLarge": {
-            "description": f"The body is over {limit} bytes.",
-            "headers": _OURS,
+            "description": f"The body is longer than {limit} bytes.",
+            "headers": _MARKED,
             "content": errors,
         },
         "Encoded": {
             "description": "The body is compressed.",
-            "headers": _OURS,
+            "headers": _MARKED,
             "content": errors,
         },
         "Limited": {
-            "description": "Too many events: keep it and send it again later.",
-            "headers": _LATER,
+            "description": "Too many events: keep the event and send it again later.",
+            "headers": _MARKED_RETRY,
             "content": errors,
         },
         "Unavailable": {
-            "description": "Not stored this time: keep it and send it again later.",
-            "headers": _LATER,
+            "description": "Not stored this time: keep the event and send it again later.",
+            "headers": _MARKED_RETRY,
             "content": errors,
         },
     }
 
 
-def _schemas(settings: Settings) -> Described:
+def _schemas(settings: Settings) -> JsonObject:
     messages = {"type": "array", "items": {"type": "string"}}
     return {
         "Event": _event(settings.event_types),
@@ -300,7 +305,7 @@ def _schemas(settings: Settings) -> Described:
                 }
             },
         },
-        "Identity": json_schema(IdentitySchema()) | _MORE,
+        "Identity": json_schema(IdentitySchema()) | _OTHER_FIELDS,
         "Value": _value(),
         "Accepted": _object({"status": {"const": "accepted"}}),
         "Ignored": _object({"status": {"const": "ignored"}, "reason": {"type": "string"}}, True),
@@ -316,7 +321,7 @@ def _schemas(settings: Settings) -> Described:
         "Health": _health(),
         "Messages": {
             "type": "object",
-            "description": "Messages by field, nested as the fields are; `_schema` for the whole.",
+            "description": "Messages by field, nested like the fields; `_schema` is for the whole.",
             "minProperties": 1,
             "additionalProperties": {"anyOf": [messages, _schema("Messages")]},
         },
@@ -328,11 +333,11 @@ def _health() -> JsonSchema:
     counts = {"type": "object", "additionalProperties": _COUNT}
     words = {name: {"type": "string"} for name in ("key", "problem", "remedy")}
     latency = {"p50": milliseconds, "p99": milliseconds, "requests_up_to": counts}
-    told = {
+    status = {
         "status": {"enum": ["ok", "failing"]},
         "problems": {"type": "array", "items": _object(words)},
     }
-    counted = _object(
+    counters = _object(
         {
             "requests": _COUNT,
             "received": _COUNT,
@@ -345,34 +350,35 @@ def _health() -> JsonSchema:
         }
     )
     return {
-        "description": "The counts are told to those only whom the host lets in.",
+        "description": "Only those whom the host lets in see the counts.",
         "type": "object",
-        "required": list(told),
-        "properties": told | counted["properties"],
+        "required": list(status),
+        "properties": status | counters["properties"],
         "additionalProperties": False,
     }
 
 
 def _event(event_types: EventTypes) -> JsonSchema:
-    """Return the envelope: once for all free-form types, and once for each that has a schema."""
+    """Return the schema of an event: a variant for each payload schema, and one for all others."""
     schema = event_schema(event_types)
-    envelope = json_schema(schema) | _MORE
-    free = [name for name, payload in schema.payload_schemas.items() if payload is None]
-    kinds = [_of_types(envelope, free, None)] if free else []
-    kinds += [
-        _of_types(envelope, [name], payload)
+    envelope = json_schema(schema) | _OTHER_FIELDS
+    free_form = [name for name, payload in schema.payload_schemas.items() if payload is None]
+    variants = [_variant(envelope, free_form, None)] if free_form else []
+    variants += [
+        _variant(envelope, [name], payload)
         for name, payload in schema.payload_schemas.items()
         if payload is not None
     ]
-    return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    return variants[0] if len(variants) == 1 else {"anyOf": variants}
 
 
-def _of_types(envelope: JsonSchema, names: list[str], payload: Schema | None) -> JsonSchema:
+def _variant(envelope: JsonSchema, names: list[str], payload: Schema | None) -> JsonSchema:
     described = _strict({"type": "object"} if payload is None else json_schema(payload))
     properties = envelope["properties"] | {
         "event_type": {"type": "string", "enum": names},
         "payload": described,
     }
+    # A payload that is left out is checked as {}, which lacks the required fields.
     required = envelope["required"]
     if payload is not None and any(field.required for field in payload.load_fields.values()):
         required = [*required, "payload"]
@@ -380,7 +386,7 @@ def _of_types(envelope: JsonSchema, names: list[str], payload: Schema | None) ->
 
 
 def _strict(described: JsonSchema) -> JsonSchema:
-    """Narrow what a schema leaves open to what may be sent anywhere."""
+    """Narrow a schema: what it leaves open must be storable."""
     kind = described.get("type")
     kinds = kind if isinstance(kind, list) else [kind]
     if not described.keys() - {"title", "description", "examples", "deprecated", "default"}:
@@ -389,24 +395,26 @@ def _strict(described: JsonSchema) -> JsonSchema:
         inner = described.get("additionalProperties", {})
         described = described | {
             "properties": {
-                name: _strict(one) for name, one in described.get("properties", {}).items()
+                name: _strict(field) for name, field in described.get("properties", {}).items()
             },
             "propertyNames": {"pattern": _NO_NUL} | described.get("propertyNames", {}),
             "additionalProperties": inner if inner is False else _strict(inner),
         }
     if "array" in kinds:
         described = described | {"items": _strict(described.get("items", {}))}
+    # An enum, a pattern or a format says more than this pattern.
     if "string" in kinds and not described.keys() & {"enum", "pattern", "format"}:
         described = described | {"pattern": _NO_NUL}
     if "integer" in kinds or "number" in kinds:
+        # In this order, the bounds of the schema win.
         described = {"minimum": -MAX_NUMBER, "maximum": MAX_NUMBER} | described
     return described
 
 
 def _value() -> JsonSchema:
-    """Return what may be sent anywhere: what all readers of a stored row read alike."""
+    """Return the schema of a storable value: every reader of the stored row reads the same."""
     return {
-        "description": "Any JSON value, but at most 32 levels of them.",
+        "description": "Any JSON value, nested at most 32 levels deep.",
         "anyOf": [
             {"type": ["null", "boolean"]},
             {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER},
@@ -421,16 +429,16 @@ def _value() -> JsonSchema:
     }
 
 
-def _object(properties: Described, more: bool = False) -> JsonSchema:
+def _object(properties: JsonObject, more: bool = False) -> JsonSchema:
     described = {"type": "object", "required": list(properties), "properties": properties}
     return described if more else described | {"additionalProperties": False}
 
 
-def _query(name: str, meaning: str) -> Described:
+def _query(name: str, meaning: str) -> JsonObject:
     return {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
 
 
-def _json(schema: JsonSchema) -> Described:
+def _json(schema: JsonSchema) -> JsonObject:
     return {"application/json": {"schema": schema}}
 
 
@@ -438,5 +446,5 @@ def _schema(name: str) -> JsonSchema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _response(name: str) -> Described:
+def _response(name: str) -> JsonObject:
     return {"$ref": f"#/components/responses/{name}"}

@@ -1,4 +1,4 @@
-"""The routes of the blueprint, at whatever place a host mounts it."""
+"""The routes of the blueprint, wherever the host mounts it."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ INGESTION: dict[str, Callable[[Collector, bytes, WSGIEnvironment], Answer]] = {
     "collect_batch": Collector.collect_batch,
     "identify": Collector.identify,
 }
-"""What answers each route that takes events, by the name of the route."""
+"""The method that answers each route for events, by the name of the route."""
 
 _VARIABLE = re.compile(r"<(?:[^<>]*:)?(\w+)>")
 
 
 class Route(NamedTuple):
-    """One address of ours, below the prefix."""
+    """A route below the prefix."""
 
     path: str
-    """Empty for the prefix itself."""
+    """The rest of the path, empty for the prefix itself."""
     name: str
-    """Of the endpoint, without the name of the blueprint."""
+    """The name of the endpoint, without the name of the blueprint."""
     view: Callable[..., Any]
     method: str = "GET"
 
 
 def add_routes(state: BlueprintSetupState, routes: list[Route]) -> None:
-    """Add our routes to an app, each with and without a slash at the end, none with a redirect.
+    """Add our routes to an app. Each works with and without a final slash, without a redirect.
 
-    Our views answer OPTIONS themselves, so that the answer is ours.
+    Our views answer OPTIONS themselves, because Flask's own answer lacks our headers.
 
     Raises:
-        ConfigError: where the host mounts them, no request would reach them.
+        ConfigError: no request would reach the routes at the place that the host has chosen.
     """
     prefix = (state.url_prefix or "").rstrip("/")
     _check_place(state, prefix)
@@ -88,7 +88,7 @@ def _check_place(state: BlueprintSetupState, prefix: str) -> None:
 
 
 def fill_in(app: Flask, endpoint: str, values: dict[str, Any]) -> None:
-    """Add what an address of ours needs and the current request has: its host, its variables."""
+    """Add to the values of a URL what it needs of the current request: host and path variables."""
     if not has_request_context():
         return
     for name, value in {ANY_HOST: request.host, **(request.view_args or {})}.items():
@@ -97,13 +97,13 @@ def fill_in(app: Flask, endpoint: str, values: dict[str, Any]) -> None:
 
 
 def is_fixed(app: Flask, rule: Rule) -> bool:
-    """Tell whether the path alone says that a request is for a rule."""
-    by_name = app.url_map.host_matching or app.subdomain_matching
-    return not rule.arguments and not by_name
+    """Return whether the path alone decides if a request matches a rule."""
+    is_by_host = app.url_map.host_matching or app.subdomain_matching
+    return not rule.arguments and not is_by_host
 
 
 def variables(rule: Rule) -> list[str]:
-    """Return the names of the variables in the path of a rule, in their order."""
+    """Return the names of the variables in the path of a rule, in order."""
     return _VARIABLE.findall(rule.rule)
 
 
@@ -113,7 +113,7 @@ def template(rule: Rule) -> str:
 
 
 def matched(adapter: MapAdapter, path: str | None, method: str) -> Rule | None:
-    """Return the rule that a request would be answered by, None where there is none."""
+    """Return the rule that matches a request, None if no rule does."""
     try:
         rule, _ = adapter.match(path, method, return_rule=True)
     except HTTPException:  # not found, another method, a redirect

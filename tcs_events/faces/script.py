@@ -15,7 +15,7 @@ from tcs_events.host import registration_of
 
 VERSIONED_MAX_AGE_SECONDS = 365 * 24 * 3600
 TAG_ROUTE = "client"
-"""The route that the tag names. The lists of ad blockers have rules for names with "tracker"."""
+"""The route in the script tag. Ad blockers have rules for addresses with "tracker" in them."""
 
 
 @cache
@@ -25,11 +25,11 @@ def _script() -> Cacheable:
 
 @cache
 def stub_text() -> str:
-    """Return the line of script that keeps calls until the tracker is there.
+    """Return the inline script that keeps calls until the tracker has loaded.
 
-    It makes `window.tcsEvents` with a list `q`, and its functions, each of which adds
-    `[name, ...arguments]` to that list. A tracker that loads takes over, and makes the calls. Where
-    the tracker is there already, the line changes nothing.
+    It makes `window.tcsEvents` with a list `q` and the functions of the tracker. Each function adds
+    `[name, ...arguments]` to the list. Once loaded, the tracker makes these calls. If the tracker
+    has loaded before, the script does nothing.
     """
     return _static("stub.js").strip()
 
@@ -39,13 +39,12 @@ def _static(name: str) -> str:
 
 
 def tracker(**_: object) -> Response:
-    """Serve the built tracker; under the address of its version, to be kept for ever."""
+    """Serve the built tracker. If `v` is its version, browsers may cache it for a year."""
     script = _script()
     is_versioned = request.args.get("v") == script.version
     max_age = VERSIONED_MAX_AGE_SECONDS if is_versioned else MAX_AGE_SECONDS
     response = script.response(request, max_age, is_final=is_versioned)
-    # A page of another origin that loads it with type="module" asks for this; nothing in it is
-    # secret.
+    # A page of another origin needs this to load it with type="module". Nothing in it is secret.
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 
@@ -61,17 +60,17 @@ def script_tag(
     """Return the tags that load the tracker, for templates: `{{ tcs_events_script() }}`.
 
     Args:
-        nonce: of the page's Content-Security-Policy. Taken from `csp_nonce()` where the templates
-            have such a global, as with Flask-Talisman.
-        endpoint: where events go, if that is not where the script comes from.
-        consent: False where nothing may be recorded before `configure({consent: true})`.
-        stub: False leaves out the inline script, which keeps calls until the tracker is there. It
-            is for a page whose policy allows no inline script and has no nonce.
-        variables: the values of variables in the url_prefix, where the current page has not the
-            same ones: `tcs_events_script(lang="de")`.
+        nonce: the nonce of the page's Content-Security-Policy. By default, the result of the
+            template function `csp_nonce()` if there is one, as with Flask-Talisman.
+        endpoint: the URL that events are sent to. By default, the place of the script.
+        consent: False records nothing before `configure({consent: true})`.
+        stub: False leaves out the inline script that keeps calls until the tracker has loaded. Use
+            it if the page's policy allows no inline script and has no nonce.
+        variables: the values of variables in the url_prefix that the current page does not have:
+            `tcs_events_script(lang="de")`.
 
     Raises:
-        ConfigError: the url_prefix has a variable whose value is not known.
+        ConfigError: the value of a variable in the url_prefix is missing.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     csp_nonce = app.jinja_env.globals.get("csp_nonce")
@@ -88,7 +87,7 @@ def script_tag(
 
 
 def _stub_tag(nonce_attribute: Markup) -> Markup:
-    text = Markup(stub_text())  # noqa: S704  a file of the package, nothing of a visitor's in it
+    text = Markup(stub_text())  # noqa: S704  a file of the package, without data of visitors
     return Markup("<script{}>{}</script>\n").format(nonce_attribute, text)
 
 
@@ -105,8 +104,8 @@ def _address(app: Flask, variables: dict[str, object]) -> str:
         missing = sorted((rule.arguments or set()) - set(variables))
         if not missing:
             raise
-        given = ", ".join(f"{name}=..." for name in missing)
+        arguments = ", ".join(f"{variable}=..." for variable in missing)
         raise ConfigError(
-            f"The url_prefix of tcs_events has variables that this page does not:"
-            f" tcs_events_script({given}) tells them."
+            "The url_prefix of tcs_events has variables that this page does not have. Call"
+            f" tcs_events_script({arguments})."
         ) from error

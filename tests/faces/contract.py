@@ -1,4 +1,4 @@
-"""The endpoint held against its own OpenAPI document, by schemathesis.
+"""Compares the endpoint with its own OpenAPI document, by schemathesis.
 
     python -m tests.faces.contract --examples 2000
 
@@ -28,7 +28,7 @@ INSTALL = "schemathesis: pip install -e '.[test]'"
 
 @dataclass
 class Held:
-    """What a run found."""
+    """The results of a run."""
 
     cases: int = 0
     answers: Counter[str] = field(default_factory=Counter)
@@ -48,7 +48,7 @@ def hold(
     app: Flask, examples: int, seed: int = 1, edges: bool = True, stateful: bool = False,
     progress: Callable[[Held], None] = lambda held: None,
 ) -> Held:  # fmt: skip
-    """Hold an app against its document, with so many examples per operation.
+    """Compare an app with its document, with so many examples per operation.
 
     `edges` adds a request for each bound and each keyword of the document.
     """
@@ -96,7 +96,7 @@ def hold(
 
 
 def is_told(check: Any, response: Any) -> bool:
-    """Tell a failure that JSON Schema has no words for from one of ours."""
+    """Return whether a failure is about a rule that JSON Schema cannot express, not a bug."""
     if response is None:
         return False
     if response.status_code == 413:  # how long a text may be as a whole
@@ -111,10 +111,10 @@ def is_told(check: Any, response: Any) -> bool:
 
 
 def is_misjudged(document: dict[str, Any], label: str | None, check: Any, sent: Any) -> bool:
-    """Tell whether a body that should have been refused is one that the document allows.
+    """Return whether the document allows a body that schemathesis calls forbidden.
 
-    Where schemathesis changes what has a `format` that it does not know, it takes every text for a
-    bad one, `printable` ones too. Another validator decides, which knows that format.
+    schemathesis does not know our format `printable`. When it changes such a field, it takes every
+    new text for a forbidden one. Another validator, which knows the format, decides.
     """
     if check.name != "negative_data_rejection" or not label or sent.response.status_code != 202:
         return False
@@ -124,7 +124,7 @@ def is_misjudged(document: dict[str, Any], label: str | None, check: Any, sent: 
 
 
 def is_allowed(document: dict[str, Any], label: str, body: bytes) -> bool:
-    """Tell whether the document allows a body for an operation, `"POST /api/events"` for one."""
+    """Return whether the document allows a body for an operation, `"POST /api/events"` for one."""
     import jsonschema
 
     try:

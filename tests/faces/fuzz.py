@@ -45,7 +45,7 @@ SEEDS = [
 
 
 class Broken(AssertionError):
-    """Something came out that must not."""
+    """The result for a body is wrong."""
 
 
 def hold(found: object, what: str) -> None:
@@ -100,7 +100,7 @@ def make_check() -> Callable[[bytes], None]:
         hold(event.event_type in schema.payload_schemas, "the type is not in the allowlist")
 
     def agreed(data: Any) -> None:
-        """The quick check says yes where the schema does, and only there."""
+        """The fast check accepts what the schema accepts, and nothing else."""
         quick = precheck(data, now)
         try:
             loaded = schema.load(data)
@@ -163,7 +163,7 @@ def make_check() -> Callable[[bytes], None]:
 
 
 def _let_nul_through() -> None:
-    """Seed a bug of the kind to be found: keys are not looked at."""
+    """Seed a bug that the check must find: keys are not checked."""
     from tcs_events import strict_json
 
     checked = strict_json._check_text
@@ -227,7 +227,7 @@ VALUES = [
 
 
 def replace_a_value(body: bytes, chance: random.Random) -> bytes:
-    """Put another value or name in the place of one: what blind changes of bytes seldom do."""
+    """Replace a value or name by another, which random changes of bytes seldom do."""
     places = list(VALUE.finditer(body))
     value = chance.choice(VALUES)
     if not places:
@@ -269,7 +269,7 @@ def _escaped(token: str) -> str:
 
 
 def run_fuzz(minutes: float, bug: str | None = None, folder: Path | None = None) -> tuple[int, str]:
-    """Fuzz in a process of its own; return how many bodies it tried, and what it found ("").
+    """Fuzz in a new process. Return how many bodies it tried and what it found, "" for nothing.
 
     Raises:
         RuntimeError: it did not run.

@@ -1,4 +1,4 @@
-"""Naughty texts at every place of an event that takes a text, and what readers make of them."""
+"""Puts naughty texts into every field of an event, and looks at what readers do with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ save in an `email`, which is left out."""
 
 
 def events_with(text: str) -> Iterator[dict[str, Any]]:
-    """Give events that have a text at each place; some places do not take every text."""
+    """Yield events with a text in each field; some fields do not accept every text."""
     ours = text if text.isprintable() and text.strip() and len(text) <= 64 else "visitor-1"
     yield card_click(session_id=ours)
     yield card_click(payload={text: text, "nested": [{text: [text]}]})
@@ -40,7 +40,7 @@ def events_with(text: str) -> Iterator[dict[str, Any]]:
 
 
 def post_all(app: Flask, texts: list[str]) -> tuple[list[dict[str, Any]], list[int]]:
-    """Post every text at every place; return the events that were taken, and all statuses."""
+    """Post every text in every field. Return the accepted events, and all statuses."""
     client, taken, statuses = app.test_client(), [], []
     for text in texts:
         for event in events_with(text):
@@ -52,7 +52,7 @@ def post_all(app: Flask, texts: list[str]) -> tuple[list[dict[str, Any]], list[i
 
 
 class Page(HTMLParser):
-    """Notes what a page would run."""
+    """Records the scripts that a page would run."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A host to knock at: with either face, with the dashboard, and quiet."""
+"""A host to send requests to: view or middleware, with the dashboard, and without log lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FACES = ("view", "middleware")
 def hosted(
     url: str, face: str = "view", *, create: bool = True, **config: object
 ) -> Iterator[Flask]:
-    """Give a host, and close its connections afterwards."""
+    """Yield a host, and close its connections afterwards."""
     app, db = Flask("host"), SQLAlchemy()
     # Thousands of events are posted here, and no power is cut.
     app.config.update(TCS_EVENTS_DURABILITY="lost_on_power_cut", TCS_EVENTS_MIN_SESSIONS=1)
@@ -56,7 +56,7 @@ def quiet() -> Iterator[None]:
 
 
 def rows(app: Flask, columns: str = "session_id, event_type, payload") -> list[dict[str, Any]]:
-    """Return what is stored, as text, past every class of the package and every JSON type."""
+    """Return the stored rows as text, read without the package's classes and JSON types."""
     names = [name.strip() for name in columns.split(",")]
     selected = ", ".join(f"CAST({name} AS TEXT) AS {name}" for name in names)
     with app.app_context(), app.extensions["sqlalchemy"].engine.connect() as connection:
@@ -65,6 +65,6 @@ def rows(app: Flask, columns: str = "session_id, event_type, payload") -> list[d
 
 
 def empty(app: Flask) -> None:
-    """Forget all events."""
+    """Delete all events."""
     with app.app_context(), app.extensions["sqlalchemy"].engine.begin() as connection:
         connection.execute(text("DELETE FROM user_events"))

@@ -1,4 +1,4 @@
-"""JSON texts at the door: what must be refused, what must be stored as it was sent.
+"""Posts JSON texts: some must be refused, the others stored as they were sent.
 
 Each goes in alone, where no text is an event, and spliced into a good event.
 """
@@ -88,7 +88,7 @@ def post_all(client: Client, texts: Mapping[str, bytes], found: Found) -> dict[s
 def compare(
     texts: Mapping[str, bytes], stored: Iterator[tuple[str, Any]], found: Found, *, jsonb: bool
 ) -> None:
-    """Hold what is stored, by session, against what was sent."""
+    """Compare what is stored, by session, with what was sent."""
     equal = same_number if jsonb else same
     seen = dict(stored)
     for number, (name, text) in enumerate(texts.items()):

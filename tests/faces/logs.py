@@ -1,4 +1,4 @@
-"""What is logged while canaries knock: with each of structlog's renderers, and by anybody else."""
+"""What is logged for requests with marked texts: by each structlog renderer, and by `logging`."""
 
 from __future__ import annotations
 

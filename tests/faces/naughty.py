@@ -1,4 +1,4 @@
-"""Texts that mean something to whoever reads them carelessly: to each kind of reader its own."""
+"""Texts that do harm to a careless reader: one list for each kind of reader."""
 
 from __future__ import annotations
 

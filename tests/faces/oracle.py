@@ -1,4 +1,4 @@
-"""What must be true of whatever was accepted, told without the code that accepted it."""
+"""Checks what must be true of every accepted event, without using the code that accepted it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _no_constant(name: str) -> None:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same JSON: 1 is not true, and -0.0 is not 0."""
+    """Return whether two values are the same JSON: 1 is not true, and -0.0 is not 0."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -34,7 +34,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def same_number(one: Any, other: Any) -> bool:
-    """Tell the same of what a database gave back: JSONB keeps the number 1.0, not how it looks.
+    """Return whether two values from a database are the same JSON: JSONB may write 1.0 as 1.
 
     It has no negative zero either, and writes a float that is whole as an integer.
     """
@@ -50,7 +50,7 @@ def same_number(one: Any, other: Any) -> bool:
 
 
 def why_not(value: Any, depth: int = 1) -> str:
-    """Return what some reader of a stored value would stumble over; "" where nothing is."""
+    """Return why some reader of a stored value would fail, "" if none would."""
     if isinstance(value, str):
         if "\0" in value:
             return "NUL"

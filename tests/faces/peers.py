@@ -1,4 +1,4 @@
-"""The same JSON and the same naughty texts, to us, to what is written by hand, and to PyPI's peers.
+"""Posts the same JSON and naughty texts to us, to a handwritten endpoint and to peers on PyPI.
 
     python -m tests.faces.peers
 
@@ -118,7 +118,7 @@ def _stored(url: str, row: Row) -> list[tuple[str, str]] | None:
 
 
 def _found(sent: list[bytes], stored: list[tuple[str, str]] | None) -> Iterator[bool]:
-    """Tell of each acknowledged body whether a strict reader finds it stored as it was sent."""
+    """Yield for each acknowledged body whether a strict reader finds it as it was sent."""
     if stored is None or len(stored) != len(sent):
         return
     for body, (session, payload) in zip(sent, stored, strict=True):

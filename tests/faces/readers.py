@@ -1,4 +1,4 @@
-"""Everybody who reads what is stored: exports, commands, pages. None may stumble over a row."""
+"""All that read stored rows: exports, commands and pages. None of them may fail on a row."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUESTIONS: tuple[tuple[str, ...], ...] = (
 
 
 class Stumbled(AssertionError):
-    """A reader failed, or read what is not there."""
+    """A reader failed, or returned something wrong."""
 
 
 def exported(app: Flask, folder: Path, name: str) -> list[dict[str, Any]]:

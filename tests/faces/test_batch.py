@@ -1,4 +1,4 @@
-"""A batch: one transaction, a verdict for each event, nothing silently cut."""
+"""A batch is one transaction. Every event has a result, and none is left out silently."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_an_event_has_the_same_verdict_in_a_batch_as_alone(app: Flask) -> None:
 
 
 def deep(levels: int) -> dict[str, Any]:
-    """Return an event whose lists end at a level; the event itself is the first."""
+    """Return an event with lists down to a level; the event itself is level 1."""
     value: list[Any] = []
     for _ in range(levels - 3):
         value = [value]
@@ -171,7 +171,7 @@ def test_a_batch_is_one_log_line_that_counts(make_host: MakeHost, sqlite_url: st
 def test_a_body_is_let_go_of_before_its_events_are_stored(
     app: Flask, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    """Else a request takes its body, its values and its rows at once."""
+    """Otherwise the body, its values and its rows would take memory at the same time."""
     gone: list[bool] = []
     gone_when_stored: list[bool] = []
 
@@ -180,7 +180,7 @@ def test_a_body_is_let_go_of_before_its_events_are_stored(
             gone.append(True)
 
     class Input:
-        """Gives its body away, as a server does."""
+        """Keeps no reference to the body that it returns, like a server."""
 
         bodies: ClassVar = [Body(json.dumps({**card_click(), "events": [card_click()]}).encode())]
         length = len(bodies[0])

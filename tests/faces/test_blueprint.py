@@ -324,7 +324,7 @@ class TestTracker:
 
 
 class TestEventTypes:
-    """A host with types of its own, and a schema for the payload of one."""
+    """A host with its own event types, and a payload schema for one of them."""
 
     @pytest.fixture
     def app(self, make_host: MakeHost, sqlite_url: str) -> Flask:

@@ -1,4 +1,4 @@
-"""Pages of other origins: off by default, exact where it is on, the same through both faces."""
+"""Pages of other origins are refused by default. With a list, only its origins are allowed."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ PATTERN: dict[str, Any] = {"resources": {r"/api/*": {"origins": r"https://.*\.ex
 
 
 class TestBesideFlaskCors:
-    """A host that has Flask-CORS for itself: on our routes our list decides, if there is one."""
+    """A host that uses Flask-CORS itself. On our routes our list decides, if there is one."""
 
     @pytest.fixture(params=["before", "after"])
     def is_before(self, request: pytest.FixtureRequest) -> bool:

@@ -1,4 +1,4 @@
-"""The check that the fuzzer makes of each body, by chance alone: it holds, and it would notice."""
+"""The fuzzer's check passes for random bodies, and finds a seeded bug."""
 
 from __future__ import annotations
 

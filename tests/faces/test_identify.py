@@ -1,4 +1,4 @@
-"""Who a session belongs to: stored beside the events, which stay as they are."""
+"""A link from a session to a person is stored, and the events stay as they are."""
 
 from __future__ import annotations
 

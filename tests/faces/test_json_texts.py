@@ -1,4 +1,4 @@
-"""What RFC 8259 calls JSON is stored as it was sent or refused by a rule; nothing else gets in."""
+"""JSON by RFC 8259 is stored as it was sent or refused by a rule. All else is refused."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ PLACES = {
 
 
 def events_with(text: bytes, session: str) -> list[bytes]:
-    """Return events that have a JSON text wherever a report looks."""
+    """Return events with a JSON text in each field that a report reads."""
     good = {
         "query_text": b'"rust"',
         "result_count": b"0",

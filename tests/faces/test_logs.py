@@ -1,4 +1,4 @@
-"""Whatever is sent, and whatever goes wrong: one line per record, and no word of the visitor."""
+"""A log record is one line without any data of the visitor, whatever is sent or fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support import URL, card_click
 
 
 def check(log: Log) -> None:
-    """Hold a log to its promise."""
+    """Check that a log has one line per record, and nothing of the visitor."""
     lines = log.text.splitlines()
     assert log.records > 0
     assert len(lines) == log.records == log.text.count("\n")
@@ -74,7 +74,7 @@ BREAK = {
 def test_an_error_of_the_database_is_told_by_its_name_alone(
     database_url: str, trouble: str
 ) -> None:
-    """The database's own words quote the row: they have no place in the log or in an answer."""
+    """The database's message quotes the row, so it must not be in the log or in an answer."""
     with hosted(database_url) as app, logged("key value") as log:
         with app.app_context(), app.extensions["sqlalchemy"].engine.begin() as connection:
             connection.execute(text(BREAK[trouble]))
@@ -89,7 +89,7 @@ def test_an_error_of_the_database_is_told_by_its_name_alone(
 
 
 def test_a_database_in_memory_tells_no_more() -> None:
-    """There SQLAlchemy writes, whose errors name every parameter."""
+    """For it SQLAlchemy writes, and its errors quote every parameter."""
     with hosted("sqlite://") as app, logged("key value") as log:
         with app.app_context(), app.extensions["sqlalchemy"].engine.begin() as connection:
             connection.execute(text(BREAK["no column"]))
@@ -111,7 +111,7 @@ def test_a_locked_database_tells_no_more(tmp_path: Path) -> None:
 
 
 def test_a_line_with_the_visitor_in_it_is_noticed() -> None:
-    """The control: what a log looks like that quotes what was sent."""
+    """The control: a log that quotes what was sent fails the check."""
     for said in (CANARY, "a\nb", "\x1b[31m"):
         with logged("console") as log:
             structlog.get_logger().info(f"refused {said}", session="x")

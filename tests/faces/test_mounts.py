@@ -1,4 +1,4 @@
-"""Wherever a host mounts the blueprint it works, or the host is told what to do about it."""
+"""The blueprint works wherever a host mounts it, or an error says what to do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def face(request: pytest.FixtureRequest) -> str:
 
 
 class Host:
-    """A host to be: registered on, then finished."""
+    """A host that is set up in two steps: register blueprints, then `finish`."""
 
     def __init__(self, url: str, face: str, **flask: Any) -> None:
         self.app, self.db, self.face = Flask("host", **flask), SQLAlchemy(), face
@@ -64,7 +64,7 @@ def host(sqlite_url: str, face: str, close_later: list[Flask]) -> Any:
 def look_at_everything(
     app: Flask, prefix: str, base_url: str = "http://localhost", paths: str | None = None
 ) -> None:
-    """See that each route below a prefix does its work, with and without a slash at the end."""
+    """Check that each route below a prefix works, with and without a final slash."""
     client = app.test_client()
     before = len(stored(app))
     for slash in ("", "/"):
@@ -149,7 +149,7 @@ def test_a_page_elsewhere_names_the_variable_or_is_told_to(host: Any) -> None:
 
 
 def test_a_host_that_takes_the_language_off_its_addresses(host: Any) -> None:
-    """By url_value_preprocessor and url_defaults, as Flask's documentation has it."""
+    """With url_value_preprocessor and url_defaults, as in Flask's documentation."""
     made = host()
     app = made.app
 
@@ -172,7 +172,7 @@ def test_a_host_that_takes_the_language_off_its_addresses(host: Any) -> None:
 
 
 def test_a_variable_takes_no_address_of_the_host(host: Any) -> None:
-    """`/<lang>` matches any first part; a route that the host spells out is the host's."""
+    """`/<lang>` matches any first part, but the host's own fixed route wins."""
     made = host()
     made.app.register_blueprint(create_blueprint(url_prefix="/<lang>"))
     made.app.add_url_rule("/login", view_func=lambda: "logged in", methods=["POST"])

@@ -1,4 +1,4 @@
-"""Naughty texts are stored as they came, and inert wherever they are shown."""
+"""Naughty texts are stored as they were sent, and do no harm wherever they are shown."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_spreadsheet_finds_no_formula_in_an_export(sqlite_url: str, tmp_path: 
 
 
 def test_what_a_page_would_run_is_noticed() -> None:
-    """The control: the same page, were nothing escaped in it."""
+    """The control: the same page without escaping."""
     noticed = [text for text in TEXTS if Page(f"<p title='{text}'>{text}</p>").runs]
     assert len(noticed) > 8
 

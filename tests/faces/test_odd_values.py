@@ -1,4 +1,4 @@
-"""A clock that is wrong and an address that is none never cost an event."""
+"""An event with a wrong clock or an invalid e-mail address is stored all the same."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def app(request: pytest.FixtureRequest, make_host: MakeHost, sqlite_url: str) ->
 
 
 def body(field: str, text: str, **changes: object) -> str:
-    """Return a good event with a field whose value is spelt as given."""
+    """Return a valid event with a field whose JSON is the given text."""
     event = json.dumps(card_click(**changes))
     return f'{event[:-1]}, "{field}": {text}}}'
 

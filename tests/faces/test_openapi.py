@@ -1,4 +1,4 @@
-"""The OpenAPI document is valid, says what is there, and the endpoint does what it says."""
+"""The OpenAPI document is valid and complete, and the endpoint does what it says."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ def test_every_answer_is_one_that_the_document_names(faced: Flask) -> None:
 
 
 def answer_posts(app: Flask, status: str, content_type: str, body: bytes) -> None:
-    """Have an app answer every POST in the same way, whatever it says."""
+    """Make an app answer every POST in the same way."""
     inner = app.wsgi_app
 
     def same(environ: Any, start_response: Any) -> Any:
@@ -282,7 +282,7 @@ def answer_posts(app: Flask, status: str, content_type: str, body: bytes) -> Non
 
 @pytest.mark.filterwarnings("ignore")
 def test_an_answer_that_it_does_not_name_is_noticed(make_host: MakeHost, sqlite_url: str) -> None:
-    """The control: a host whose hook answers in a way of its own."""
+    """The control: a host whose hook answers in its own way."""
     pytest.importorskip("schemathesis", reason=f"needs {INSTALL}")
     app = make_host(sqlite_url)
     answer_posts(app, "418 I AM A TEAPOT", "text/html", b"<p>")
@@ -294,7 +294,7 @@ def test_an_answer_that_it_does_not_name_is_noticed(make_host: MakeHost, sqlite_
 def test_bodies_that_it_forbids_and_a_host_takes_are_noticed(
     make_host: MakeHost, sqlite_url: str
 ) -> None:
-    """The control: a host that takes everything."""
+    """The control: a host that accepts everything."""
     pytest.importorskip("schemathesis", reason=f"needs {INSTALL}")
     app = make_host(sqlite_url)
     answer_posts(app, "202 ACCEPTED", "application/json", b'{"status": "accepted"}')

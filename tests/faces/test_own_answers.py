@@ -1,4 +1,4 @@
-"""Every answer of ours says so in a header, and no answer of anybody else does."""
+"""Every answer of ours has our header, and no other answer has it."""
 
 from __future__ import annotations
 

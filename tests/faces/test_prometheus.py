@@ -1,4 +1,4 @@
-"""Prometheus is told what became of the events, by one process and by several."""
+"""Prometheus gets the counts of events, from one process and from several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log names the type of a refused event, for whoever has misspelt it, and nothing else."""
+"""The log names the type of a refused event, which may be misspelt, and nothing else of it."""
 
 from __future__ import annotations
 

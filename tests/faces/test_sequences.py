@@ -1,4 +1,4 @@
-"""Any bytes have one answer, and any sequence of requests leaves just what it was told to leave."""
+"""Any body has one answer, and any sequence of requests stores what the rules say."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ODD = [text for text in ALL.values() if len(text) < 200]
 
 
 def with_a_text(number: int, text: bytes) -> bytes:
-    """Return a good event with the value of a field exchanged for any JSON text, or for none."""
+    """Return a valid event with the value of a field replaced by any JSON text, or removed."""
     fields = {name: json.dumps(value).encode() for name, value in card_click(email=None).items()}
     fields[list(fields)[number % len(fields)]] = text
     return b"{" + b",".join(f'"{name}":'.encode() + value for name, value in fields.items()) + b"}"
@@ -57,7 +57,7 @@ bodies = st.one_of(
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Flask]]:
-    """A host for each face and parser, with a database of its own, so that all live alike."""
+    """One host for each face and parser, each with its own database."""
     with ExitStack() as stack:
         found = {}
         for face in FACES:
@@ -115,7 +115,7 @@ events = st.fixed_dictionaries(
 
 
 def is_good(event: dict[str, Any]) -> bool:
-    """Tell by the documented rules alone whether an event is to be stored."""
+    """Return whether an event must be stored, by the documented rules alone."""
     session = event["session_id"]
     return (
         event["event_type"] != "nope"
@@ -128,7 +128,7 @@ def is_good(event: dict[str, Any]) -> bool:
 
 
 class Visits(RuleBasedStateMachine):
-    """What is stored, counted and answered, against what the rules say."""
+    """Compares what is stored, counted and answered with the rules."""
 
     face = "view"
 
@@ -239,7 +239,7 @@ TestVisitsInFront = VisitsInFront.TestCase
 
 
 def test_what_a_visit_leaves_is_seen(tmp_path: Path) -> None:
-    """The control: a row that nobody sent breaks the rule of what is stored."""
+    """The control: a row that nobody sent fails the check."""
     with hosted(f"sqlite:///{tmp_path}/host.db") as app, quiet():
         visits = Visits()
         visits.app, visits.stored = app, []

@@ -1,4 +1,4 @@
-"""What surrounds a body: its label, its packing, the method, the headers, forged fields."""
+"""What surrounds a body: Content-Type, Content-Encoding, method, headers, forged fields."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_another_encoding_is_refused_under_every_label(app: Flask, label: str) -
 
 
 def test_forms_are_not_taken_apart(tmp_path: Path) -> None:
-    """Not even a form that holds a good event: parsing it would cost memory, files and time."""
+    """Even with a valid event in it, because parsing a form costs memory, files and time."""
     with quiet(), hosted(f"sqlite:///{tmp_path}/host.db") as app:
         _post_forms(app)
 

@@ -1,4 +1,4 @@
-"""What the middleware does beyond answering like the view, which test_blueprint.py shows."""
+"""What only the middleware does. test_blueprint.py shows that it answers like the view."""
 
 from __future__ import annotations
 
