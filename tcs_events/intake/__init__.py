@@ -1,1 +1,1 @@
-"""What happened, and do we believe it: from the bytes of a body to the event that is stored."""
+"""Decides which events are accepted: from the bytes of a body to the event that is stored."""

@@ -1,4 +1,4 @@
-"""Remembers which sessions a crawler has used, so that reports can leave them out."""
+"""Marks the sessions that a crawler has used, so that reports can leave them out."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from tcs_events.stores import SqlStore
 from tcs_events.stores.generic import insert_once
 
 REMEMBERED = 10_000
-"""Sessions that this process knows to be marked, and does not mark again."""
+"""How many marked sessions a process remembers, so that it does not mark them again."""
 
 
 class BotSessions:
     """Marks the sessions of crawlers in the host's database.
 
     Args:
-        store: of the table of marked sessions, in the database that holds the events.
-        zone: whose days are counted.
+        store: the store of the marked sessions, in the database of the events.
+        zone: the time zone of the days that reports count.
         timeout_seconds: how long the database may take.
     """
 
@@ -46,12 +46,12 @@ class BotSessions:
         self._marked: dict[str, None] = {}
 
     def mark(self, sender: Sender, session_ids: Iterable[str], at: datetime) -> None:
-        """Mark the sessions if a crawler sends them, before anything of theirs is stored.
+        """Mark the sessions if the sender is a crawler. Call this before their events are stored.
 
-        What was counted of them before is counted again.
+        The days of their earlier events are counted again.
 
         Raises:
-            StoreUnavailable: that could not be done in time.
+            StoreUnavailable: the sessions could not be marked in time.
         """
         if not is_crawler(sender.user_agent):
             return
@@ -63,6 +63,7 @@ class BotSessions:
         try:
             within(self._timeout_seconds, lambda: self._mark(sorted(new), at))
         except (exc.DBAPIError, exc.TimeoutError) as error:
+            # has_table() is another query: it is only made if the error names the table.
             if self._store.table_name in str(error) and not self._store.has_table():
                 raise TableMissing(self._store.table_name) from None
             raise unavailable(error, self._store.table_name, "session_id") from None
@@ -72,10 +73,10 @@ class BotSessions:
                 del self._marked[next(iter(self._marked))]
 
     def _mark(self, session_ids: list[str], at: datetime) -> None:
-        """Mark them in one transaction with what says that their days are to be counted again."""
+        """Mark the sessions and the days to be counted again, in one transaction."""
         table = UserEventBotSession.__table__
         with self._store.engine.begin() as connection:
-            # Sorted: two that mark the same ones wait for each other in the same order.
+            # The ids are sorted: two transactions with the same ids then cannot deadlock.
             new = [
                 session_id
                 for session_id in session_ids
@@ -83,5 +84,5 @@ class BotSessions:
                 is Outcome.ACCEPTED
             ]
             times = select(UserEvent.created_at).where(UserEvent.session_id.in_(new))
-            if new and (counted := connection.scalars(times).all()):
-                mark_stale(connection, self._zone, counted)
+            if new and (event_times := connection.scalars(times).all()):
+                mark_stale(connection, self._zone, event_times)

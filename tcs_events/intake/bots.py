@@ -1,7 +1,7 @@
-"""Which user agents are crawlers: link previews, search engines, HTTP libraries, headless browsers.
+"""Recognises crawlers by user agent: link previews, search engines, HTTP libraries, and the like.
 
-The list is that of crawler-user-agents, the extra `tcs-events[bots]`. It is for honest crawlers:
-whoever wants to pass for a browser only has to say so.
+The list is that of crawler-user-agents, the extra `tcs-events[bots]`. It finds honest crawlers: one
+that sends the user agent of a browser is not recognised.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from functools import lru_cache
 from crawleruseragents import is_crawler as _is_listed  # type: ignore[import-untyped]
 
 MAX_LENGTH = 512
-"""As much of a user agent as is looked at. The longest crawler of the list has 285 characters, and
-1,500 patterns are held against each of them: half a millisecond for 512, ten for 8,000."""
+"""How many characters of a user agent are matched. The longest of the list has 285. All 1,500
+patterns take half a millisecond for 512 characters, and ten for 8,000."""
 REMEMBERED = 4096
-"""User agents whose verdict is remembered: 2 MiB if all are as long as they can be."""
+"""How many user agents are remembered: 2 MiB if all have the maximum length."""
 
 
 def is_crawler(user_agent: str) -> bool:
@@ -24,10 +24,10 @@ def is_crawler(user_agent: str) -> bool:
 
 @lru_cache(REMEMBERED)
 def _verdict(user_agent: str) -> bool:
-    # The package puts its patterns together in pieces that are compiled once. Held as they are
-    # written: with their case ignored, "Slurp" and its like turn up inside of other words.
+    # The package compiles its patterns once. They are case-sensitive: otherwise short ones such as
+    # "Slurp" would match inside other words.
     listed: bool = _is_listed(user_agent)
     return listed
 
 
-is_crawler("")  # compiles the patterns now, some 50 ms, and not while a visitor waits
+is_crawler("")  # Compiles the patterns now, about 50 ms, and not while a visitor waits.

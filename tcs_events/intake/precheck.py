@@ -1,8 +1,7 @@
-"""The schema's common case, written out: some forty times as quick, and always in agreement.
+"""A fast check for ordinary events: forty times as fast as the schema, and always agrees with it.
 
-`EventSchema` is the authority. This check only says yes, and only where the schema would; whatever
-it does not like goes to the schema, which decides and words the answer. A property test holds the
-two against each other.
+`EventSchema` decides what is valid. This check accepts an event only if the schema would. All other
+events go to the schema, which decides and words the errors. A property test compares the two.
 """
 
 from __future__ import annotations
@@ -16,13 +15,14 @@ from tcs_events.event_types.schemas import MAX_AGE_MS, EventSchema, known_age_ms
 
 
 class Precheck:
-    """Makes events of bodies that are plainly good."""
+    """Makes events from parsed bodies that are clearly valid."""
 
     def __init__(self, schema: EventSchema) -> None:
         self._payload_schemas = schema.payload_schemas
 
     def __call__(self, data: Any, received_at: datetime) -> Event | None:
-        """Return the event in a parsed body, or None where the schema must decide."""
+        """Return the event of a parsed body, or None if the schema must decide."""
+        # type() instead of isinstance(): it is faster, and a bool is not an int.
         if type(data) is not dict:
             return None
         get = data.get

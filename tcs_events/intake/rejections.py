@@ -1,7 +1,7 @@
-"""Keeps events that were refused, for those who mend what refused them and replay what was lost.
+"""Keeps refused events, so that they can be replayed once the cause is fixed.
 
-What nobody has validated is kept with care: a bounded number of rows, few writes a second, and no
-addresses and long numbers in the texts of a payload.
+Refused events are not validated, so they are kept with care: a limited number of rows, few writes
+per second, and no e-mail addresses or long numbers in the texts of a payload.
 """
 
 from __future__ import annotations
@@ -40,13 +40,14 @@ ERRORS_MAX_BYTES = 4 * 1024
 NAME_MAX_LENGTH = 100
 WRITES_PER_SECOND = 20
 ROWS_PER_WRITE = 50
-"""Of one batch, so many refused events are kept."""
+"""How many refused events of one batch are kept."""
 TIMEOUT_MS = 300
-"""The answer waits for the write, and must not wait long for what it does not depend on."""
+"""How long a write may take. The answer waits for it, but does not depend on it."""
 PAUSE_SECONDS = 5.0
-"""After a write that failed none is tried for so long."""
+"""How long nothing is written after a write has failed."""
 
 LEFT_OUT = "Not kept: it may quote the event."
+# A replay needs these fields as they were sent.
 _AS_SENT = ("session_id", "event_id", "email", "event_type", "age_ms")
 
 
@@ -54,10 +55,10 @@ class KeptRejections:
     """The newest refused events, in a table of the host's database.
 
     Args:
-        store: of the table.
-        keep: how many rows there are at most.
-        counters: where it is noted how many were `rejections_kept`, `rejections_left_out` as too
-            many, and `rejections_failed`.
+        store: the store of the table.
+        keep: the most rows to keep.
+        counters: count the events as `rejections_kept`, as `rejections_left_out` if there are too
+            many, or as `rejections_failed`.
     """
 
     def __init__(self, store: SqlStore, keep: int, counters: Counters) -> None:
@@ -74,22 +75,22 @@ class KeptRejections:
         self._is_failing = False
 
     def keep(self, rejected: Sequence[Rejected], received_at: datetime) -> None:
-        """Keep them if that can be done now; nothing is raised where it cannot."""
+        """Keep refused events if that is possible now. Nothing is raised if it is not."""
         if not self._may_write():
             self._count(left_out=len(rejected))
             return
-        some = rejected[:ROWS_PER_WRITE]
+        batch = rejected[:ROWS_PER_WRITE]
         try:
-            rows = [rejection_of(data, error, received_at) for data, error in some]
+            rows = [rejection_of(data, error, received_at) for data, error in batch]
             results = self._store.append(rows)
             within(TIMEOUT_MS / 1000, self._trim)
-        except Exception as error:  # whatever it is: the event is refused all the same
+        except Exception as error:  # A failure must not change the answer to the event.
             self._fail(error)
             self._count(failed=len(rejected))
             return
         self._is_failing = False
         kept = results.count(Outcome.ACCEPTED)
-        self._count(kept=kept, failed=len(some) - kept, left_out=len(rejected) - len(some))
+        self._count(kept=kept, failed=len(batch) - kept, left_out=len(rejected) - len(batch))
 
     def _may_write(self) -> bool:
         ensure_own_state()
@@ -107,6 +108,7 @@ class KeptRejections:
             self._paused_until = monotonic() + PAUSE_SECONDS
             was_failing, self._is_failing = self._is_failing, True
         if not was_failing:
+            # Only the class of the error is logged, because its text may quote the event.
             trouble = error if isinstance(error, StoreUnavailable) else StoreUnavailable("")
             reason = trouble.reason or type(getattr(error, "orig", None) or error).__name__
             log.warning("tcs_events.rejections_not_kept", reason=reason, remedy=trouble.remedy)
@@ -117,19 +119,20 @@ class KeptRejections:
                 self._counters.note(f"rejections_{name}", number)
 
     def _trim(self) -> None:
-        """Let the oldest rows go, if there are too many."""
+        """Delete the oldest rows if there are too many."""
         row_id = UserEventRejection.id
         surplus = sa.select(row_id).order_by(row_id.desc()).offset(self._keep).limit(1)
-        # Two transactions: SQLite lets none that has read write after somebody else has.
+        # Two transactions: in SQLite, one that has read cannot write once another has written.
+        # https://www.sqlite.org/rescode.html#busy_snapshot
         with self._store.engine.connect() as connection:
-            newest = connection.scalar(surplus)
-        if newest is not None:
+            last_surplus_id = connection.scalar(surplus)
+        if last_surplus_id is not None:
             with self._store.engine.begin() as connection:
-                connection.execute(sa.delete(UserEventRejection).where(row_id <= newest))
+                connection.execute(sa.delete(UserEventRejection).where(row_id <= last_surplus_id))
 
 
 def rejection_of(data: Any, error: EventInvalid, received_at: datetime) -> Rejection:
-    """Return what is kept of a refused event."""
+    """Return the record that is kept of a refused event."""
     size_bytes, sample = _size_and_sample(data)
     field = data.get if isinstance(data, dict) else {}.get
     return Rejection(
@@ -146,10 +149,10 @@ def rejection_of(data: Any, error: EventInvalid, received_at: datetime) -> Rejec
 
 
 def redacted(value: Any) -> Any:
-    """Return a JSON value with the addresses and long numbers in its texts replaced.
+    """Return a JSON value with the e-mail addresses and long numbers in its texts replaced.
 
     Raises:
-        RecursionError: it is nested deeper than an event may be.
+        RecursionError: the value is nested deeper than an event may be.
     """
     return _redacted(value, MAX_DEPTH)
 
@@ -168,7 +171,7 @@ def _redacted(value: Any, levels: int) -> Any:
 
 
 def _size_and_sample(data: Any) -> tuple[int | None, str | None]:
-    """Return how long the JSON of an event is, and what is kept of it, if that is not too long."""
+    """Return the length of an event as JSON, and the JSON to keep. None is for what cannot be."""
     try:
         size_bytes = len(_json(data).encode())
         if size_bytes > SAMPLE_MAX_BYTES or not isinstance(data, dict):
@@ -184,13 +187,13 @@ def _size_and_sample(data: Any) -> tuple[int | None, str | None]:
 
 
 def _json(value: Any) -> str:
-    """Return JSON that any database takes. In it a NUL is an escape anyway."""
+    """Return JSON that every database accepts. A NUL is always written as an escape."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if text.isascii():
         return text
     try:
         text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair
+    except UnicodeEncodeError:  # A lone surrogate, which must be written as an escape.
         return json.dumps(value, separators=(",", ":"))
     return text
 
@@ -200,7 +203,7 @@ def _text(value: object, length: int) -> str | None:
 
 
 def _storable(text: str) -> str:
-    """Return the text without what PostgreSQL or a driver refuses: NUL, half a surrogate pair."""
+    """Return the text without what PostgreSQL or a driver refuses: NUL and lone surrogates."""
     text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
     return (
         text
@@ -210,10 +213,10 @@ def _storable(text: str) -> str:
 
 
 def _paths(errors: Mapping[str, object]) -> Iterator[str]:
-    """Give the names of the fields that were refused, and of those in them."""
-    for name, below in errors.items():
-        if isinstance(below, dict):
-            yield from (_name(f"{name}.{inner}") for inner in below)
+    """Yield the names of the refused fields: of a payload, those of its fields."""
+    for name, messages in errors.items():
+        if isinstance(messages, dict):
+            yield from (_name(f"{name}.{inner_name}") for inner_name in messages)
         else:
             yield _name(name)
 
@@ -223,16 +226,15 @@ def _name(text: object) -> str:
 
 
 def _errors(errors: Mapping[str, object], data: Any) -> dict[str, object]:
-    """Return why, by field, without quoting what was sent. `data` is None where it was too long.
+    """Return the messages by field, without those that may quote what was sent.
 
-    Our own messages quote nothing. Those of a schema of the host, all below `payload`, may.
+    Our own messages quote nothing. Those of a payload schema of the host may. `data` is None if it
+    was too long: then all messages about the payload are left out.
     """
-    sent = data.get("payload") if data is not None else None
+    sent = data.get("payload") if data is not None else ...
     kept = {
-        _name(name): _without_quotes(below, sent if data is not None else ...)
-        if name == "payload"
-        else below
-        for name, below in errors.items()
+        _name(name): _without_quotes(messages, sent) if name == "payload" else messages
+        for name, messages in errors.items()
     }
     if len(json.dumps(kept, default=str)) > ERRORS_MAX_BYTES:
         return {name: [LEFT_OUT] for name in kept}
@@ -240,24 +242,25 @@ def _errors(errors: Mapping[str, object], data: Any) -> dict[str, object]:
 
 
 def _without_quotes(errors: object, sent: Any) -> object:
-    """Return the messages that do not hold what was sent at their place; all of it is `...`."""
+    """Return the messages that do not quote what was sent. `...` is for a value that is unknown."""
     if isinstance(errors, dict):
         return {
-            _name(name): _without_quotes(below, _at(sent, name)) for name, below in errors.items()
+            _name(name): _without_quotes(messages, _sent_at(sent, name))
+            for name, messages in errors.items()
         }
     if isinstance(errors, list):
-        return [_without_quotes(one, sent) for one in errors]
+        return [_without_quotes(message, sent) for message in errors]
     message = _storable(str(errors))
     is_quoting = sent is ... or any(text in message for text in _texts(sent))
     return LEFT_OUT if is_quoting else scrub_text(message)
 
 
-def _at(sent: Any, name: object) -> Any:
-    """Return what was sent under a name, None where nothing was."""
+def _sent_at(sent: Any, name: object) -> Any:
+    """Return what was sent under a name, None if nothing was."""
     if sent is ...:
         return sent
     if name == "_schema":
-        return sent  # whatever the message is about, it is in here
+        return sent  # The message is about the value as a whole.
     if isinstance(sent, dict):
         return sent.get(name)
     if isinstance(sent, list) and isinstance(name, int) and name < len(sent):
@@ -266,7 +269,7 @@ def _at(sent: Any, name: object) -> Any:
 
 
 def _texts(sent: Any) -> Iterator[str]:
-    """Give all that a message may quote of a value."""
+    """Yield every part of a value that a message may quote."""
     if isinstance(sent, dict | list):
         for item in [*sent, *sent.values()] if isinstance(sent, dict) else sent:
             yield from _texts(item)

@@ -1,4 +1,4 @@
-"""Stores the refused events that are kept and would be accepted now."""
+"""Stores events that were refused and kept, and that are valid now."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ BATCH_ROWS = 200
 
 @dataclass(slots=True)
 class Replayed:
-    """What became of the refused events that are kept."""
+    """How many of the kept events had which outcome."""
 
     stored: int = 0
     duplicates: int = 0
-    """Their `event_id` had been stored before."""
+    """Their `event_id` was stored before. Their rows are deleted too."""
     refused: int = 0
-    """Still not allowed, or too long to have been kept whole; their rows stay."""
+    """Still refused, or too long to be kept whole. Their rows stay."""
 
 
 def count_kept(store: SqlStore) -> int:
@@ -44,17 +44,20 @@ def replay(
     is_dry_run: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Replayed:
-    """Store what is allowed now, as of the moment at which it was refused, and delete its row.
+    """Store the kept events that are valid now, and delete their rows.
 
-    The reader is that of the endpoint, so that an event becomes what it would have become there.
-    One whose JSON is longer than `max_bytes`, the limit of a body, is still refused.
+    They get the time at which they were refused. An event without an `event_id` gets one made from
+    its row, so that it is stored once even if the process is killed before the row is deleted.
 
-    An event without an `event_id` has one that is made of its row's id: whoever is killed after
-    storing it and before deleting the row stores it once all the same. With `is_dry_run`, nothing
-    is stored or deleted, and what would be is counted. `progress` is told of each batch of rows.
+    Args:
+        store: the store of the events.
+        reader: the reader of the endpoint, so that the same is stored as there.
+        max_bytes: the limit of a body. An event whose JSON is longer is still refused.
+        is_dry_run: only count what would be stored and deleted.
+        progress: called with the number of rows after each batch of them.
 
     Raises:
-        StoreUnavailable: the database is gone; what was not stored yet is still kept.
+        StoreUnavailable: the database failed. Events that are not stored yet are still kept.
     """
     replayed, seen = Replayed(), set[UUID]()
     for rows in _batches(store):
@@ -63,13 +66,13 @@ def replay(
         if not good:
             results: list[Result] = []
         elif is_dry_run:
-            results = _would_end(store, good, seen)
+            results = _expected(store, good, seen)
         else:
             results = store.append(good)
-        ended = iter(results)
-        done = []
+        outcomes = iter(results)
+        done_ids = []
         for row, event in zip(rows, events, strict=True):
-            match next(ended) if event is not None else None:
+            match next(outcomes) if event is not None else None:
                 case Outcome.ACCEPTED:
                     replayed.stored += 1
                 case Outcome.DUPLICATE:
@@ -77,22 +80,24 @@ def replay(
                 case _:
                     replayed.refused += 1
                     continue
-            done.append(row.id)
-        if done and not is_dry_run:
-            _delete(store, done)
+            done_ids.append(row.id)
+        if done_ids and not is_dry_run:
+            _delete(store, done_ids)
         progress(len(rows))
     return replayed
 
 
 def _batches(store: SqlStore) -> Iterator[Sequence[sa.Row[Any]]]:
-    """Give all rows, oldest first, that are there at the beginning."""
+    """Yield the rows that exist at the start, oldest first."""
     table = UserEventRejection.__table__.c
     columns = (table.id, table.rejection_id, table.received_at, table.sample)
     last_id = 0
+    # Without the rows that are added meanwhile, so that the replay comes to an end.
     with store.engine.connect() as connection:
-        end = connection.scalar(sa.select(sa.func.max(table.id))) or 0
+        last_row_id = connection.scalar(sa.select(sa.func.max(table.id))) or 0
     while True:
-        query = sa.select(*columns).where(table.id > last_id, table.id <= end)
+        query = sa.select(*columns).where(table.id > last_id, table.id <= last_row_id)
+        # No transaction is open while the events of the batch are stored.
         with store.engine.connect() as connection:
             rows = connection.execute(query.order_by(table.id).limit(BATCH_ROWS)).all()
         if not rows:
@@ -108,14 +113,15 @@ def _event(reader: Reader, row: sa.Row[Any], max_bytes: int) -> Event | None:
         parsed = reader.parse(body)
         data = parsed.data
         if "event_id" not in data:
-            made = uuid5(NAMESPACE_URL, f"tcs_events:rejection:{row.rejection_id}")
-            data["event_id"] = str(made)
+            event_id = uuid5(NAMESPACE_URL, f"tcs_events:rejection:{row.rejection_id}")
+            data["event_id"] = str(event_id)
         return reader.event(parsed, data, row.received_at)
     except EventInvalid:
         return None
 
 
-def _would_end(store: SqlStore, events: Sequence[Event], seen: set[UUID]) -> list[Result]:
+def _expected(store: SqlStore, events: Sequence[Event], seen: set[UUID]) -> list[Result]:
+    """Return the outcomes that the events would have. `seen` holds the ids of earlier batches."""
     ids = [event.event_id for event in events]
     query = sa.select(UserEvent.event_id).where(UserEvent.event_id.in_(ids))
     with store.engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Whose events are not wanted: visitors who have said no, and crawlers."""
+"""Decides whose events are not stored: those of visitors who opted out, and of crawlers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CRAWLER: Verdict = (Outcome.BOT, "crawler")
 
 
 class Screening:
-    """Tells how the events of a sender end that are not to be stored; None for all others.
+    """Returns the outcome and its reason if a sender's events are not to be stored, else None.
 
     Args:
-        settings: whose wishes are respected, and whether crawlers are dropped.
+        settings: which opt-out headers are respected, and whether crawlers are dropped.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -25,6 +25,7 @@ class Screening:
         self._respects_dnt = settings.respect_dnt
         self._drops_bots = settings.bots == BOTS_DROP
         if self._drops_bots:
+            # Here, because it needs the extra tcs-events[bots].
             from tcs_events.intake.bots import is_crawler
 
             self._is_crawler = is_crawler

@@ -1,11 +1,11 @@
-"""Takes e-mail addresses and long numbers out of what visitors have typed, before it is stored.
+"""Replaces e-mail addresses and long numbers in what visitors have typed, before it is stored.
 
-It errs on the side of taking too much: whatever touches an @ from the left goes as a whole, and a
-date of eight digits is a number like any other. What it leaves holds no address and no seven digits
-in a row, whatever stands between them to group them.
+It replaces too much rather than too little: every word with an @ in it goes as a whole, and a date
+of eight digits is a number like any other. What is left has no address, and no seven digits in a
+row, even if characters that group digits are between them.
 
-Each pattern is one set of characters, repeated: there is nothing that could be matched in two ways,
-so that the time is proportional to the length, whoever has written the text.
+Each pattern is one set of characters, repeated. It can match in one way only, so the time is
+proportional to the length of any text.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ MIN_DIGITS = 7
 """Shorter numbers are prices, years and postcodes."""
 
 _AT = "@\N{FULLWIDTH COMMERCIAL AT}\N{SMALL COMMERCIAL AT}"
-# What may stand around an address. The brackets are in it, so that what we put in the place of one
-# is never a part of the next.
+# The characters that end a word. The brackets are among them, so that an `[email]` that we have put
+# in is never part of the next word.
 _AROUND = r"\s\x00-\x20,;:<>()\[\]\\\u3001\u3002\uff0c\uff1a\uff1b\uff08\uff09\u300c\u300d"
 _WORD = re.compile(f"[^{_AROUND}]+")
 _QUOTES = "'\""
 _SENTENCE_ENDS = ".!?" + _QUOTES
-# As people group digits, with the dashes, forms and invisible marks that come with pasted numbers.
+# Between the digits of one number: what people group digits with, and the other dashes, full-width
+# forms and invisible marks that come with pasted numbers.
 _GROUPING = (
     r"\s.\-/()+\u00ad\u2010-\u2015\u2212\ufe58\ufe63\uff0d\uff0e\uff0f\uff08\uff09\uff0b"
     r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
@@ -37,7 +38,7 @@ _DIGIT = re.compile(r"\d")  # of any script
 def scrub_text(text: str) -> str:
     """Return the text with "[email]" for addresses, and "[number]" for seven digits or more.
 
-    Scrubbed once more it stays as it is, and so does a text that has neither.
+    A text with neither is returned unchanged, and so is a text that was scrubbed before.
     """
     if any(at in text for at in _AT):
         text = _WORD.sub(_without_address, text)
@@ -46,18 +47,18 @@ def scrub_text(text: str) -> str:
     return text
 
 
-def _without_address(found: re.Match[str]) -> str:
-    word = found[0]
-    begin = len(word) - len(word.lstrip(_QUOTES))
-    for start in (begin, 0):  # as a quote, or as a part of a strange address
+def _without_address(match: re.Match[str]) -> str:
+    word = match[0]
+    after_quotes = len(word) - len(word.lstrip(_QUOTES))
+    for start in (after_quotes, 0):  # 0 if the quotes are part of an odd address: ''@example.com
         if any(at in word[start + 1 :] for at in _AT):
             end = len(word.rstrip(_SENTENCE_ENDS))
             return word[:start] + EMAIL + word[end:]
-    return word  # an @ at the beginning only: a name somewhere, not an address
+    return word  # Only an @ at the beginning: @ada is a name, not an address.
 
 
-def _without_number(found: re.Match[str]) -> str:
-    run = found[0]
+def _without_number(match: re.Match[str]) -> str:
+    run = match[0]
     digits = [digit.start() for digit in _DIGIT.finditer(run)]
     if len(digits) < MIN_DIGITS:
         return run
@@ -71,15 +72,15 @@ class Scrubber:
     """Scrubs some fields of a payload.
 
     Args:
-        fields: their names, at any depth. Everything below one of them is scrubbed: texts, the
-            names of fields, and whole numbers, which a telephone number may be.
+        fields: their names, at any depth. Everything inside such a field is scrubbed: texts, names
+            of fields, and whole numbers, because one may be a telephone number.
     """
 
     def __init__(self, fields: Collection[str]) -> None:
         self._fields = frozenset(fields)
 
     def __call__(self, value: Any) -> Any:
-        """Return a JSON value with these fields scrubbed; it may be nested as deep as is parsed."""
+        """Return a JSON value with these fields scrubbed. The parser has limited its depth."""
         if isinstance(value, dict):
             return {
                 name: _scrubbed(item) if name in self._fields else self(item)

@@ -1,4 +1,4 @@
-"""What a request says of who sends it."""
+"""What a request says about its sender."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 
 class Sender(NamedTuple):
-    """The few headers that decide whether an event is taken. None of them is ever stored."""
+    """What decides whether the events of a request are accepted. None of it is ever stored."""
 
     address: str
-    """Who is at the other end of the connection, as the server says. What a header claims is not
-    believed: behind a proxy the host's ProxyFix says which one is."""
+    """The other end of the connection, as the server reports it. Headers are not believed: behind a
+    proxy, the host's ProxyFix replaces the address by the one that the proxy saw."""
     user_agent: str
     refuses_sale: bool
     """`Sec-GPC: 1`: https://www.w3.org/TR/gpc/"""
@@ -22,12 +22,12 @@ class Sender(NamedTuple):
 
 
 def address_of(environ: WSGIEnvironment) -> str:
-    """Return who is at the other end of the connection; "" where the server does not say."""
+    """Return the address at the other end of the connection, "" if the server does not say."""
     return environ.get("REMOTE_ADDR") or ""
 
 
 def sender_of(environ: WSGIEnvironment) -> Sender:
-    """Return who sends a request."""
+    """Return the sender of a request."""
     get = environ.get
     return Sender(
         address_of(environ),

@@ -1,4 +1,4 @@
-"""Sessions of crawlers that are stored and marked: reports leave them out, whenever they come."""
+"""Sessions of crawlers are stored and marked, and reports leave them out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The address of a client is nowhere: in no table, no line of a log, no file, whatever happens."""
+"""A client's address is in no table, no log line and no file, whatever happens."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ REQUESTS: list[tuple[str, Any]] = [
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """All that structlog and logging say, from the lowest level on."""
+    """Everything that structlog and logging write, from the lowest level on."""
     said = io.StringIO()
     handler = logging.StreamHandler(said)
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""What the tracker and the snippets send is accepted with the settings as they come."""
+"""All that the tracker and the snippets send is accepted with the default settings."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def json_value(random: Random, depth: int) -> Any:
 
 
 def queue_of(seed: int) -> list[dict[str, Any]]:
-    """Return events that fill the tracker's queue: by their number, or by their bytes."""
+    """Return events that fill the tracker's queue, by their number or by their bytes."""
     random, events, room = Random(seed), list[dict[str, Any]](), QUEUE_BYTES
     size = random.choice([1, 20, 200])
     while len(events) < QUEUE_EVENTS:

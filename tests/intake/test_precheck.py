@@ -1,4 +1,4 @@
-"""The quick check and the schema, and the two JSON parsers, are always of one mind."""
+"""The fast check always agrees with the schema, and the two JSON parsers with each other."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_quick_check_says_yes_just_where_the_schema_does(data: Any) -> None:
 
 
 def verdict(body: bytes, orjson: Any, monkeypatch: pytest.MonkeyPatch) -> object:
-    """Return what a body is read as, or why it is refused, with or without orjson."""
+    """Return the event of a body, or why it is refused, with or without orjson."""
     with monkeypatch.context() as patch:
         patch.setattr(strict_json, "orjson", orjson)
         try:
@@ -151,7 +151,7 @@ def test_both_checks_count_levels_alike(levels: int, innermost: object) -> None:
 def test_a_deep_batch_has_one_answer_with_and_without_orjson(
     monkeypatch: pytest.MonkeyPatch, levels: int
 ) -> None:
-    """Each parser gives up somewhere else, and an event that is deep must not decide for others."""
+    """Each parser has its own limit, and a deep event must not affect the others."""
     orjson = pytest.importorskip("orjson", reason="needs orjson: pip install -e '.[fast]'")
     nested = b"[" * levels + b"]" * levels
     for body in (nested, b'{"events":[{},' + nested + b"]}", b'{"events":[],"x":' + nested + b"}"):
@@ -193,7 +193,7 @@ def values_in(value: object) -> int:
     ids=lambda value: json.dumps(value)[:12],
 )
 def test_a_body_holds_so_many_values_and_no_more(value: Any) -> None:
-    """Exactly so many, whatever stands in its texts: a page must be able to rely on it."""
+    """The limit is exact, whatever is in the strings, so that a page can rely on it."""
     room = MAX - values_in(value)
     for indent in (None, 1):
         strict_json.parse(json.dumps(value, indent=indent).encode())
@@ -213,7 +213,7 @@ def test_blanks_are_no_values(empty: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b'"' + b'\\"' * 30_000, b"[ " * 30_000, b'"' * 60_000])
 def test_counting_values_looks_at_each_letter_a_few_times(body: bytes) -> None:
-    """Else these took minutes."""
+    """Without this bound, these bodies took minutes."""
     with pytest.raises(strict_json.NotStrictJson):
         strict_json.parse(body + b"," * MAX)
 

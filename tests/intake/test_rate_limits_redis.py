@@ -1,4 +1,4 @@
-"""Limits that are counted in Redis, and Redis killed, hung and full."""
+"""Limits counted in Redis, also while Redis is killed, hung or full."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_another_secret_makes_other_hashes(
 
 
 class TestRedisFails:
-    """Events are worth more than limits: they are taken, and nobody waits long."""
+    """Events are worth more than limits: they are stored, and nobody waits long."""
 
     @pytest.fixture(autouse=True)
     def _spent(self, app: Flask, redis_server: RedisServer) -> None:
@@ -104,8 +104,8 @@ class TestRedisFails:
         assert entry == {
             "event": "tcs_events.limits_unavailable",
             "reason": "ConnectionError",
-            "remedy": "see that Redis runs, is reachable and has room; until then nothing is"
-            " limited",
+            "remedy": "see that Redis is running, is reachable and has free memory; until then"
+            " nothing is limited",
             "log_level": "error",
         }
         assert unavailable(app) == 20

@@ -1,4 +1,4 @@
-"""Refused events are kept with care: bounded, redacted, and whatever the database does."""
+"""Refused events are kept in limited number and redacted, and a failing database costs little."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def app(make_app: MakeApp) -> Flask:
 
 @pytest.fixture(autouse=True)
 def _a_machine_that_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the time limit out of tests that are not about it."""
+    """Lift the time limit for tests that are not about it, because the machine may be busy."""
     monkeypatch.setattr(rejections_module, "TIMEOUT_MS", 1500)
     monkeypatch.setattr("tcs_events.host.TIMEOUT_MS", 1500)
     monkeypatch.setattr(rejections_module, "WRITES_PER_SECOND", 10_000)

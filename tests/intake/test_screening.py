@@ -1,4 +1,4 @@
-"""Visitors who have said no, and crawlers: answered, counted, and nothing of them kept."""
+"""Events of visitors who opted out, and of crawlers, are answered and counted, but not stored."""
 
 from __future__ import annotations
 

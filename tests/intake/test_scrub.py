@@ -1,4 +1,4 @@
-"""Addresses and long numbers are taken out of what visitors have typed; nothing else is."""
+"""E-mail addresses and long numbers in what visitors have typed are replaced, and nothing else."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class TestTime:
 
 
 def _steps(text: str) -> int:
-    """Return how many lines and calls are run to scrub a text."""
+    """Return how many lines and calls Python runs to scrub a text."""
     steps = 0
 
     def count(*_: Any) -> Any:

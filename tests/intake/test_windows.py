@@ -1,4 +1,4 @@
-"""What sliding windows promise, held against every place they are counted in."""
+"""The promises of sliding windows, for each storage that counts them."""
 
 from __future__ import annotations
 
