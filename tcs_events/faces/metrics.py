@@ -94,20 +94,20 @@ class _Reader:
         self._registration = registration
 
     def collect(self) -> Iterator[Metric]:
-        counted = self._registration.counters.counted()
+        counts = self._registration.counters.counted()
         events = CounterMetricFamily(*EVENTS, labels=LABELS)
-        for (outcome, reason), number in counted.outcomes.items():
+        for (outcome, reason), number in counts.outcomes.items():
             events.add_metric([outcome, reason], number)
         yield events
         notes = CounterMetricFamily(*NOTES, labels=["note"])
-        for name, number in counted.notes.items():
+        for name, number in counts.notes.items():
             notes.add_metric([name], number)
         yield notes
-        yield CounterMetricFamily(*REQUESTS, value=counted.requests)
+        yield CounterMetricFamily(*REQUESTS, value=counts.requests)
         bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
-        up_to = [float(requests) for requests in accumulate(counted.latency)]
+        up_to = [float(requests) for requests in accumulate(counts.latency)]
         buckets = list(zip(bounds, up_to, strict=True))
-        yield HistogramMetricFamily(*DURATION, buckets=buckets, sum_value=counted.latency_seconds)
+        yield HistogramMetricFamily(*DURATION, buckets=buckets, sum_value=counts.latency_seconds)
         yield GaugeMetricFamily(*QUEUE, value=_queued(self._registration))
 
     describe = collect  # By these names a registry refuses a second collector of the same metrics.

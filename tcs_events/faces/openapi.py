@@ -50,8 +50,8 @@ class KeptDocument:
 
     def __init__(self, app: Flask) -> None:
         registration = registration_of(app)
-        described = document(registration.routes(app), registration.settings)
-        self._text_at = lru_cache(MAX_MOUNTS)(lambda mount: _text(described, mount))
+        app_document = document(registration.routes(app), registration.settings)
+        self._text_at = lru_cache(MAX_MOUNTS)(lambda mount: _text(app_document, mount))
 
     def at(self, mount: str) -> Cacheable:
         """Return the document for an app that is mounted at this path."""
@@ -69,8 +69,8 @@ def document_of(app: Flask) -> KeptDocument:
     return _documents[app]
 
 
-def _text(described: JsonObject, mount: str) -> Cacheable:
-    text = json.dumps(described | _servers(mount))
+def _text(app_document: JsonObject, mount: str) -> Cacheable:
+    text = json.dumps(app_document | _servers(mount))
     return Cacheable(text.encode(), "application/json")
 
 
@@ -87,9 +87,9 @@ def document(
     operations = _operations(settings)
     paths: JsonObject = {}
     for name, rule in routes:
-        described = operations.get(name)
-        if described is not None:
-            paths[template(rule)] = described | _path_parameters(rule)
+        operation = operations.get(name)
+        if operation is not None:
+            paths[template(rule)] = operation | _path_parameters(rule)
     return {
         "openapi": "3.1.1",
         "info": {
@@ -373,10 +373,10 @@ def _event(event_types: EventTypes) -> JsonSchema:
 
 
 def _variant(envelope: JsonSchema, names: list[str], payload: Schema | None) -> JsonSchema:
-    described = _strict({"type": "object"} if payload is None else json_schema(payload))
+    payload_schema = _strict({"type": "object"} if payload is None else json_schema(payload))
     properties = envelope["properties"] | {
         "event_type": {"type": "string", "enum": names},
-        "payload": described,
+        "payload": payload_schema,
     }
     # A payload that is left out is checked as {}, which lacks the required fields.
     required = envelope["required"]
@@ -385,30 +385,30 @@ def _variant(envelope: JsonSchema, names: list[str], payload: Schema | None) -> 
     return envelope | {"properties": properties, "required": required}
 
 
-def _strict(described: JsonSchema) -> JsonSchema:
+def _strict(schema: JsonSchema) -> JsonSchema:
     """Narrow a schema: what it leaves open must be storable."""
-    kind = described.get("type")
+    kind = schema.get("type")
     kinds = kind if isinstance(kind, list) else [kind]
-    if not described.keys() - {"title", "description", "examples", "deprecated", "default"}:
-        return described | _schema("Value")
+    if not schema.keys() - {"title", "description", "examples", "deprecated", "default"}:
+        return schema | _schema("Value")
     if "object" in kinds:
-        inner = described.get("additionalProperties", {})
-        described = described | {
+        inner = schema.get("additionalProperties", {})
+        schema = schema | {
             "properties": {
-                name: _strict(field) for name, field in described.get("properties", {}).items()
+                name: _strict(field) for name, field in schema.get("properties", {}).items()
             },
-            "propertyNames": {"pattern": _NO_NUL} | described.get("propertyNames", {}),
+            "propertyNames": {"pattern": _NO_NUL} | schema.get("propertyNames", {}),
             "additionalProperties": inner if inner is False else _strict(inner),
         }
     if "array" in kinds:
-        described = described | {"items": _strict(described.get("items", {}))}
+        schema = schema | {"items": _strict(schema.get("items", {}))}
     # An enum, a pattern or a format says more than this pattern.
-    if "string" in kinds and not described.keys() & {"enum", "pattern", "format"}:
-        described = described | {"pattern": _NO_NUL}
+    if "string" in kinds and not schema.keys() & {"enum", "pattern", "format"}:
+        schema = schema | {"pattern": _NO_NUL}
     if "integer" in kinds or "number" in kinds:
         # In this order, the bounds of the schema win.
-        described = {"minimum": -MAX_NUMBER, "maximum": MAX_NUMBER} | described
-    return described
+        schema = {"minimum": -MAX_NUMBER, "maximum": MAX_NUMBER} | schema
+    return schema
 
 
 def _value() -> JsonSchema:
@@ -430,8 +430,8 @@ def _value() -> JsonSchema:
 
 
 def _object(properties: JsonObject, more: bool = False) -> JsonSchema:
-    described = {"type": "object", "required": list(properties), "properties": properties}
-    return described if more else described | {"additionalProperties": False}
+    schema = {"type": "object", "required": list(properties), "properties": properties}
+    return schema if more else schema | {"additionalProperties": False}
 
 
 def _query(name: str, meaning: str) -> JsonObject:

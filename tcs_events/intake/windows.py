@@ -74,7 +74,7 @@ class MemoryWindows:
         now = self._clock()
         number = int(now // expiry)
         seconds_left = (number + 1) * expiry - now
-        counted, previous, current = self._counts.get(key, (number, 0, 0))
-        if counted == number:
+        counted_window, previous, current = self._counts.get(key, (number, 0, 0))
+        if counted_window == number:
             return number, seconds_left, previous, current
-        return number, seconds_left, current if counted == number - 1 else 0, 0
+        return number, seconds_left, current if counted_window == number - 1 else 0, 0
