@@ -39,7 +39,7 @@ def _read_input(environ: WSGIEnvironment, length: int | None, limit: int) -> byt
         # One byte too many, if there is one, shows that the body is too long.
         return get_input_stream(environ).read(limit + 1)
     body: bytes = environ["wsgi.input"].read(length)
-    if len(body) < length:  # PEP 3333 lets a read return less than was asked for.
+    if len(body) < length:  # A read may return less than was asked for.
         body += _read_all(environ["wsgi.input"], length - len(body))
     if len(body) < length:
         raise ClientDisconnected
