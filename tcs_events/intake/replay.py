@@ -62,13 +62,13 @@ def replay(
     replayed, seen = Replayed(), set[UUID]()
     for rows in _batches(store):
         events = [_event(reader, row, max_bytes) for row in rows]
-        good = [event for event in events if event is not None]
-        if not good:
+        valid = [event for event in events if event is not None]
+        if not valid:
             results: list[Result] = []
         elif is_dry_run:
-            results = _expected(store, good, seen)
+            results = _expected(store, valid, seen)
         else:
-            results = store.append(good)
+            results = store.append(valid)
         outcomes = iter(results)
         done_ids = []
         for row, event in zip(rows, events, strict=True):
@@ -91,18 +91,18 @@ def _batches(store: SqlStore) -> Iterator[Sequence[sa.Row[Any]]]:
     """Yield the rows that exist at the start, oldest first."""
     table = UserEventRejection.__table__.c
     columns = (table.id, table.rejection_id, table.received_at, table.sample)
-    last_id = 0
+    last_read_id = 0
     # Without the rows that are added meanwhile, so that the replay comes to an end.
     with store.engine.connect() as connection:
-        last_row_id = connection.scalar(sa.select(sa.func.max(table.id))) or 0
+        end_id = connection.scalar(sa.select(sa.func.max(table.id))) or 0
     while True:
-        query = sa.select(*columns).where(table.id > last_id, table.id <= last_row_id)
+        query = sa.select(*columns).where(table.id > last_read_id, table.id <= end_id)
         # No transaction is open while the events of the batch are stored.
         with store.engine.connect() as connection:
             rows = connection.execute(query.order_by(table.id).limit(BATCH_ROWS)).all()
         if not rows:
             return
-        last_id = rows[-1].id
+        last_read_id = rows[-1].id
         yield rows
 
 
