@@ -35,14 +35,14 @@ _OTHER_FIELDS: JsonSchema = {
     "propertyNames": {"pattern": _NO_NUL},
     "additionalProperties": {"$ref": "#/components/schemas/Value"},
 }
-"""Unknown fields are ignored, but like all of a body they must be storable."""
+"""Unknown fields are ignored, but like everything in a body they must be storable."""
 
 JsonObject = dict[str, Any]
 """A part of the document."""
 
 MAX_MOUNTS = 16
-"""For how many mounts of one app the document is cached. Behind a trusted proxy the mount is what a
-header says, so that there may be any number."""
+"""How many mounts of one app have a cached document. Behind a trusted proxy the mount comes from a
+header, so there may be any number."""
 
 
 class KeptDocument:
