@@ -1,4 +1,4 @@
-"""Where accepted events go: one contract, one file per store. A store knows no Flask."""
+"""Where accepted events go: one contract, and one file for each store. Stores do not use Flask."""
 
 from tcs_events.stores.contract import Result, Store
 from tcs_events.stores.sql import SqlStore

@@ -1,4 +1,4 @@
-"""What the stores need to know of a table: any of ours, as it is in the host's metadata."""
+"""The columns of a table that the stores fill. The table is the one in the host's metadata."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from sqlalchemy import Column, Table
 
 
 def data_columns(table: Table) -> list[Column[object]]:
-    """Return the columns that a record fills, in the order of its fields."""
+    """Return the columns that a record fills, in the order of the record's fields."""
     return [column for column in table.columns if not column.primary_key]
 
 
 def unique_id(table: Table) -> Column[object]:
-    """Return the column that holds the id of a record, the first of its fields."""
+    """Return the column that holds a record's id, which is the record's first field."""
     return data_columns(table)[0]

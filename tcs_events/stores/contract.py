@@ -9,25 +9,32 @@ from tcs_events.errors import EventInvalid, StoreUnavailable
 from tcs_events.event import Outcome, Record
 
 Result = Outcome | EventInvalid | StoreUnavailable
-"""How one record ended: ACCEPTED, DUPLICATE, or the reason why it can never be stored, or cannot be
-until the database is mended."""
+"""How one record ended.
+
+ACCEPTED, DUPLICATE, an `EventInvalid` if the record can never be stored, or a `StoreUnavailable` if
+it can be stored once the database is repaired.
+"""
 
 
 class Store(Protocol):
-    """A place that keeps records: events, or who a session belongs to."""
+    """A place that keeps records. A record is an event, or the owner of a session."""
 
     def append(self, records: Sequence[Record], size_bytes: int = 0) -> list[Result]:
-        """Keep the records; those that are accepted are durable when this returns.
+        """Store the records. Accepted records are durable when this returns.
 
-        `size_bytes` is the length of the body they came in, for the bound of what waits.
+        Returns one result for each record, in the same order. DUPLICATE means that the id is
+        already stored, or came earlier in `records`; the first record is kept. A record that the
+        store refuses does not affect the others: its result is an `EventInvalid`, or a
+        `StoreUnavailable` if a constraint or a column of the table is wrong. An empty list returns
+        an empty list.
 
-        Returns one result per record, in their order. An id that is stored already, or came earlier
-        in `records`, gives DUPLICATE: the first one stands. A record that the store cannot take
-        fails alone, as an `EventInvalid` in its place, or a `StoreUnavailable` where a constraint
-        or a column of the database keeps out what it should take. No records give an empty list.
+        Args:
+            records: what to store.
+            size_bytes: the length of the request body. It counts towards the limit on waiting
+                bytes.
 
         Raises:
-            TableMissing: there is no table to keep them in.
-            StoreUnavailable: not now (down, hung, locked, full, too much waiting). None is
-                acknowledged; a repeat with the same id is stored once.
+            TableMissing: the database has no such table.
+            StoreUnavailable: the database is down, hung, locked or full, or too much is waiting.
+                No record is acknowledged. A retry with the same id is stored once.
         """

@@ -1,4 +1,4 @@
-"""Events into any other database or driver SQLAlchemy speaks to, and into SQLite in memory."""
+"""Stores events in any other database that SQLAlchemy supports, and in SQLite in memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INSERT_WITH_CONFLICT: dict[str, Callable[[Table], postgresql.Insert | sqlite.In
 
 
 class GenericCommitter:
-    """Writes groups of events, row by row, on connections of the host's pool."""
+    """Writes groups of events row by row, on connections from the host's pool."""
 
     max_committers = 1
     own: OwnConnection | None = None
@@ -34,26 +34,30 @@ class GenericCommitter:
         self._table = table
 
     def connection(self, deadline: float) -> None:
-        """Return nothing: it has none of its own."""
+        """Return None: this committer has no connection of its own."""
 
     def problem(self) -> None:
-        """Return nothing: what is wrong only the server knows."""
+        """Return None: only the server can tell whether something is wrong."""
 
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]:
-        """Write events in one transaction."""
+        """Write the events in one transaction, and return one result for each."""
         with self._engine.begin() as connection:
             return [insert_once(connection, self._table, event._asdict()) for event in events]
 
 
 def insert_once(connection: Connection, table: Table, row: dict[str, Any]) -> Outcome:
-    """Insert a row unless there is one of its id, in the transaction of the connection."""
+    """Insert a row in the connection's transaction, unless its id is already stored.
+
+    Raises:
+        StoreUnavailable: the database reported no error, but the row is not there.
+    """
     insert_ignoring = _INSERT_WITH_CONFLICT.get(connection.dialect.name)
     if insert_ignoring is None:
-        return _insert_or_look(connection, table, row)
+        return _insert_or_find(connection, table, row)
     record_id = unique_id(table)
     statement = insert_ignoring(table).on_conflict_do_nothing(index_elements=[record_id])
     statement = statement.values(insert_values(table, row, connection.dialect.name))
-    # RETURNING gives a row for what was stored; the row count of a driver may be -1 here.
+    # RETURNING gives a row if the insert stored one. The driver's row count may be -1 here.
     if connection.execute(statement.returning(record_id), row).first() is not None:
         return Outcome.ACCEPTED
     same_id = select(record_id).where(record_id == row[record_id.name])
@@ -63,10 +67,11 @@ def insert_once(connection: Connection, table: Table, row: dict[str, Any]) -> Ou
 
 
 def explain_insert(connection: Connection, table: Table) -> None:
-    """Have the database look at the statement that stores a row, without running it.
+    """Have the database plan the statement that stores a row. Nothing is written.
 
     Raises:
-        sqlalchemy.exc.DBAPIError: it would fail, for want of a column, a right or uniqueness.
+        sqlalchemy.exc.DBAPIError: the statement would fail, because a column, a privilege or the
+            unique constraint is missing.
     """
     insert_ignoring = _INSERT_WITH_CONFLICT.get(connection.dialect.name)
     if insert_ignoring is None:
@@ -75,18 +80,19 @@ def explain_insert(connection: Connection, table: Table) -> None:
     statement = insert_ignoring(table).on_conflict_do_nothing(index_elements=[unique_id(table)])
     compiled = statement.compile(dialect=connection.dialect, column_keys=names)
     empty: Any = dict.fromkeys(names) if compiled.positiontup is None else (None,) * len(names)
-    # The driver keeps statements by their text, and an old plan of SQLite's says nothing new.
+    # The comment makes each statement's text unique. Python's sqlite3 caches statements by their
+    # text, and a cached one is not planned again.
     connection.exec_driver_sql(f"EXPLAIN {compiled} -- {perf_counter_ns()}", empty)
 
 
 def not_kept(table: Table) -> StoreUnavailable:
-    """Return the error for a row that the database took and does not have."""
+    """Return the error for a row that is missing although the database reported no error."""
     problem = filled_in(NOT_KEPT, table=table.name)
     return StoreUnavailable("NotKept", problem.remedy)
 
 
-def _insert_or_look(connection: Connection, table: Table, row: dict[str, Any]) -> Outcome:
-    """Insert on a database whose conflict clause we do not speak."""
+def _insert_or_find(connection: Connection, table: Table, row: dict[str, Any]) -> Outcome:
+    """Insert a row on a database for which we have no ON CONFLICT clause."""
     record_id = unique_id(table)
     same_id = select(table.c.id).where(record_id == row[record_id.name])
     try:

@@ -1,19 +1,20 @@
 """Requests that arrive together share one transaction.
 
-No thread of its own. Every request puts its events into the queue. If a committer is free, it takes
-the committer and writes a group: what is at the front of the queue. If not, it sleeps until others
-have written its events, or a committer is free. Under load a commit carries many events; alone, an
-event waits for nobody.
+There is no background thread. Each request adds its events to a queue. If a committer is free, the
+request takes it and writes a group of events from the front of the queue. Otherwise the request
+sleeps until another request has written its events, or until a committer is free. Under load one
+commit stores many events. Without load an event is written at once.
 
-A request may be ended at any moment: by a `gevent.Timeout`, by a server that aborts its worker, by
-Ctrl-C. CPython raises such an exception after a call, as a function begins and as a loop turns, and
-nowhere else. So two things are always done: the assignments at the beginning of a `finally`, and
-`with` on a lock. What must not fail is made of these two; the rest repairs itself:
+A request can be interrupted at any moment: by a `gevent.Timeout`, by a server that aborts its
+worker, or by Ctrl-C. CPython raises such an exception only after a call, at the start of a function
+and at the end of a loop's body. So two things always complete: assignments at the beginning of a
+`finally`, and a `with` on a lock. The code uses only these two where a failure would block other
+requests. Everything else repairs itself:
 
-- A committer that was taken is free again by an assignment (`_Committer.owner`).
-- A group has ended by an assignment (`_Group.is_done`), for all who are in it.
-- Nobody depends on being woken: who sleeps looks up every `LOOK_SECONDS`.
-- What waits is counted again with every group.
+- An assignment frees a committer (`_Committer.owner`).
+- An assignment marks a group as done for all its requests (`_Group.is_done`).
+- A sleeping request checks every `LOOK_SECONDS`, in case nobody wakes it.
+- The waiting events and bytes are counted again with every group.
 """
 
 from __future__ import annotations
@@ -33,16 +34,19 @@ from tcs_events.stores.pace import Pace
 from tcs_events.stores.patience import Patience
 
 Write = Callable[[Sequence[Record], float], list[Result]]
-"""Writes events in one transaction, before the `monotonic()` time given; raises as a store does."""
+"""Writes events in one transaction before a deadline, a `monotonic()` time.
+
+It raises the same errors as `Store.append`.
+"""
 
 LOOK_SECONDS = 0.1
-"""How often a request that sleeps looks up, in case that whoever should have woken it was ended."""
-# The last to be answered is one who joined the queue just before its time was over.
+"""How often a sleeping request checks its state. The request that should wake it may have died."""
 ANSWER_MARGIN_SECONDS = 0.2
+"""How long a request waits beyond its deadline for the answer of a group that was just begun."""
 
 
 class _Group:
-    """Requests whose events are written in one transaction, and what became of them."""
+    """Requests whose events are written in one transaction, and the results."""
 
     __slots__ = ("entries", "error", "events", "is_done", "results")
 
@@ -68,11 +72,11 @@ class _Committer:
     def __init__(self, write: Write) -> None:
         self.write = write
         self.owner: _Entry | None = None
-        """The request that writes; None where the committer is free."""
+        """The request that is writing, or None if the committer is free."""
 
 
 class _Entry:
-    """The events of one request, on their way through the queue."""
+    """The events of one request in the queue."""
 
     __slots__ = (
         "committer",
@@ -92,22 +96,22 @@ class _Entry:
         self.deadline = deadline
         self.group: _Group | None = None
         self.start = 0
-        """The place of its first event in the group."""
+        """The index of the request's first event in the group."""
         self.committer: _Committer | None = None
-        """The committer that it has taken, even where it has freed it since."""
-        # A bare lock is the cheapest thing to sleep on: one system call to wake one thread.
+        """The committer that the request took last. It may have been freed since."""
+        # A plain lock is the cheapest way to sleep: one system call wakes one thread.
         self.woken = threading.Lock()
         self.woken.acquire()
 
     def wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # it is woken already
+        with contextlib.suppress(RuntimeError):  # it is already awake
             self.woken.release()
 
     def results(self) -> list[Result]:
-        """Return how its events ended.
+        """Return one result for each event of the request.
 
         Raises:
-            StoreUnavailable: they are not stored, or nobody knows.
+            StoreUnavailable: the events are not stored, or the outcome is unknown.
         """
         group = self.group
         if group is None or group.results is None:
@@ -117,12 +121,12 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How the commits of this process are doing. Times are `monotonic()`, -inf for never."""
+    """The state of this process's commits. Times are `monotonic()` seconds, -inf for never."""
 
     waiting_events: int
     waiting_bytes: int
     writing: int
-    """How many groups are being written."""
+    """The number of groups that are being written now."""
     is_failing: bool
     """Whether the last commit failed."""
     succeeded_at: float
@@ -133,10 +137,10 @@ class GroupCommit:
     """Lets requests share the transactions of a few committers.
 
     Args:
-        committers: each writes on a connection of its own, one group at a time.
-        max_events: how many events may wait at most.
-        max_bytes: how many bytes of request bodies may wait at most.
-        timeout_seconds: after which a request is told that its events are not stored.
+        committers: each one writes one group at a time, on its own connection.
+        max_events: the most events that may wait.
+        max_bytes: the most bytes of request bodies that may wait.
+        timeout_seconds: after this time a request is answered that its events are not stored.
     """
 
     def __init__(
@@ -164,7 +168,7 @@ class GroupCommit:
         self._pace = Pace(self._timeout_seconds)
 
     def state(self) -> State:
-        """Return what waits, and how the last commits ended."""
+        """Return how much is waiting, and how the last commits ended."""
         ensure_own_state()
         with self._mutex:
             self._count_waiting()
@@ -179,7 +183,10 @@ class GroupCommit:
             )
 
     def append(self, events: Sequence[Record], size_bytes: int = 0) -> list[Result]:
-        """Keep events as `Store.append` promises, within `timeout_seconds` and a little."""
+        """Store events as `Store.append` does.
+
+        Takes at most `timeout_seconds` plus `ANSWER_MARGIN_SECONDS`.
+        """
         ensure_own_state()
         entry = _Entry(events, size_bytes, monotonic() + self._timeout_seconds)
         is_stored = False
@@ -195,7 +202,7 @@ class GroupCommit:
             is_stored = True
             return results
         finally:
-            # Assignments first, see above: this request may have been ended in its commit.
+            # Assignments first: this request may have been interrupted during its commit.
             committer = entry.committer
             was_owner = committer is not None and committer.owner is entry
             if committer is not None and was_owner:
@@ -204,7 +211,7 @@ class GroupCommit:
                 self._leave(entry)
 
     def _enter(self, entry: _Entry) -> None:
-        """Join the queue, and take a committer if there is one."""
+        """Join the queue, and take a committer if one is free."""
         with self._mutex:
             if not self._take_committer(entry):
                 self._check_room(entry)
@@ -221,13 +228,13 @@ class GroupCommit:
         return False
 
     def _check_room(self, entry: _Entry) -> None:
-        """Refuse at once what would wait in vain.
+        """Refuse a request at once if its events could not be written in time.
 
         Raises:
-            StoreUnavailable: the database fails, or more waits than it can write in time.
+            StoreUnavailable: the database is failing, or too much is waiting.
         """
         if self._patience.is_failing:
-            # One request finds out whether the database is back; the others need not hang on it.
+            # One request tests whether the database is back. The others are answered at once.
             raise StoreUnavailable("Failing", is_news=False)
         events = self._waiting_events + entry.count
         seconds = self._pace.seconds_for(events, len(self._committers))
@@ -239,22 +246,22 @@ class GroupCommit:
             raise StoreUnavailable("QueueFull")
 
     def _sleep(self, entry: _Entry) -> None:
-        """Sleep until there may be something to do, and take a committer if one is free.
+        """Sleep until woken or for `LOOK_SECONDS`, then take a committer if one is free.
 
         Raises:
-            StoreUnavailable: its time is over.
+            StoreUnavailable: the request's time is up.
         """
-        left = entry.deadline + ANSWER_MARGIN_SECONDS - monotonic()
-        if left <= 0:
+        seconds_left = entry.deadline + ANSWER_MARGIN_SECONDS - monotonic()
+        if seconds_left <= 0:
             raise StoreUnavailable("Timeout")
-        entry.woken.acquire(timeout=min(left, LOOK_SECONDS))
+        entry.woken.acquire(timeout=min(seconds_left, LOOK_SECONDS))
         if entry.group is None:
             with self._mutex:
                 if entry.group is None:
                     self._take_committer(entry)
 
     def _leave(self, entry: _Entry) -> None:
-        """Take a request out of the queue, and let the others go on without it."""
+        """Remove a request from the queue, and let the next one continue."""
         with self._mutex:
             if entry in self._queue:
                 self._waiting_events -= entry.count
@@ -263,12 +270,12 @@ class GroupCommit:
             self._wake_next()
 
     def _wake_next(self) -> None:
-        """Wake the first in the queue if a committer is free for it."""
+        """Wake the first request in the queue if a committer is free."""
         if self._queue and any(committer.owner is None for committer in self._committers):
             self._queue[0].wake()
 
     def _commit(self, entry: _Entry, committer: _Committer) -> None:
-        """Write the front of the queue, and see that the rest goes on."""
+        """Write the front of the queue, then free the committer for the rest."""
         group = _Group()
         seconds = 0.0
         try:
@@ -277,8 +284,8 @@ class GroupCommit:
                 self._fill(group, entry)
             if group.events:
                 began = monotonic()
-                until = self._patience.limit(entry.deadline)
-                group.results = committer.write(group.events, until)
+                deadline = self._patience.limit(entry.deadline)
+                group.results = committer.write(group.events, deadline)
                 seconds = monotonic() - began
         except StoreUnavailable as error:
             group.error = error
@@ -288,18 +295,18 @@ class GroupCommit:
             self._finish(entry, group, seconds)
 
     def _refuse_late(self) -> None:
-        """Tell those at once whose turn would come too late, where the database is slow."""
+        """On a slow database, refuse the requests that could not be written in time."""
         if self._pace.events_per_second is None:
             return
-        now, ahead = monotonic(), 0
+        now, events_ahead = monotonic(), 0
         late = _Group(StoreUnavailable("QueueFull"))
         in_time: deque[_Entry] = deque()
         for entry in self._queue:
-            seconds = self._pace.seconds_for(ahead + entry.count, len(self._committers))
+            seconds = self._pace.seconds_for(events_ahead + entry.count, len(self._committers))
             if now + seconds > entry.deadline:
                 late.add(entry)
             else:
-                ahead += entry.count
+                events_ahead += entry.count
                 in_time.append(entry)
         self._queue = in_time
         self._count_waiting()
@@ -307,13 +314,13 @@ class GroupCommit:
             entry.wake()
 
     def _fill(self, group: _Group, owner: _Entry) -> None:
-        """Move the front of the queue into a group, as much as may be written in time."""
+        """Move requests from the front of the queue into a group that can be written in time."""
         queue = self._queue
-        most = self._pace.most_events(owner.deadline - monotonic())
+        max_events = self._pace.most_events(owner.deadline - monotonic())
         while queue:
-            if group.entries and len(group.events) + queue[0].count > most:
+            if group.entries and len(group.events) + queue[0].count > max_events:
                 break
-            # In this order: an entry is never in neither of the two.
+            # Add first, then remove: an interruption between the two loses no request.
             group.add(queue[0])
             queue.popleft()
         self._count_waiting()
@@ -335,14 +342,14 @@ class GroupCommit:
                 self._patience.failed()
                 self._pace.failed()
                 to_wake = [*to_wake, *self._fail_queue(group.error)]
-            # First of all, so that the database is soon at work again.
+            # Before the finished requests, so that the database is busy again sooner.
             self._wake_next()
         for member in to_wake:
             if member is not entry:
                 member.wake()
 
     def _fail_queue(self, error: StoreUnavailable) -> list[_Entry]:
-        """Give up for all that wait: they would each wait for the same failure."""
+        """Fail all waiting requests: each would wait only to meet the same error."""
         failed = _Group(error)
         queue, self._queue = self._queue, deque()
         for entry in queue:

@@ -1,24 +1,24 @@
-"""How much a database can write in the time that a request may take."""
+"""How many events the database can write in the time that a request may take."""
 
 from __future__ import annotations
 
 GROUP_MAX_EVENTS = 3000
 FIRST_GROUP_EVENTS = 100
-"""The bound of a group while nothing is known of the database."""
+"""The limit of the first group, before any commit was measured."""
 SHARE_OF_TIMEOUT = 1 / 4
-"""A group is to take this share of the time a request has: so a full queue is still answered."""
+"""The share of a request's timeout that a group should take, so that requests in a full queue are
+still answered in time."""
 GROWTH = 4
-"""A group may hold so many times the events of the one before."""
+"""A group may hold this many times the events of the group before it."""
 SAFETY = 1.25
-"""Commits take a little longer than the ones before them have."""
+"""The factor by which estimates are raised, because commits may take longer than the last ones."""
 
 
 class Pace:
-    """Measures each commit, and bounds the next group by what fits into the time.
+    """Measures each commit, and limits the next group to what fits into the time.
 
-    After an outage every client sends again at once. If a slow database got all of that in one
-    transaction, it would fail at the timeout, and so would the next one, and nothing would ever be
-    stored.
+    After an outage every client retries at once. If a slow database got all these events in one
+    transaction, the transaction would time out, the next one too, and nothing would be stored.
 
     Args:
         timeout_seconds: how long a request may take.
@@ -29,35 +29,35 @@ class Pace:
         self._was_slow = False
         self.group_max_events = FIRST_GROUP_EVENTS
         self.events_per_second: float | None = None
-        """What one committer writes, where the database is so slow that it matters; else None."""
+        """What one committer writes, or None if the database is not slow."""
 
     def wrote(self, events: int, seconds: float) -> None:
-        """Take a commit into account that has succeeded."""
+        """Note that a commit succeeded."""
         per_second = events / max(seconds, 1e-6)
-        fits = int(per_second * self._target_seconds)
+        events_in_time = int(per_second * self._target_seconds)
         largest = min(max(self.group_max_events, GROWTH * events), GROUP_MAX_EVENTS)
-        self.group_max_events = max(1, min(fits, largest))
-        # One slow commit may be a disk that paused. Two in a row are a slow database. A quick one
-        # says little about larger groups: most of its time is the sync, not the rows.
+        self.group_max_events = max(1, min(events_in_time, largest))
+        # One slow commit may be a pause of the disk. Two in a row mean a slow database. A quick
+        # commit says little about larger groups: most of its time is the sync, not the rows.
         is_slow = seconds > self._target_seconds / GROWTH
         self.events_per_second = per_second if is_slow and self._was_slow else None
         self._was_slow = is_slow
 
     def failed(self) -> None:
-        """Begin with a single request again: nobody knows what the database can do now."""
+        """Note that a commit failed. The next group holds a single request, as a test."""
         self._was_slow = False
         self.group_max_events = 1
         self.events_per_second = None
 
     def most_events(self, seconds_left: float) -> int:
-        """Return how many events the next group may hold, for one request with so much time."""
+        """Return how many events the next group may hold if it has `seconds_left`."""
         if self.events_per_second is None:
             return self.group_max_events
-        in_time = int(self.events_per_second * seconds_left / SAFETY)
-        return min(self.group_max_events, in_time)
+        events_in_time = int(self.events_per_second * seconds_left / SAFETY)
+        return min(self.group_max_events, events_in_time)
 
     def seconds_for(self, events: int, committers: int) -> float:
-        """Return how long these events will take; 0 where the database is not known to be slow."""
+        """Return how many seconds these events will take, 0 if the database is not slow."""
         if self.events_per_second is None:
             return 0.0
         return SAFETY * events / (self.events_per_second * committers)

@@ -1,4 +1,4 @@
-"""Events into PostgreSQL, through psycopg 3."""
+"""Stores events in PostgreSQL, through psycopg 3."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tcs_events.strict_json import dumps
 COPY_FROM_EVENTS = 6
 """From this many events on, COPY is quicker than an INSERT of several rows (measured)."""
 COPY_SECONDS = 1.0
-"""For so long after an INSERT has shown that ids are unique, COPY is trusted to keep them so.
+"""How long COPY may be used after an INSERT has shown that the unique index exists.
 
-COPY has no ON CONFLICT: without a unique index it would store repeats, where an INSERT fails.
+COPY has no ON CONFLICT. Without a unique index it would store duplicates, where INSERT fails.
 """
 
 
 class PostgresCommitter:
-    """Writes groups of events on one connection, each in one statement and so one transaction."""
+    """Writes groups of events on one connection: each in one statement, so in one transaction."""
 
-    max_committers = 2  # while one waits for its sync, the other is at work
+    max_committers = 2  # one can work while the other waits for the disk
 
     def __init__(
         self, engine: Engine, table: Table, durability: str, timeout_seconds: float
@@ -47,7 +47,7 @@ class PostgresCommitter:
         self._copy = f"COPY {into} FROM STDIN"
         self._copy_until = 0.0
         where = f"{preparer.format_table(table)} WHERE {record_id} = ANY(%s::uuid[])"
-        self._which = f"SELECT {record_id} FROM {where}"  # noqa: S608  (quoted names)
+        self._select_ids = f"SELECT {record_id} FROM {where}"  # noqa: S608  (quoted names)
         self._table = table
         self._one_row = "(" + ", ".join(["%s"] * len(names)) + ")"
         self._synchronous = durability != LOST_ON_POWER_CUT
@@ -56,15 +56,15 @@ class PostgresCommitter:
         self.own = OwnConnection(engine, self._prepare)
 
     def _prepare(self, driver: Any) -> None:
-        # The server's own limit is the shorter one: a statement that waits for a lock ends there
-        # with an answer, and the connection stays in use.
+        # The server's limit ends a statement that waits for a lock. That is an answer, so the
+        # connection can still be used; our own deadline would drop it.
         driver.execute(f"SET statement_timeout = {self._timeout_ms}")
         [setting] = driver.execute("SHOW synchronous_commit").fetchone()
         if not self._synchronous:
             driver.execute("SET synchronous_commit = off")
         else:
-            # Also where it is right: a setting of the session's own outlives a reload of the
-            # server's configuration that turns it off.
+            # Set it even if it is right already. A session's own setting stays when the server's
+            # configuration is reloaded and turns it off.
             synchronous = "on" if setting == "off" else setting
             driver.execute(f"SET synchronous_commit = {synchronous}")
         self._copy_until = 0.0
@@ -76,10 +76,10 @@ class PostgresCommitter:
         driver.wait = wait
 
     def _until_deadline(self, generator: Any) -> Generator[Any, Any, Any]:
-        """Pass psycopg's waiting on, and stop it at the deadline.
+        """Run psycopg's wait loop, and stop it at the deadline.
 
-        A server that is stopped, or gone without a word, answers nothing, and the kernel keeps the
-        connection up. psycopg looks up every tenth of a second; here is who tells it to give up.
+        If the server is stopped or unreachable, no answer comes, and the kernel keeps the
+        connection open. psycopg wakes up every tenth of a second; this generator checks the time.
         """
         try:
             state = next(generator)
@@ -92,15 +92,15 @@ class PostgresCommitter:
             return stop.value
 
     def connection(self, deadline: float) -> Any:
-        """Return the connection, on which nothing takes longer than until `deadline`."""
+        """Return the connection. Its statements end at `deadline`, a `monotonic()` time."""
         self._deadline = deadline
         return self.own.get(deadline)
 
     def problem(self) -> None:
-        """Return nothing: what is wrong only the server knows."""
+        """Return None: only the server can tell whether something is wrong."""
 
     def write(self, records: Sequence[Record], deadline: float) -> list[Result]:
-        """Write records in one transaction."""
+        """Write the records in one transaction, and return one result for each."""
         driver = self.connection(deadline)
         with driver.cursor() as cursor:
             if self._may_copy(records):
@@ -111,7 +111,7 @@ class PostgresCommitter:
                     if cursor.rowcount == len(records):
                         return [Outcome.ACCEPTED] * len(records)
                 except self._driver.errors.UniqueViolation:
-                    pass  # COPY knows no ON CONFLICT: all are away again, and INSERT sorts them out
+                    pass  # COPY was rolled back; INSERT skips the duplicates with ON CONFLICT
             results = self._insert(cursor, records)
             self._copy_until = monotonic() + COPY_SECONDS
             return results
@@ -141,22 +141,22 @@ class PostgresCommitter:
                 results.append(not_kept(self._table))
                 continue
             results.append(Outcome.ACCEPTED if row[0] in stored else Outcome.DUPLICATE)
-            stored.discard(row[0])  # a second one of the same id in this group is a duplicate
+            stored.discard(row[0])  # another row with this id in the group is a duplicate
         return results
 
     def _lost(self, cursor: Any, not_stored: set[UUID]) -> set[UUID]:
-        """Return the ids that are not in the table: no repeats, but rows that a trigger dropped."""
+        """Return the ids that are missing from the table, because a trigger dropped their rows."""
         if not not_stored:
             return set()
-        cursor.execute(self._which, [list(not_stored)])
+        cursor.execute(self._select_ids, [list(not_stored)])
         return not_stored - {record_id for (record_id,) in cursor.fetchall()}
 
 
 def _copy_line(event: Event) -> str:
-    """Return a row as COPY reads it: https://www.postgresql.org/docs/current/sql-copy.html.
+    """Return a row in COPY's text format: https://www.postgresql.org/docs/current/sql-copy.html.
 
-    Written out here because it costs a third of what the driver's own way does. JSON text and
-    printable text hold no tab and no line end; a backslash is all there is to escape.
+    This takes a third of the time that the driver's `write_row` takes. JSON text and printable text
+    contain no tabs and no line ends, so only backslashes need escaping.
     """
     created_at = event.created_at.isoformat()
     received_at = (

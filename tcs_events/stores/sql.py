@@ -1,4 +1,4 @@
-"""Events in the host's own database: the store that the blueprint uses."""
+"""The store that the blueprint uses: events in the host's own database."""
 
 from __future__ import annotations
 
@@ -33,14 +33,17 @@ from tcs_events.stores.group_commit import GroupCommit, State
 from tcs_events.stores.postgresql import PostgresCommitter
 from tcs_events.stores.sqlite import SqliteCommitter, is_busy
 
-QUESTION_SECONDS = 0.5
-OF_THE_CONNECTION = ("0A000", "25006")
-"""SQLSTATEs of a server that has become a standby, and of a plan whose table has changed since: a
-new connection may well be better."""
+CHECK_SECONDS = 0.5
+"""How long a look at the database's tables may take."""
+NEW_CONNECTION_HELPS = ("0A000", "25006")
+"""SQLSTATEs after which a new connection may succeed.
+
+0A000: a cached plan does not fit its changed table. 25006: the server has become a standby.
+"""
 
 
 class Committer(Protocol):
-    """Writes to one kind of database; raises what its driver raises."""
+    """Writes to one kind of database. Errors of the driver are raised unchanged."""
 
     @property
     def own(self) -> OwnConnection | None: ...
@@ -53,7 +56,7 @@ class Committer(Protocol):
 
 
 def make_committers(engine: Engine, table: Table, settings: Settings) -> list[Committer]:
-    """Return as many committers as may usefully write to this database at once."""
+    """Return the committers for this database. They can write at the same time."""
     dialect, durability = engine.dialect, settings.durability
     if dialect.name == "sqlite" and is_lasting(engine):
         return [SqliteCommitter(engine, table, durability)]
@@ -67,10 +70,10 @@ def make_committers(engine: Engine, table: Table, settings: Settings) -> list[Co
 
 
 class SqlStore:
-    """Writes on connections and in transactions of its own.
+    """Stores events with its own connections and transactions.
 
-    The host's session is never used: what the host has pending is not committed with an event, and
-    a rollback of the host takes no event away.
+    The host's session is never used. So an event never commits the host's pending changes, and a
+    rollback in the host never removes an event.
     """
 
     def __init__(self, engine: Engine, table: Table, settings: Settings) -> None:
@@ -93,26 +96,26 @@ class SqlStore:
         return self._group_commit.append(events, size_bytes) if events else []
 
     def state(self) -> State:
-        """Return what waits in this process, and how its last commits ended."""
+        """Return how much is waiting in this process, and how its last commits ended."""
         return self._group_commit.state()
 
     def own_connection(self, deadline: float) -> Any:
-        """Return a connection of the driver as events are written on, to look at it.
+        """Return the driver's connection that events are written on, to inspect it.
 
-        None where they are written on connections of the host. It is for a process that stores
-        nothing meanwhile.
+        Returns None if events are written on the host's connections. Use it only in a process that
+        stores no events at the same time.
 
         Raises:
-            Exception: whatever keeps it from being opened.
+            Exception: the driver's error, if the connection cannot be opened.
         """
         return self._committers[0].connection(deadline)
 
     def problem(self) -> Problem | None:
-        """Return what is seen to be wrong without a question to the database: its file is gone."""
+        """Return a problem that shows without a query, such as a deleted file, else None."""
         return self._committers[0].problem()
 
     def close(self) -> None:
-        """Close the store's connections; the next event opens new ones."""
+        """Close the store's connections. The next event opens new ones."""
         for committer in self._committers:
             if committer.own is not None:
                 committer.own.drop()
@@ -120,20 +123,20 @@ class SqlStore:
     def _write(
         self, committer: Committer, events: Sequence[Record], deadline: float
     ) -> list[Result]:
-        """Write a group, on a connection that nobody has left in the middle of a transaction."""
+        """Write a group, on a connection without an unfinished transaction."""
         own = committer.own
         if own is None:
             return self._try_to_write(committer, events, deadline)
         if own.is_in_use:
-            own.drop()  # whoever was ended in there may have left a lock of the driver behind
+            own.drop()  # a request was interrupted, and may have left the driver's lock held
         own.is_in_use = True
         try:
             results = self._try_to_write(committer, events, deadline)
         except Exception:
-            own.is_in_use = False  # an error was answered, and has left nothing open
+            own.is_in_use = False  # the database answered, so no transaction is left open
             raise
         except BaseException:
-            # At once, though the next one would: others may wait for the locks of a transaction.
+            # Now, not with the next group: the open transaction may hold locks.
             own.drop()
             raise
         own.is_in_use = False
@@ -142,16 +145,16 @@ class SqlStore:
     def _try_to_write(
         self, committer: Committer, events: Sequence[Record], deadline: float
     ) -> list[Result]:
-        """Write a group, once more where the connection had died since it was last used."""
+        """Write a group, and try again if the connection had died since its last use."""
         was_open = committer.own is not None and committer.own.is_open
         try:
             results = committer.write(events, deadline)
-            return self._told(results)
+            return self._checked(results)
         except StoreUnavailable as error:
-            raise self._told_once(error) from None
+            raise self._noted(error) from None
         except Exception as error:
             if is_about_one_row(error) and len(events) > 1:
-                return self._told(self._write_one_by_one(committer, events, deadline))
+                return self._checked(self._write_one_by_one(committer, events, deadline))
             if is_final(error):
                 return [_refused()]
             if _is_deadlock(error) and monotonic() < deadline:
@@ -159,33 +162,35 @@ class SqlStore:
             if committer.own is not None and not (is_busy(error) or is_about_one_row(error)):
                 was_lost = was_open and (
                     self._is_disconnect(error, committer.own.driver)
-                    or sqlstate_of(error) in OF_THE_CONNECTION
+                    or sqlstate_of(error) in NEW_CONNECTION_HELPS
                 )
                 committer.own.drop()
                 if was_lost and monotonic() < deadline:
-                    # What the dead connection may have stored, the same event_id finds again.
+                    # If the lost connection has stored the events, their ids make this safe: they
+                    # are then duplicates.
                     return self._try_to_write(committer, events, deadline)
-            raise self._told_once(self._unavailable(error)) from None
+            raise self._noted(self._unavailable(error)) from None
 
     def _write_one_by_one(
         self, committer: Committer, events: Sequence[Record], deadline: float
     ) -> list[Result]:
-        """Find the event that the database does not take; its neighbours are stored."""
+        """Write each event in its own transaction, so that a refused one fails alone."""
         results: list[Result] = []
-        known: dict[str, StoreUnavailable] = {}
+        causes: dict[str, StoreUnavailable] = {}
         for event in events:
             try:
                 results += committer.write([event], deadline)
             except Exception as error:
-                # One question for each kind of error: all events of a group may meet it.
+                # Finding the cause takes queries. Do it once for each kind of error, because every
+                # event of the group may meet the same one.
                 reason = type(driver_error(error)).__name__
-                if not is_final(error) and reason not in known:
-                    known[reason] = self._unavailable(error)
-                results.append(_refused() if is_final(error) else known[reason])
+                if not is_final(error) and reason not in causes:
+                    causes[reason] = self._unavailable(error)
+                results.append(_refused() if is_final(error) else causes[reason])
                 if not is_about_one_row(error):
                     if committer.own is not None:
                         committer.own.drop()
-                    return results + [known[reason]] * (len(events) - len(results))
+                    return results + [causes[reason]] * (len(events) - len(results))
         return results
 
     def _is_disconnect(self, error: Exception, connection: Any) -> bool:
@@ -194,11 +199,11 @@ class SqlStore:
             error, connection, None
         )
 
-    def _told(self, results: list[Result]) -> list[Result]:
-        """Note what keeps single rows out; raise it where there was only one."""
-        lost = [one for one in results if isinstance(one, StoreUnavailable)]
-        if len(lost) == len(results):
-            raise lost[0]
+    def _checked(self, results: list[Result]) -> list[Result]:
+        """Return the results, or raise the first error if no event could be stored."""
+        errors = [result for result in results if isinstance(result, StoreUnavailable)]
+        if len(errors) == len(results):
+            raise errors[0]
         self._trouble = None
         return results
 
@@ -206,8 +211,8 @@ class SqlStore:
         table, record_id = self._table.name, unique_id(self._table).name
         if sqlstate_of(error) == "23505" and (behind := self._numbering_problem()):
             return StoreUnavailable(type(driver_error(error)).__name__, behind.remedy)
-        # Every database names the table that is not as it should be; only then is it worth a
-        # second question.
+        # Look for missing columns only if the error names our table, as every database's error
+        # about a missing column does.
         if self._table.name in str(error):
             try:
                 if columns := self.missing_columns():
@@ -217,37 +222,39 @@ class SqlStore:
         return unavailable(error, table, record_id)
 
     def _numbering_problem(self) -> Problem | None:
-        """Return what is wrong with the ids of our table, as far as the database says so now."""
+        """Return the problem with our table's ids, None if there is none or no answer in time."""
 
-        def look() -> list[Numbering]:
-            with briefly(self._engine, int(QUESTION_SECONDS * 1000)) as connection:
+        def read_numberings() -> list[Numbering]:
+            with briefly(self._engine, int(CHECK_SECONDS * 1000)) as connection:
                 return numberings(connection, [self._table])
 
         try:
-            problems = [numbering.problem() for numbering in within(QUESTION_SECONDS, look)]
+            found = within(CHECK_SECONDS, read_numberings)
+            problems = [numbering.problem() for numbering in found]
         except (exc.SQLAlchemyError, StoreUnavailable):
             return None
         return next(filter(None, problems), None)
 
-    def _told_once(self, trouble: StoreUnavailable) -> StoreUnavailable:
+    def _noted(self, trouble: StoreUnavailable) -> StoreUnavailable:
+        """Remember an error, and mark it as news only if it differs from the one before."""
         trouble.is_news = str(trouble) != str(self._trouble)
         self._trouble = trouble
         return trouble
 
     @property
     def trouble(self) -> StoreUnavailable | None:
-        """What keeps events from being stored, None where the last ones were."""
+        """The error of the last events, or None if they were stored."""
         return self._trouble
 
     def table_names(self) -> set[str]:
-        """Return the names of all tables of the database, the host's too.
+        """Return the names of all tables in the schema, including the host's.
 
         Raises:
             StoreUnavailable: the database does not answer.
         """
         try:
             return within(
-                QUESTION_SECONDS,
+                CHECK_SECONDS,
                 lambda: set(inspect(self._engine).get_table_names(self._table.schema)),
             )
         except (exc.DBAPIError, exc.TimeoutError) as error:
@@ -261,45 +268,46 @@ class SqlStore:
         """
         try:
             return within(
-                QUESTION_SECONDS,
+                CHECK_SECONDS,
                 lambda: inspect(self._engine).has_table(self._table.name, self._table.schema),
             )
         except (exc.DBAPIError, exc.TimeoutError) as error:
             raise StoreUnavailable(type(error).__name__) from None
 
     def missing_columns(self) -> list[str]:
-        """Return the columns that our table has and the database's has not.
+        """Return the names of our table's columns that the database's table lacks.
 
         Raises:
-            TableMissing: it has no such table.
+            TableMissing: the database has no such table.
             StoreUnavailable: the database does not answer.
         """
         if not self.has_table():
             raise TableMissing(self._table.name)
         try:
-            found = within(
-                QUESTION_SECONDS,
+            columns = within(
+                CHECK_SECONDS,
                 lambda: inspect(self._engine).get_columns(self._table.name, self._table.schema),
             )
         except exc.NoSuchTableError:
             raise TableMissing(self._table.name) from None
         except (exc.DBAPIError, exc.TimeoutError) as error:
             raise StoreUnavailable(type(error).__name__) from None
-        names = {column["name"] for column in found}
+        names = {column["name"] for column in columns}
         return [column.name for column in self._table.columns if column.name not in names]
 
     @property
     def engine(self) -> Engine:
-        """The host's pool, for questions and whatever else is not an event.
+        """The host's pool, for reports and anything else that does not store events.
 
-        Transactions are such on it. Events are written on connections of our own.
+        Its connections begin a transaction even if the host's connections autocommit. Events are
+        written on separate connections.
         """
         ensure_own_state()
         return self._engine
 
     @property
     def table_name(self) -> str:
-        """The table it writes into."""
+        """The name of the table that events are stored in."""
         return self._table.name
 
     @property
@@ -313,8 +321,9 @@ def _refused() -> EventInvalid:
 
 
 def _is_deadlock(error: Exception) -> bool:
-    """Tell two statements that waited for each other's ids: PostgreSQL ended one, which was ours.
+    """Return whether PostgreSQL has ended our statement because of a deadlock.
 
+    Two groups with the same ids in a different order can wait for each other. The code is from
     https://www.postgresql.org/docs/current/errcodes-appendix.html
     """
     return getattr(error, "sqlstate", None) == "40P01"

@@ -1,4 +1,4 @@
-"""Events into SQLite files."""
+"""Stores events in SQLite files."""
 
 from __future__ import annotations
 
@@ -27,23 +27,27 @@ from tcs_events.strict_json import dumps
 T = TypeVar("T")
 
 CACHE_KIB = 16 * 1024
-# A longer write-ahead log writes a page back once that several commits have touched.
 WAL_PAGES = 4000
+"""The length of the write-ahead log at which SQLite writes it back. SQLite's default is 1000. In a
+longer log, a page that several commits have changed is written back only once."""
 SETUP_PATIENCE_SECONDS = 0.5
+"""How long setting up a connection waits for a lock."""
 PAUSE_SECONDS = 0.001
+"""The pause between two attempts to take a lock."""
 # https://www.sqlite.org/rescode.html
 BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
 IO_ERROR = 10  # SQLITE_IOERR
 INTERRUPTED = 9  # SQLITE_INTERRUPT
 STEPS = 1000
-"""Of SQLite's machine, between two looks at the clock: a plain insert takes about a hundred."""
+"""How many virtual machine instructions SQLite runs between two checks of the deadline. A plain
+insert takes about a hundred."""
 
 
 class SqliteCommitter:
     """Writes groups of events on one connection.
 
-    In WAL a commit is one sync of one file; with synchronous=FULL it is on the disk when COMMIT
-    returns: https://www.sqlite.org/pragma.html#pragma_synchronous
+    In WAL mode a commit syncs one file once. With synchronous=FULL the data is on the disk when
+    COMMIT returns: https://www.sqlite.org/pragma.html#pragma_synchronous
     """
 
     max_committers = 1  # SQLite has one writer at a time
@@ -53,21 +57,21 @@ class SqliteCommitter:
         statement = insert(table).on_conflict_do_nothing(index_elements=[unique_id(table)])
         self._insert = str(statement.compile(dialect=engine.dialect, column_keys=columns))
         record_id = unique_id(table)
-        which = select(record_id).where(record_id == bindparam("id"))
-        self._which = str(which.compile(dialect=engine.dialect))
+        select_id = select(record_id).where(record_id == bindparam("id"))
+        self._select_id = str(select_id.compile(dialect=engine.dialect))
         self._table = table
         self._is_synced = durability != LOST_ON_POWER_CUT
         self._had_io_error = False
         self._until = float("inf")
-        """A statement that runs longer is stopped, a `monotonic()` time."""
+        """The `monotonic()` time at which a running statement is stopped."""
         self._engine = engine
         self._file: OpenFile | None = None
         self.own = OwnConnection(engine, self._prepare, self._leave_file)
 
     def _prepare(self, driver: Any) -> None:
         _pragma(driver, f"busy_timeout = {SETUP_PATIENCE_SECONDS * 1000:.0f}")
-        # Somebody who writes while the file is not in WAL yet is not waited for, whatever the
-        # timeout: https://www.sqlite.org/c3ref/busy_handler.html
+        # SQLite does not wait for a writer while it switches the file to WAL, whatever the busy
+        # timeout is: https://www.sqlite.org/c3ref/busy_handler.html
         mode = _once_unlocked(
             lambda: _pragma(driver, "journal_mode = WAL"), monotonic() + SETUP_PATIENCE_SECONDS
         )
@@ -76,31 +80,33 @@ class SqliteCommitter:
         _pragma(driver, f"cache_size = -{CACHE_KIB}")
         _pragma(driver, f"wal_autocheckpoint = {WAL_PAGES}")
         if self._is_synced:
-            self._sync_what_is_there(driver)
-        # Now that it has read, it has its log open, too.
+            self._sync_existing_rows(driver)
+        # Reading opens the log file, and `OpenFile` notes which file that is.
         driver.execute("SELECT count(*) FROM sqlite_master").fetchall()
         self._file = OpenFile(self._engine, driver)
-        # From here on we wait ourselves: SQLite's own waiting stops every greenlet of the process.
+        # From here on we wait with `time.sleep`, which gevent patches. SQLite's own waiting would
+        # stop every greenlet of the process.
         _pragma(driver, "busy_timeout = 0")
-        # A trigger of the host may make each row slow: https://www.sqlite.org/c3ref/progress_handler.html
+        # One of the host's triggers may be slow: https://www.sqlite.org/c3ref/progress_handler.html
         driver.set_progress_handler(lambda: monotonic() > self._until, STEPS)
 
-    def _sync_what_is_there(self, driver: Any) -> None:
-        """See that the rows we find are on the disk, before one of them is called a duplicate.
+    def _sync_existing_rows(self, driver: Any) -> None:
+        """Sync the rows that are already in the file, before one of them is called a duplicate.
 
-        A process that is killed between writing to the log and syncing it leaves rows that the next
-        one finds, out of the page cache. So does a sync that fails.
+        If a process is killed after it wrote to the log and before it synced it, the next process
+        reads these rows from the page cache, but they may not be on the disk. The same happens if a
+        sync fails.
         """
-        # A connection that has just switched the file to WAL opens the log with its first read;
-        # before that a checkpoint answers that the table is locked.
+        # The first read opens the log. Without it, on a connection that has just switched the file
+        # to WAL, the checkpoint fails with "database table is locked".
         driver.execute("SELECT count(*) FROM sqlite_master").fetchall()
-        if not _pragma(driver, "wal_checkpoint(TRUNCATE)"):  # 1: somebody was in the way
+        if not _pragma(driver, "wal_checkpoint(TRUNCATE)"):  # 1 means that it was blocked
             self._had_io_error = False
         elif self._had_io_error:
-            # A later sync of the same file would succeed, and not bring back what this one lost.
+            # Another sync of the file would succeed without writing what the failed one lost.
             raise sqlite3.OperationalError("the log cannot be written back after an I/O error")
         else:
-            # A reader is in the way of the checkpoint. Any commit syncs the whole of the log.
+            # A reader blocks the checkpoint. A commit syncs the whole log, too.
             driver.execute("BEGIN IMMEDIATE")
             version = _pragma(driver, "user_version")
             _pragma(driver, f"user_version = {version}")
@@ -111,34 +117,34 @@ class SqliteCommitter:
             self._file.leave(driver)
 
     def connection(self, deadline: float) -> Any:
-        """Return a connection to the file that is at its path now.
+        """Return a connection to the file that is at the database's path now.
 
         Raises:
-            StoreUnavailable: there was one, and there is none. It is not made anew here: an empty
-                file would only be in the way of the one that somebody restores.
+            StoreUnavailable: the file was deleted. We do not create a new one, because an empty
+                file could be mistaken for the one that somebody is about to restore.
         """
         if self._file is not None and self._file.is_replaced():
-            if self.own.is_open:  # not one of the process that we were forked from
+            if self.own.is_open:  # False if the connection belongs to our parent process
                 self.own.drop()
             if self._file.is_gone():
                 raise StoreUnavailable("FileMissing", FILE_MISSING.remedy)
         return self.own.get(deadline)
 
     def problem(self) -> Problem | None:
-        """Return what is wrong with the file, as far as a look at its path tells."""
+        """Return the problem if the file is gone from its path, else None."""
         return FILE_MISSING if self._file is not None and self._file.is_gone() else None
 
     def _is_replaced(self) -> bool:
         return self._file is not None and self._file.is_replaced()
 
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]:
-        """Write events in one transaction, and again where the file was replaced meanwhile.
+        """Write events in one transaction, and again if the file was replaced during it.
 
-        The path is looked at after the commit, and before it for a single event. Under load a
-        second look would cost as much as the rows: each one lets another thread run.
+        The path is checked after the commit, and before it only for a single event. Under load a
+        second check would cost as much as the rows, because each one lets another thread run.
 
         Raises:
-            StoreUnavailable: there is no file, or it is replaced time and again.
+            StoreUnavailable: the file is gone, or is replaced again and again.
         """
         is_under_load = self.own.is_open and len(events) > 1
         driver = self.own.get(deadline) if is_under_load else self.connection(deadline)
@@ -166,7 +172,7 @@ class SqliteCommitter:
                 if cursor.rowcount == len(rows):
                     results: list[Result] = [Outcome.ACCEPTED] * len(rows)
                 else:
-                    # Some were there before. Which ones, only one by one can tell.
+                    # Some ids are stored already. Insert one by one to find out which.
                     cursor.execute("ROLLBACK")
                     self._begin(cursor, deadline)
                     results = [self._write_one(cursor, row) for row in rows]
@@ -185,20 +191,20 @@ class SqliteCommitter:
         return results
 
     def _begin(self, cursor: Any, deadline: float) -> None:
-        """Take the write lock at once, so that nothing later in the transaction has to wait."""
+        """Take the write lock first, so that no later statement has to wait for it."""
         _once_unlocked(lambda: cursor.execute("BEGIN IMMEDIATE"), deadline)
 
     def _write_one(self, cursor: Any, row: tuple[object, ...]) -> Result:
         cursor.execute(self._insert, row)
         if cursor.rowcount:
             return Outcome.ACCEPTED
-        # Either it was there before, or a trigger has left it out.
-        is_there = cursor.execute(self._which, row[:1]).fetchone() is not None
+        # The id was stored already, or one of the host's triggers has dropped the row.
+        is_there = cursor.execute(self._select_id, row[:1]).fetchone() is not None
         return Outcome.DUPLICATE if is_there else not_kept(self._table)
 
 
 def _once_unlocked(run: Callable[[], T], deadline: float) -> T:
-    """Run it again and again while somebody else has the lock, until the deadline."""
+    """Call `run` until no other connection holds the lock, or until the deadline."""
     while True:
         try:
             return run()
@@ -209,7 +215,7 @@ def _once_unlocked(run: Callable[[], T], deadline: float) -> T:
 
 
 def _pragma(driver: Any, text: str) -> Any:
-    """Run a PRAGMA to its end, and return the first value it gives, if any."""
+    """Run a PRAGMA, and return the first value of its first row, or None."""
     cursor = driver.execute(f"PRAGMA {text}")
     rows = cursor.fetchall()
     cursor.close()
@@ -217,7 +223,7 @@ def _pragma(driver: Any, text: str) -> Any:
 
 
 def is_busy(error: Exception) -> bool:
-    """Tell a locked file: there is nothing wrong with the connection to it."""
+    """Return whether the file is locked. The connection itself is then still good."""
     return _primary_code(error) in BUSY
 
 
@@ -226,7 +232,7 @@ def _primary_code(error: Exception) -> int:
 
 
 def _row(record: Record) -> tuple[object, ...]:
-    """Return the values in the order of the columns, as SQLAlchemy's types write them."""
+    """Return the values in the order of the columns, in the form that SQLAlchemy's types write."""
     return _event_row(record) if isinstance(record, Event) else tuple(map(_value, record))
 
 
