@@ -1,4 +1,4 @@
-"""What became of the events that reached this process: each ends as exactly one outcome."""
+"""Counts the events that reached this process. Each event ends with exactly one outcome."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tcs_events.errors import (
 from tcs_events.event import Outcome
 
 LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
-"""The upper ends of the latency classes; the last class, above them all, has none."""
+"""The upper bounds of the latency classes, inclusive. One more class has no upper bound."""
 
 Ended = tuple[Outcome, str, int]
-"""An outcome, its reason ("" where there is nothing to tell apart), and how many events it was."""
+"""An outcome, its reason ("" if the outcome has only one), and the number of events."""
 
 _Key = tuple[str, str, str]
-"""What is counted: a kind, and for some kinds an outcome and its reason, or a latency class."""
+"""The key of a count: a kind, and for some kinds an outcome and a reason, or a latency class."""
 _OUTCOME, _IDENTITY, _LATENCY = "outcome", "identity", "latency"
 _REQUESTS: _Key = ("requests", "", "")
 _RECEIVED: _Key = ("received", "", "")
@@ -40,65 +40,65 @@ _LATENCIES = tuple((_LATENCY, str(place), "") for place in range(len(LATENCY_BOU
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What was counted so far, all at one moment."""
+    """The counts of this process at one moment, since the process began."""
 
     requests: int
     received: int
-    """Events in these requests; what cannot be read counts as one."""
+    """The events in these requests. A body that cannot be read counts as one event."""
     outcomes: dict[tuple[Outcome, str], int]
-    """Events by how they ended, and why. They add up to `received`."""
+    """Events by outcome and reason. They add up to `received`."""
     identities: dict[tuple[Outcome, str], int]
-    """The same for who a session belongs to."""
+    """Calls of `identify` by outcome and reason."""
     latency: tuple[int, ...]
-    """Requests by how long they took: one number for each of `LATENCY_BOUNDS_MS`, and one more."""
+    """Requests by duration: one number for each of `LATENCY_BOUNDS_MS`, and one for longer ones."""
     latency_seconds: float
-    """All their times together."""
+    """The sum of all durations."""
     notes: dict[str, int]
-    """What else is worth a number, by its name."""
+    """Counts that are not outcomes of events, by name."""
 
 
 class Mirror(Protocol):
-    """Whoever keeps the same counts somewhere else."""
+    """Keeps the same counts somewhere else, for example in Prometheus."""
 
     def end(self, ended: Sequence[Ended], seconds: float) -> None:
-        """Is told how the events of one request ended, and how many seconds it took."""
+        """Count how the events of one request ended, and how many seconds it took."""
 
     def note(self, name: str, number: int) -> None:
-        """Is told what else was counted."""
+        """Count something that is not the outcome of an event."""
 
 
 class Counters:
-    """Counts, from any number of threads. A process that is forked begins at zero."""
+    """Counts events. It is safe to use from several threads. A forked process begins at zero."""
 
     def __init__(self) -> None:
         self.due_at = float("inf")
-        """From this `monotonic()` time on, whoever has counted calls `when_due`."""
+        """The `monotonic()` time from which each count also calls `when_due`."""
         self.when_due: Callable[[], None] = lambda: None
         self.mirror: Mirror | None = None
-        """Whoever must be told at once."""
+        """Gets each count at once."""
         self._reset()
         in_each_child(self._reset)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._numbers: dict[_Key, int | float] = {}
-        """All that is counted of requests, in one dict, which changes in one step."""
+        """All counts of requests, in one dict that is updated in one step."""
         self._notes: Counter[str] = Counter()
 
     def end(self, ended: Sequence[Ended], seconds: float) -> None:
-        """Count what one request held, how its events ended, and how long it took."""
+        """Count one request: its events, their outcomes, and its duration in seconds."""
         added: dict[_Key, int | float] = {_RECEIVED: 0}
         for outcome, reason, events in ended:
             key = _OUTCOME, outcome, reason
             added[key] = added.get(key, 0) + events
             added[_RECEIVED] += events
         self._add(added, seconds)
-        self._counted(ended, seconds)
+        self._pass_on(ended, seconds)
 
     def end_identity(self, outcome: Outcome, reason: str, seconds: float) -> None:
-        """Count how one `identify` ended."""
+        """Count one call of `identify`: its outcome, and its duration in seconds."""
         self._add({(_IDENTITY, outcome, reason): 1}, seconds)
-        self._counted((), seconds)
+        self._pass_on((), seconds)
 
     def _add(self, added: dict[_Key, int | float], seconds: float) -> None:
         latency_class = _LATENCIES[bisect_left(LATENCY_BOUNDS_MS, seconds * 1000)]
@@ -106,26 +106,27 @@ class Counters:
         ensure_own_state()
         numbers = self._numbers
         with self._lock:
-            # One call that Python does not interrupt: a request that is ended in here has counted
-            # everything, or nothing.
+            # Python does not interrupt `dict.update`. If the request is interrupted here, all of
+            # it is counted or none of it, so that outcomes always add up to `received`.
             numbers.update({key: numbers.get(key, 0) + more for key, more in added.items()})
 
     def note(self, name: str, number: int = 1) -> None:
-        """Count something that is no outcome of an event: "limits_unavailable", for one."""
+        """Count something that is not the outcome of an event, such as "limits_unavailable"."""
         ensure_own_state()
         with self._lock:
             self._notes[name] += number
         if self.mirror is not None:
             self.mirror.note(name, number)
 
-    def _counted(self, ended: Sequence[Ended], seconds: float) -> None:
+    def _pass_on(self, ended: Sequence[Ended], seconds: float) -> None:
+        """Tell the mirror, and write the tally if it is due."""
         if self.mirror is not None:
             self.mirror.end(ended, seconds)
         if monotonic() >= self.due_at:
             self.when_due()
 
     def counted(self) -> Counted:
-        """Return what was counted so far."""
+        """Return the counts since the process began."""
         ensure_own_state()
         with self._lock:
             numbers, notes = self._numbers.copy(), dict(self._notes)
@@ -134,7 +135,7 @@ class Counters:
             received=int(numbers.get(_RECEIVED, 0)),
             outcomes=_of_kind(_OUTCOME, numbers),
             identities=_of_kind(_IDENTITY, numbers),
-            latency=tuple(int(numbers.get(one, 0)) for one in _LATENCIES),
+            latency=tuple(int(numbers.get(key, 0)) for key in _LATENCIES),
             latency_seconds=numbers.get(_SECONDS, 0.0),
             notes=notes,
         )
@@ -143,13 +144,16 @@ class Counters:
 def _of_kind(kind: str, numbers: dict[_Key, int | float]) -> dict[tuple[Outcome, str], int]:
     return {
         (Outcome(outcome), reason): int(number)
-        for (its_kind, outcome, reason), number in numbers.items()
-        if its_kind == kind
+        for (key_kind, outcome, reason), number in numbers.items()
+        if key_kind == kind
     }
 
 
 def outcome_of(error: TcsEventsError) -> tuple[Outcome, str]:
-    """Return how an event ends that an error kept out, and why, in one of a few words."""
+    """Return the outcome and the reason of an event that failed with this error.
+
+    The reason is one of a few words, so that it can be a label of a metric.
+    """
     match error:
         case EventInvalid():
             return Outcome.INVALID, min(error.errors).removeprefix("_")

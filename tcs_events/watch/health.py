@@ -1,7 +1,7 @@
-"""Can events be stored now, and what became of those that came? For whoever watches over the app.
+"""Health: can events be stored now, and what are the counts of this process?
 
-Anyone may ask whether events can be stored, and asking costs the database no more than one look a
-second. How many there are is a secret of the host, for whom `TCS_EVENTS_HEALTH_ACCESS` lets in.
+Anyone may ask whether events can be stored. However often they ask, the database is checked at most
+once a second. The counts are the host's secret: `TCS_EVENTS_HEALTH_ACCESS` says who sees them.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from tcs_events.watch.log import Log, log
 from tcs_events.watch.tally import Tally, by_outcome
 
 LOOK_SECONDS = 1.0
-"""How long the database may take to answer, and how long what it has answered is good for."""
+"""How long the database may take to answer a check, and how long the answer stays valid."""
 SCHEMA_SECONDS = 10.0
-"""How long tables that were all there are not looked at again."""
+"""How long a successful check of the tables stays valid."""
 FAILURE_SECONDS = 10.0
-"""How long a failed commit is bad news by itself; then a write must show whether it is over."""
+"""How long a failed commit counts as a problem. After that a test write decides."""
 
 
 class Watched(Protocol):
-    """What is looked at."""
+    """What `Health` checks."""
 
     counters: Counters
     tally: Tally
@@ -57,7 +57,7 @@ class Watched(Protocol):
 
 
 class Health:
-    """Looks at the database for any number of requests, no more than once a second."""
+    """Checks the database at most once a second, for any number of requests."""
 
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
@@ -72,9 +72,10 @@ class Health:
         self._schema_was_right_at = float("-inf")
 
     def report(self, *, with_counts: bool = False) -> dict[str, Any]:
-        """Return `status` and `problems`, and what this process has counted if so asked.
+        """Return a dict with `status`, `problems`, and if asked for the counts of this process.
 
-        `status` is "ok", or "failing" where there are problems.
+        `status` is "ok" if `problems` is empty, else "failing". Each problem is a dict with `key`,
+        `problem` and `remedy`.
         """
         problems = self.problems()
         return {
@@ -84,13 +85,13 @@ class Health:
         }
 
     def problems(self) -> list[Problem]:
-        """Return what is wrong, an empty list where nothing is. It is at most two looks old."""
+        """Return the problems, an empty list if there are none. They are at most 3 seconds old."""
         ensure_own_state()
-        # Whoever comes while somebody looks is told what was seen last, unless that is too old.
+        # While another request runs the check, answer with the last result if it is recent.
         is_recent = monotonic() - self._looked_at < 3 * LOOK_SECONDS
         if is_recent and self._looking.locked():
             return self._problems
-        # Not by `acquire`: a request that is ended just after it would keep the lock for ever.
+        # `with`, not `acquire`: a request interrupted just after `acquire` would never release it.
         with self._looking:
             if monotonic() - self._looked_at >= LOOK_SECONDS:
                 self._problems = self._look()
@@ -110,7 +111,7 @@ class Health:
             return [explain(error)]
 
     def _ask(self, store: SqlStore) -> list[Problem]:
-        """Ask the database for our tables, and whether it takes a write."""
+        """Check the tables, and whether the database accepts a write."""
         with briefly(store.engine, int(LOOK_SECONDS * 1000)) as connection:
             now = monotonic()
             if now - self._schema_was_right_at >= SCHEMA_SECONDS:
@@ -119,8 +120,8 @@ class Health:
                 if problems := insert_problems(connection, self._written()):
                     return problems
                 self._schema_was_right_at = now
-            # Under load the lock is often held by ourselves; a commit that has just succeeded is
-            # better evidence, and costs nothing.
+            # A recent commit proves that writing works, and costs nothing. Under load a test would
+            # also have to wait for the write lock, which our own commits hold.
             if now - store.state().succeeded_at >= LOOK_SECONDS:
                 return _refused_write(connection)
         return []
@@ -129,10 +130,11 @@ class Health:
         return [self._watched.tables[name] for name in WRITTEN_TABLES]
 
     def _look_at_writing(self, store: SqlStore) -> list[Problem]:
-        """Go by what has become of our own writes: a full disk refuses nothing else.
+        """Check whether our own writes succeed: only they fail if the disk is full.
 
-        A failure is believed for a while. Then the counts are written, to see: if only events could
-        show that it is over, one that is sent none for its bad health would be ill for ever.
+        A failed commit counts as a problem for `FAILURE_SECONDS`. After that the counts are
+        written as a test. Without the test, a process that gets no events because it is unhealthy
+        would stay unhealthy for ever.
         """
         state = store.state()
         if state.is_failing and (
@@ -148,29 +150,33 @@ class Health:
 
 
 def _wrong_tables(connection: Connection, tables: Tables) -> list[Problem]:
-    """Return a problem for each table that is not there, or lacks a column."""
+    """Return a problem for each table that is missing, or lacks a column."""
     wrong: list[str] = []
     for name, table in tables.items():
         try:
             with connection.begin_nested():
                 connection.execute(sa.select(*table.columns).where(sa.false())).all()
         except exc.DBAPIError as error:
-            if error.connection_invalidated or _is_for_now(error):
+            if error.connection_invalidated or _is_temporary(error):
                 raise
             wrong.append(name)
     remedy = "run `flask db migrate` and `flask db upgrade`; `flask tcs-events doctor` says more"
     if len(wrong) == len(tables):
-        return [Problem("tables", "there are none of them, or no rights", TableMissing.remedy)]
-    problem = "it is not there, or lacks a column, or may not be read"
+        problem = "none of them exists, or the app may not read them"
+        return [Problem("tables", problem, TableMissing.remedy)]
+    problem = "it does not exist, or lacks a column, or may not be read"
     return [Problem("tables", f"{name}: {problem}", remedy) for name in wrong]
 
 
 def _refused_write(connection: Connection) -> list[Problem]:
-    """Ask for the right to write, and give it back. It is not told from this that there is room."""
+    """Return the problem if the database is read-only. Nothing is changed.
+
+    A full disk is not noticed here: it takes a real commit to see that.
+    """
     if connection.dialect.name == "sqlite":
         connection.rollback()
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        # A file that may only be read lets a transaction begin, and refuses what is done in it.
+        # In a read-only file BEGIN IMMEDIATE may succeed; only a write fails.
         version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         connection.exec_driver_sql(f"PRAGMA user_version = {version}")
     elif (
@@ -182,16 +188,16 @@ def _refused_write(connection: Connection) -> list[Problem]:
     return []
 
 
-def _is_for_now(error: BaseException) -> bool:
-    """Tell a database that cannot answer from a table that is not as it should be."""
+def _is_temporary(error: BaseException) -> bool:
+    """Return whether the database cannot answer now. If False, the table itself is wrong."""
     problem = problem_of(error)
     return problem is not None and problem.key != "tables" and problem.remedy != NO_RIGHT.remedy
 
 
 def explain(error: Exception) -> Problem:
-    """Return what an error means, without a word of it."""
-    if known := problem_of(error):
-        return known
+    """Return the problem behind an error. The error's text is left out: it may quote an event."""
+    if problem := problem_of(error):
+        return problem
     match error:
         case DatabaseMissing():
             remedy = "call `db.init_app(app)` with your `db = SQLAlchemy()`"
@@ -200,23 +206,25 @@ def explain(error: Exception) -> Problem:
             remedy = "set SQLALCHEMY_DATABASE_URI, or TCS_EVENTS_BIND_KEY"
             return Problem("config", "the app's settings name no database", remedy)
         case StoreUnavailable():
-            problem = "it does not answer in time, or the app's pool has no free connection"
+            text = "it does not answer in time, or the app's pool has no free connection"
         case exc.DBAPIError() | TcsEventsError():
-            problem = "it cannot be reached"
+            text = "it cannot be reached"
         case _:
             log.warning("tcs_events.health_unknown", reason=type(error).__name__)
             remedy = "run `flask tcs-events doctor`"
-            return Problem("health", "it could not be found out", remedy)
-    return Problem("database", problem, StoreUnavailable.remedy)
+            return Problem("health", "the check itself failed", remedy)
+    return Problem("database", text, StoreUnavailable.remedy)
 
 
 def _counts(watched: Watched) -> dict[str, Any]:
-    """Return what this process has counted, and what waits in it."""
+    """Return the counts of this process, and how much is waiting in it."""
     counted = watched.counters.counted()
     store = watched.opened_store
     queued = store.state() if store is not None else None
-    outcomes = [(str(outcome), why, events) for (outcome, why), events in counted.outcomes.items()]
-    identities = [(str(outcome), why, n) for (outcome, why), n in counted.identities.items()]
+    outcomes, identities = (
+        [(str(outcome), reason, number) for (outcome, reason), number in counts.items()]
+        for counts in (counted.outcomes, counted.identities)
+    )
     events, reasons = by_outcome(outcomes)
     bounds = [*map(str, LATENCY_BOUNDS_MS), "more"]
     return {
@@ -239,13 +247,18 @@ def _counts(watched: Watched) -> dict[str, Any]:
 
 
 def percentile(latency: Sequence[int], share: float) -> int | None:
-    """Return in how many milliseconds at most such a share of the requests was answered.
+    """Return the number of milliseconds in which this share of the requests was answered.
 
-    None where there were none, or where they took longer than the last class says.
+    It is an upper bound, one of `LATENCY_BOUNDS_MS`. None means that there were no requests, or
+    that the share includes requests of the last class, which has no bound.
+
+    Args:
+        latency: the requests of each latency class.
+        share: from 0 to 1.
     """
-    wanted, so_far = sum(latency) * share, 0
+    wanted, counted = sum(latency) * share, 0
     for bound, requests in zip(LATENCY_BOUNDS_MS, latency, strict=False):
-        so_far += requests
-        if so_far and so_far >= wanted:
+        counted += requests
+        if counted and counted >= wanted:
             return bound
     return None

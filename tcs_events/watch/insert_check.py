@@ -1,4 +1,4 @@
-"""What would keep the database from taking a row, found before a row is lost time on it."""
+"""Finds out whether the tables would accept a row, before an event needs it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from tcs_events.stores.generic import explain_insert
 
 
 def insert_problems(connection: Connection, tables: Iterable[Table]) -> list[Problem]:
-    """Return what keeps rows out of these tables, an empty list where nothing does.
+    """Return what keeps rows out of these tables, an empty list if nothing does.
 
-    Nothing is written. The database plans the statement by which events are stored, and says where
-    the sequences of the ids are.
+    Nothing is written. The database plans the statements that store rows, and tells how far the
+    sequences of the ids have come.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the database does not answer.
     """
-    problems, written = [], list(tables)
-    for table in written:
+    tables = list(tables)
+    problems = []
+    for table in tables:
         try:
             with connection.begin_nested():
                 explain_insert(connection, table)
@@ -32,5 +33,5 @@ def insert_problems(connection: Connection, tables: Iterable[Table]) -> list[Pro
             if error.connection_invalidated or problem is None or problem.key == "database":
                 raise
             problems.append(problem)
-    problems += filter(None, (one.problem() for one in numberings(connection, written)))
+    problems += filter(None, (numbering.problem() for numbering in numberings(connection, tables)))
     return list(dict.fromkeys(problems))

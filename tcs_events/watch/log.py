@@ -1,12 +1,13 @@
-"""The log of the package. What goes wrong in it goes wrong in no request.
+"""The log of the package. A failing log never makes a request fail.
 
-A log on a full disk raises, and so does a processor of the host that cannot write a value down. An
-event that is stored is stored all the same, and its answer is 202.
+Writing a line may raise: the disk may be full, or one of the host's structlog processors may not
+support a value. The event is stored all the same, and the answer is 202.
 
-A log may also hang, because nobody reads the pipe that it writes into. So one thread at a time
-writes: its own line, and those that others have brought meanwhile. The others bring theirs and go
-on, so that a log that hangs holds up one request of a process, and no other. There is no thread for
-it: while nothing hangs, the line of a request is in the log before its answer.
+Writing a line may also hang, for example if nobody reads the pipe that stdout is connected to. So
+only one thread writes at a time. Other threads leave their lines in a queue and go on, and the
+writing thread writes the queue, too. So a log that hangs blocks one request of the process, not
+all. There is no background thread: as long as nothing hangs, a request's line is in the log before
+its answer.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ import structlog
 from tcs_events.database.forks import ensure_own_state, in_each_child
 
 MAX_WAITING_LINES = 1000
-"""More lines than this are lost while the log hangs, and counted."""
+"""The most lines that wait while the log hangs. Further lines are lost, and counted."""
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 class _Line:
-    """One line, on its way into the log."""
+    """One line that is to be written."""
 
     __slots__ = ("context", "event", "keys", "level", "logger")
 
     def __init__(self, logger: Any, level: str, event: str, keys: dict[str, object]) -> None:
         self.logger, self.level, self.event, self.keys = logger, level, event, keys
         self.context: Context | None = None
-        """What the request has bound in structlog's context variables, for another thread."""
+        """The request's context variables, if another thread is to write the line."""
 
     def write(self) -> None:
         try:
@@ -56,19 +57,19 @@ class _Lines:
         """The line whose thread is writing."""
 
     def write(self, line: _Line) -> None:
-        """Write a line, or leave it to the thread that is writing just now."""
+        """Write a line, or leave it to the thread that is writing now."""
         ensure_own_state()
         try:
             if not self._is_mine(line):
                 return
             line.write()
-            for _ in range(MAX_WAITING_LINES):  # a request is not to write for others for ever
+            for _ in range(MAX_WAITING_LINES):  # one request must not write other lines for ever
                 if (other := self._next()) is None:
                     return
                 if other.context is not None:
                     other.context.run(other.write)
         finally:
-            # An assignment: it is done even where the request is ended in here.
+            # An assignment always completes, even if the request is interrupted here.
             if self._writer is line:
                 self._writer = None
 
@@ -93,16 +94,16 @@ class _Lines:
 
 
 class Log:
-    """Writes lines as structlog is set up by the host; a line that cannot be written is counted."""
+    """Writes lines with the host's structlog configuration. Lines that fail are counted."""
 
     lost_lines = 0
-    """By all of this process, perhaps one or two fewer than it was: there is no lock around it."""
+    """The lines that this process could not write. Without a lock it may be one or two too low."""
 
     def __init__(self, logger: Any = None) -> None:
         self._logger = logger or structlog.get_logger("tcs_events")
 
     def bind(self) -> Log:
-        """Return a log for many lines: this one binds anew for each, also for one left out."""
+        """Return a log for many lines. It binds the logger once instead of once for each line."""
         try:
             return Log(self._logger.bind())
         except Exception:
@@ -115,7 +116,7 @@ class Log:
         self._say("info", event, keys)
 
     def at(self, level: str, event: str, **keys: object) -> None:
-        """Write a line at "debug" or "info", or, with "off", none."""
+        """Write a line at level "debug" or "info". With "off" nothing is written."""
         if level != "off":
             self._say(level, event, keys)
 
@@ -127,7 +128,7 @@ class Log:
 
     def _say(self, level: str, event: str, keys: dict[str, object]) -> None:
         logger = self._logger
-        # Most lines of a filtering logger are left out: nothing is to be spent on them.
+        # Skip lines below the host's log level early: most lines of most hosts are.
         is_enabled_for = getattr(type(logger), "is_enabled_for", None)
         if is_enabled_for is None or is_enabled_for(logger, _LEVELS[level]):
             _lines.write(_Line(logger, level, event, keys))

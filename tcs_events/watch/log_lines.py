@@ -1,4 +1,4 @@
-"""How many lines a flood of bad requests may write into the log: few, and one that says so."""
+"""Limits the log lines that a flood of bad requests causes, and logs how many were left out."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.watch.log import log
 
 LINES_PER_SECOND = 50
-"""Of one process, about requests that were not taken; each of them is counted all the same."""
+"""The lines of each kind about refused requests, for one process. All requests are still counted in
+the counters."""
 TROUBLES_PER_SECOND = 1
-"""Of one kind: what is wrong with the database does not change from one request to the next."""
+"""The lines of each kind about the database: its state rarely changes between two requests."""
 
 
 class LogLines:
-    """Lets so many lines through in a second, and then says how many it has left out."""
+    """Allows a number of lines per second, then logs how many were left out."""
 
     def __init__(self) -> None:
         self.reset()
         in_each_child(self.reset)
 
     def reset(self) -> None:
-        """Begin anew, as in a process that has written no line yet."""
+        """Forget all counts, as in a process that has written no line yet."""
         self._lock = threading.Lock()
         self._second = 0
         self._written: Counter[str] = Counter()
         self._left_out = 0
 
     def allows(self, kind: str, per_second: int = LINES_PER_SECOND) -> bool:
-        """Return whether a line of a kind may be written now; if not, it counts as left out."""
+        """Return whether a line of this kind may be written now. If not, it counts as left out."""
         ensure_own_state()
         second = int(monotonic())
         with self._lock:
@@ -42,7 +43,7 @@ class LogLines:
         return allowed
 
     def settle(self) -> None:
-        """Say how many lines of seconds that are over were left out, if nobody has."""
+        """Log how many lines were left out in earlier seconds, unless that was logged already."""
         ensure_own_state()
         with self._lock:
             ended = self._end_before(int(monotonic()))
@@ -62,4 +63,4 @@ def _say(left_out: int) -> None:
 
 
 log_lines = LogLines()
-"""Those of this process, for there is one log."""
+"""The limit of this process. There is one, because a process has one log."""

@@ -1,7 +1,7 @@
-"""What became of the events of all processes: each adds up its counts in a table.
+"""The counts of all processes, in a table of the host's database.
 
-Every process has rows of its own and writes the whole number into them, not what to add. So no two
-processes wait for each other, and a write of which nobody knows whether it was done is done again.
+Each process has its own rows, and writes the total into them, not the difference. So processes
+never wait for each other, and a write whose outcome is unknown can simply be repeated.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ from tcs_events.watch.log import log
 from tcs_events.watch.log_lines import log_lines
 
 EVERY_SECONDS = 10.0
+"""How often a process writes its counts."""
 PATIENCE_SECONDS = 0.5
-"""How long the request that finds the counts due waits for the database at most."""
+"""How long a request waits at most for the database when it writes the counts."""
 EXIT_SECONDS = 2.0
+"""How long the write at the exit of a process may take."""
 KEEP_DAYS = 400
 REASON_MAX_LENGTH = 64
 RECEIVED = "received"
-"""What stands as the outcome of all events that came in."""
+"""The value of `outcome` in the rows that count all received events."""
 
 table = sa.Table(
     "user_event_counters",
@@ -51,10 +53,10 @@ table = sa.Table(
     sa.Column("events", sa.BigInteger(), nullable=False),
     sa.UniqueConstraint("day", "process", "outcome", "reason", name="uq_user_event_counters"),
 )
-"""How many events ended in which way: on a day of UTC, in one process, for one reason."""
+"""The number of events by UTC day, process, outcome and reason."""
 
 Key = tuple[date, str, str]
-"""A day, an outcome or `RECEIVED`, and a reason."""
+"""A UTC day, an outcome or `RECEIVED`, and a reason."""
 
 
 def _today() -> date:
@@ -68,14 +70,14 @@ def _seconds_left_of_today() -> float:
 
 
 class Tally:
-    """Writes down what one process has counted.
+    """Writes the counts of one process into the table.
 
-    The request that finds it due does so, once its answer is decided: every ten seconds, and at
-    midnight. At a clean exit the rest follows. What is not written is kept for the next time.
+    Every ten seconds and at midnight UTC, a request writes them once its answer is decided. A clean
+    exit writes the rest. Counts that could not be written are kept for the next time.
 
     Args:
-        counters: which count.
-        store: gives the store of the events once there is one; the table is in its database.
+        counters: the counts of this process.
+        store: returns the store, or None as long as there is none. The table is in its database.
     """
 
     def __init__(self, counters: Counters, store: Callable[[], SqlStore | None]) -> None:
@@ -105,11 +107,14 @@ class Tally:
         self._counters.due_at = monotonic() + min(EVERY_SECONDS, _seconds_left_of_today() + 0.1)
 
     def write_if_due(self) -> None:
-        """Write what is new, unless somebody is at it or the store has failed. Raises nothing."""
+        """Write the new counts. Never raises.
+
+        Does nothing while another thread writes them, or while the store is failing.
+        """
         ensure_own_state()
         if self._mutex.locked():
             return
-        # Not by `acquire`: a request that is ended just after it would keep the lock for ever.
+        # `with`, not `acquire`: a request interrupted just after `acquire` would never release it.
         with self._mutex:
             try:
                 self._be_due_later()
@@ -122,7 +127,7 @@ class Tally:
                 self._failed(error)
 
     def write_now(self, engine: Engine, seconds: float) -> bool:
-        """Write in any case, to see whether anything can be written. Raises nothing."""
+        """Write at least one row, and return whether that succeeded. Never raises."""
         ensure_own_state()
         with self._mutex:
             self._take()
@@ -134,23 +139,25 @@ class Tally:
             return not self.is_failing
 
     def stop(self) -> None:
-        """Write nothing any more: what this process counts from here on, no visitor has sent."""
+        """Stop writing, in a process whose further events are tests and not sent by visitors."""
         self._pid = 0
         self._counters.when_due = lambda: None
 
     def _take(self) -> None:
-        """Give what was counted since the last time to the day on which that was."""
+        """Add the events counted since the last call to the day of the last call."""
         counted = self._counters.counted()
-        now = {(str(outcome), why): events for (outcome, why), events in counted.outcomes.items()}
-        now[RECEIVED, ""] = counted.received
+        totals = {
+            (str(outcome), reason): events for (outcome, reason), events in counted.outcomes.items()
+        }
+        totals[RECEIVED, ""] = counted.received
         counts, unwritten, today = self._counts.copy(), self._unwritten.copy(), _today()
-        for (outcome, reason), events in now.items():
+        for (outcome, reason), events in totals.items():
             if new := events - self._before.get((outcome, reason), 0):
                 key = self._day, outcome, reason[:REASON_MAX_LENGTH]
                 counts[key] += new
                 unwritten.add(key)
-        # All at once: a request that is ended in here has added nothing, or everything.
-        self._counts, self._unwritten, self._before, self._day = counts, unwritten, now, today
+        # In one statement: if the request is interrupted, all counts are added or none.
+        self._counts, self._unwritten, self._before, self._day = counts, unwritten, totals, today
 
     def _write(self, engine: Engine, seconds: float) -> None:
         process, tidy = self._process, not self._has_tidied
@@ -180,7 +187,7 @@ class Tally:
         self.is_failing = True
 
     def _at_exit(self) -> None:
-        """Write the rest, in the process that counted it."""
+        """Write the remaining counts, but only in the process that counted them."""
         store = self._store()
         if self._pid != os.getpid() or store is None or not is_lasting(store.engine):
             return
@@ -197,60 +204,63 @@ class Tally:
 def _write_rows(connection: Connection, process: str, rows: dict[Key, int]) -> None:
     columns = table.c
     for (day, outcome, reason), events in rows.items():
-        its = {"day": day, "process": process, "outcome": outcome, "reason": reason}
-        # A write that was given up may come after the one that followed it: no count goes down.
-        more = sa.case((columns.events < events, events), else_=columns.events)
-        same = sa.and_(*(columns[name] == value for name, value in its.items()))
-        if connection.execute(table.update().where(same).values(events=more)).rowcount == 0:
-            connection.execute(table.insert().values(**its, events=events))
+        key = {"day": day, "process": process, "outcome": outcome, "reason": reason}
+        # Counts never go down: a write that timed out may be carried out after a later one.
+        larger = sa.case((columns.events < events, events), else_=columns.events)
+        is_row = sa.and_(*(columns[name] == value for name, value in key.items()))
+        if connection.execute(table.update().where(is_row).values(events=larger)).rowcount == 0:
+            connection.execute(table.insert().values(**key, events=events))
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What became of the events of one day of UTC, in all processes."""
+    """The events of one UTC day in all processes, by outcome."""
 
     day: date
     received: int
-    """Counted when they came in; `ended` counts them when they ended."""
+    """The events that arrived."""
     events: dict[str, int]
-    """Events by outcome, every one."""
+    """Events by outcome. Every outcome is a key."""
     reasons: dict[str, dict[str, int]]
-    """Where an outcome has reasons: outcome to reason to events."""
+    """Events by outcome and reason, for outcomes that have reasons."""
 
     @property
     def ended(self) -> int:
-        """All events whose end was counted."""
+        """The events that have an outcome. It may differ from `received` for a moment."""
         return sum(self.events.values())
 
 
 def by_outcome(
     counts: Iterable[tuple[str, str, int]],
 ) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
-    """Return how many events had each outcome, every one named, and the reasons where there are."""
+    """Return the events by outcome, and by outcome and reason.
+
+    Every outcome is a key of the first dict. The second has only outcomes with reasons.
+    """
     events = {outcome.value: 0 for outcome in Outcome}
     reasons: dict[str, dict[str, int]] = {}
     for outcome, reason, count in sorted(counts):
         events[outcome] = events.get(outcome, 0) + count
         if reason:
-            of_outcome = reasons.setdefault(outcome, {})
-            of_outcome[reason] = of_outcome.get(reason, 0) + count
+            counts_by_reason = reasons.setdefault(outcome, {})
+            counts_by_reason[reason] = counts_by_reason.get(reason, 0) + count
     return events, reasons
 
 
 def read_days(connection: Connection, first: date) -> list[Day]:
-    """Return the days from `first` on that anything came on, oldest first."""
+    """Return the UTC days from `first` on that have counts, oldest first."""
     columns = table.c
     rows = connection.execute(
         sa.select(columns.day, columns.outcome, columns.reason, sa.func.sum(columns.events))
         .where(columns.day >= first)
         .group_by(columns.day, columns.outcome, columns.reason)
     )
-    of_days: dict[date, list[tuple[str, str, int]]] = {}
+    counts_by_day: dict[date, list[tuple[str, str, int]]] = {}
     for day, outcome, reason, events in rows:
-        of_days.setdefault(day, []).append((outcome, reason, int(events)))
+        counts_by_day.setdefault(day, []).append((outcome, reason, int(events)))
     days = []
-    for day, counts in sorted(of_days.items()):
-        received = sum(count for outcome, _, count in counts if outcome == RECEIVED)
-        ends = [one for one in counts if one[0] != RECEIVED]
-        days.append(Day(day, received, *by_outcome(ends)))
+    for day, counts in sorted(counts_by_day.items()):
+        received = sum(events for outcome, _, events in counts if outcome == RECEIVED)
+        outcomes = [count for count in counts if count[0] != RECEIVED]
+        days.append(Day(day, received, *by_outcome(outcomes)))
     return days

@@ -181,7 +181,7 @@ def test_a_renamed_column_is_found(app: Flask) -> None:
 
 def test_a_database_without_any_table(make_host: MakeHost, database_url: str) -> None:
     app = make_host(database_url, create=False)
-    assert problem(app) == ("tables", "there are none of them, or no rights")
+    assert problem(app) == ("tables", "none of them exists, or the app may not read them")
 
 
 def test_a_file_that_another_has_locked(make_host: MakeHost, sqlite_url: str) -> None:
@@ -345,7 +345,7 @@ def test_a_bug_of_ours_is_503_in_json_and_a_log_line(
     app = make_host(sqlite_url)
     monkeypatch.setattr(tcs_events.watch.health, "_wrong_tables", lambda *_: 1 / 0)
     with capture_logs() as logs:
-        assert problem(app) == ("health", "it could not be found out")
+        assert problem(app) == ("health", "the check itself failed")
     assert {"reason": "ZeroDivisionError"}.items() <= logs[-1].items()
 
 
