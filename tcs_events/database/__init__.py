@@ -1,1 +1,1 @@
-"""Using the host's database without harming it: connections, time limits, forks, errors."""
+"""Using the host's database without harming the host: connections, time limits, forks, errors."""

@@ -1,4 +1,4 @@
-"""Small questions to the database beside the events, which nobody waits for for long."""
+"""Short queries that are not about events, with a limit on how long anyone waits for them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from tcs_events.errors import StoreUnavailable
 T = TypeVar("T")
 
 LOCK_MS = 200
-"""How long such a question waits for a lock: a thread in SQLite's own waiting cannot be stopped."""
+"""How long a query waits for a lock. It is short, because a thread that waits inside SQLite cannot
+be stopped."""
 OPEN_SECONDS = 0.2
-"""How long the end of an earlier question is waited for."""
+"""How long a new query waits for an earlier one to end."""
 ABANDONED_SECONDS = 30.0
-"""After so long an answer is no longer waited for, whatever holds it up."""
+"""After this time an unanswered query no longer blocks new ones."""
 
 
-class _Question:
-    """A question on its way to the database.
+class _Query:
+    """One query, and the thread that runs it.
 
-    It has a thread and is none: a subclass of `Thread` that was made before gevent patches
-    `threading` never ends.
+    This is not a subclass of `Thread`. A subclass that was made before gevent patches `threading`
+    never ends.
     """
 
     def __init__(self, function: Callable[[], object]) -> None:
@@ -49,10 +50,10 @@ class _Question:
 
 
 class Asker:
-    """Asks one question at a time.
+    """Runs one query at a time, each in its own thread.
 
-    A database that hangs holds up one thread and one connection of the host's pool, however often
-    it is asked.
+    So a database that hangs blocks only one thread and one connection of the host's pool, however
+    many requests want an answer.
     """
 
     def __init__(self) -> None:
@@ -61,51 +62,56 @@ class Asker:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._question: _Question | None = None
+        self._query: _Query | None = None
 
     def ask(self, seconds: float, function: Callable[[], T]) -> T:
-        """Return what `function` returns, if it does so in time.
+        """Return what `function` returns.
 
         Raises:
-            StoreUnavailable: it did not, or an earlier question is without an answer.
+            StoreUnavailable: it took longer than `seconds`, or an earlier query has not ended.
             Exception: what `function` raises.
         """
         ensure_own_state()
-        question = _Question(function)
+        query = _Query(function)
         try:
             with self._lock:
                 self._wait_for_earlier(seconds)
-                self._question = question
-            # Outside the lock: under gevent others run while a thread starts.
-            question.thread.start()
+                self._query = query
+            # Outside the lock, because gevent runs other greenlets while a thread starts.
+            query.thread.start()
         except BaseException as error:
-            if self._question is question:
-                self._question = None  # or nobody could ask for a while, if this request was ended
-            if isinstance(error, RuntimeError):  # a process that ends starts no thread any more
+            if self._query is query:
+                self._query = None  # a query that never started must not block later ones
+            if isinstance(error, RuntimeError):  # Python starts no threads at interpreter exit
                 return function()
             raise
-        question.is_answered.wait(seconds)
-        if question.error is not None:
-            raise question.error
-        if not question.results:
+        query.is_answered.wait(seconds)
+        if query.error is not None:
+            raise query.error
+        if not query.results:
             raise StoreUnavailable("Timeout")
-        answer: T = question.results[0]
+        answer: T = query.results[0]
         return answer
 
     def _wait_for_earlier(self, seconds: float) -> None:
-        earlier = self._question
+        earlier = self._query
         if earlier is None or monotonic() - earlier.asked_at > ABANDONED_SECONDS:
             return
-        # Whoever asked it may have been ended, and the answer come in a moment.
+        # The request that asked may have been interrupted. The answer may then come soon.
         if not earlier.is_answered.wait(min(seconds, OPEN_SECONDS)):
             raise StoreUnavailable("Timeout")
 
 
 @contextmanager
 def briefly(engine: Engine, statement_ms: int) -> Iterator[Connection]:
-    """Give a connection of the host's pool in a transaction in which nothing waits for long.
+    """Yield a connection from the host's pool, in a transaction with short waiting times.
 
-    What was done is committed. The connection goes back as it came.
+    The transaction is committed at the end. The connection is returned with its old settings.
+
+    Args:
+        engine: the host's engine.
+        statement_ms: the longest time of a statement on PostgreSQL, in milliseconds. On SQLite
+            only waiting for locks is limited, to `LOCK_MS`.
     """
     with engine.connect() as connection:
         before_ms = None

@@ -1,4 +1,4 @@
-"""A connection that is ours alone, made as the host makes its own."""
+"""Connections for our own use, opened the way the host opens its connections."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from tcs_events.errors import StoreUnavailable
 
 T = TypeVar("T")
 Prepare = Callable[[Any], None]
-"""Sets up a connection of the driver."""
+"""Sets up a connection. It is called with the driver's connection object."""
 
 ATTEMPT_MAX_SECONDS = 5.0
-# Closing the connection of a parent process would end it for the parent too.
-_of_a_parent_process: list[Any] = []
+"""After this time an attempt to connect is given up, and the next request starts a new one."""
+# Keeps the parent process's connections alive in its children. If a child let Python close them,
+# the server would end them for the parent too.
+_connections_of_parent: list[Any] = []
 
 
 class _Attempt:
-    """One attempt to connect, that a request can stop waiting for.
+    """One attempt to connect, in a thread, so that a request can stop waiting for it.
 
-    Drivers and pools wait half a minute and more for a server that is hung. The thread ends with
-    the attempt, and lives only as long as there is no connection. It is no subclass of `Thread`:
-    one that was made before gevent patches `threading` never ends.
+    Drivers and pools may wait half a minute or longer for a server that hangs. The thread ends with
+    the attempt. This is not a subclass of `Thread`: a subclass that was made before gevent patches
+    `threading` never ends.
     """
 
     def __init__(self, engine: Engine, prepare: Prepare) -> None:
@@ -45,10 +47,10 @@ class _Attempt:
         driver: Any = None
         try:
             if isinstance(self._engine.pool, QueuePool) and self._engine.dialect.name == "sqlite":
-                # One that idles in the pool may have a file open that was replaced since.
+                # An idle connection in the pool may have an old, replaced file open.
                 self._engine.dispose()
             connection = self._engine.connect()
-            # Out of the host's pool: its size, time-outs and resets are for the host's requests.
+            # Take it out of the pool, so that the pool's size and timeouts serve only the host.
             connection.detach()
             driver = connection.connection.dbapi_connection
             self._engine.dialect.set_isolation_level(driver, "AUTOCOMMIT")
@@ -71,10 +73,11 @@ class _Attempt:
 
 
 def within(seconds: float, function: Callable[[], T]) -> T:
-    """Return what `function` returns, if it does so in time. It is for rare questions.
+    """Return what `function` returns. It starts a thread for each call, so use it for rare queries.
 
     Raises:
-        StoreUnavailable: it did not; the thread that asked is left to end by itself.
+        StoreUnavailable: it took longer than `seconds`. Its thread goes on in the background.
+        Exception: what `function` raises.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -85,9 +88,9 @@ def within(seconds: float, function: Callable[[], T]) -> T:
         except BaseException as error:
             errors.append(error)
 
-    asking = threading.Thread(target=run, name="tcs_events asking", daemon=True)
-    asking.start()
-    asking.join(seconds)
+    thread = threading.Thread(target=run, name="tcs_events asking", daemon=True)
+    thread.start()
+    thread.join(seconds)
     if errors:
         raise errors[0]
     if not results:
@@ -96,12 +99,12 @@ def within(seconds: float, function: Callable[[], T]) -> T:
 
 
 class OwnConnection:
-    """Opens a connection when it is needed, keeps it, and opens a new one after `drop`.
+    """Opens a connection when it is first needed, and keeps it until `drop`.
 
     Args:
-        engine: the host's; a connection is taken out of its pool for good.
-        prepare: is called with each new connection, which is in autocommit.
-        before_close: is called with a connection that is about to be closed.
+        engine: the host's engine. The connection is taken out of its pool for good.
+        prepare: called with each new connection, which is in autocommit mode.
+        before_close: called with a connection before it is closed.
     """
 
     def __init__(
@@ -111,29 +114,32 @@ class OwnConnection:
         self._prepare = prepare
         self._before_close = before_close
         self.driver: Any = None
-        """The connection as its driver has it, None where there is none."""
+        """The driver's connection object, or None if no connection is open."""
         self.is_in_use = False
-        """Whether somebody has begun to use it and has not come to an end.
+        """Whether a request is using the connection.
 
-        The next one to use it then knows that a transaction may still be open.
+        If it is True when the next request takes the connection, the earlier one was interrupted,
+        and its transaction may still be open.
         """
         self._attempt: _Attempt | None = None
         self._pid = os.getpid()
 
     @property
     def is_open(self) -> bool:
-        """Whether `get` gives a connection that was used before."""
+        """Whether `get` returns a connection that is already open."""
         return self.driver is not None and self._pid == os.getpid()
 
     def get(self, deadline: float) -> Any:
-        """Return the connection as its driver has it: SQLAlchemy's costs several times a commit.
+        """Return the driver's connection object, and open the connection if necessary.
+
+        Statements through SQLAlchemy's own `Connection` take several times as long as a commit.
 
         Raises:
-            StoreUnavailable: none could be made before `deadline`, a `monotonic()` time.
-            Exception: what the driver, or SQLAlchemy, says of a database that refused.
+            StoreUnavailable: it could not be opened before `deadline`, a `monotonic()` time.
+            Exception: the error of the driver or of SQLAlchemy, if the database refuses.
         """
         if self._pid != os.getpid():
-            _of_a_parent_process.append((self.driver, self._attempt))
+            _connections_of_parent.append((self.driver, self._attempt))
             self.driver, self._attempt, self._pid = None, None, os.getpid()
         if self.driver is None:
             self.driver = self._connect(deadline)
@@ -154,10 +160,10 @@ class OwnConnection:
         return attempt.driver
 
     def drop(self) -> None:
-        """Close the connection, whatever state it is in."""
+        """Close the connection, whatever its state. Never raises the driver's errors."""
         driver, self.driver = self.driver, None
         if driver is not None:
-            with contextlib.suppress(Exception):  # it may be dead: that is why it is dropped
+            with contextlib.suppress(Exception):  # a dropped connection is often dead already
                 self._before_close(driver)
             with contextlib.suppress(Exception):
                 driver.close()

@@ -1,12 +1,12 @@
 """State that belongs to one process: counts, locks, connections.
 
-A forked process must not take it over from its parent. `os.register_at_fork` alone does not do:
-its hooks run where Python forks, and uWSGI forks its workers in C. So every method that uses such
-state calls `ensure_own_state` first, which compares two ids.
+A forked process must not use its parent's state. `os.register_at_fork` alone is not enough: its
+hooks run only when Python forks, and uWSGI forks its workers in C. So every method that uses such
+state first calls `ensure_own_state`, which compares two process ids.
 
-The same goes for gevent. `gunicorn --preload --worker-class gevent` and `uwsgi --gevent` patch
-`threading` when the app is made already. A lock from before that stops the whole process where two
-greenlets want it.
+gevent needs the same care. `gunicorn --preload --worker-class gevent` and `uwsgi --gevent` patch
+`threading` after the app was made. If two greenlets want a lock that is older than the patch, the
+whole process stops.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ from collections.abc import Callable
 
 _resets: list[weakref.WeakMethod[Callable[[], None]]] = []
 _pid, _lock_type = os.getpid(), threading.Lock
-# One lock for each process: the parent's may be held, for ever, in a child.
+# One lock for each process. The parent's lock may be held at the fork, and in the child no thread
+# would ever release it.
 _locks: dict[object, threading.Lock] = {}
 
 
 def in_each_child(reset: Callable[[], None]) -> None:
-    """Have a bound method called once in every child process, while its object lives.
+    """Register a bound method that is called once in each child process.
 
-    It runs before the object is used there, if the object's methods call `ensure_own_state`.
+    It runs before the object is used in the child, if the object's methods call
+    `ensure_own_state`. The object is not kept alive.
     """
     _resets.append(weakref.WeakMethod(reset, _resets.remove))
 
 
 def ensure_own_state() -> None:
-    """Call all resets where this process was forked, or patched by gevent, since the last call."""
+    """Call all resets if the process was forked or patched by gevent since the last call."""
     if os.getpid() != _pid or threading.Lock is not _lock_type:
         _call_resets()
 
@@ -41,7 +43,7 @@ def _call_resets() -> None:
     current = os.getpid(), threading.Lock
     with _locks.setdefault(current, threading.Lock()):
         if current == (_pid, _lock_type):
-            return  # another thread has just done it
+            return  # another thread was faster
         for reference in _resets.copy():
             if (reset := reference()) is not None:
                 reset()

@@ -1,7 +1,7 @@
-"""What numbers the rows of our tables in PostgreSQL, and how far it has come.
+"""The sequences that number the rows of our tables in PostgreSQL.
 
-A backup that was restored in parts leaves a sequence behind the newest id: every row then gets an
-id that is taken.
+After a partial restore, a sequence may be behind the newest id of its table. Each new row then gets
+an id that is already taken.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table
 from tcs_events.database.problems import BEHIND, IDS_USED_UP, NO_RIGHT, Problem, filled_in
 
 NEARLY = 0.8
-"""Of the ids, so many used is worth a word."""
+"""The share of used ids from which the doctor gives a hint."""
 _TYPE_MAX = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 
 _SEQUENCES = sa.text("""
@@ -48,18 +48,19 @@ class Numbering:
     is_owned: bool
     """Whether `pg_get_serial_sequence` finds the sequence."""
     may_use: bool
+    """Whether the app's role has the right to take ids from the sequence."""
     next_id: int
     newest_id: int
-    """0 where the table is empty."""
+    """The largest id in the table, 0 if it is empty."""
     limit: int
 
     @property
     def share_used(self) -> float:
-        """How many of all ids are used, from 0 to 1."""
+        """The share of all ids that are used: 1 if there are none left."""
         return self.next_id / self.limit
 
     def problem(self) -> Problem | None:
-        """Return what keeps the next row from being stored, None where nothing does."""
+        """Return what keeps the next row from being stored, None if nothing does."""
         names = {"table": self.table, "sequence": self.sequence}
         if not self.may_use:
             return filled_in(NO_RIGHT, **names)
@@ -70,48 +71,56 @@ class Numbering:
         return None
 
     def _behind_by_name(self) -> Problem:
-        found = filled_in(BEHIND, table=self.table)
-        by_column = f"pg_get_serial_sequence('{self.table}', 'id')"
-        return replace(found, remedy=found.remedy.replace(by_column, f"'{self.sequence}'"))
+        """Return the problem with a remedy that names the sequence.
+
+        `pg_get_serial_sequence` does not find a sequence that is not owned by the column.
+        """
+        problem = filled_in(BEHIND, table=self.table)
+        sequence_of_column = f"pg_get_serial_sequence('{self.table}', 'id')"
+        remedy = problem.remedy.replace(sequence_of_column, f"'{self.sequence}'")
+        return replace(problem, remedy=remedy)
 
 
 def numberings(connection: Connection, tables: Iterable[Table]) -> list[Numbering]:
-    """Return how those of the tables that are there are numbered. Two statements.
+    """Return how the rows of each table that exists are numbered. It takes two statements.
 
-    An empty list on any other database, where the database itself sees that it goes on.
+    The list is empty on other databases, which keep their numbering ahead by themselves.
 
     Raises:
-        sqlalchemy.exc.DBAPIError: the database does not say.
+        sqlalchemy.exc.DBAPIError: a statement failed.
     """
     if connection.dialect.name != "postgresql":
         return []
     names = [table.fullname for table in tables if "id" in table.columns]
-    found = connection.execute(_SEQUENCES, {"names": names}).all()
-    if not found:
+    sequences = connection.execute(_SEQUENCES, {"names": names}).all()
+    if not sequences:
         return []
-    looks = " UNION ALL ".join(_look(at, row) for at, row in enumerate(found))
-    values = {row.at: row for row in connection.exec_driver_sql(looks)}
+    query = " UNION ALL ".join(_select_values(place, row) for place, row in enumerate(sequences))
+    values = {row.place: row for row in connection.exec_driver_sql(query)}
     return [
         Numbering(
             table=row.name,
             sequence=row.sequence,
             is_owned=row.is_owned,
             may_use=row.may_use,
-            next_id=(values[at].last_value or 0)
-            + (row.seqincrement if values[at].is_called else 0),
-            newest_id=values[at].newest or 0,
+            next_id=(values[place].last_value or 0)
+            + (row.seqincrement if values[place].is_called else 0),
+            newest_id=values[place].newest or 0,
             limit=min(row.seqmax, _TYPE_MAX.get(row.type, row.seqmax)),
         )
-        for at, row in enumerate(found)
+        for place, row in enumerate(sequences)
     ]
 
 
-def _look(at: int, row: sa.Row[Any]) -> str:
-    """Return a SELECT of the newest id and of where the sequence is, as far as we may read it."""
+def _select_values(place: int, row: sa.Row[Any]) -> str:
+    """Return a SELECT of the newest id and of the sequence's value.
+
+    A sequence that the app's role may use but not read is read by `pg_sequence_last_value`.
+    """
     if row.may_select:
         source = row.sequence
     else:
         last = f"pg_sequence_last_value('{row.sequence}'::regclass)" if row.may_use else "0"
         source = f"(SELECT {last} AS last_value, true AS is_called) AS s"
-    newest = f"(SELECT max(id) FROM {row.name}) AS newest"  # noqa: S608  (names of ours)
-    return f"SELECT {at} AS at, {newest}, last_value, is_called FROM {source}"  # noqa: S608
+    newest = f"(SELECT max(id) FROM {row.name}) AS newest"  # noqa: S608  (our own table names)
+    return f"SELECT {place} AS place, {newest}, last_value, is_called FROM {source}"  # noqa: S608

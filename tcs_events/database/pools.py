@@ -1,4 +1,4 @@
-"""A forked process and the connections of its parent, which it must not use."""
+"""Connection pools after a fork: a child process must not use its parent's connections."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 
 
 def is_lasting(engine: Engine) -> bool:
-    """Tell a server or a file from a database in memory, which is gone with its one connection."""
+    """Return whether the database outlives its connections: False for SQLite in memory."""
     if engine.dialect.name != "sqlite":
         return True
     database = engine.url.database or ""
@@ -14,7 +14,7 @@ def is_lasting(engine: Engine) -> bool:
 
 
 def leave_pool_of_parent(engine: Engine) -> None:
-    """Give an engine an empty pool; the connections of the old one stay the parent's.
+    """Give the engine a new, empty pool. The parent's connections stay open.
 
     https://docs.sqlalchemy.org/en/20/core/pooling.html#using-connection-pools-with-multiprocessing-or-os-fork
     """

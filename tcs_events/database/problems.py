@@ -1,6 +1,6 @@
-"""What may be wrong with a database, and what to do about it: one table for all who say so.
+"""All known problems with a database, each with its remedy.
 
-The names in braces are filled in by whoever knows the error.
+The log, `health` and the doctor use these texts. Names in braces are filled in by `filled_in`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ DOCTOR = "`flask tcs-events doctor` says which"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong, in words that quote nothing."""
+    """What is wrong, and the remedy. The text never quotes a database error or an event."""
 
     key: str
-    """One of `config`, `database`, `tables`, `writing`, `health`."""
+    """The area: `config`, `database`, `tables`, `writing` or `health`."""
     problem: str
     remedy: str
 
@@ -37,18 +37,18 @@ def _database(problem: str, remedy: str) -> Problem:
 
 READ_ONLY = _writing(
     "the database is read-only",
-    "see that the app is connected to the primary server, and that it may write",
+    "connect the app to the primary server, and give it the right to write",
 )
 REFUSED_BY_TRIGGER = _writing(
-    "a trigger of {table} refuses the row", f"drop the trigger or mend it; {DOCTOR}"
+    "a trigger of {table} refuses the row", f"drop the trigger or repair it; {DOCTOR}"
 )
 FILE_MISSING = _database(
     "the file of the database is gone",
     "put it back, or run `db.create_all()` in an app context to begin with an empty one",
 )
 NOT_KEPT = _writing(
-    "the database said yes, and has not kept the row",
-    f"drop the trigger, rule or policy on {{table}} that leaves rows out; {DOCTOR}",
+    "the database reported no error, but did not store the row",
+    f"drop the trigger, rule or policy on {{table}} that drops rows; {DOCTOR}",
 )
 NOT_UNIQUE = _tables(
     "nothing keeps {table}.{id} unique",
@@ -56,39 +56,40 @@ NOT_UNIQUE = _tables(
 )
 NO_TABLE = _tables(
     "{table} is not an ordinary table",
-    "rename the view, or whatever it is, and run `db.create_all()` in an app context",
+    "rename the view or other object, then run `db.create_all()` in an app context",
 )
 OTHER_TYPE = _tables(
-    "a column of {table} has another type than ours",
-    f"mend it with `flask db migrate` and `flask db upgrade`; {DOCTOR}",
+    "a column of {table} has the wrong type",
+    f"change it with `flask db migrate` and `flask db upgrade`; {DOCTOR}",
 )
-LOCKED = _writing("the database is locked", "end what holds a transaction open")
-DISK = _database("the disk reports errors", "look after the disk")
-FULL = _writing("the disk is full", "make room")
+LOCKED = _writing("the database is locked", "end the transaction that holds the lock")
+DISK = _database("the disk reports errors", "check the disk, and replace it if necessary")
+FULL = _writing("the disk is full", "free some space")
 UNREACHABLE = _database(
     "it cannot be reached",
-    "see that the server runs, and that SQLALCHEMY_DATABASE_URI names its host and port",
+    "check that the server runs, and that SQLALCHEMY_DATABASE_URI names its host and port",
 )
 STARTING = _database(
-    "it cannot be reached", "see that the server runs: its last word was that it starts or stops"
+    "it cannot be reached",
+    "wait, or check that the server runs: it is starting up or shutting down",
 )
 NO_ENTRY = _database(
-    "the server does not let the app's user in",
-    "see that SQLALCHEMY_DATABASE_URI has the right user and password, and that pg_hba.conf"
-    " lets it in",
+    "the server refuses the app's user",
+    "check the user and the password in SQLALCHEMY_DATABASE_URI, and that pg_hba.conf allows the"
+    " user",
 )
 NO_DATABASE = _database(
     "the server has no such database",
-    "create it, or mend the name in SQLALCHEMY_DATABASE_URI",
+    "create it, or correct the name in SQLALCHEMY_DATABASE_URI",
 )
-NO_CONNECTION = _database("it takes no more connections", "raise max_connections")
+NO_CONNECTION = _database("it accepts no more connections", "raise max_connections")
 POOL = _database(
     "no connection of the app's pool is free",
-    "raise `pool_size`, and see that the app closes its sessions",
+    "raise `pool_size`, and check that the app closes its sessions",
 )
 TIMEOUT = _database("it does not answer in time", StoreUnavailable.remedy)
 TOO_NARROW = _tables(
-    "a column of {table} is too short for what it may hold",
+    "a column of {table} is too short",
     f"lengthen it with `flask db migrate` and `flask db upgrade`; {DOCTOR}",
 )
 NULL_ID = _tables(
@@ -102,15 +103,15 @@ NULL = _tables(
     " `ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL`",
 )
 CONSTRAINT = _tables(
-    "the constraint {constraint} refuses rows of ours",
+    "the constraint {constraint} refuses our rows",
     "drop it: `ALTER TABLE {table} DROP CONSTRAINT {constraint}`",
 )
 UNIQUE = _tables(
-    "{constraint} refuses a second row with the same value, and rows of ours may have it",
+    "{constraint} refuses a second row with the same value, which our rows may have",
     "drop that unique constraint or index: only {id} and id are unique",
 )
 BEHIND = _writing(
-    "the sequence that numbers {table} is behind the newest id, as after a restore",
+    "the sequence that numbers {table} is behind the newest id, perhaps after a restore",
     "run `SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))`",
 )
 IDS_USED_UP = _writing(
@@ -121,44 +122,47 @@ IDS_USED_UP = _writing(
 NO_RIGHT = _writing(
     "the app's role may not write into {table}",
     "as the owner, run `GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO` the app's role, and"
-    " `GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA` of the table; look for policies of row"
+    " `GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA` of the table; check the policies of row"
     " level security, too",
 )
 NO_PARTITION = _writing(
-    "{table} has no partition for the row", "make a partition for today, or a default one"
+    "{table} has no partition for the row", "create a partition for today, or a default one"
 )
 
 BY_SQLSTATE = {
-    "0A000": _tables(
-        "{table} does not take the statement", f"drop the rules on it, or what else it is; {DOCTOR}"
-    ),
+    "0A000": _tables("{table} does not support the statement", f"drop the rules on it; {DOCTOR}"),
     "22001": TOO_NARROW,
-    "22003": IDS_USED_UP,  # the id is the only number of ours in a row
+    "22003": IDS_USED_UP,  # the id is the only number in our rows
     "2200H": IDS_USED_UP,
     "23502": NULL,
     "23505": UNIQUE,
     "25006": READ_ONLY,
     "28": NO_ENTRY,
     "3D000": NO_DATABASE,
-    "3F000": _tables("the schema of our tables is not there", "create it, or mend search_path"),
-    "40": _writing("transactions of others are in the way", "end what holds a transaction open"),
+    "3F000": _tables(
+        "the schema of our tables does not exist", "create it, or correct search_path"
+    ),
+    "40": _writing(
+        "it conflicts with other transactions", "end the transactions that stay open for long"
+    ),
     "42501": NO_RIGHT,
     "42809": NO_TABLE,
     "42P10": NOT_UNIQUE,
     "42804": OTHER_TYPE,
     "428C9": _tables(
-        "a column of {table} is generated, and takes no value", f"make it an ordinary one; {DOCTOR}"
+        "a column of {table} is generated, so that it accepts no value",
+        f"make it an ordinary column; {DOCTOR}",
     ),
-    "42883": _tables("a function that {table} needs is not there", f"create it; {DOCTOR}"),
-    "42704": _tables("a type that {table} needs is not there", f"create it; {DOCTOR}"),
+    "42883": _tables("a function that {table} needs does not exist", f"create it; {DOCTOR}"),
+    "42704": _tables("a type that {table} needs does not exist", f"create it; {DOCTOR}"),
     "53100": FULL,
     "53200": _database("the server has no memory left", "give it more, or lower work_mem"),
     "53300": NO_CONNECTION,
-    "53400": _database("the server is at a limit of its configuration", "read its log"),
+    "53400": _database("the server has reached a limit of its configuration", "read its log"),
     "54": _tables("a row is too long for an index of {table}", f"drop that index; {DOCTOR}"),
     "55000": _tables(
         "{table} is a view, or its unique constraint is DEFERRABLE",
-        "have an ordinary table, whose unique constraint is NOT DEFERRABLE",
+        "make it an ordinary table with a unique constraint that is NOT DEFERRABLE",
     ),
     "55P03": LOCKED,
     "57014": TIMEOUT,
@@ -173,10 +177,13 @@ BY_SQLSTATE = {
     "XX001": _database("the table {table} is damaged", "restore it from a backup"),
     "XX002": _database("an index of {table} is damaged", "run `REINDEX TABLE {table}`"),
 }
-"""By https://www.postgresql.org/docs/current/errcodes-appendix.html, or how a code begins."""
+"""Problems by SQLSTATE, or by the beginning of one.
+
+The codes are from https://www.postgresql.org/docs/current/errcodes-appendix.html.
+"""
 
 BY_SQLITE_CODE = {
-    3: _database("the file may not be opened", "see that the app's user may read and write it"),
+    3: _database("the file may not be opened", "let the app's user read and write it"),
     5: LOCKED,
     6: LOCKED,
     7: _database("the process has no memory left", "give it more"),
@@ -184,31 +191,36 @@ BY_SQLITE_CODE = {
     10: DISK,
     11: _database("the file is damaged", "restore it from a backup"),
     13: FULL,
-    14: _database("the file cannot be opened", "see that its folder is there"),
+    14: _database("the file cannot be opened", "check that its folder exists"),
     15: LOCKED,
     19: CONSTRAINT,
     20: OTHER_TYPE,
-    22: _database("the disk takes no file that large", "move the file to another file system"),
-    26: _database("the file is no database", "restore it from a backup"),
-    275: _tables("a CHECK of {table} refuses rows of ours", "drop it"),
-    787: _tables("a foreign key of {table} refuses rows of ours", "drop it"),
-    1032: READ_ONLY,  # moved away while it was open: it is opened anew
+    22: _database(
+        "the file is too large for its file system", "move the file to another file system"
+    ),
+    26: _database("the file is not a database", "restore it from a backup"),
+    275: _tables("a CHECK of {table} refuses our rows", "drop it"),
+    787: _tables("a foreign key of {table} refuses our rows", "drop it"),
+    1032: READ_ONLY,  # the file was moved while it was open; we open it again
     1299: replace(NULL, remedy="give it a default, or let it be null"),
     1555: UNIQUE,
     1811: REFUSED_BY_TRIGGER,
     2067: UNIQUE,
     3091: OTHER_TYPE,
 }
-"""By https://www.sqlite.org/rescode.html: the extended code, else the primary one."""
+"""Problems by SQLite's extended result code, or else by its primary one.
+
+The codes are from https://www.sqlite.org/rescode.html.
+"""
 
 BY_TEXT = (
-    # A connection that fails has no SQLSTATE: libpq gives its text alone.
+    # If connecting fails there is no SQLSTATE: libpq gives only a text.
     (re.compile(r'database ".*" does not exist'), NO_DATABASE),
     (re.compile(r"authentication failed|role .* does not exist|no pg_hba|no password"), NO_ENTRY),
     (re.compile(r"too many clients|too many connections|connection slots"), NO_CONNECTION),
     (re.compile(r"the database system is"), STARTING),
     (re.compile(r"[Cc]onnection refused|could not translate|resolve host|timeout"), UNREACHABLE),
-    # SQLite has one code for whatever does not compile.
+    # SQLite has the same code for every statement that does not compile.
     (re.compile(r"ON CONFLICT clause does not match"), NOT_UNIQUE),
     (re.compile(r"UPSERT a view|it is a view|no such table: main\."), NO_TABLE),
     (re.compile(r"no such function"), BY_SQLSTATE["42883"]),
@@ -216,7 +228,7 @@ BY_TEXT = (
 
 
 def filled_in(problem: Problem, **names: str) -> Problem:
-    """Return a problem of the tables above with the names it is about."""
+    """Return a problem with its placeholders, such as `{table}`, replaced by names."""
     return replace(
         problem,
         problem=problem.problem.format_map(names),

@@ -1,11 +1,13 @@
-"""The file of an SQLite database while a connection has it open: is it still the one at its path?
+"""Notices that the file of an SQLite database was replaced or deleted while it is open.
 
-A restore may put another file there (`os.replace`), or somebody may delete it. The connection goes
-on writing into a file without a name, and each of its commits succeeds.
+A restore may put another file at the path (`os.replace`), or somebody may delete the file. An open
+connection then goes on writing into the old file, which has no name any more, and its commits still
+succeed.
 
-What is left beside the path, `-wal` and `-shm`, belongs to the old file. SQLite would take the old
-log for that of the new file, and whoever closes the old file last deletes whatever log is there
-then. https://www.sqlite.org/howtocorrupt.html
+The files `-wal` and `-shm` beside the path still belong to the old file. SQLite would take the old
+log for the new file's log. And the last connection to the old file deletes the log at this path
+when it is closed, even if it is the new file's log by then.
+https://www.sqlite.org/howtocorrupt.html
 """
 
 from __future__ import annotations
@@ -22,28 +24,28 @@ from sqlalchemy import Engine
 
 try:
     import fcntl
-except ImportError:  # Windows, where nobody can replace a file that is open
+except ImportError:  # Windows, where an open file cannot be replaced
     fcntl = None  # type: ignore[assignment]
 
 Identity = tuple[int, int]
 """The device and the inode of a file."""
 
-# https://www.sqlite.org/src/file/src/os_unix.c: whoever reads holds a lock on these bytes, and the
-# last one to close needs it for itself alone.
+# https://www.sqlite.org/src/file/src/os_unix.c: each reader holds a shared lock on these bytes. The
+# last connection to close needs an exclusive lock on them, before it deletes the log.
 _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 
 
 def identity_of(path: str) -> Identity | None:
-    """Return which file is at a path, None where there is none."""
+    """Return which file is at a path, None if there is none."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def path_of(engine: Engine) -> str:
-    """Return the path at which the host looks for its database now."""
+    """Return the absolute path of the database file, as the engine's URL names it."""
     database = engine.url.database or ""
     if database.startswith("file:"):
         database = unquote(database.removeprefix("file:").partition("?")[0])
@@ -51,24 +53,24 @@ def path_of(engine: Engine) -> str:
 
 
 class OpenFile:
-    """The file behind a connection that was just made, and has read.
+    """The file that a connection has open.
 
     Args:
-        engine: whose URL names the path. A link there is followed anew with each look.
-        driver: the connection.
+        engine: its URL names the path. If the path is a symbolic link, each check follows it again.
+        driver: a new connection that has read something, so that its log is open, too.
     """
 
     def __init__(self, engine: Engine, driver: sqlite3.Connection) -> None:
         opened: str = driver.execute("PRAGMA database_list").fetchone()[2]
         path = path_of(engine)
-        # Where the host connects by a function of its own, the URL may say something else.
+        # If the host connects with its own `creator` function, the URL may name another file.
         self.path = path if identity_of(path) == identity_of(opened) else opened
         self._log, self._shared = f"{opened}-wal", f"{opened}-shm"
         self.identity = identity_of(self.path) if opened else None
         self._log_identity = identity_of(self._log)
 
     def is_replaced(self) -> bool:
-        """Return whether another file is at the path now, or none. It takes microseconds."""
+        """Return whether the file at the path is another one, or gone. It takes microseconds."""
         return self.identity is not None and identity_of(self.path) != self.identity
 
     def is_gone(self) -> bool:
@@ -76,33 +78,34 @@ class OpenFile:
         return self.identity is not None and identity_of(self.path) is None
 
     def leave(self, driver: sqlite3.Connection) -> None:
-        """Prepare to close a connection whose file was replaced, so that the new file is safe.
+        """Prepare to close a connection whose file was replaced, without harming the new file.
 
-        What the log holds goes into the old file, which may have been moved and not deleted. Then
-        the old log goes, unless another process has done so and the new file has its own.
+        The log is first written into the old file, which may have been moved and not deleted. Then
+        the old log is removed, unless the log at the path is already that of the new file.
         """
         with contextlib.suppress(sqlite3.Error):
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         if (descriptor := self._keep_open()) is None:
             return
-        with _locked(descriptor):  # by every process that has the old file open
+        with _locked(descriptor):  # all processes that have the old file open take this lock
             if self._log_identity is not None and identity_of(self._log) == self._log_identity:
                 for path in (self._log, self._shared):
                     with contextlib.suppress(FileNotFoundError):
                         os.remove(path)
 
     def _keep_open(self) -> int | None:
-        """Hold a lock on the old file for as long as this process lives; return its descriptor.
+        """Lock the old file until this process ends, and return the lock's file descriptor.
 
-        So no connection is the last one to close it, and none deletes a log by its path. The lock
-        belongs to the descriptor: a lock of the process would end with any other one's closing.
+        With the lock no connection is the last one to close the file, so none deletes the log at
+        the path. It is a lock of the descriptor (OFD), because a lock of the process would end as
+        soon as any descriptor of the file is closed.
         """
         if not hasattr(fcntl, "F_OFD_SETLK"):
             return None
         for number in _descriptors():
             with contextlib.suppress(OSError):
-                found = os.fstat(number)
-                if (found.st_dev, found.st_ino) == self.identity:
+                status = os.fstat(number)
+                if (status.st_dev, status.st_ino) == self.identity:
                     descriptor = os.open(f"/proc/self/fd/{number}", os.O_RDWR)
                     lock = (fcntl.F_RDLCK, os.SEEK_SET, _SHARED_FIRST, _SHARED_SIZE, 0)
                     fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi", *lock))

@@ -1,10 +1,9 @@
-"""JSON columns as we write and read them, whatever codec the engine of the host has.
+"""Reads and writes JSON columns in the same way, whatever codec the host's engine has.
 
-A host may give its engine a `json_serializer` and a `json_deserializer`: numbers that come as
-`Decimal`, or go as text. What the endpoint checked must be what is stored, and what is stored must
-be what reports read. So we write and read the JSON text ourselves. The type of the column is as
-the host's engine has it: the host's own queries, `UserEvent` in its session among them, go through
-the host's codec.
+A host may give its engine a `json_serializer` and a `json_deserializer`, for example to read
+numbers as `Decimal`. But what the endpoint checked must be what is stored, and what is stored must
+be what reports read. So we write and read the JSON text ourselves. The column's type is unchanged:
+the host's own queries, such as `UserEvent` in its session, use the host's codec.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from tcs_events.strict_json import dumps, loads
 
 
 class StoredJson(sa.TypeDecorator[Any]):
-    """The JSON text of a column: written from a value, and read as one."""
+    """Stores a value as JSON text, and reads the text as a value again."""
 
     impl = sa.Text
     cache_ok = True
@@ -30,7 +29,7 @@ class StoredJson(sa.TypeDecorator[Any]):
         try:
             return None if value is None else loads(value)
         except (ValueError, RecursionError):
-            return value  # no text of ours: a host's own code has written it
+            return value  # not JSON: the host's own code has written it
 
 
 def is_json(column: sa.ColumnElement[Any]) -> bool:
@@ -39,12 +38,12 @@ def is_json(column: sa.ColumnElement[Any]) -> bool:
 
 
 def json_text(column: sa.ColumnElement[Any]) -> sa.Cast[str]:
-    """Return the text of a JSON column, which no driver reads before we do."""
+    """Return a JSON column as text, so that the driver does not decode it."""
     return sa.cast(column, sa.Text())
 
 
 def read_columns(table: sa.FromClause, names: Iterable[str]) -> list[sa.ColumnElement[Any]]:
-    """Return columns to be selected, in this order, under their names; JSON in our own codec."""
+    """Return the named columns for a SELECT, in this order. JSON columns use our own codec."""
     return [
         sa.type_coerce(json_text(column), StoredJson()).label(column.name)
         if is_json(column)
@@ -54,9 +53,9 @@ def read_columns(table: sa.FromClause, names: Iterable[str]) -> list[sa.ColumnEl
 
 
 def insert_values(table: sa.Table, names: Iterable[str], dialect: str) -> dict[str, Any]:
-    """Return what `insert(table).values(...)` takes for these columns: parameters of their names.
+    """Return the argument of `insert(table).values(...)`: a parameter for each of the columns.
 
-    Those of JSON are written by our own codec.
+    JSON columns use our own codec.
     """
     return {name: _parameter(table.c[name], dialect) for name in names}
 
@@ -65,5 +64,5 @@ def _parameter(column: sa.Column[Any], dialect: str) -> sa.ColumnElement[Any]:
     if not is_json(column):
         return sa.bindparam(column.name, type_=column.type)
     parameter = sa.bindparam(column.name, type_=StoredJson())
-    # PostgreSQL makes no JSON of what a driver sends as text.
+    # PostgreSQL does not convert a text parameter to JSON without a cast.
     return sa.cast(parameter, column.type) if dialect == "postgresql" else parameter

@@ -1,4 +1,4 @@
-"""Rows that are all read, and are not all in memory."""
+"""Reads all rows of a query without having them all in memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ Columns = TypeVarTuple("Columns")
 
 
 def stream(connection: Connection, query: Select[*Columns]) -> CursorResult[*Columns]:
-    """Execute a query, of whose rows at most `FETCH_ROWS` are in memory at once.
+    """Execute a query with at most `FETCH_ROWS` of its rows in memory at once.
 
-    On PostgreSQL a cursor of the server gives them, and the connection must be in a transaction.
-    Use it in a `with`: on SQLite rows that are still to come hold the connection in the past.
+    On PostgreSQL this uses a server-side cursor, so the connection must be in a transaction. Use
+    the result in a `with` block: on SQLite an unfinished result keeps an old snapshot of the
+    database.
     """
     if connection.dialect.name == "postgresql":
-        # It takes a cursor for a look at the first tenth of the rows, and then would rather walk a
-        # whole table in the order that is asked for than find the rows of a day and sort them:
+        # PostgreSQL assumes that only the first tenth of a cursor's rows is read. It then walks the
+        # whole table in the requested order instead of finding the rows of a day and sorting them:
         # https://www.postgresql.org/docs/current/runtime-config-query.html
         connection.exec_driver_sql("SET LOCAL cursor_tuple_fraction = 1")
     return connection.execute(query, execution_options={"yield_per": FETCH_ROWS})

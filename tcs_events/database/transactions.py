@@ -1,4 +1,4 @@
-"""Transactions of ours that are such, whatever the host's connections are set to."""
+"""Real transactions for our queries, even if the host's connections autocommit."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 OURS = "tcs_events_transactions"
-"""The execution option of our connections, and what is noted of one that was in autocommit."""
+"""The execution option that marks our connections. In a connection's `info` it is True if the
+connection was in autocommit mode and must be set back."""
 
 
 def with_transactions(engine: Engine) -> Engine:
-    """Return an engine on the same pool on which a transaction is one, and may meet others.
+    """Return an engine with the same pool whose connections begin real transactions.
 
-    A host may have its connections in autocommit, where each statement is committed by itself and
-    PostgreSQL gives no rows a few at a time; or in an isolation in which a transaction fails where
-    it has waited for another one. Each connection goes back to the pool as it came.
+    The host's connections may be in autocommit mode: then each statement is committed by itself,
+    and PostgreSQL has no server-side cursors. Or they may use a strict isolation level, in which a
+    transaction fails if it had to wait for another one. Each connection returns to the pool with
+    its old settings.
     """
-    # Not on the engine that is returned, whose listeners come before those of the host's: what the
-    # host says by `create_engine(execution_options=...)` would be set after it.
+    # Listen on the host's engine. Listeners of the returned engine would run first, and options of
+    # the host's `create_engine(execution_options=...)` would then overrule ours.
     if not event.contains(engine, "engine_connect", _set_up):
         event.listen(engine, "engine_connect", _set_up)
 
         @event.listens_for(engine, "checkin")
         def _give_back(driver: Any, entry: ConnectionPoolEntry) -> None:
-            # Later versions of SQLAlchemy do so by themselves; 2.0.16 forgets about autocommit.
+            # Later versions of SQLAlchemy do this themselves. 2.0.16 does not restore autocommit.
             if entry.info.pop(OURS, False) and driver is not None:
                 engine.dialect.set_isolation_level(driver, "AUTOCOMMIT")
 
@@ -44,17 +46,17 @@ def _set_up(connection: Connection) -> None:
     elif connection.dialect.name == "postgresql":
         is_autocommit = bool(getattr(driver, "autocommit", False))
         connection.connection.info[OURS] = is_autocommit
-        # Where nothing is set it is that of the server, which hardly anybody changes.
+        # If no level is set the server's default applies: READ COMMITTED, and rarely changed.
         if is_autocommit or getattr(driver, "isolation_level", None) is not None:
             connection.execution_options(isolation_level="READ COMMITTED")
 
 
 def _is_begun(connection: Connection, driver: sqlite3.Connection) -> bool:
-    """Tell whether SQLAlchemy was told to begin transactions in the place of the driver.
+    """Return whether the host has SQLAlchemy emit BEGIN instead of the driver.
 
     https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#serializable-isolation-savepoints-transactional-ddl
     """
-    if driver.in_transaction:  # of the host, which shares a database in memory with us
+    if driver.in_transaction:  # the host's transaction: we share its in-memory database
         return True
     with connection.begin():
         return driver.in_transaction

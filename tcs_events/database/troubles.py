@@ -1,7 +1,7 @@
-"""What an error of a database means, so that the log, `health` and the doctor can say it.
+"""Finds the problem behind a database error, for the log, `health` and the doctor.
 
-Nothing here quotes an error, whose text may hold the event: only names of tables, columns and
-constraints are taken out of it.
+The text of an error is never quoted, because it may contain the event. Only the names of tables,
+columns and constraints are taken from it.
 """
 
 from __future__ import annotations
@@ -29,63 +29,73 @@ _FAILED = re.compile(r"failed: ([\w.]+(?:, [\w.]+)*)$")
 
 
 def driver_error(error: BaseException) -> Any:
-    """Return the error as the driver raised it."""
+    """Return the driver's error that SQLAlchemy has wrapped, or the error itself."""
     return getattr(error, "orig", None) or error
 
 
 def sqlstate_of(error: BaseException) -> str:
-    """Return the SQLSTATE of PostgreSQL, "" where there is none."""
+    """Return PostgreSQL's SQLSTATE, "" if the error has none."""
     return getattr(driver_error(error), "sqlstate", None) or ""
 
 
 def sqlite_code_of(error: BaseException) -> int:
-    """Return SQLite's extended code, 0 where there is none."""
+    """Return SQLite's extended result code, 0 if the error has none."""
     return getattr(driver_error(error), "sqlite_errorcode", None) or 0
 
 
 def problem_of(error: BaseException, table: str = "the table", id_: str = "id") -> Problem | None:
-    """Return what an error of the database means, None where that is not known."""
-    found = _known(error)
-    if found is None:
+    """Return the problem behind a database error, None if it is not known.
+
+    Args:
+        error: from SQLAlchemy or from the driver.
+        table: the name of the table that was written to.
+        id_: the name of its unique column.
+    """
+    problem = _known_problem(error)
+    if problem is None:
         return None
     diagnostics = getattr(driver_error(error), "diag", None)
     match = _FAILED.search(str(driver_error(error)))
-    at = match[1] if match else ""
-    names = {
-        "table": table,
-        "id": id_,
-        "column": getattr(diagnostics, "column_name", None) or at.rpartition(".")[2] or "of yours",
-        "constraint": getattr(diagnostics, "constraint_name", None) or at or "of yours",
-        "sequence": f"{table}_id_seq",
-    }
-    if found is NULL and names["column"] == "id":
-        found = NULL_ID
-    if found is CONSTRAINT and sqlstate_of(error) == "23514" and names["constraint"] == "of yours":
-        found = NO_PARTITION
-    return filled_in(found, **names)
+    failed_name = match[1] if match else ""
+    column = getattr(diagnostics, "column_name", None) or failed_name.rpartition(".")[2]
+    constraint = getattr(diagnostics, "constraint_name", None) or failed_name
+    if problem is NULL and column == "id":
+        problem = NULL_ID
+    # PostgreSQL reports a missing partition as a failed CHECK without a name.
+    if problem is CONSTRAINT and sqlstate_of(error) == "23514" and not constraint:
+        problem = NO_PARTITION
+    return filled_in(
+        problem,
+        table=table,
+        id=id_,
+        column=column or "of yours",
+        constraint=constraint or "of yours",
+        sequence=f"{table}_id_seq",
+    )
 
 
-def _known(error: BaseException) -> Problem | None:
+def _known_problem(error: BaseException) -> Problem | None:
     if isinstance(error, exc.TimeoutError):
         return POOL
     if isinstance(error, TcsEventsError):
         return None
     code = sqlite_code_of(error)
-    if found := BY_SQLITE_CODE.get(code) or BY_SQLITE_CODE.get(code & 0xFF):
-        return found
+    if problem := BY_SQLITE_CODE.get(code) or BY_SQLITE_CODE.get(code & 0xFF):
+        return problem
     sqlstate = sqlstate_of(error)
     for length in (5, 3, 2):
-        if sqlstate and (found := BY_SQLSTATE.get(sqlstate[:length])):
-            return found
+        if sqlstate and (problem := BY_SQLSTATE.get(sqlstate[:length])):
+            return problem
     text = str(driver_error(error))
-    return next((found for pattern, found in BY_TEXT if pattern.search(text)), None)
+    return next((problem for pattern, problem in BY_TEXT if pattern.search(text)), None)
 
 
 def is_final(error: Exception) -> bool:
-    """Tell a value that this database can never store: a character that its encoding has not.
+    """Return whether the database can never store the value.
 
-    Anything else can be mended, a column that is too short for one. So the event is kept by its
-    sender, and not refused for good.
+    Examples are a character that the database's encoding does not have, and a value that is too
+    large for SQLite. All other errors can be repaired, such as a column that is too short, so the
+    sender keeps the event and retries.
     """
     if isinstance(driver_error(error), UnicodeError | OverflowError):
         return True
@@ -94,7 +104,7 @@ def is_final(error: Exception) -> bool:
 
 
 def is_about_one_row(error: Exception) -> bool:
-    """Tell an error that another row of the same group might not meet."""
+    """Return whether the error is about one row, so that other rows of its group may be stored."""
     constraint, mismatch = 19, 20
     return (
         is_final(error)
@@ -104,6 +114,6 @@ def is_about_one_row(error: Exception) -> bool:
 
 
 def unavailable(error: Exception, table: str, id_: str) -> StoreUnavailable:
-    """Return our error for one of the database's: its class, and what to do about it."""
+    """Return a `StoreUnavailable` for a database error: its reason is the error's class name."""
     problem = problem_of(error, table, id_)
     return StoreUnavailable(type(driver_error(error)).__name__, problem.remedy if problem else "")

@@ -130,12 +130,12 @@ ON_POSTGRESQL: dict[str, tuple[str, str, str]] = {
     ),
     "a trigger that drops rows": (
         FUNCTION.format(body="RETURN NULL;", when="BEFORE INSERT"),
-        "drop the trigger, rule or policy on user_events that leaves rows out",
+        "drop the trigger, rule or policy on user_events that drops rows",
         DROP_TRIGGER,
     ),
     "a trigger that refuses rows": (
         FUNCTION.format(body="RAISE EXCEPTION 'no %', NEW.session_id;", when="BEFORE INSERT"),
-        "drop the trigger or mend it",
+        "drop the trigger or repair it",
         DROP_TRIGGER,
     ),
     "a trigger whose function calls what is gone": (
@@ -194,12 +194,12 @@ ON_SQLITE: dict[str, tuple[str, str, str]] = {
     ),
     "a trigger that drops rows": (
         "CREATE TRIGGER meddle BEFORE INSERT ON user_events BEGIN SELECT RAISE(IGNORE); END",
-        "drop the trigger, rule or policy on user_events that leaves rows out",
+        "drop the trigger, rule or policy on user_events that drops rows",
         "DROP TRIGGER meddle",
     ),
     "a trigger that refuses rows": (
         "CREATE TRIGGER meddle BEFORE INSERT ON user_events BEGIN SELECT RAISE(ABORT, 'no'); END",
-        "drop the trigger or mend it",
+        "drop the trigger or repair it",
         "DROP TRIGGER meddle",
     ),
     "a trigger that calls what is gone": (

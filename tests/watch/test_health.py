@@ -209,7 +209,7 @@ def test_a_file_in_a_folder_that_is_not_there(make_host: MakeHost, tmp_path: Pat
 def test_a_file_that_is_no_database(make_host: MakeHost, tmp_path: Path) -> None:
     (tmp_path / "host.db").write_text("not a database" * 1000)
     app = make_host(f"sqlite:///{tmp_path}/host.db", create=False)
-    assert problem(app) == ("database", "the file is no database")
+    assert problem(app) == ("database", "the file is not a database")
 
 
 def test_a_database_in_memory_is_well(make_host: MakeHost) -> None:
