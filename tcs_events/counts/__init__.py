@@ -1,7 +1,10 @@
-"""What the reports read: each day's events, counted once and kept.
+"""The counts that reports read: each day's events, counted once and stored.
 
-`tables` says what is kept, `events` reads the events, `facts` counts one day, `refresh` keeps the
-days up to date, and `state` says how far it has come. `stale` has days counted again of which
-events were deleted. Counting knows no database, and the tables know nothing of how they are
-counted.
+- `tables` defines the tables of the counts.
+- `events` reads the stored events.
+- `visit` counts the events of one visit, and `facts` holds the counts of one day. These two do not
+  use the database.
+- `counting` replaces the stored counts of one day.
+- `refresh` finds the days that changed and has them counted again. `state` holds its progress.
+- `stale` marks the days of deleted events, so that they are counted again.
 """

@@ -1,9 +1,10 @@
-"""Which version and time zone the counts are made with, while processes have different ones.
+"""Decides which version and time zone are used for counting, if processes have different ones.
 
-In a rolling deploy old and new processes run beside each other for a while, and a setting may
-differ between web hosts for ever. If each counted everything again with its own, they would do so
-in turns, and no counts would ever be complete. So each notes that it is there. The one that came
-last counts; the others read what it counts, until it has not been seen for a while.
+During a rolling deploy old and new processes run at the same time, and a setting may differ between
+web hosts for ever. If each process counted everything again with its own configuration, they would
+undo each other's work, and the counts would never be complete. So each process notes its
+configuration in a table. Processes with the newest configuration count. The others only read, until
+the newest configuration has not been seen for a while.
 """
 
 from __future__ import annotations
@@ -18,40 +19,40 @@ from sqlalchemy import Connection
 from tcs_events.counts import tables
 
 SILENCE = timedelta(hours=1)
-"""For so long the newer one must not have been seen before an older one counts again, as after a
-deploy that was taken back. It is twice as long each time that the newer one has come back."""
+"""How long a newer configuration must be absent before an older one counts again, for example after
+a deploy was rolled back. It doubles each time the newer configuration comes back."""
 MAX_DOUBLINGS = 10
 NOTED_AFTER = timedelta(minutes=1)
-"""Whoever looks in again sooner does not cost a write."""
+"""How long a noted configuration is not written again."""
 SKEW = timedelta(minutes=1)
-"""A time that lies further ahead is of a clock that was wrong."""
+"""How far times may be in the future. Times beyond that come from a clock that was wrong."""
 
 
 class Configuration(NamedTuple):
-    """What counts depend on. Where it changes, everything is counted again."""
+    """What the counts depend on. If it changes, everything is counted again."""
 
     version: int
     zone: str
 
 
 class Sighting(NamedTuple):
-    """A configuration that a process has, or had."""
+    """A configuration, and when a process last had it."""
 
     configuration: Configuration
     number: int
-    """The larger, the later it came."""
+    """Newer configurations have larger numbers."""
     seen_at: datetime
     takeovers: int
-    """How often it has counted everything after another one had."""
+    """How often everything was counted again with it after another configuration was in use."""
 
-    def is_there(self, now: datetime) -> bool:
-        """Return whether it has been seen lately. Whoever was seen in the future was not."""
+    def is_active(self, now: datetime) -> bool:
+        """Return whether a process had it recently. Sightings in the future do not count."""
         silence = SILENCE * 2 ** min(max(self.takeovers - 1, 0), MAX_DOUBLINGS)
         return bool(now - silence < self.seen_at <= now + SKEW)
 
 
 def sightings(connection: Connection) -> list[Sighting]:
-    """Return all configurations that have ever been there, the newest one first."""
+    """Return all configurations that were ever noted, the newest first."""
     rows = connection.execute(
         sa.select(tables.configurations).order_by(tables.configurations.c.number.desc())
     )
@@ -62,17 +63,17 @@ def sightings(connection: Connection) -> list[Sighting]:
 
 
 def decides(seen: Sequence[Sighting], ours: Configuration, now: datetime) -> bool:
-    """Return whether counts are made with our configuration: no newer one is there."""
+    """Return whether our configuration is used for counting: no newer one is active."""
     if all(sighting.configuration != ours for sighting in seen):
         return True  # it is about to be the newest
     newest = next(
-        sighting for sighting in seen if sighting.configuration == ours or sighting.is_there(now)
+        sighting for sighting in seen if sighting.configuration == ours or sighting.is_active(now)
     )
     return newest.configuration == ours
 
 
 def is_noted(seen: Sequence[Sighting], ours: Configuration, now: datetime) -> bool:
-    """Return whether it was noted a moment ago that we are there."""
+    """Return whether our configuration was noted less than `NOTED_AFTER` ago."""
     return any(
         sighting.configuration == ours and timedelta(0) <= now - sighting.seen_at < NOTED_AFTER
         for sighting in seen
@@ -80,33 +81,34 @@ def is_noted(seen: Sequence[Sighting], ours: Configuration, now: datetime) -> bo
 
 
 def note(connection: Connection, ours: Configuration, now: datetime, *, insists: bool) -> bool:
-    """Note that we are there; returns whether counts are made with our configuration.
+    """Note our configuration, and return whether it is used for counting.
 
     Args:
-        connection: in a transaction that has written to the state, so that nobody else does this.
+        connection: in a transaction that has written to the state, so that others wait.
         ours: our configuration.
         now: the time of the database.
-        insists: whether somebody wants it so: it becomes the newest one.
+        insists: whether ours becomes the newest configuration, because an operator wants that.
     """
     seen = sightings(connection)
-    known = {sighting.configuration: sighting for sighting in seen}
-    newest = seen[0].number if seen else 0
-    if ours not in known:
-        row = {"number": newest + 1, "seen_at": now, "takeovers": 0, **ours._asdict()}
+    by_configuration = {sighting.configuration: sighting for sighting in seen}
+    newest_number = seen[0].number if seen else 0
+    if ours not in by_configuration:
+        row = {"number": newest_number + 1, "seen_at": now, "takeovers": 0, **ours._asdict()}
         connection.execute(tables.configurations.insert().values(**row))
         return True
-    mine = known[ours]
-    number = newest + 1 if insists and mine.number < newest else mine.number
-    connection.execute(_row_of(ours).values(seen_at=now, number=number))
+    number = by_configuration[ours].number
+    if insists and number < newest_number:
+        number = newest_number + 1
+    connection.execute(_update_row(ours).values(seen_at=now, number=number))
     return insists or decides(seen, ours, now)
 
 
 def note_takeover(connection: Connection, ours: Configuration) -> None:
-    """Note that everything is counted with our configuration, after it was with another one."""
-    connection.execute(_row_of(ours).values(takeovers=tables.configurations.c.takeovers + 1))
+    """Note that everything is counted again with our configuration instead of another one."""
+    connection.execute(_update_row(ours).values(takeovers=tables.configurations.c.takeovers + 1))
 
 
-def _row_of(configuration: Configuration) -> sa.Update:
+def _update_row(configuration: Configuration) -> sa.Update:
     columns = tables.configurations.c
     return tables.configurations.update().where(
         columns.version == configuration.version, columns.zone == configuration.zone

@@ -1,10 +1,12 @@
-"""Finds days whose events are no longer those that were counted, whoever has changed them.
+"""Finds days whose events have changed since they were counted.
 
-New rows are found by their ids, and deletions of ours say so themselves. A host may do more: insert
-rows with older ids, delete or move rows by hand, restore a backup. So the number of a day's events,
-and a checksum, are kept when it is counted, and compared again: a part of the days at each refresh.
-Only the index of the events is read for that. What it does not show is a payload or a session that
-was changed in place.
+A refresh finds new rows by their ids, and our own deletions mark their days. But a host can change
+rows in other ways: insert rows with older ids, delete or move rows by hand, restore a backup. So we
+store the number of a day's events and a checksum when the day is counted. Each refresh compares
+some days with the events again.
+
+Only the index of the events is read, so a payload or a session that was changed in place is not
+noticed.
 """
 
 from __future__ import annotations
@@ -21,21 +23,23 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.counts import tables
-from tcs_events.counts.days import COUNTED_FROM, COUNTED_UNTIL, Day, date_in, dates, day
+from tcs_events.counts.days import COUNTED_FROM, COUNTED_UNTIL, Day, date_in, dates
+from tcs_events.counts.days import day as day_of
 from tcs_events.counts.events import event_types
 from tcs_events.counts.facts import LOOK_AHEAD
 from tcs_events.models import UserEvent, UtcDateTime
 
 AUDIT_DAYS = 400
-"""How many days a refresh compares at most: each is a query (0.2 ms where there is nothing)."""
+"""The most days that a refresh compares. Each takes a query (0.2 ms if the day has no events)."""
 AUDIT_EVENTS = 200_000
-"""After so many events it ends: reading them in the index takes about 0.1 s."""
+"""A refresh compares no further days after this many events. Reading them in the index takes about
+0.1 s."""
 MAX_CHECKSUM = 2**62
-"""The database keeps 64 bits, one of them for the sign."""
+"""The column has 64 bits, one of them for the sign."""
 
 
 class Check(NamedTuple):
-    """What the index says of a day: of all events that count on it, or say how it ended."""
+    """The number and the checksum of a day's events, including those of `LOOK_AHEAD` after it."""
 
     events: int
     checksum: int
@@ -44,16 +48,16 @@ class Check(NamedTuple):
 NOTHING = Check(0, 0)
 
 
-def check(connection: Connection, of_day: Day, types: Sequence[str]) -> Check:
-    """Return what the index says of a day now."""
-    bounds = {"types": types, "start": of_day.start, "end": of_day.end + LOOK_AHEAD}
-    rows = connection.execute(_question(connection.dialect.name), bounds).all()
-    checksum = sum(crc32(event_type.encode()) * int(of_type) for event_type, _, of_type in rows)
+def check(connection: Connection, day: Day, types: Sequence[str]) -> Check:
+    """Return the number and the checksum of a day's events now."""
+    bounds = {"types": types, "start": day.start, "end": day.end + LOOK_AHEAD}
+    rows = connection.execute(_query(connection.dialect.name), bounds).all()
+    checksum = sum(crc32(event_type.encode()) * int(type_sum) for event_type, _, type_sum in rows)
     return Check(sum(events for _, events, _ in rows), checksum % MAX_CHECKSUM)
 
 
-@cache  # made once: it is asked hundreds of times, and making it took longer than the answer
-def _question(dialect: str) -> Any:
+@cache  # it runs hundreds of times, and building it took longer than running it
+def _query(dialect: str) -> Any:
     return (
         sa.select(UserEvent.event_type, sa.func.count(), _checksum(dialect))
         .where(
@@ -66,44 +70,45 @@ def _question(dialect: str) -> Any:
 
 
 def _checksum(dialect: str) -> sa.ColumnElement[int]:
-    """Return a sum that changes with the rows, made of what the index holds.
+    """Return a sum over columns of the index that changes if the rows change.
 
-    The remainders keep moved rows from making up for each other: one moved by a minute and another
-    moved back by a minute.
+    It sums remainders, not times. Otherwise one row that moved by a minute and another that moved
+    back by a minute would cancel each other out.
     """
-    if dialect == "postgresql":  # its index does not hold the id
+    if dialect == "postgresql":  # on PostgreSQL the index does not contain the id
         micros = sa.cast(sa.extract("epoch", UserEvent.created_at) * 1_000_000, sa.BigInteger)
         return sa.func.sum(micros % 1_000_003)
     if dialect == "sqlite":
-        # The id of the newest row is given once more after it is gone, so the time is needed, too.
-        # It is kept as text: "2024-05-06 10:00:00.000000" from its 12th letter on.
+        # The time is needed, too: SQLite uses the newest row's id again after that row is deleted.
+        # Times are stored as text, "2024-05-06 10:00:00.000000", and the 12th character is the
+        # first of the hour.
         text = sa.func.substr(sa.type_coerce(UserEvent.created_at, sa.String), 12)
         seconds = sa.cast(sa.func.replace(text, ":", ""), sa.Float)
         return sa.func.sum(UserEvent.id + sa.cast(seconds * 1_000, sa.Integer) % 1_000_003)
     return sa.func.sum(UserEvent.id)
 
 
-def keep_check(connection: Connection, of_day: date, found: Check, *, has_events: bool) -> None:
-    """Keep what the index said of a day, in the transaction that keeps its counts."""
-    connection.execute(tables.checks.delete().where(tables.checks.c.day == of_day))
-    if found != NOTHING or has_events:
+def keep_check(connection: Connection, day: date, new: Check, *, has_events: bool) -> None:
+    """Store a day's check, in the transaction that stores its counts."""
+    connection.execute(tables.checks.delete().where(tables.checks.c.day == day))
+    if new != NOTHING or has_events:
         connection.execute(
-            tables.checks.insert().values(day=of_day, is_crossing_stale=True, **found._asdict())
+            tables.checks.insert().values(day=day, is_crossing_stale=True, **new._asdict())
         )
 
 
 class Audit:
-    """Compares the days of one database, a part at each call, and goes on where it ended."""
+    """Compares days with their events. Each call compares some days, and the next call goes on."""
 
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone
         self._next: date | None = None
 
     def changed_days(self, connection: Connection, leave_out: set[date]) -> set[date]:
-        """Return days that are not as they were when they were counted.
+        """Return the days whose events have changed, among those that this call compares.
 
         Args:
-            connection: to the events.
+            connection: to the database of the events.
             leave_out: days that are counted again anyway.
         """
         types = event_types(connection)
@@ -115,20 +120,20 @@ class Audit:
             for row in connection.execute(sa.select(tables.checks))
         }
         changed, events = set(), 0
-        for of_day in self._newest_first(*bounds):
-            self._next = of_day - timedelta(days=1)
-            if of_day in leave_out:
+        for day in self._newest_first(*bounds):
+            self._next = day - timedelta(days=1)
+            if day in leave_out:
                 continue
-            found = check(connection, day(of_day, self._zone), types)
-            if found != kept.get(of_day, NOTHING):
-                changed.add(of_day)
-            events += found.events
+            current = check(connection, day_of(day, self._zone), types)
+            if current != kept.get(day, NOTHING):
+                changed.add(day)
+            events += current.events
             if events >= AUDIT_EVENTS:
                 break
         return changed
 
     def _bounds(self, connection: Connection, types: Sequence[str]) -> tuple[date, date] | None:
-        """Return the oldest and the newest day with events, or with events when it was counted."""
+        """Return the oldest and the newest day that has events, or had some when it was counted."""
         bounds = [
             date_in(self._zone, at)
             for event_type in types
@@ -144,14 +149,14 @@ class Audit:
         ]
         counted = tables.checks.c.day
         kept = connection.execute(sa.select(sa.func.min(counted), sa.func.max(counted))).one()
-        bounds += [of_day for of_day in kept if of_day is not None]
+        bounds += [day for day in kept if day is not None]
         return (min(bounds), max(bounds)) if bounds else None
 
     def _newest_first(self, oldest: date, newest: date) -> Sequence[date]:
-        """Return the days that are next, each once, and begin anew at the newest after the oldest.
+        """Return the next days to compare, each once. After the oldest day comes the newest again.
 
-        A process that has just begun starts anywhere: one that only ever counts once would compare
-        the same days each time.
+        A new process starts at a random day. Otherwise processes that run only once, such as a
+        nightly command, would compare the same days every time.
         """
         days = list(dates(oldest, newest))[::-1]
         start = random.choice(days) if self._next is None else self._next  # noqa: S311 - no secret

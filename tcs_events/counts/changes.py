@@ -1,4 +1,4 @@
-"""Which days have to be counted: those that something happened to since they were counted."""
+"""Finds the days that must be counted: those that have changed since they were last counted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from tcs_events.counts import tables
-from tcs_events.counts.days import COUNTED_FROM, COUNTED_UNTIL, date_in, day
+from tcs_events.counts.days import COUNTED_FROM, COUNTED_UNTIL, date_in
+from tcs_events.counts.days import day as day_of
 from tcs_events.counts.events import event_types
 from tcs_events.counts.facts import LOOK_AHEAD
 from tcs_events.database.streaming import stream
@@ -18,15 +19,15 @@ from tcs_events.models import UserEvent
 
 
 def touched_by(zone: ZoneInfo, at: datetime) -> set[date]:
-    """Return the days whose counts an event has a part in.
+    """Return the days whose counts depend on an event at this time.
 
-    Just after midnight it says how the queries of the day before have ended.
+    An event just after midnight also tells how the last queries of the day before ended.
     """
     return {date_in(zone, at), date_in(zone, at - LOOK_AHEAD)}
 
 
 def days_of_new_events(connection: Connection, zone: ZoneInfo, above_id: int) -> set[date]:
-    """Return the days of the events with larger ids than `above_id`."""
+    """Return the days whose counts depend on the events with ids above `above_id`."""
     changed: set[date] = set()
     new = select(UserEvent.created_at).where(
         UserEvent.id > above_id, UserEvent.created_at.between(COUNTED_FROM, COUNTED_UNTIL)
@@ -38,26 +39,26 @@ def days_of_new_events(connection: Connection, zone: ZoneInfo, above_id: int) ->
 
 
 def stale_days(connection: Connection) -> set[date]:
-    """Return the days that whoever has deleted something has marked."""
+    """Return the days that were marked because events of theirs were deleted."""
     return set(connection.scalars(select(tables.days.c.day).where(tables.days.c.is_stale)))
 
 
 def all_days(connection: Connection, zone: ZoneInfo) -> set[date]:
     """Return every day that has events, or had some when it was counted."""
-    found = set(connection.scalars(select(tables.days.c.day)))
-    found.update(connection.scalars(select(tables.checks.c.day)))
+    days = set(connection.scalars(select(tables.days.c.day)))
+    days.update(connection.scalars(select(tables.checks.c.day)))
     for event_type in event_types(connection):
         for at in _first_of_each_day(connection, zone, event_type):
-            found |= touched_by(zone, at)
-    return found
+            days |= touched_by(zone, at)
+    return days
 
 
 def _first_of_each_day(
     connection: Connection, zone: ZoneInfo, event_type: str
 ) -> Iterator[datetime]:
-    """Give the time of the first event of each day, one step in the index each.
+    """Yield the time of the first event of each day that has events, by one look at the index each.
 
-    A clock that was wrong once has put an event into 1970: the days between have none.
+    Days without events cost nothing. That matters if a wrong clock has put one event into 1970.
     """
     start = COUNTED_FROM
     while True:
@@ -70,4 +71,4 @@ def _first_of_each_day(
         if at is None:
             return
         yield at
-        start = day(date_in(zone, at), zone).end
+        start = day_of(date_in(zone, at), zone).end

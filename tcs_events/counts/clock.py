@@ -1,4 +1,4 @@
-"""What time it is to those who count: the same to all processes, and never running backwards."""
+"""The clock used for counting. It is the same for all processes, and never goes backwards."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 Clock = Callable[[], datetime]
-"""Gives the time in UTC."""
+"""Returns the time in UTC."""
 
-_QUESTIONS = {
+_QUERIES = {
     "postgresql": "SELECT clock_timestamp()",
     "mysql": "SELECT UTC_TIMESTAMP(6)",
     "mariadb": "SELECT UTC_TIMESTAMP(6)",
@@ -22,16 +22,16 @@ _QUESTIONS = {
 def database_time(connection: Connection) -> datetime:
     """Return the time of the database server, in UTC.
 
-    Web hosts share a database, and their clocks differ. SQLite has the clock of the process.
+    The clocks of web hosts differ, but they share one database. SQLite uses this process's clock.
     """
-    question = _QUESTIONS.get(connection.dialect.name)
-    if question is None:
+    query = _QUERIES.get(connection.dialect.name)
+    if query is None:
         return datetime.now(UTC)
-    at: datetime = connection.execute(sa.text(question)).scalar_one()
+    at: datetime = connection.execute(sa.text(query)).scalar_one()
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def steady(now: datetime) -> Clock:
-    """Return a clock that goes on from `now`, even if somebody sets the clock of the machine."""
+    """Return a clock that starts at `now`, and ignores changes of the machine's clock."""
     started = monotonic()
     return lambda: now + timedelta(seconds=monotonic() - started)

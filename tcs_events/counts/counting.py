@@ -1,4 +1,4 @@
-"""Counts one day, and puts what was counted in the place of what was kept of it."""
+"""Counts one day, and replaces the stored counts of that day."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from tcs_events.counts.crossings import (
     replace_crossings,
     stale_crossings,
 )
-from tcs_events.counts.days import Day, day
+from tcs_events.counts.days import Day
+from tcs_events.counts.days import day as day_of
 from tcs_events.counts.events import StoredEvent, event_types, events_between
 from tcs_events.counts.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use
 from tcs_events.counts.funnels import (
@@ -50,19 +51,19 @@ from tcs_events.counts.visits import (
 )
 
 LEASE = timedelta(minutes=5)
-"""For so long nobody else refreshes; whoever has died meanwhile holds nobody up for longer."""
+"""How long a lease lasts: if a process dies during a refresh, others can continue after this."""
 INSERT_ROWS = 1_000
 ATTEMPTS = 2
-"""So often a day is counted of which something is deleted meanwhile, until the next refresh."""
+"""How often a refresh counts a day if events of that day are deleted during the counting."""
 VISITS_AT_ONCE = 10_000
 """How many visits are written in one transaction."""
 
 
 class DayCounter:
-    """Counts days for the one who holds the lease, and prolongs it with each.
+    """Counts days for the process that holds the lease, and extends the lease with each day.
 
-    Every method raises `LeaseLost` where it is somebody else's, and `OutOfTime` where there is an
-    `until`, a `monotonic()` time, and it is over. The days that were counted by then are kept.
+    Every method raises `LeaseLost` if another process has the lease. With an `until`, which is a
+    `monotonic()` time, methods raise `OutOfTime` after it. Days that are done by then stay counted.
     """
 
     def __init__(
@@ -79,60 +80,61 @@ class DayCounter:
         self._holder = holder
         self._until = until
 
-    def count(self, of_day: date) -> int | None:
-        """Count a day, and return how many events it has.
+    def count(self, day: date) -> int | None:
+        """Count a day, and return the number of its events.
 
-        Where something of it goes on being deleted it is left stale, and the answer is None.
+        Returns None if events of the day were deleted during each attempt. The next refresh then
+        counts the day.
         """
         for _ in range(ATTEMPTS):
-            self._begin(of_day)
+            self._begin(day)
             with contextlib.suppress(DayChanged):
-                return self._replace(day(of_day, self._zone))
+                return self._replace(day_of(day, self._zone))
         with self._engine.begin() as connection:
             update_state(connection, self._holder)
-            is_this = tables.days.c.day == of_day
+            is_this = tables.days.c.day == day
             if not connection.execute(
                 tables.days.update().where(is_this).values(is_stale=True)
             ).rowcount:
                 nothing = {"events": 0, "is_stale": True, "is_retention_stale": False}
-                connection.execute(tables.days.insert().values(day=of_day, **nothing))
+                connection.execute(tables.days.insert().values(day=day, **nothing))
         return None
 
-    def count_retention(self, of_day: date) -> None:
-        """Count who came back on a day."""
+    def count_retention(self, day: date) -> None:
+        """Count the sessions that came back on a day."""
         with self._reading() as connection:
-            rows = count_retention(connection, of_day)
+            rows = count_retention(connection, day)
         with self._engine.begin() as connection:
-            # Whoever has changed a visit meanwhile has taken the lease away.
-            self._prolong(connection)
-            connection.execute(_retention_of(of_day))
+            # If visits were changed since they were read, the lease is gone, and this raises.
+            self._extend_lease(connection)
+            connection.execute(_delete_retention(day))
             if rows:
                 connection.execute(tables.retention.insert(), rows)
             connection.execute(
                 tables.days.update()
-                .where(tables.days.c.day == of_day)
+                .where(tables.days.c.day == day)
                 .values(is_retention_stale=False)
             )
 
     def count_stale_retention(self) -> None:
-        """Count who came back on the days that had visitors who came first on another day."""
+        """Count retention again for the days whose visitors have another first day now."""
         with self._engine.connect() as connection:
             stale = select(tables.days.c.day).where(tables.days.c.is_retention_stale)
             days_to_count = sorted(connection.scalars(stale))
-        for of_day in days_to_count:
-            self.count_retention(of_day)
+        for day in days_to_count:
+            self.count_retention(day)
 
     def count_funnel(self, funnel: Funnel, first: date, last: date, deadline: float) -> None:
-        """Count a funnel for the days that it is not counted for yet, the newest ones first.
+        """Count a funnel for the days that lack its counts, the newest first.
 
-        It ends after the day at which it is `deadline`, a `monotonic()` time.
+        It stops after the first day that ends later than `deadline`, a `monotonic()` time.
         """
         with self._engine.connect() as connection:
-            to_count = uncounted_days(connection, funnel, first, last)
-        types = {one.event_type for one in funnel.steps}
-        for of_day in to_count:
-            self._begin(of_day)
-            start, end = day(of_day, self._zone)[1:3]
+            days_to_count = uncounted_days(connection, funnel, first, last)
+        types = {step.event_type for step in funnel.steps}
+        for day in days_to_count:
+            self._begin(day)
+            start, end = day_of(day, self._zone)[1:3]
             counter = FunnelCounter([funnel], is_long=end - start > WITHIN)
             later = FunnelCounter([funnel])
             with (
@@ -141,17 +143,17 @@ class DayCounter:
             ):
                 for _, session in _sessions(events):
                     counter.count(later.crossing(session, end))
-            # A day of which something was deleted meanwhile is counted as a whole by the next.
+            # If events of the day were deleted meanwhile, the next refresh counts the whole day.
             with contextlib.suppress(DayChanged), self._engine.begin() as connection:
-                self._prolong(connection, of_day)
-                replace_counts(connection, of_day, [funnel], counter.reached)
-                replace_crossings(connection, of_day, [funnel], later.reached, is_all=False)
+                self._extend_lease(connection, day)
+                replace_counts(connection, day, [funnel], counter.reached)
+                replace_crossings(connection, day, [funnel], later.reached, is_all=False)
             if monotonic() > deadline:
                 return
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:
-        """Give a connection to read what is to be counted, as long as there is time."""
+        """Yield a connection to read the events on. Its queries end when the time is up."""
         with self._engine.connect() as connection:
             if self._until is None:
                 yield connection
@@ -164,100 +166,102 @@ class DayCounter:
             raise OutOfTime
 
     def count_stale_crossings(self) -> None:
-        """Count the funnel steps that were taken after the days on which funnels were entered."""
+        """Count the steps that were taken after the day on which the funnel was entered."""
         with self._reading() as connection:
             funnels = kept_funnels(connection)
             sessions = {
-                of_day: crossing_sessions(connection, day(of_day, self._zone), funnels)
-                for of_day in stale_crossings(connection)
+                day: crossing_sessions(connection, day_of(day, self._zone), funnels)
+                for day in stale_crossings(connection)
             }
-        if nobody := [of_day for of_day, some in sessions.items() if not some]:
+        if empty_days := [day for day, session_ids in sessions.items() if not session_ids]:
             with self._engine.begin() as connection:
-                # Whoever has changed a visit meanwhile has taken the lease away.
-                self._prolong(connection)
-                forget_crossings(connection, nobody)
-        for of_day, some in sessions.items():
-            if some:
-                self._count_crossings(of_day, funnels, some)
+                # If visits were changed since they were read, the lease is gone, and this raises.
+                self._extend_lease(connection)
+                forget_crossings(connection, empty_days)
+        for day, session_ids in sessions.items():
+            if session_ids:
+                self._count_crossings(day, funnels, session_ids)
 
     def _count_crossings(
-        self, of_day: date, funnels: Sequence[Funnel], sessions: Sequence[str]
+        self, day: date, funnels: Sequence[Funnel], sessions: Sequence[str]
     ) -> None:
-        self._begin(of_day)
+        self._begin(day)
         with self._reading() as connection:
-            reached = count_crossings(connection, day(of_day, self._zone), funnels, sessions)
-        # A day of which something was deleted meanwhile is counted as a whole by the next.
+            reached = count_crossings(connection, day_of(day, self._zone), funnels, sessions)
+        # If events of the day were deleted meanwhile, the next refresh counts the whole day.
         with contextlib.suppress(DayChanged), self._engine.begin() as connection:
-            self._prolong(connection, of_day)
-            replace_crossings(connection, of_day, funnels, reached, is_all=True)
+            self._extend_lease(connection, day)
+            replace_crossings(connection, day, funnels, reached, is_all=True)
 
-    def _begin(self, of_day: date) -> None:
-        """Say which day is counted, before anything of it is read."""
+    def _begin(self, day: date) -> None:
+        """Note which day is being counted, before any of its events are read."""
         with self._engine.begin() as connection:
-            update_state(connection, self._holder, counting=of_day)
+            update_state(connection, self._holder, counting=day)
 
-    def _prolong(self, connection: Connection, of_day: date | None = None) -> None:
-        """Hold off everybody else until the transaction ends: nobody else changes what it does."""
-        update_state(connection, self._holder, of_day, lease_until=self._clock() + LEASE)
+    def _extend_lease(self, connection: Connection, day: date | None = None) -> None:
+        """Extend the lease. Other processes cannot change counts until the transaction ends."""
+        update_state(connection, self._holder, day, lease_until=self._clock() + LEASE)
 
-    def _replace(self, of_day: Day) -> int:
-        """Count a day and put it in the place of what was kept of it."""
+    def _replace(self, day: Day) -> int:
+        """Count a day, replace its stored counts, and return the number of its events."""
         with self._reading() as connection:
             funnels = kept_funnels(connection)
-            counter = FunnelCounter(funnels, is_long=of_day.end - of_day.start > WITHIN)
-            until, types = of_day.end + LOOK_AHEAD, event_types(connection)
-            # Before the events: what comes in between makes a difference at the next comparison.
-            found = check(connection, of_day, types)
-            with events_between(connection, of_day.start, until, types) as events:
-                facts = count_day(of_day, _sessions(events), counter)
-            kept = kept_visits(connection, of_day.date)
-        self._change_visits(of_day.date, facts.visits, kept)
+            counter = FunnelCounter(funnels, is_long=day.end - day.start > WITHIN)
+            until, types = day.end + LOOK_AHEAD, event_types(connection)
+            # The check comes before the events. Events that arrive in between then make the day
+            # differ from its check, and the next audit counts it again.
+            new_check = check(connection, day, types)
+            with events_between(connection, day.start, until, types) as events:
+                facts = count_day(day, _sessions(events), counter)
+            kept = kept_visits(connection, day.date)
+        self._change_visits(day.date, facts.visits, kept)
         with self._engine.begin() as connection:
-            self._prolong(connection, of_day.date)  # first of all
-            forget_spans(connection, of_day.date)
+            self._extend_lease(connection, day.date)  # first: it holds off other processes
+            forget_spans(connection, day.date)
             for table in (*tables.COUNTS, tables.days):
-                its_rows = table.delete().where(table.c.day == of_day.date)
+                old_rows = table.delete().where(table.c.day == day.date)
                 if table in tables.SPANNED:
-                    its_rows = its_rows.where(table.c.unit == "day")
-                connection.execute(its_rows)
-            # Of all funnels: one that somebody asks for meanwhile is counted for the day later on.
-            its_funnels = tables.funnel_counts.c.day == of_day.date
-            connection.execute(tables.funnel_counts.delete().where(its_funnels))
+                    old_rows = old_rows.where(table.c.unit == "day")
+                connection.execute(old_rows)
+            # Delete the counts of all funnels, also of one that was added since the day was read.
+            # That one is counted for the day later.
+            is_of_day = tables.funnel_counts.c.day == day.date
+            connection.execute(tables.funnel_counts.delete().where(is_of_day))
             if facts.events:
-                replace_counts(connection, of_day.date, funnels, counter.reached)
-            else:  # otherwise they are counted in a moment
-                connection.execute(_retention_of(of_day.date))
-                forget_crossings(connection, [of_day.date])
-            keep_check(connection, of_day.date, found, has_events=facts.events > 0)
-            mark_crossings(connection, of_day)
-            for table, rows in _rows(of_day.date, facts):
+                replace_counts(connection, day.date, funnels, counter.reached)
+            else:  # with events, retention and crossings are counted in a later transaction
+                connection.execute(_delete_retention(day.date))
+                forget_crossings(connection, [day.date])
+            keep_check(connection, day.date, new_check, has_events=facts.events > 0)
+            mark_crossings(connection, day)
+            for table, rows in _rows(day.date, facts):
                 for start in range(0, len(rows), INSERT_ROWS):
                     connection.execute(table.insert(), rows[start : start + INSERT_ROWS])
         return facts.events
 
-    def _change_visits(self, of_day: date, visits: set[Visit], kept: Kept) -> None:
-        """Keep a day's visits, a part at a time: SQLite lets nobody else write meanwhile."""
+    def _change_visits(self, day: date, visits: set[Visit], kept: Kept) -> None:
+        """Store a day's visits. Several short transactions block other writers on SQLite less."""
         new, gone = sorted(visits - kept.keys()), sorted(kept.keys() - visits)
         for start in range(0, max(len(new), len(gone)), VISITS_AT_ONCE):
             self._check_time()
-            some = slice(start, start + VISITS_AT_ONCE)
+            batch = slice(start, start + VISITS_AT_ONCE)
             with self._engine.begin() as connection:
-                self._prolong(connection, of_day)
-                change_visits(connection, of_day, new[some], gone[some], kept)
+                self._extend_lease(connection, day)
+                change_visits(connection, day, new[batch], gone[batch], kept)
 
 
-def _retention_of(of_day: date) -> sa.Delete:
-    return tables.retention.delete().where(tables.retention.c.day == of_day)
+def _delete_retention(day: date) -> sa.Delete:
+    return tables.retention.delete().where(tables.retention.c.day == day)
 
 
 def _sessions(events: Iterable[StoredEvent]) -> Iterator[tuple[str, Iterator[Seen]]]:
-    """Give the events of each session, not kept in memory: one session may have sent most."""
+    """Yield the events of each session as an iterator: one session may have sent most of them."""
     for session_id, session in groupby(events, key=itemgetter(0)):
         yield session_id, (Seen(*event[1:]) for event in session)
 
 
-def _rows(of_day: date, facts: Facts) -> Iterator[tuple[sa.Table, list[dict[str, object]]]]:
-    """Give the rows that keep a day's facts, by their tables."""
+def _rows(day: date, facts: Facts) -> Iterator[tuple[sa.Table, list[dict[str, object]]]]:
+    """Yield each table with the rows of the day's facts."""
 
     def rows_of(
         counts: dict[Any, Any], names: Sequence[str], kind: type, same: dict[str, object]
@@ -271,11 +275,11 @@ def _rows(of_day: date, facts: Facts) -> Iterator[tuple[sa.Table, list[dict[str,
             rows.append(row | same)
         return rows
 
-    names, spanned = ("starts_at", "event_type"), {"day": of_day, "unit": "day"}
-    yield tables.activity, rows_of(facts.activity, names, Use, {"day": of_day})
+    names, spanned = ("starts_at", "event_type"), {"day": day, "unit": "day"}
+    yield tables.activity, rows_of(facts.activity, names, Use, {"day": day})
     yield tables.uses, rows_of(facts.uses, ("kind", "name", "detail"), Use, spanned)
     yield tables.demand, rows_of(facts.demand, ("query",), Demand, spanned)
     yield tables.exposure, rows_of(facts.exposure, ("expert_id", "position"), Exposure, spanned)
     if facts.events:
-        row = {"day": of_day, "events": facts.events, "is_stale": False, "is_retention_stale": True}
+        row = {"day": day, "events": facts.events, "is_stale": False, "is_retention_stale": True}
         yield tables.days, [row]

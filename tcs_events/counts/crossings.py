@@ -1,7 +1,7 @@
-"""Funnel steps taken after midnight, by sessions that entered the funnel on the day before.
+"""Counts funnel steps taken after midnight by sessions that entered the funnel on the day before.
 
-A day's own events are counted with the day (`funnels`). Few sessions are there on two days in a
-row, and only their events are read again, to see how far they got thanks to what came later.
+`funnels` counts the steps within a day. Few sessions are active on two days in a row. Only their
+events are read again here, to see how much further they got on the second day.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from tcs_events.counts.visits import SESSIONS_AT_ONCE
 _MOMENT = timedelta(microseconds=1)
 
 
-def mark_crossings(connection: Connection, of_day: Day) -> None:
-    """Have crossings counted again that the events of a day have a part in."""
-    first = date_in(of_day.zone, of_day.start - WITHIN)
-    of_days = tables.checks.c.day.between(first, of_day.date)
-    connection.execute(tables.checks.update().where(of_days).values(is_crossing_stale=True))
+def mark_crossings(connection: Connection, day: Day) -> None:
+    """Mark the crossings that depend on a day's events, so that they are counted again."""
+    first = date_in(day.zone, day.start - WITHIN)
+    is_affected = tables.checks.c.day.between(first, day.date)
+    connection.execute(tables.checks.update().where(is_affected).values(is_crossing_stale=True))
 
 
 def stale_crossings(connection: Connection) -> list[date]:
-    """Return the days whose crossings are to be counted, oldest first."""
+    """Return the days whose crossings must be counted again, oldest first."""
     checks = tables.checks.c
     return list(
         connection.scalars(
@@ -40,31 +40,31 @@ def stale_crossings(connection: Connection) -> list[date]:
     )
 
 
-def crossing_sessions(connection: Connection, of_day: Day, funnels: Sequence[Funnel]) -> list[str]:
-    """Return the sessions that may have entered a funnel on a day, and gone on after it."""
-    several = [funnel for funnel in funnels if len(funnel.steps) > 1]
-    entering = {funnel.steps[0].event_type for funnel in several}
-    following = {step.event_type for funnel in several for step in funnel.steps[1:]}
-    first_later = of_day.date + timedelta(days=1)
-    later = dates(first_later, date_in(of_day.zone, of_day.end + WITHIN - _MOMENT))
-    # Whoever goes on is looked for first: of the newest day there is nobody.
-    on_later_days = _sessions_on(connection, list(later), following)
-    if not on_later_days:
+def crossing_sessions(connection: Connection, day: Day, funnels: Sequence[Funnel]) -> list[str]:
+    """Return the sessions that may have entered a funnel on a day and taken steps after it."""
+    long_funnels = [funnel for funnel in funnels if len(funnel.steps) > 1]
+    first_types = {funnel.steps[0].event_type for funnel in long_funnels}
+    later_types = {step.event_type for funnel in long_funnels for step in funnel.steps[1:]}
+    next_date = day.date + timedelta(days=1)
+    later_dates = dates(next_date, date_in(day.zone, day.end + WITHIN - _MOMENT))
+    # Later days first: after the newest day there are no sessions, and one query is enough.
+    later_sessions = _sessions_on(connection, list(later_dates), later_types)
+    if not later_sessions:
         return []
-    return sorted(on_later_days & _sessions_on(connection, [of_day.date], entering))
+    return sorted(later_sessions & _sessions_on(connection, [day.date], first_types))
 
 
 def count_crossings(
-    connection: Connection, of_day: Day, funnels: Sequence[Funnel], sessions: Sequence[str]
+    connection: Connection, day: Day, funnels: Sequence[Funnel], sessions: Sequence[str]
 ) -> Reached:
-    """Count the sessions that got as far as a step of a funnel only after the day was over."""
+    """Count the sessions that reached a step of a funnel only after the day was over."""
     counter = FunnelCounter(funnels)
     types = {step.event_type for funnel in funnels for step in funnel.steps}
     for start in range(0, len(sessions), SESSIONS_AT_ONCE):
-        some = sessions[start : start + SESSIONS_AT_ONCE]
-        with events_between(connection, of_day.start, of_day.end + WITHIN, types, some) as events:
+        batch = sessions[start : start + SESSIONS_AT_ONCE]
+        with events_between(connection, day.start, day.end + WITHIN, types, batch) as events:
             for _, session in groupby(events, key=lambda event: event[0]):
-                counter.count_crossing((Seen(*event[1:]) for event in session), of_day.end)
+                counter.count_crossing((Seen(*event[1:]) for event in session), day.end)
     return counter.reached
 
 
@@ -81,38 +81,38 @@ def _sessions_on(
 
 def replace_crossings(
     connection: Connection,
-    of_day: date,
+    day: date,
     funnels: Sequence[Funnel],
     reached: Reached,
     *,
     is_all: bool,
 ) -> None:
-    """Put the crossings of a day in the place of those before.
+    """Replace the stored crossings of a day.
 
     Args:
-        connection: in a transaction in which nobody else counts.
-        of_day: the day on which the funnels were entered.
-        funnels: those that were counted.
-        reached: what was counted of them.
-        is_all: whether these are all funnels; else the others keep their crossings.
+        connection: in a transaction that holds off other processes that count.
+        day: the day on which the funnels were entered.
+        funnels: the funnels that were counted.
+        reached: their counts.
+        is_all: whether these are all funnels. If not, the other funnels keep their crossings.
     """
     crossings = tables.funnel_crossings
-    rows, ids = rows_of(connection, of_day, funnels, reached)
+    rows, ids = rows_of(connection, day, funnels, reached)
     if is_all:
-        forget_crossings(connection, [of_day])
+        forget_crossings(connection, [day])
     else:
-        is_theirs = (crossings.c.day == of_day) & crossings.c.funnel_id.in_(ids)
-        connection.execute(crossings.delete().where(is_theirs))
+        is_counted = (crossings.c.day == day) & crossings.c.funnel_id.in_(ids)
+        connection.execute(crossings.delete().where(is_counted))
     if rows := [row for row in rows if row["sessions"]]:
         connection.execute(crossings.insert(), rows)
 
 
 def forget_crossings(connection: Connection, days: Sequence[date]) -> None:
-    """Have nobody cross the end of some days, which need not be counted again."""
+    """Delete the crossings of days, and mark these days as up to date."""
     crossings, checks = tables.funnel_crossings, tables.checks
     for start in range(0, len(days), SESSIONS_AT_ONCE):
-        some = days[start : start + SESSIONS_AT_ONCE]
-        connection.execute(crossings.delete().where(crossings.c.day.in_(some)))
+        batch = days[start : start + SESSIONS_AT_ONCE]
+        connection.execute(crossings.delete().where(crossings.c.day.in_(batch)))
         connection.execute(
-            checks.update().where(checks.c.day.in_(some)).values(is_crossing_stale=False)
+            checks.update().where(checks.c.day.in_(batch)).values(is_crossing_stale=False)
         )

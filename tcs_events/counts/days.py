@@ -1,4 +1,4 @@
-"""Days of a time zone, as pieces of the one line of time."""
+"""Days of a time zone, and when they begin and end in UTC."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 COUNTED_FROM = datetime(1900, 1, 1, tzinfo=UTC)
 COUNTED_UNTIL = datetime(9998, 12, 31, tzinfo=UTC)
-"""Events before and after are of no day: a host's own rows may say any year, and the calendar of
-Python ends soon after."""
+"""Events before or after these times are not counted. A host's own rows may have any year, and
+Python's calendar ends with 9999."""
 
 
 class Day(NamedTuple):
-    """A day, from `start` until before `end`: 24 hours, or more or less where clocks change."""
+    """A day from `start` to `end`, exclusive. It has 24 hours unless the clocks change."""
 
     date: date
     start: datetime
@@ -22,23 +22,24 @@ class Day(NamedTuple):
     zone: ZoneInfo
 
 
-def day(of: date, zone: ZoneInfo) -> Day:
-    """Return a day with its bounds, in UTC."""
-    return Day(of, _midnight(of, zone), _midnight(of + timedelta(days=1), zone), zone)
+def day(day_date: date, zone: ZoneInfo) -> Day:
+    """Return a day of the zone with its start and end in UTC."""
+    next_date = day_date + timedelta(days=1)
+    return Day(day_date, _midnight(day_date, zone), _midnight(next_date, zone), zone)
 
 
 def date_in(zone: ZoneInfo, at: datetime) -> date:
-    """Return the date on a calendar of the zone, between `COUNTED_FROM` and `COUNTED_UNTIL`."""
+    """Return the date in the zone, limited to `COUNTED_FROM` and `COUNTED_UNTIL`."""
     return min(max(at, COUNTED_FROM), COUNTED_UNTIL).astimezone(zone).date()
 
 
 def dates(first: date, last: date) -> Iterator[date]:
-    """Give every date from the first to the last one, both included."""
+    """Yield every date from `first` to `last`, inclusive."""
     while first <= last:
         yield first
         first += timedelta(days=1)
 
 
-def _midnight(of: date, zone: ZoneInfo) -> datetime:
-    # Where midnight is skipped, this is the moment at which the clocks go forward.
-    return datetime.combine(of, time.min, zone).astimezone(UTC)
+def _midnight(day_date: date, zone: ZoneInfo) -> datetime:
+    # If the clocks skip midnight, this is the moment at which they go forward.
+    return datetime.combine(day_date, time.min, zone).astimezone(UTC)

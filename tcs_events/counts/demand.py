@@ -1,4 +1,4 @@
-"""What became of the queries of one visit."""
+"""Counts the queries of one visit, and what the visitor did after each."""
 
 from __future__ import annotations
 
@@ -16,44 +16,47 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(slots=True)
 class _Asked:
-    """A query, as far as the visit has come."""
+    """One query of the visit, up to the event that was read last."""
 
     spellings: dict[str, int] = field(default_factory=dict)
     asks: int = 0
     is_empty: bool = False
-    """It was shown nothing,"""
+    """It had no results at least once."""
     is_empty_unfiltered: bool = False
-    """and at least once with no filter on."""
+    """It had no results at least once while no filter was active."""
     is_found: bool = False
+    """It had results at least once."""
     is_found_unfiltered: bool = False
+    """It had results at least once while no filter was active."""
     found_at: datetime = _NEVER
-    """When it was last shown something."""
+    """When it last had results."""
     is_clicked: bool = False
     is_reformulated: bool = False
 
 
 class QueriesOfVisit:
-    """Takes in the queries and clicks of a visit, oldest first.
+    """Counts the queries and clicks of a visit, oldest first.
 
-    Nothing is looked for among earlier events: a click settles all queries that wait for one, and a
-    query the one before it, so that each event takes the same time.
+    Earlier events are never searched, so that each event takes the same time. A click settles all
+    queries that wait for a click. A query settles the query before it.
     """
 
     def __init__(self) -> None:
         self._asked: dict[str, _Asked] = {}
         self._other_spellings = 0
-        """How many there are beyond the first of each query."""
+        """The number of spellings, without the first one of each query."""
         self._waiting: dict[str, _Asked] = {}
-        """Those that were shown something since the last click, and were never clicked."""
+        """The queries that had results since the last click, and were never clicked."""
         self._clicked_at = _NEVER
         self._last, self._last_at = "", _NEVER
-        """The query before."""
+        """The previous query, and its time."""
         self._moment, self._first_of_moment, self._is_one_of_several = _NEVER, "", False
-        """The time of the query before, the first query of that very time, and whether there is
-        another one: of two at the same time, each came within 60 seconds of the other."""
+        """The time of the previous query, the first query at that time, and whether there was
+        another one at that time. Each of two queries at the same time follows the other one within
+        60 seconds, so both are reformulated."""
 
     def ask(self, payload: dict[str, Any], at: datetime) -> None:
-        """Take in a query of the day."""
+        """Count a query of the day."""
         text = payload.get("query_text")
         if not isinstance(text, str) or not (query := normalise(text)):
             return
@@ -68,21 +71,21 @@ class QueriesOfVisit:
         self._note_reformulation(query, asked, at)
 
     def ask_later(self, payload: dict[str, Any], at: datetime) -> None:
-        """Take in a query that was asked after the day."""
+        """Note a query after the day. It may only reformulate the last query of the day."""
         text = payload.get("query_text")
         if isinstance(text, str) and (query := normalise(text)):
             self._reformulate_last(query, at)
 
     def click(self, at: datetime) -> None:
-        """Take in a click, on whatever card."""
+        """Note a click on any card."""
         self._clicked_at = at
         for asked in self._waiting.values():
             asked.is_clicked |= at - asked.found_at <= CLICK_WITHIN
-        # Those that have waited for too long wait for nothing any more, unless asked again.
+        # A query older than `CLICK_WITHIN` can no longer be clicked, unless it is asked again.
         self._waiting.clear()
 
     def add_to(self, facts: Facts) -> None:
-        """Add the visit to the facts of its day."""
+        """Add the visit's queries to the facts of its day."""
         for query, asked in self._asked.items():
             demand = facts.demand[query]
             demand.sessions += 1
@@ -97,12 +100,12 @@ class QueriesOfVisit:
             use.sessions += 1
 
     def _spell(self, asked: _Asked, spelling: str) -> None:
-        seen = asked.spellings.get(spelling, 0)
-        if not seen and asked.spellings:
+        count = asked.spellings.get(spelling, 0)
+        if not count and asked.spellings:
             if self._other_spellings >= VISIT_MAX_NAMES:
                 return
             self._other_spellings += 1
-        asked.spellings[spelling] = seen + 1
+        asked.spellings[spelling] = count + 1
 
     def _note_results(
         self, query: str, asked: _Asked, payload: dict[str, Any], at: datetime
@@ -139,6 +142,6 @@ class QueriesOfVisit:
 
 
 def result_count(payload: dict[str, Any]) -> int | None:
-    """Return how many results an event says there were; None where it says nothing of the kind."""
+    """Return the `result_count` of a payload, None if it is missing or not an integer."""
     count = payload.get("result_count")
     return count if isinstance(count, int) and not isinstance(count, bool) else None

@@ -1,4 +1,4 @@
-"""The stored events, as those who count them read them: by the index, and not all in memory."""
+"""Reads the stored events for counting, through the index and without having all in memory."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from tcs_events.models import UserEvent, UserEventBotSession
 from tcs_events.strict_json import loads
 
 StoredEvent = tuple[str, str, dict[str, Any], datetime]
-"""Session, type, payload and time."""
+"""The session id, the event type, the payload and the time of an event."""
 
 
 def event_types(connection: Connection) -> list[str]:
-    """Return the types there are. Each is one step in the index; DISTINCT would read all rows."""
-    found: list[str] = []
-    newest = connection.scalar(select(sa.func.min(UserEvent.event_type)))
-    while newest is not None:
-        found.append(newest)
-        newest = connection.scalar(
-            select(sa.func.min(UserEvent.event_type)).where(UserEvent.event_type > newest)
+    """Return the stored event types, sorted by the database.
+
+    Each takes one look at the index. DISTINCT would read all rows.
+    """
+    types: list[str] = []
+    event_type = connection.scalar(select(sa.func.min(UserEvent.event_type)))
+    while event_type is not None:
+        types.append(event_type)
+        event_type = connection.scalar(
+            select(sa.func.min(UserEvent.event_type)).where(UserEvent.event_type > event_type)
         )
-    return found
+    return types
 
 
 @contextmanager
@@ -41,16 +44,23 @@ def events_between(
     types: Collection[str],
     sessions: Collection[str] | None = None,
 ) -> Iterator[Iterator[StoredEvent]]:
-    """Give the events from `start` until before `end`, of all sessions or of a few hundred.
+    """Yield an iterator over the events from `start` to `end`, exclusive.
 
-    They come session by session, each oldest first, and are not all in memory at once. Those of
-    crawlers that were marked are left out.
+    Events come session by session, each session's oldest first, and are not all in memory at once.
+    Events of sessions that are marked as crawlers are left out.
 
-    No more is read after the block, however it ends: on SQLite rows that are still to come would
-    keep the connection from writing what others have made old meanwhile.
+    The query is closed when the block ends. On SQLite an unfinished query would keep an old
+    snapshot, and the connection could then not write after others have written.
+
+    Args:
+        connection: to the events.
+        start: the earliest time, inclusive.
+        end: the latest time, exclusive.
+        types: the event types to read.
+        sessions: at most a few hundred session ids, or None for all sessions.
 
     Raises:
-        OutOfTime: the connection has a limit of time, and it is over.
+        OutOfTime: the connection has a time limit, and it is over.
     """
     query = (
         select(
@@ -76,19 +86,19 @@ def _in_time(
     connection: Connection, rows: CursorResult[str, str, str, datetime]
 ) -> Iterator[StoredEvent]:
     until = time_of(connection)
-    for some in rows.partitions():
-        for session_id, event_type, text, at in some:
-            # Before each: one event may be as long as a body, and whoever counts it takes time.
+    for batch in rows.partitions():
+        for session_id, event_type, text, at in batch:
+            # Check before each event: one may be as long as a request body, and slow to count.
             if until is not None and monotonic() > until:
                 raise OutOfTime
             yield session_id, event_type, payload_of(text), at
 
 
 def payload_of(text: str | None) -> dict[str, Any]:
-    """Return the payload that a stored text says; an empty one where it says none.
+    """Return the payload from its JSON text, an empty dict if the text is not a JSON object.
 
-    The endpoint stores objects only. A host's own code may have stored anything, and the rest of
-    the events is counted all the same.
+    The endpoint only stores objects, but the host's own code may have stored anything. One such row
+    must not stop the counting.
     """
     try:
         payload = None if text is None else loads(text)
@@ -98,9 +108,10 @@ def payload_of(text: str | None) -> dict[str, Any]:
 
 
 def _not_of_a_bot(connection: Connection) -> list[sa.ColumnElement[bool]]:
-    """Return the condition, if there is a marked session at all: else it costs nothing.
+    """Return the condition that leaves out marked sessions, an empty list if there are none.
 
-    One that is marked after this look has its day counted again, for its events come after it.
+    If a session is marked after this query, its events also come later, and its day is counted
+    again.
     """
     if connection.execute(select(UserEventBotSession.id).limit(1)).first() is None:
         return []

@@ -1,4 +1,4 @@
-"""Which experts were before one visitor on one day."""
+"""Counts the experts that were shown in one visit."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from tcs_events.counts.ids import id_text
 
 @dataclass(slots=True)
 class _Shown:
-    """An expert, as far as the visit has come."""
+    """One expert in the visit, up to the event that was read last."""
 
     position: int = 0
-    """The best place among results; 0 where no query returned the expert."""
+    """The best position among results, from 1. It is 0 if no query returned the expert."""
     is_seen: bool = False
     is_clicked: bool = False
 
 
 class ExpertsOfVisit:
-    """Takes in which experts were returned, seen and clicked."""
+    """Counts which experts were returned, seen and clicked."""
 
     def __init__(self) -> None:
         self._shown: dict[str, _Shown] = {}
 
     def returned(self, expert_ids: object) -> None:
-        """Take in the experts that a query returned, the first one first."""
+        """Note the experts that a query returned, the best first."""
         if not isinstance(expert_ids, list):
             return
         for position, value in enumerate(expert_ids, start=1):
@@ -36,20 +36,20 @@ class ExpertsOfVisit:
                 shown.position = position
 
     def seen(self, expert_id: object) -> None:
-        """Take in an expert whose card was in view."""
+        """Note an expert whose card was in view."""
         _, shown = self._find(expert_id)
         if shown is not None:
             shown.is_seen = True
 
     def clicked(self, expert_id: object) -> str:
-        """Take in an expert whose card was clicked, and return the text of the id."""
+        """Note an expert whose card was clicked, and return the id as text."""
         expert, shown = self._find(expert_id)
         if shown is not None:
             shown.is_clicked = True
         return expert
 
     def add_to(self, facts: Facts) -> None:
-        """Add the visit to the facts of its day."""
+        """Add the visit's experts to the facts of its day."""
         for expert, shown in self._shown.items():
             exposure = facts.exposure[expert, shown.position]
             exposure.exposed += 1
@@ -57,7 +57,10 @@ class ExpertsOfVisit:
             exposure.clicked += shown.is_clicked
 
     def _find(self, expert_id: object) -> tuple[str, _Shown | None]:
-        """Return the text of an id and what is known of it; None for no id, or for one too many."""
+        """Return an id as text, and the expert's entry.
+
+        The entry is None if the value is not an id, or if the visit has too many experts.
+        """
         expert = id_text(expert_id)
         shown = self._shown.get(expert)
         if shown is None and expert and len(self._shown) < VISIT_MAX_NAMES:

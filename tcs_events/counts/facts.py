@@ -1,8 +1,8 @@
-"""What is kept of one day's events. It knows no database.
+"""The counts of one day. This module does not use the database.
 
-Visits are counted: what a session did on a day counts once, so that days add up. Payloads are
-free-form, so that nothing is certain to be there: an event that does not say what a count is about
-is left out of that count.
+The counts are in visits: a session counts once for each day, so that days can be added up. Payloads
+are free-form, and any field may be missing. An event without the field that a count needs is left
+out of that count.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 CLICK_WITHIN = timedelta(minutes=5)
-"""A click this long after a query is taken as an answer to it."""
+"""A click this soon after a query counts as a click on its results."""
 REFORMULATED_WITHIN = timedelta(seconds=60)
-"""Another query this soon means that the first one was not understood."""
+"""A different query this soon after a query means that the first one did not help."""
 LOOK_AHEAD = max(CLICK_WITHIN, REFORMULATED_WITHIN)
-"""What happens this long after the end of a day still says how its queries ended."""
+"""How long events after the end of a day still affect the day's queries."""
 
 ALL_TYPES = ""
+"""The event type that stands for all types together."""
 VISIT_MAX_NAMES = 10_000
-"""Of one visit, so many different queries are counted, and so many experts, filter values and
-combinations of filters; further ones are left out. No visitor comes near it, and a script that
-sends new ones for ever does not fill the memory of whoever counts, or the tables of counts."""
+"""The most different queries of a visit that are counted, and likewise its experts, filter values
+and combinations of filters. Real visitors have far fewer. The limit keeps a script that sends new
+ones for ever from filling the memory and the tables."""
 
 
 class Seen(NamedTuple):
-    """An event as a report sees it."""
+    """An event as it is counted."""
 
     event_type: str
     payload: dict[str, Any]
@@ -37,20 +38,20 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Demand:
-    """What became of a query, in visits. The counts after `sessions` may overlap."""
+    """How visits with a query went on. The counts after `sessions` may overlap."""
 
     sessions: int = 0
-    """Visits that asked it."""
+    """Visits that asked the query."""
     no_result: int = 0
-    """Visits that were shown nothing at least once."""
+    """Visits where it had no results at least once."""
     no_result_filtered: int = 0
-    """Of these, the ones that were shown nothing only while filters were active."""
+    """Visits where it had no results, and only while filters were active."""
     found_unfiltered: int = 0
-    """Visits that were shown something while no filter was active."""
+    """Visits where it had results while no filter was active."""
     no_click: int = 0
-    """Visits that were shown something and clicked nothing within five minutes of any ask."""
+    """Visits where it had results, but no click followed within five minutes."""
     reformulated: int = 0
-    """Visits that asked something else within 60 seconds."""
+    """Visits that asked another query within 60 seconds."""
 
 
 @dataclass(slots=True)
@@ -63,10 +64,12 @@ class Use:
 
 @dataclass(slots=True)
 class Exposure:
-    """How often an expert was before visitors at one position, in visits."""
+    """How often an expert was shown at one position, in visits."""
 
     exposed: int = 0
+    """Visits in which a query returned the expert, or the card was seen or clicked."""
     seen: int = 0
+    """Visits in which the card was in view."""
     clicked: int = 0
 
 
@@ -76,7 +79,7 @@ UseKey = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Facts:
-    """What is kept of a day. The keys are the names of a row, the values its counts."""
+    """All counts of a day. Each key holds the names of a table's row, and its value the counts."""
 
     events: int = 0
     activity: dict[tuple[datetime | None, str], Use] = field(
@@ -86,11 +89,11 @@ class Facts:
     demand: dict[str, Demand] = field(default_factory=lambda: defaultdict(Demand))
     exposure: dict[tuple[str, int], Exposure] = field(default_factory=lambda: defaultdict(Exposure))
     visits: set[tuple[str, str]] = field(default_factory=set)
-    """Which session sent which types of events."""
+    """The session id and the event type of each event, once."""
 
 
 class Also(Protocol):
-    """Counts something else with each day."""
+    """Another counter that gets the same events of a day."""
 
-    def count(self, within: Iterable[Seen]) -> None:
-        """Count the events of one session on the day, oldest first."""
+    def count(self, visit: Iterable[Seen]) -> None:
+        """Count the events of one visit, oldest first."""

@@ -1,4 +1,4 @@
-"""Which filters are on, and what makes two settings of them the same."""
+"""Filters in payloads: which are active, and which settings are the same."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from tcs_events.counts.text import cut, normalise
 
 
 def is_off(value: object) -> bool:
-    """Tell the value of a filter that is off: false, null, nothing visible, or only such values.
+    """Return whether the value of a filter means that it is off.
 
-    0 is a value like any other.
+    Such values are false, null, a text without visible characters, and a list or an object with
+    only such values. 0 is not: it is a value like any other.
     """
     if value is None or value is False:
         return True
@@ -23,33 +24,36 @@ def is_off(value: object) -> bool:
 
 
 def active_filters(filters: object) -> dict[str, Any]:
-    """Return the filters that are on: a page may also send the others, with nothing in them."""
+    """Return the filters that are on. A page may also send filters that are off."""
     if not isinstance(filters, dict):
         return {}
     return {name: value for name, value in filters.items() if not is_off(value)}
 
 
 def has_active_filters(filters: object) -> bool:
-    """Return whether a filter is on."""
+    """Return whether at least one filter is on."""
     return isinstance(filters, dict) and not is_off(filters)
 
 
 def was_set(value: object, filters: object, name: str) -> bool:
-    """Tell a value that was set from one that was switched off.
+    """Return whether a filter change has switched the value on, not off.
 
-    A filter that takes several values, such as tags, sends the one that was toggled; whether it is
-    on now can be seen in the filters, where the event has any.
+    A filter with several values, such as tags, sends the value that was toggled. Whether it is on
+    now shows in `filters`, if the event has them.
     """
     if is_off(value) or not isinstance(filters, dict):
         return not is_off(value)
-    now = filters.get(name)
-    if is_off(now):
+    current = filters.get(name)
+    if is_off(current):
         return False
-    return not isinstance(now, list) or value == now or value in now
+    return not isinstance(current, list) or value == current or value in current
 
 
 def settings_text(value: object) -> str:
-    """Return JSON that is the same for the same filters, in whatever order they were set."""
+    """Return a filter's value, or all filters, as JSON that does not depend on their order.
+
+    It has at most 200 characters.
+    """
     return cut(_compact(_sorted(value)))
 
 
@@ -58,7 +62,7 @@ def _compact(value: object) -> str:
 
 
 def _sorted(value: object) -> object:
-    """Return the value with its lists of scalars sorted, numbers by size and before texts."""
+    """Return the value with its lists of scalars sorted: numbers first, then everything else."""
     if isinstance(value, dict):
         return {name: _sorted(inner) for name, inner in value.items()}
     if not isinstance(value, list):

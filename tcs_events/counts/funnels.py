@@ -1,4 +1,4 @@
-"""The funnels that somebody asked for: kept, and counted with each day."""
+"""Funnels. Each funnel that was asked for is stored, and then counted with each day."""
 
 from __future__ import annotations
 
@@ -16,41 +16,44 @@ from tcs_events.counts.facts import Seen
 from tcs_events.counts.steps import Step, definition_of, step, steps_of
 
 MAX_FUNNELS = 20
-"""How many are kept: each is counted with every day. The least recently asked one goes."""
+"""The most funnels that are stored, because each is counted with every day. If there are more, the
+one that was not asked for the longest is deleted."""
 DEFAULT_FUNNEL = (step("sage_query[result_count>0]"), step("card_click"))
-"""What the dashboard asks by itself. It is counted from the beginning, and always kept."""
+"""The funnel that the dashboard shows at first. It is always counted, and never deleted."""
 WITHIN = timedelta(hours=24)
-"""So long after the first step the others may follow, whether midnight lies between them or not."""
+"""How long after the first step the other steps count, also if midnight lies between them."""
 TOUCHED_AFTER = timedelta(minutes=1)
-"""Whoever asks again sooner does not cost a write."""
+"""How long `asked_at` of a funnel is not written again."""
 
 
 Reached = dict[tuple[int, int], int]
-"""Sessions by the number of the funnel and the place of the step."""
+"""The number of sessions that took a step, by the funnel's id and the step's index."""
 
 
 class Funnel(NamedTuple):
-    """A funnel that is kept."""
+    """A funnel that is stored."""
 
     id: int
     digest: str
+    """The SHA-256 of its definition."""
     steps: tuple[Step, ...]
 
 
 class Advance(NamedTuple):
-    """A session takes a step."""
+    """One step that a session takes."""
 
     entered_at: datetime
-    """When it took the first step that this one follows."""
+    """The time of the first step that this step belongs to."""
     at: datetime
     place: int
+    """The index of the step, from 0."""
 
 
 class Course:
-    """How far a session gets in a funnel, event by event. No event is kept.
+    """Follows one session through a funnel, event by event. Events are not kept in memory.
 
-    A step follows the last first step that it can follow, at most `WITHIN` before. So a step
-    counts once: for one day on which the session entered the funnel, and not for two.
+    Each step belongs to the latest possible first step, at most `WITHIN` before it. So it counts
+    for one day on which the session entered the funnel, never for two.
     """
 
     def __init__(self, steps: Sequence[Step]) -> None:
@@ -58,9 +61,9 @@ class Course:
         self._entered: list[datetime | None] = [None] * len(steps)
 
     def take(self, seen: Seen) -> Iterator[Advance]:
-        """Give the steps that an event takes. Events come in order, the oldest first."""
+        """Yield the steps that an event takes. Events must come in order, oldest first."""
         entered = self._entered
-        # From the last one back: an event is one step, and not the next one, too.
+        # From the last step back, so that one event is not also the step after it.
         for place in range(len(entered) - 1, -1, -1):
             start = entered[place - 1] if place else seen.at
             if start is None or start == entered[place] or seen.at - start > WITHIN:
@@ -71,18 +74,18 @@ class Course:
 
 
 def advances(steps: Sequence[Step], events: Iterable[Seen]) -> Iterator[Advance]:
-    """Give each step that a session takes, in the order of its events, oldest first."""
+    """Yield each step that a session takes. Its events must come in order, oldest first."""
     course = Course(steps)
     for seen in events:
         yield from course.take(seen)
 
 
 class FunnelCounter:
-    """Counts, session by session, how many took the steps of funnels. No event is kept.
+    """Counts how many sessions took each step of funnels. Events are not kept in memory.
 
     Args:
-        funnels: those to be counted.
-        is_long: whether the day has more than 24 hours, as where clocks are set back.
+        funnels: the funnels to count.
+        is_long: whether the day has more than 24 hours, because the clocks were set back.
     """
 
     def __init__(self, funnels: Sequence[Funnel], *, is_long: bool = False) -> None:
@@ -91,24 +94,24 @@ class FunnelCounter:
         }
         self._funnels = funnels
         self._is_long = is_long
-        # An event is only held against the funnels that have a step of its type.
+        # An event is only compared with the funnels that have a step of its type.
         self._by_type: dict[str, list[Funnel]] = defaultdict(list)
         for funnel in funnels:
-            for event_type in {one.event_type for one in funnel.steps}:
+            for event_type in {funnel_step.event_type for funnel_step in funnel.steps}:
                 self._by_type[event_type].append(funnel)
 
-    def count(self, within: Iterable[Seen]) -> None:
-        """Count the events of one session on one day, oldest first. Each is looked at once."""
+    def count(self, visit: Iterable[Seen]) -> None:
+        """Count the events of one session on one day, oldest first. Each event is read once."""
         if self._is_long:
             furthest: dict[int, int] = defaultdict(int)
-            for funnel, advance in self._advances(within):
+            for funnel, advance in self._advances(visit):
                 furthest[funnel.id] = max(furthest[funnel.id], advance.place + 1)
             for funnel in self._funnels:
                 self._add(funnel, 0, furthest[funnel.id])
             return
-        # The first event that is the next step will do: all steps are near enough to each other.
+        # In a day of 24 hours all events are within `WITHIN`, so any matching event will do.
         taken: dict[int, int] = defaultdict(int)
-        for seen in within:
+        for seen in visit:
             for funnel in self._by_type.get(seen.event_type, ()):
                 place = taken[funnel.id]
                 if place < len(funnel.steps) and funnel.steps[place].matches(
@@ -118,30 +121,30 @@ class FunnelCounter:
                     self.reached[funnel.id, place] += 1
 
     def count_crossing(self, session: Iterable[Seen], end: datetime) -> None:
-        """Count the steps that a session took after a day only, having entered on the day.
+        """Count the steps that a session took only after the day on which it entered the funnel.
 
         Args:
             session: its events on the day and `WITHIN` after it, oldest first.
-            end: of the day.
+            end: the end of the day.
         """
         for _ in self.crossing(session, end):
             pass
 
     def crossing(self, session: Iterable[Seen], end: datetime) -> Iterator[Seen]:
-        """Count as `count_crossing` does, and give the events of the day to somebody else."""
+        """Count like `count_crossing`, and yield the events of the day for another counter."""
         on_the_day: dict[int, int] = defaultdict(int)
-        in_all: dict[int, int] = defaultdict(int)
+        in_total: dict[int, int] = defaultdict(int)
         courses: dict[int, Course] = {}
         for seen in session:
             for funnel, advance in self._advances_of(seen, courses):
                 if advance.entered_at < end:
-                    in_all[funnel.id] = max(in_all[funnel.id], advance.place + 1)
+                    in_total[funnel.id] = max(in_total[funnel.id], advance.place + 1)
                 if advance.at < end:
                     on_the_day[funnel.id] = max(on_the_day[funnel.id], advance.place + 1)
             if seen.at < end:
                 yield seen
         for funnel in self._funnels:
-            self._add(funnel, on_the_day[funnel.id], in_all[funnel.id])
+            self._add(funnel, on_the_day[funnel.id], in_total[funnel.id])
 
     def _advances(self, events: Iterable[Seen]) -> Iterator[tuple[Funnel, Advance]]:
         courses: dict[int, Course] = {}
@@ -164,35 +167,36 @@ class FunnelCounter:
 
 
 def kept_funnels(connection: Connection) -> list[Funnel]:
-    """Return the funnels that are kept."""
+    """Return the stored funnels."""
     funnels = tables.funnels.c
     rows = connection.execute(sa.select(funnels.id, funnels.digest, funnels.definition))
-    return [Funnel(number, digest, steps_of(definition)) for number, digest, definition in rows]
+    return [Funnel(id_, digest, steps_of(definition)) for id_, digest, definition in rows]
 
 
 def find_funnel(connection: Connection, steps: Sequence[Step]) -> Funnel | None:
-    """Return the funnel of these steps, None where it is not kept."""
+    """Return the stored funnel with these steps, None if there is none."""
     funnels, digest = tables.funnels.c, _digest(steps)
-    number = connection.scalar(sa.select(funnels.id).where(funnels.digest == digest))
-    return None if number is None else Funnel(number, digest, tuple(steps))
+    id_ = connection.scalar(sa.select(funnels.id).where(funnels.digest == digest))
+    return None if id_ is None else Funnel(id_, digest, tuple(steps))
 
 
 def is_kept(connection: Connection, steps: Sequence[Step], at: datetime) -> bool:
-    """Return whether a funnel is kept, and known to be asked for these days."""
+    """Return whether a funnel is stored, and was asked for less than `TOUCHED_AFTER` ago."""
     funnels = tables.funnels.c
     asked_at = connection.scalar(
         sa.select(funnels.asked_at).where(funnels.digest == _digest(steps))
     )
-    # One that was asked for in the future, by a clock that was wrong, is asked for now.
+    # A time in the future comes from a wrong clock, and must be replaced.
     return asked_at is not None and timedelta(0) <= at - asked_at < TOUCHED_AFTER
 
 
 def keep_funnel(connection: Connection, steps: Sequence[Step], at: datetime) -> None:
-    """Keep a funnel that is asked for now, in a transaction of its own."""
-    # Holds off whoever is writing the counts of a day: those of a funnel that goes must not stay.
+    """Store a funnel that is asked for now. The connection must be in a new transaction."""
+    # This update locks the state row. A process that writes counts then waits, and cannot store
+    # counts of a funnel that is deleted below.
     connection.execute(tables.state.update().values(id=tables.state.c.id))
     funnels, digest = tables.funnels, _digest(steps)
-    # What a clock that was wrong has put into the future would be kept before all that is new.
+    # With a time in the future, from a wrong clock, an old funnel would outlive all newer ones.
     connection.execute(funnels.update().where(funnels.c.asked_at > at).values(asked_at=at))
     asked = funnels.update().where(funnels.c.digest == digest).values(asked_at=at)
     if connection.execute(asked).rowcount:
@@ -203,56 +207,56 @@ def keep_funnel(connection: Connection, steps: Sequence[Step], at: datetime) -> 
                 funnels.insert().values(digest=digest, definition=definition_of(steps), asked_at=at)
             )
     except sa.exc.IntegrityError:
-        return  # somebody else asks for it at this very moment
-    rest = connection.execute(
+        return  # another process has stored the same funnel at the same time
+    other_ids = connection.execute(
         sa.select(funnels.c.id)
         .where(funnels.c.digest != _digest(DEFAULT_FUNNEL))
         .order_by(funnels.c.asked_at.desc(), funnels.c.id.desc())
     ).scalars()
-    too_many = list(rest)[MAX_FUNNELS - 1 :]
+    surplus_ids = list(other_ids)[MAX_FUNNELS - 1 :]
     for counts in (tables.funnel_counts, tables.funnel_crossings):
-        connection.execute(counts.delete().where(counts.c.funnel_id.in_(too_many)))
-    connection.execute(funnels.delete().where(funnels.c.id.in_(too_many)))
+        connection.execute(counts.delete().where(counts.c.funnel_id.in_(surplus_ids)))
+    connection.execute(funnels.delete().where(funnels.c.id.in_(surplus_ids)))
 
 
 def replace_counts(
     connection: Connection,
-    of_day: date,
+    day: date,
     funnels: Sequence[Funnel],
     reached: Reached,
 ) -> None:
-    """Put what was counted of a day in the place of what was kept of it.
+    """Replace a day's stored counts of funnels.
 
-    That of funnels that are no longer kept is dropped: another may have their number by now.
+    Counts of funnels that were deleted meanwhile are dropped: another funnel may have the id now.
     """
     counts = tables.funnel_counts
-    rows, ids = rows_of(connection, of_day, funnels, reached)
-    connection.execute(counts.delete().where(counts.c.day == of_day, counts.c.funnel_id.in_(ids)))
+    rows, ids = rows_of(connection, day, funnels, reached)
+    connection.execute(counts.delete().where(counts.c.day == day, counts.c.funnel_id.in_(ids)))
     if rows:
         connection.execute(counts.insert(), rows)
 
 
 def rows_of(
-    connection: Connection, of_day: date, funnels: Sequence[Funnel], reached: Reached
+    connection: Connection, day: date, funnels: Sequence[Funnel], reached: Reached
 ) -> tuple[list[dict[str, Any]], set[int]]:
-    """Return what was counted of a day in rows, and the funnels of these that are still kept."""
-    still = {
-        (number, digest)
-        for number, digest in connection.execute(
+    """Return the rows of a day's counts, and the ids of those funnels that are still stored."""
+    stored = {
+        (id_, digest)
+        for id_, digest in connection.execute(
             sa.select(tables.funnels.c.id, tables.funnels.c.digest)
         )
     }
-    ids = {funnel.id for funnel in funnels if (funnel.id, funnel.digest) in still}
+    ids = {funnel.id for funnel in funnels if (funnel.id, funnel.digest) in stored}
     rows = [
-        {"day": of_day, "funnel_id": number, "step": place, "sessions": sessions}
-        for (number, place), sessions in reached.items()
-        if number in ids
+        {"day": day, "funnel_id": id_, "step": place, "sessions": sessions}
+        for (id_, place), sessions in reached.items()
+        if id_ in ids
     ]
     return rows, ids
 
 
 def uncounted_days(connection: Connection, funnel: Funnel, first: date, last: date) -> list[date]:
-    """Return the counted days from the first to the last one that it is not counted for yet."""
+    """Return the counted days from `first` to `last` that lack the funnel, newest first."""
     counts, days = tables.funnel_counts.c, tables.days.c
     counted = sa.select(counts.day).where(
         counts.funnel_id == funnel.id, counts.step == 0, counts.day.between(first, last)
@@ -267,7 +271,7 @@ def uncounted_days(connection: Connection, funnel: Funnel, first: date, last: da
 
 
 def unfinished_funnels(connection: Connection) -> list[Funnel]:
-    """Return the funnels that are not counted for all days yet."""
+    """Return the funnels that are not counted for all counted days yet."""
     counts = tables.funnel_counts.c
     days = connection.scalar(sa.select(sa.func.count()).select_from(tables.days))
     rows = connection.execute(
@@ -275,7 +279,7 @@ def unfinished_funnels(connection: Connection) -> list[Funnel]:
         .where(counts.step == 0)
         .group_by(counts.funnel_id)
     )
-    counted = {number: of for number, of in rows}  # noqa: C416 - dict() of rows is not typed
+    counted = {id_: number for id_, number in rows}  # noqa: C416 - dict() of rows is not typed
     return [funnel for funnel in kept_funnels(connection) if counted.get(funnel.id, 0) != days]
 
 

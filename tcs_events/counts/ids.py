@@ -1,4 +1,4 @@
-"""The text of an id, wherever one is compared: in events, in a catalogue, on the command line."""
+"""Ids as text, so that ids in events, in the catalogue and on the command line can be compared."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ NOT_AN_ID = (bool, list, tuple, set, frozenset, dict)
 
 
 def id_text(value: object) -> str:
-    """Return the text of an id, at most 200 characters; "" for what is not an id.
+    """Return an id as text, at most 200 characters, or "" if the value is not an id.
 
-    A text is itself, without white space around it: "7" and 7 are the same. A number is written
-    without an exponent and without needless zeros: 7, 7.0 and `Decimal("7.00")` are "7". A `UUID`
-    is in lower case, with hyphens. An `Enum` is its value. Not ids are None, true, false, lists,
-    objects, NaN and the infinities. Anything else is what `str` makes of it.
+    - A text is returned without white space around it. So "7" and 7 are the same id.
+    - A number has no exponent and no trailing zeros: 7, 7.0 and `Decimal("7.00")` become "7".
+    - A `UUID` is in lower case, with hyphens.
+    - An `Enum` stands for its value.
+    - None, booleans, lists, tuples, sets, dicts, NaN and infinities are not ids.
+    - Any other value is converted with `str`.
     """
     if isinstance(value, Enum):
         value = value.value
@@ -28,7 +30,7 @@ def id_text(value: object) -> str:
     if value is None or isinstance(value, NOT_AN_ID):
         return ""
     if type(value) is int and -MAX_NUMBER <= value <= MAX_NUMBER:
-        return str(value)  # nearly all numbers
+        return str(value)  # the fast path, for nearly all numbers
     if isinstance(value, int | float | Decimal):
         return _number_text(value)
     if isinstance(value, UUID):
@@ -37,10 +39,10 @@ def id_text(value: object) -> str:
 
 
 def _number_text(value: int | float | Decimal) -> str:
-    # The shortest text that a float is read from: 0.1, and not all the digits it has in binary.
+    # `repr` gives the shortest text of a float, 0.1. `Decimal(0.1)` would have 55 digits.
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if not number.is_finite() or abs(number.adjusted()) > NAME_MAX_LENGTH:
-        return ""  # no id has so many digits
+        return ""  # a number with this many digits is not an id
     text = f"{number:f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")

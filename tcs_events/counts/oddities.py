@@ -1,4 +1,4 @@
-"""What is odd about how the counts are made, and what to do about it: `doctor` says so."""
+"""Finds oddities in how the counts are made, and says what to do. `doctor` prints them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tcs_events.counts.agreement import Configuration
 
 
 class Oddity(NamedTuple):
-    """Something that is not as it should be, and heals or can be healed."""
+    """Something unusual that goes away by itself, or that the operator can repair."""
 
     what: str
     remedy: str
 
 
 def find_oddities(connection: Connection, ours: Configuration, now: datetime) -> Iterator[Oddity]:
-    """Give what is odd about the counts.
+    """Yield the oddities of the counts.
 
     Args:
         connection: to the tables of the counts.
@@ -34,22 +34,22 @@ def find_oddities(connection: Connection, ours: Configuration, now: datetime) ->
     if state.refreshed_at is not None and state.refreshed_at > now + agreement.SKEW:
         yield Oddity(
             "clock of the counts",
-            f"the reports were last counted at {state.refreshed_at:%Y-%m-%d %H:%M} UTC, and it is"
-            f" {now:%Y-%m-%d %H:%M}: a clock was wrong then, or is now; set the clocks by NTP."
+            f"the last count was at {state.refreshed_at:%Y-%m-%d %H:%M} UTC, but it is only"
+            f" {now:%Y-%m-%d %H:%M} now: a clock was or is wrong; set the clocks by NTP."
             " The next report counts again, and nothing is lost",
         )
-    there = [seen for seen in agreement.sightings(connection) if seen.is_there(now)]
-    if len(there) > 1:
-        names = " and ".join(_name(seen.configuration) for seen in there)
+    active = [seen for seen in agreement.sightings(connection) if seen.is_active(now)]
+    if len(active) > 1:
+        names = " and ".join(_name(seen.configuration) for seen in active)
         yield Oddity(
             "configuration of the counts",
             f"processes of the last hours have {names}; reports are counted with the first."
-            " Give all processes the same TCS_EVENTS_TIMEZONE and release, and restart the old"
-            " ones; `flask tcs-events rollup --rebuild` makes the configuration it runs with"
-            " the first",
+            " Give all processes the same TCS_EVENTS_TIMEZONE and the same release, and restart"
+            " the old processes; `flask tcs-events rollup --rebuild` puts its own configuration"
+            " first",
         )
     counted = Configuration(state.version, state.zone)
-    if state.version and counted != ours and len(there) < 2:
+    if state.version and counted != ours and len(active) < 2:
         yield Oddity(
             "configuration of the counts",
             f"the reports were counted with {_name(counted)}, and this process has {_name(ours)};"

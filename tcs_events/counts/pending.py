@@ -1,4 +1,4 @@
-"""How much there is to count: asked before somebody who waits is made to wait for it."""
+"""Estimates how much a refresh would have to count, before a user is made to wait for it."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from tcs_events.models import UserEvent
 
 
 def events_to_count(connection: Connection, zone: ZoneInfo, enough: int) -> int:
-    """Return about how many events a refresh would read: those of all days that it counts again.
+    """Return about how many events a refresh would read: all events of the days that changed.
 
-    Counts no further than `enough`, and reads no payloads. Events that were stored while the last
+    The result is at most `enough`. No payloads are read. Events that were stored while the last
     refresh ran may be counted twice.
     """
     state = connection.execute(select(tables.state)).one_or_none()
     if state is None or (state.version, state.zone) != (VERSION, zone.key):
-        some = select(UserEvent.id).limit(enough).subquery()
-        return int(connection.scalar(select(sa.func.count()).select_from(some)) or 0)
-    most = enough + IDS_IN_FLIGHT
+        first_ids = select(UserEvent.id).limit(enough).subquery()
+        return int(connection.scalar(select(sa.func.count()).select_from(first_ids)) or 0)
+    max_rows = enough + IDS_IN_FLIGHT
     rows = connection.execute(
         select(UserEvent.id, UserEvent.created_at)
         .where(UserEvent.id > state.safe_id)
         .order_by(UserEvent.id)
-        .limit(most)
+        .limit(max_rows)
     ).all()
     seen_id: int = state.seen_id
-    new = sum(event_id > seen_id for event_id, _ in rows)
-    if len(rows) == most or new >= enough:
+    new_events = sum(event_id > seen_id for event_id, _ in rows)
+    if len(rows) == max_rows or new_events >= enough:
         return enough
-    changed = {date_in(zone, at) for _, at in rows}
-    changed |= {date_in(zone, at - LOOK_AHEAD) for _, at in rows}
-    counted = connection.scalar(
+    changed_days = {date_in(zone, at) for _, at in rows}
+    changed_days |= {date_in(zone, at - LOOK_AHEAD) for _, at in rows}
+    old_events = connection.scalar(
         select(sa.func.sum(tables.days.c.events)).where(
-            tables.days.c.is_stale | tables.days.c.day.in_(changed)
+            tables.days.c.is_stale | tables.days.c.day.in_(changed_days)
         )
     )
-    return min(enough, new + int(counted or 0))
+    return min(enough, new_events + int(old_events or 0))

@@ -1,10 +1,15 @@
-"""Keeps the counts up to date: finds the days that something happened to, and counts them again.
+"""Keeps the counts up to date: finds the days that have changed, and counts them again.
 
-Nothing is triggered by ingestion. A refresh looks for events that were stored since the last one,
-whatever day they belong to, so that late events find their day. Rows become visible when their
-transactions end, not in the order of their ids. So a refresh looks again at what the one before
-`SETTLED_AFTER` could have missed, at the rows of transactions that were open then
-(`open_transactions`), and compares days with what was counted of them (`audit`).
+Storing an event triggers nothing. A refresh looks for the events that were stored since the last
+refresh. It counts the days on which they happened, so late events are counted on the right day.
+
+Rows become visible when their transactions end, which is not the order of their ids. So a refresh
+also looks again at ids that an earlier refresh may have missed:
+
+- ids that were new less than `SETTLED_AFTER` before it,
+- ids of transactions that were open then (`open_transactions`).
+
+It also compares some days with their events (`audit`).
 """
 
 from __future__ import annotations
@@ -46,39 +51,39 @@ from tcs_events.watch.log import log
 from tcs_events.watch.log_lines import log_lines
 
 VERSION = 4
-"""Of what is counted, and how. Where it changes, everything is counted again."""
+"""The version of the counting rules. If it changes, everything is counted again."""
 SETTLED_AFTER = timedelta(seconds=30)
-"""By now a transaction of ours that was open has ended: they are ended after two seconds."""
+"""After this time each of our own open transactions has ended. They last two seconds at most."""
 IDS_IN_FLIGHT = 100_000
-"""Rows that were being written while everything was counted have ids no further from the newest."""
+"""How far below the newest id there may be rows that were being written during a full count."""
 MAX_LEASE = 2 * LEASE
-"""One that ends later than this was taken by a clock that was wrong, and holds nobody up."""
+"""A lease that ends later than this was taken with a wrong clock, and is ignored."""
 FUNNEL_SECONDS = 20.0
-"""So long a refresh counts new funnels for old days, before the days that go on are due again."""
+"""How long a refresh counts new funnels for old days. It is short, because new events wait."""
 
 Progress = Callable[[int, int], None]
-"""Is told how many days are done, and how many there are to do."""
+"""Called with the number of days that are done, and the number of all days to count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What a refresh did."""
+    """The result of a refresh."""
 
     days: list[date]
-    """The days that were counted (again), oldest first."""
+    """The days that were counted, oldest first."""
     events: int
-    """How many events these hold."""
+    """The number of events on these days."""
     left: list[date]
-    """The days that are left to the next refresh: something of them was being deleted."""
+    """The days that are left to the next refresh, because their events were being deleted."""
 
 
 class Refresher:
     """Refreshes the counts of one database.
 
     Args:
-        engine: of the database that holds the events.
-        zone: whose days are counted. Where it changes, everything is counted again.
-        clock: the time in UTC; that of the database where it is None.
+        engine: the engine of the events' database.
+        zone: the time zone of the days. If it changes, everything is counted again.
+        clock: returns the time in UTC. None means the database's clock.
     """
 
     def __init__(self, engine: Engine, zone: ZoneInfo, clock: Clock | None = None) -> None:
@@ -92,17 +97,17 @@ class Refresher:
         return Configuration(VERSION, self._zone.key)
 
     def refreshed_at(self) -> datetime | None:
-        """Return until when the counts are complete, None where nothing is counted yet.
+        """Return the UTC time up to which the counts are complete, None if there are no counts.
 
-        Counts of another version or time zone are there to be read while a newer process makes
-        them; else they are to be made anew.
+        Counts of another version or time zone are used as long as a newer process makes them.
+        Otherwise they do not count, and None is returned.
         """
         return self._refreshed_and_now()[0]
 
     def is_fresh(self, within: timedelta) -> bool:
-        """Return whether the counts are no older than `within`, by the clock they were made by.
+        """Return whether the counts are no older than `within`, by the clock used for counting.
 
-        Counts of the future are not fresh: the clock was wrong then, or is now.
+        Counts from the future are not fresh, because the clock was or is wrong.
         """
         at, now = self._refreshed_and_now()
         return at is not None and -agreement.SKEW <= now - at <= within
@@ -125,7 +130,7 @@ class Refresher:
         return self._zone
 
     def oddities(self) -> list[Oddity]:
-        """Return what is odd about how the counts are made."""
+        """Return the oddities of the counts, an empty list if there are none."""
         now = self._clock()
         with self._engine.connect() as connection:
             return list(find_oddities(connection, self._configuration, now))
@@ -139,7 +144,7 @@ class Refresher:
             return database_time(connection)
 
     def _clock_from(self, now: datetime) -> Clock:
-        """Return the clock of one refresh. It needs no connection: a pool may have only one."""
+        """Return the clock of one refresh. It uses no connection, as a pool may have only one."""
         return steady(now) if self._is_by_database else self._clock
 
     def refresh(
@@ -150,17 +155,22 @@ class Refresher:
         funnel_seconds: float = FUNNEL_SECONDS,
         until: float | None = None,
     ) -> Refreshed | None:
-        """Count what has changed, or with `rebuild` everything.
+        """Count the days that have changed, or all days with `rebuild`.
 
-        Then funnels that somebody asked for since are counted for the days before, for about
-        `funnel_seconds`; the next refresh goes on.
+        After that, new funnels are counted for old days, for about `funnel_seconds`. The next
+        refresh continues with them.
 
-        Returns None where somebody else is at it. Nothing is counted where a newer process has
-        another version or time zone, unless it is told to `rebuild`: see `agreement`.
+        Returns None if another process is refreshing. Counts nothing if a newer process uses
+        another version or time zone, except with `rebuild`: see `agreement`.
+
+        Args:
+            rebuild: count all days, with this process's version and time zone.
+            progress: called before each day, and at the end.
+            funnel_seconds: how long to count new funnels.
+            until: the `monotonic()` time at which to stop, None for no limit.
 
         Raises:
-            OutOfTime: it was `until`, a `monotonic()` time, before everything was counted. The next
-                refresh counts it.
+            OutOfTime: not everything was counted before `until`. The next refresh counts the rest.
         """
         refreshed, holder, now = None, uuid4(), self._clock()
         if not self._is_ours_to_count(now, insists=rebuild):
@@ -172,7 +182,7 @@ class Refresher:
                 refreshed = refresh.run(
                     state, self._configuration, self._audit, rebuild=rebuild, progress=progress
                 )
-                with contextlib.suppress(OutOfTime):  # the days are counted
+                with contextlib.suppress(OutOfTime):  # all days are counted, only funnels are left
                     refresh.count_funnels(funnel_seconds)
         return refreshed
 
@@ -184,10 +194,10 @@ class Refresher:
         seconds: float,
         until: float | None = None,
     ) -> None:
-        """Count a funnel for the days that it is not counted for yet, the newest ones first.
+        """Count a funnel for the days that lack its counts, the newest first.
 
-        It ends after the day at which `seconds` are over. Does nothing where somebody else counts:
-        they do this, too.
+        It stops after the first day that ends later than `seconds` from now. Does nothing if
+        another process is counting: that process counts the funnel, too.
 
         Raises:
             OutOfTime: it was `until`, a `monotonic()` time, in the middle of a day.
@@ -203,7 +213,7 @@ class Refresher:
                 counter.count_funnel(funnel, first, last, monotonic() + seconds)
 
     def _is_ours_to_count(self, now: datetime, *, insists: bool) -> bool:
-        """Note that we are there, and return whether counts are made with our configuration."""
+        """Note our configuration, and return whether it is used for counting."""
         ours = self._configuration
         with self._engine.connect() as connection:
             seen = agreement.sightings(connection)
@@ -212,7 +222,7 @@ class Refresher:
             return True
         with self._engine.begin() as connection:
             ensure_state(connection, self._zone, now)
-            # Whoever else notes something waits for this transaction.
+            # This update locks the state row: other processes wait until our note is committed.
             connection.execute(tables.state.update().values(id=tables.state.c.id))
             if agreement.note(connection, ours, now, insists=insists):
                 return True
@@ -229,9 +239,9 @@ class Refresher:
 
     @contextlib.contextmanager
     def _lease(self, holder: UUID, now: datetime) -> Iterator[sa.Row[Any] | None]:
-        """Give the state as it was when the lease was taken, None where somebody else has it.
+        """Take the lease, and yield the state, or None if another process has the lease.
 
-        Where it is lost the block just ends.
+        If the lease is lost, the block ends without an error.
         """
         state = self._take_lease(holder, now)
         if state is None:
@@ -242,7 +252,7 @@ class Refresher:
         except LeaseLost:
             return
         except BaseException:
-            # Whatever it was must get out: a lease that cannot be given back ends by itself.
+            # Raise the first error, not that of giving back: the lease ends by itself anyway.
             with contextlib.suppress(sa.exc.SQLAlchemyError):
                 self._give_back_lease(holder, now)
             raise
@@ -253,10 +263,10 @@ class Refresher:
             ensure_state(connection, self._zone, now)
             lease = tables.state.c
             is_over = lease.lease_holder.is_(None) | (lease.lease_until <= now)
-            is_of_the_future = lease.lease_until > now + MAX_LEASE
+            is_from_wrong_clock = lease.lease_until > now + MAX_LEASE
             taken = connection.execute(
                 tables.state.update()
-                .where(is_over | is_of_the_future)
+                .where(is_over | is_from_wrong_clock)
                 .values(lease_until=now + LEASE, lease_holder=holder, counting=None)
             )
             if taken.rowcount != 1:
@@ -269,7 +279,7 @@ class Refresher:
 
 
 class _Refresh:
-    """One refresh, by the one who holds the lease."""
+    """One refresh, in the process that holds the lease."""
 
     def __init__(
         self,
@@ -296,12 +306,12 @@ class _Refresh:
         rebuild: bool,
         progress: Progress,
     ) -> Refreshed:
-        """Count what has changed; everything where it was counted with another configuration."""
+        """Count the days that have changed, or all days if the configuration has changed."""
         is_other = (state.version, state.zone) != ours
         is_all = rebuild or is_other
         with self._engine.connect() as connection:
             seen = open_transactions.look(connection)
-            # Not `now`: the lease may have been waited for, while rows were being written.
+            # Not `now`, which is older: rows may have been written while this waited for the lease.
             seen_at = self._clock()
             floors = open_transactions.noted(connection)
             if is_all:
@@ -315,7 +325,7 @@ class _Refresh:
         if not has_default:
             with self._engine.begin() as connection:
                 keep_funnel(connection, DEFAULT_FUNNEL, self._now)
-        if is_other:  # else each day stays until it is counted again
+        if is_other:  # otherwise the old counts of each day stay until it is counted again
             self._forget_everything(ours, is_takeover=state.version != 0)
         refreshed = self._count(sorted(to_count), progress)
         self._build_spans()
@@ -324,18 +334,18 @@ class _Refresh:
 
     def _count(self, to_count: Sequence[date], progress: Progress) -> Refreshed:
         events, left = 0, []
-        for done, of_day in enumerate(to_count):
+        for done, day in enumerate(to_count):
             progress(done, len(to_count))
-            counted = self._counter.count(of_day)
-            if counted is None:
-                left.append(of_day)
+            day_events = self._counter.count(day)
+            if day_events is None:
+                left.append(day)
                 continue
-            events += counted
-            self._counter.count_retention(of_day)
+            events += day_events
+            self._counter.count_retention(day)
         progress(len(to_count), len(to_count))
         self._counter.count_stale_retention()
         self._counter.count_stale_crossings()
-        return Refreshed([of_day for of_day in to_count if of_day not in left], events, left)
+        return Refreshed([day for day in to_count if day not in left], events, left)
 
     def _finish(
         self,
@@ -346,28 +356,29 @@ class _Refresh:
         *,
         is_all: bool,
     ) -> None:
-        """Say how far this refresh has come."""
+        """Store how far this refresh has come."""
         values: dict[str, Any] = {**ours._asdict(), "refreshed_at": self._now}
         with self._engine.begin() as connection:
-            update_state(connection, self._holder)  # from here on nothing is deleted
+            update_state(connection, self._holder)  # until the commit, no events can be deleted
             before = connection.execute(select(tables.state)).one()
-            # SQLite gives the newest row's id once more after that row is gone.
-            still_there = connection.scalar(select(sa.func.max(UserEvent.id))) or 0
-            newest_id = min(seen.newest_id, still_there)
+            # SQLite uses the newest row's id again after that row is deleted.
+            current_newest_id = connection.scalar(select(sa.func.max(UserEvent.id))) or 0
+            newest_id = min(seen.newest_id, current_newest_id)
             safe_id, seen_id = min(before.safe_id, newest_id), min(before.seen_id, newest_id)
             if is_all:
                 safe_id = max(0, newest_id - IDS_IN_FLIGHT)
                 values |= {"seen_id": newest_id, "seen_at": seen_at}
             elif self._now - before.seen_at >= SETTLED_AFTER:
-                # What was the newest a while ago has no gaps below it any more.
+                # By now all rows below the id that was the newest then are visible.
                 safe_id = seen_id
                 values |= {"seen_id": newest_id, "seen_at": seen_at}
             elif before.seen_at > self._now + agreement.SKEW:
-                # The clock was set back. Nobody knows how long ago that was: wait once more.
+                # The clock was set back, so the time since then is unknown: wait again.
                 values |= {"seen_id": newest_id, "seen_at": seen_at}
             else:
                 values["seen_id"] = seen_id
-            # Those that are new to us began after the refresh before: their ids are above that.
+            # Transactions that are noted for the first time began after the previous refresh, so
+            # their ids are larger than the newest id of that refresh.
             floor = safe_id if is_all else before.seen_id
             still_open = {xid: floors.get(xid, floor) for xid in seen.open}
             open_transactions.note(connection, still_open)
@@ -383,7 +394,7 @@ class _Refresh:
                 connection.execute(table.delete())
 
     def count_funnels(self, seconds: float) -> None:
-        """Count the funnels that somebody asked for since the days were counted."""
+        """Count the funnels that were added since the days were counted."""
         deadline = monotonic() + seconds
         with self._engine.connect() as connection:
             unfinished = unfinished_funnels(connection)
@@ -393,18 +404,19 @@ class _Refresh:
             self._counter.count_funnel(funnel, date.min, date.max, deadline)
 
     def _build_spans(self) -> None:
-        """Sum up the weeks and months that are over, and hold a day that was counted again."""
+        """Build the spans that are over and do not exist, also those with a day counted again."""
         with self._engine.connect() as connection:
             to_build = missing_spans(connection, date_in(self._zone, self._clock()))
         for span in to_build:
             with self._engine.begin() as connection:
-                # From here on nobody else changes the days that are summed up.
+                # Until the commit, no other process can change the days of the span.
                 update_state(connection, self._holder, lease_until=self._clock() + LEASE)
                 build_span(connection, span)
 
 
 def _look_above(state: sa.Row[Any], seen: Look, floors: Floors) -> int:
-    """Return the id above which there may be rows that no refresh has seen."""
-    ended = [above_id for xid, above_id in floors.items() if xid not in seen.open]
-    # Ids that were given once more, after rows were deleted by hand, are looked at again.
-    return min([int(state.safe_id), seen.newest_id, *ended])
+    """Return the id above which there may be rows that no refresh has counted."""
+    ended_floors = [above_id for xid, above_id in floors.items() if xid not in seen.open]
+    # The newest id is lower than before if rows were deleted by hand. SQLite then uses their ids
+    # again, so these must be looked at again.
+    return min([int(state.safe_id), seen.newest_id, *ended_floors])

@@ -1,4 +1,4 @@
-"""How a query is shown: as most of those who asked it have typed it."""
+"""Chooses the spelling in which a query is shown: the one that most visitors have typed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from typing import Any
 
 
 def commonest(spellings: Mapping[str, Any]) -> str:
-    """Return the spelling with the largest count, of equal ones that which comes first in Unicode.
+    """Return the spelling with the largest count.
 
-    So it is the same in whatever order they were counted. A count may be several numbers, the most
-    important first.
+    Among equal counts it is the first one by Unicode code points, so that the result does not
+    depend on the order of counting.
+
+    Args:
+        spellings: counts by spelling. A count may be a tuple, with the most important number first.
 
     Raises:
-        ValueError: there is no spelling.
+        ValueError: there are no spellings.
     """
     if len(spellings) == 1:
         return next(iter(spellings))
-    most = max(spellings.values())
-    return min(spelling for spelling, count in spellings.items() if count == most)
+    largest = max(spellings.values())
+    return min(spelling for spelling, count in spellings.items() if count == largest)

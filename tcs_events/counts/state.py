@@ -1,4 +1,4 @@
-"""The row that says how far the counting has come and who is at it: its lease, and its day."""
+"""The state row: how far counting has come, who holds the lease, and which day is being counted."""
 
 from __future__ import annotations
 
@@ -14,37 +14,45 @@ from tcs_events.counts import tables
 
 
 class LeaseLost(Exception):
-    """Somebody else refreshes."""
+    """The lease has ended, or another process has taken it."""
 
 
 class DayChanged(Exception):
-    """Something of the day at hand was deleted since it was begun."""
+    """Events of the day were deleted while it was being counted."""
 
 
 def ensure_state(connection: Connection, zone: ZoneInfo, now: datetime) -> None:
-    """Have the row be there, with nothing counted: whoever writes to it waits for its writers."""
+    """Insert the state row if it is missing. Processes lock it to take turns."""
     if connection.execute(select(tables.state.c.id)).first() is not None:
         return
     nothing = {"safe_id": 0, "seen_id": 0, "seen_at": now, "lease_until": now}
-    first = {"id": 1, "version": 0, "zone": zone.key, **nothing}
-    # Where somebody else does the same at this very moment, it is there as well.
+    row = {"id": 1, "version": 0, "zone": zone.key, **nothing}
+    # If another process inserts the row at the same time, the row exists all the same.
     with contextlib.suppress(sa.exc.IntegrityError), connection.begin_nested():
-        connection.execute(tables.state.insert().values(first))
+        connection.execute(tables.state.insert().values(row))
 
 
 def update_state(
-    connection: Connection, holder: UUID, of_day: date | None = None, **values: object
+    connection: Connection, holder: UUID, day: date | None = None, **values: object
 ) -> None:
-    """Change the state, if the lease is still ours and nothing of `of_day` was deleted.
+    """Change the state row, which other processes then cannot change until the transaction ends.
 
-    Without any value it only holds off everybody else until the transaction ends.
+    Args:
+        connection: in a transaction.
+        holder: the id under which this process holds the lease.
+        day: the day that is being counted, if its counts are about to be stored.
+        **values: columns of the state. Without any, the row is only locked.
+
+    Raises:
+        LeaseLost: this process does not hold the lease.
+        DayChanged: events of `day` were deleted since its counting began.
     """
     state = tables.state
     is_ours = state.c.lease_holder == holder
-    condition = is_ours if of_day is None else is_ours & (state.c.counting == of_day)
+    condition = is_ours if day is None else is_ours & (state.c.counting == day)
     values = values or {"lease_holder": holder}
     if connection.execute(state.update().where(condition).values(**values)).rowcount == 1:
         return
-    if of_day is not None and connection.scalar(select(state.c.id).where(is_ours)) is not None:
+    if day is not None and connection.scalar(select(state.c.id).where(is_ours)) is not None:
         raise DayChanged
     raise LeaseLost

@@ -1,4 +1,4 @@
-"""Steps of a funnel: what they are, and how they are written and read."""
+"""The steps of a funnel, and how they are written as text."""
 
 from __future__ import annotations
 
@@ -22,71 +22,76 @@ _END_OF_VALUE = re.compile(r"\s*(?:,|$)")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a field of the payload must be. A payload without the field never meets it.
+    """A condition on one field of the payload. A payload without the field does not meet it.
 
-    `expert_id` is compared as in reports, so that 7 and "7" are the same. In `filters`, those that
-    are off do not count: `filters={}` means that no filter is on.
+    `expert_id` is compared as in reports, so that 7 and "7" are equal. In `filters`, those that are
+    off are ignored: `filters={}` means that no filter is on.
 
     Raises:
-        ValueError: the field contains one of `=<>!,[]`, or has spaces around it; or the operator is
-            not one of those below; or the value is not a JSON value.
+        ValueError: the condition cannot be written as text. The field contains one of `=<>!,[]` or
+            has spaces around it, the operator is unknown, or the value is not a JSON value.
     """
 
     field: str
     operator: str
     """One of `=`, `!=`, `<`, `<=`, `>`, `>=`."""
     value: Any
+    """Any JSON value. The four operators of order only hold for numbers."""
 
     def __post_init__(self) -> None:
         if not _FIELD.fullmatch(self.field) or self.field != self.field.strip():
             raise ValueError(
-                f"{self.field!r} is no field of a condition: it has none of =<>!,[] in it, and no"
+                f"{self.field!r} is not a valid field: it must not contain any of =<>!,[] or have"
                 " spaces around it"
             )
         if self.operator not in OPERATORS:
-            raise ValueError(f"{self.operator!r} is no operator: use one of {' '.join(OPERATORS)}")
+            operators = " ".join(OPERATORS)
+            raise ValueError(f"{self.operator!r} is not an operator: use one of {operators}")
         if not _is_json(self.value):
-            raise ValueError(f"{self.value!r} is no value of JSON, so that no payload has it")
+            raise ValueError(f"{self.value!r} is not a JSON value, so no payload can have it")
 
     def __str__(self) -> str:
-        return f"{self.field}{self.operator}{_written(self.value)}"
+        return f"{self.field}{self.operator}{_value_text(self.value)}"
 
     def holds(self, payload: Mapping[str, Any]) -> bool:
-        """Return whether a payload meets it. `<` and the like compare numbers only."""
+        """Return whether a payload meets the condition.
+
+        With `<`, `<=`, `>` and `>=` it is False unless both values are numbers.
+        """
         if self.field not in payload:
             return False
-        found = payload[self.field]
+        value = payload[self.field]
         if self.operator == "=":
-            return self._is_equal(found)
+            return self._is_equal(value)
         if self.operator == "!=":
-            return not self._is_equal(found)
-        if isinstance(found, bool) or not isinstance(found, int | float):
+            return not self._is_equal(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
             return False
         return bool(
             {
-                "<": found < self.value,
-                "<=": found <= self.value,
-                ">": found > self.value,
-                ">=": found >= self.value,
+                "<": value < self.value,
+                "<=": value <= self.value,
+                ">": value > self.value,
+                ">=": value >= self.value,
             }[self.operator]
         )
 
-    def _is_equal(self, found: Any) -> bool:
-        if self.field == "expert_id" and (wanted := id_text(self.value)):
-            return id_text(found) == wanted  # "7" and 7 are the same expert
+    def _is_equal(self, value: Any) -> bool:
+        if self.field == "expert_id" and (expert := id_text(self.value)):
+            return id_text(value) == expert  # "7" and 7 are the same expert
         if self.field == "filters" and isinstance(self.value, dict):
-            return isinstance(found, dict) and active_filters(found) == active_filters(self.value)
-        # To Python true is 1; to JSON it is not.
-        return bool(found == self.value and isinstance(found, bool) == isinstance(self.value, bool))
+            return isinstance(value, dict) and active_filters(value) == active_filters(self.value)
+        # In Python True == 1, in JSON they differ.
+        return bool(value == self.value and isinstance(value, bool) == isinstance(self.value, bool))
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a funnel: an event of a type whose payload meets all conditions.
+    """A step of a funnel: an event of this type whose payload meets all conditions.
 
-    `str()` gives the text that `step` reads as the same step.
+    `str` gives a text that `step` reads as an equal step.
 
     Raises:
         ValueError: the type is empty, contains brackets, or has spaces around it.
@@ -97,9 +102,11 @@ class Step:
 
     def __post_init__(self) -> None:
         if not self.event_type.strip() or self.event_type != self.event_type.strip():
-            raise ValueError(f"{self.event_type!r} is no event type of a step")
+            raise ValueError(f"{self.event_type!r} is not a valid event type of a step")
         if "[" in self.event_type or "]" in self.event_type:
-            raise ValueError(f"{self.event_type!r} is no event type of a step: it has brackets")
+            raise ValueError(
+                f"{self.event_type!r} is not a valid event type of a step: it contains brackets"
+            )
         object.__setattr__(self, "conditions", tuple(self.conditions))
 
     def __str__(self) -> str:
@@ -114,21 +121,23 @@ class Step:
 
 
 def step(text: str) -> Step:
-    """Read a step: `card_click`, `sage_query[result_count>0]`, `card_click[context=grid, x=1]`.
+    """Return the step that a text describes.
 
-    A value is read as JSON if it is JSON (`0`, `true`, `"0"`, `["a", "b"]`), else as text. Write a
-    text that contains a comma or a bracket as JSON: `"a, b"`.
+    Examples are `card_click`, `sage_query[result_count>0]` and `card_click[context=grid, x=1]`.
+
+    A value that can be read as JSON is JSON: `0`, `true`, `"0"`, `["a", "b"]`. Any other value is
+    text. A text that contains a comma or a bracket must be written as JSON: `"a, b"`.
 
     Raises:
-        ValueError: the text is no step.
+        ValueError: the text does not describe a step.
     """
     event_type, bracket, rest = text.strip().partition("[")
     if not event_type.strip() or "]" in event_type or (bracket and not rest.endswith("]")):
-        raise ValueError(f"{text!r} is no step: write event_type or event_type[field=value]")
+        raise ValueError(f"{text!r} is not a step: write event_type or event_type[field=value]")
     try:
         return Step(event_type.strip(), tuple(_conditions(rest[:-1])))
     except RecursionError:
-        raise ValueError("a value of this step has too many brackets") from None
+        raise ValueError("a value of this step has too many nested brackets") from None
 
 
 def _conditions(text: str) -> Iterator[Condition]:
@@ -140,13 +149,15 @@ def _conditions(text: str) -> Iterator[Condition]:
         match = _CONDITION.match(text, place)
         if match is None:
             part = text[place:].split(",")[0].strip()
-            raise ValueError(f"{part!r} is no condition: write field=value, or !=, <, <=, >, >=")
+            raise ValueError(
+                f"{part!r} is not a condition: write field=value, or use !=, <, <=, >, >="
+            )
         value, place = _value(text, match.start("value"), match.end())
         yield Condition(match["field"].strip(), match["operator"], value)
 
 
 def _value(text: str, start: int, comma: int) -> tuple[Any, int]:
-    """Read a value, which ends at the next comma unless that is within JSON; and say where."""
+    """Return a value, and the index after it. It ends at the next comma outside of JSON."""
     if text[start : start + 1] in ('"', "[", "{"):
         try:
             value, end = _DECODER.raw_decode(text, start)
@@ -157,7 +168,7 @@ def _value(text: str, start: int, comma: int) -> tuple[Any, int]:
                 return value, match.end()
     plain = text[start:comma].strip()
     if "[" in plain or "]" in plain:
-        raise ValueError(f'{plain!r} has brackets: write it as JSON, "in quotes"')
+        raise ValueError(f'{plain!r} contains brackets: write it as JSON, "in quotes"')
     return _scalar(plain), comma
 
 
@@ -169,8 +180,8 @@ def _scalar(text: str) -> Any:
     return value if _is_json(value) else text
 
 
-def _written(value: Any) -> str:
-    """Return the text that `_value` reads as this value, without quotes where it needs none."""
+def _value_text(value: Any) -> str:
+    """Return the text that `_value` reads as this value, without quotes if it needs none."""
     if (
         isinstance(value, str)
         and value.isprintable()
@@ -190,7 +201,7 @@ def _is_json(value: Any) -> bool:
         case list():
             return all(map(_is_json, value))
         case dict():
-            return all(isinstance(key, str) and _is_json(of) for key, of in value.items())
+            return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
     return value is None or isinstance(value, bool | int | str)
 
 
@@ -202,17 +213,20 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def definition_of(steps: Sequence[Step]) -> str:
-    """Return the JSON that is the same for the same steps, in whatever order their conditions."""
+    """Return the steps as JSON that does not depend on the order of their conditions."""
     return json.dumps(
         [
             [
-                one.event_type,
+                funnel_step.event_type,
                 sorted(
-                    ([of.field, of.operator, of.value] for of in one.conditions),
+                    (
+                        [condition.field, condition.operator, condition.value]
+                        for condition in funnel_step.conditions
+                    ),
                     key=lambda condition: json.dumps(condition, sort_keys=True),
                 ),
             ]
-            for one in steps
+            for funnel_step in steps
         ],
         sort_keys=True,
         separators=(",", ":"),

@@ -1,8 +1,8 @@
-"""The tables of counts. A day is a day of `TCS_EVENTS_TIMEZONE`; sessions count once a day.
+"""The tables of the counts. Days are in `TCS_EVENTS_TIMEZONE`, and a session counts once a day.
 
-The tables of `COUNTS` hold one row for each thing that was counted on a day. A day is replaced as a
-whole, so that counting it again is always right. Those of `SPANNED` hold besides, under the first
-day and another `unit`, the sums of whole weeks and months.
+The tables in `COUNTS` have one row for each thing that was counted on a day. The rows of a day are
+always replaced together, so it is safe to count a day again. The tables in `SPANNED` also have the
+sums of whole weeks and months: `unit` says which, and `day` is the first day.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tcs_events.models import UtcDateTime, own_metadata, row_number
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 
 NAME_MAX_LENGTH = 200
-"""Longer names are cut: the database's index has a limit, and no page shows more."""
+"""Longer names are cut: indexes have a limit, and pages show no more."""
 
 
 def _counts(name: str, *columns: sa.Column[object] | sa.Index) -> sa.Table:
@@ -44,7 +44,10 @@ def _text(name: str, length: int = NAME_MAX_LENGTH) -> sa.Column[object]:
 
 
 def _sample() -> sa.Column[object]:
-    """Return a column that is empty: it held a spelling of the query, and hosts' tables have it."""
+    """Return a column that is always empty.
+
+    An earlier version stored a spelling of the query in it, and the tables of hosts still have it.
+    """
     return sa.Column("sample", sa.String(NAME_MAX_LENGTH), nullable=False, default="")
 
 
@@ -66,9 +69,15 @@ state = sa.Table(
     sa.Column("counting", sa.Date(), nullable=True),
     sa.Column("refreshed_at", UtcDateTime(), nullable=True),
 )
-"""One row: how far the counting has come, in which zone, who is at it, and at which day.
+"""One row with the progress of counting.
 
-Whoever deletes something of that day takes the day away: what was read of it is not to be kept.
+- `version`, `zone`: the configuration of the counts. A version of 0 means that there are none.
+- `safe_id`: events up to this id are counted, except those of `open_transactions`.
+- `seen_id`, `seen_at`: the newest event of an earlier refresh, and when it was the newest.
+- `lease_holder`, `lease_until`: the refresh that is running, and until when no other may begin.
+- `counting`: the day that it counts. A process that deletes events of this day sets it to null, so
+  that what was read before is not stored.
+- `refreshed_at`: the time up to which the counts are complete.
 """
 
 configurations = sa.Table(
@@ -80,10 +89,10 @@ configurations = sa.Table(
     sa.Column("seen_at", UtcDateTime(), nullable=False),
     sa.Column("takeovers", sa.Integer(), nullable=False),
 )
-"""Each version and time zone that a process has counted with, and when it was last there.
+"""Each version and time zone that a process has had, and when it was last noted.
 
-`number` puts them in the order in which they first came. `takeovers` is how often one has counted
-everything after another one had.
+Newer ones have a larger `number`. `takeovers` is how often everything was counted again with it
+after another one was in use.
 """
 
 open_transactions = sa.Table(
@@ -92,8 +101,8 @@ open_transactions = sa.Table(
     sa.Column("xid", sa.BigInteger(), primary_key=True, autoincrement=False),
     sa.Column("above_id", sa.BigInteger(), nullable=False),
 )
-"""PostgreSQL's transactions that were open at the last refresh. Their events have larger ids than
-`above_id`, and are looked for when the transaction has ended."""
+"""PostgreSQL transactions that were open at the last refresh. Their events have ids larger than
+`above_id`. They are looked for after the transaction has ended."""
 
 days = sa.Table(
     "user_event_rollup_days",
@@ -103,10 +112,10 @@ days = sa.Table(
     sa.Column("is_stale", sa.Boolean(), nullable=False),
     sa.Column("is_retention_stale", sa.Boolean(), nullable=False),
 )
-"""The days that are counted.
+"""The counted days.
 
-A stale one is to be counted again: something of it was deleted. Where its retention is stale, only
-that is to be counted: of those who were there, some were first there on another day.
+A day is stale if events of it were deleted: then it must be counted again. If only its retention is
+stale, only that must be counted again: the first day of some of its visitors has changed.
 """
 
 checks = sa.Table(
@@ -117,9 +126,9 @@ checks = sa.Table(
     sa.Column("checksum", sa.BigInteger(), nullable=False),
     sa.Column("is_crossing_stale", sa.Boolean(), nullable=False),
 )
-"""What the index of the events said of a day when it was counted: `audit` compares it again.
+"""The number and the checksum of a day's events when it was counted. `audit` compares them.
 
-Where `is_crossing_stale`, funnel steps that were taken after the day are to be counted again.
+If `is_crossing_stale`, the funnel steps that were taken after the day must be counted again.
 """
 
 spans = sa.Table(
@@ -128,7 +137,7 @@ spans = sa.Table(
     sa.Column("unit", sa.String(5), primary_key=True),
     sa.Column("starts_on", sa.Date(), primary_key=True),
 )
-"""The weeks ("week") and months ("month") that are summed up, by their first days."""
+"""The weeks and months whose sums are stored: `unit` is "week" or "month"."""
 
 activity = _counts(
     "user_event_daily_activity",
@@ -137,9 +146,10 @@ activity = _counts(
     _count("events"),
     _count("sessions"),
 )
-"""Events and sessions by type: of the whole day where `starts_at` is null, else of that hour.
+"""Events and sessions by event type, for each hour that begins at `starts_at`.
 
-The type "" stands for all types together: a session that sends two types is one session.
+If `starts_at` is null, the row is for the whole day. The event type "" stands for all types
+together, so that a session that sends two types counts once.
 """
 
 uses = _spanned(
@@ -150,20 +160,20 @@ uses = _spanned(
     _sample(),
     _count("events"),
     _count("sessions"),
-    # Of some kinds there are a few rows a day, of others one for each query that was asked.
+    # Some kinds have a few rows a day, others have one for each query. The index finds the few.
     sa.Index("ix_user_event_daily_uses_unit_kind_day", "unit", "kind", "day"),
 )
-"""What was used how often. By `kind`:
+"""How often something was used. `name` and `detail` depend on `kind`:
 
-`click`: `name` is the expert, `detail` is empty.
-`click_in`: `name` is the expert, `detail` the context of the card.
-`query`: `name` is the normalised text, `detail` the spelling that a visit has typed most often,
-empty where that is the normalised text. Each visit is in one row, so that the visits of a query are
-the sum over its spellings, and its commonest spelling is that of most visits.
-`filter`: `name` is the filter, `detail` its value as JSON.
-`dead_filter`, `dead_combination`: as `filter`, and all active filters as JSON in `name`; those
-after which nothing was left.
-`combination`: all active filters as JSON in `name`, whatever was left.
+- `click`: `name` is the expert, `detail` is empty.
+- `click_in`: `name` is the expert, `detail` is the context of the card.
+- `query`: `name` is the normalised query. `detail` is the spelling that the visitor has typed most
+  often, or empty if that is the normalised query. Each visit is in one row, so the visits of a
+  query are the sum over its spellings.
+- `filter`: `name` is the filter, `detail` is its value as JSON.
+- `dead_filter`: like `filter`, but only changes after which no results were left.
+- `combination`: `name` is all active filters as JSON, `detail` is empty.
+- `dead_combination`: like `combination`, but only changes after which no results were left.
 """
 
 demand = _spanned(
@@ -187,9 +197,9 @@ exposure = _spanned(
     _count("seen"),
     _count("clicked"),
 )
-"""How often an expert was before visitors, in sessions, by the best position of the session.
+"""How often an expert was shown, in sessions, by the best position in the session.
 
-Position 0: not returned by a query, only seen or clicked.
+Position 0 means that no query returned the expert: the card was only seen or clicked.
 """
 
 visits = sa.Table(
@@ -199,11 +209,11 @@ visits = sa.Table(
     _text("session_id", SESSION_ID_MAX_LENGTH),
     sa.Column("day", sa.Date(), nullable=False, index=True),
     _text("event_type", EVENT_TYPE_MAX_LENGTH),
-    # Each is there once, for only the difference is written, by one at a time. The index is not
-    # unique: some collations find two sessions the same that are not.
+    # Each visit is stored once, because one process at a time writes the differences. The index is
+    # not unique, because some collations treat different session ids as equal.
     sa.Index("ix_user_event_visits_session_id_day", "session_id", "day", "event_type"),
 )
-"""Who was there on which day, and what types of events they sent."""
+"""The sessions of each day, and the types of the events that they sent."""
 
 retention = _counts(
     "user_event_daily_retention",
@@ -213,23 +223,24 @@ retention = _counts(
     _count("sessions"),
     sa.Index("ix_user_event_daily_retention_unit_event_type_day", "unit", "event_type", "day"),
 )
-"""How many were there on a day, by when they were there first. The type "" stands for any.
+"""The sessions of each day, by their first day (`cohort`). The event type "" stands for any type.
 
-`unit` "day": sessions that sent the type on the day, by their first day, at most 31 days before.
-`unit` "week": sessions that sent it on the day for the first time in its week, by the Monday of
-the week of their first day. So both can be added up: over the days of a week, too.
+- `unit` "day": sessions that sent the type on the day. `cohort` is their first day, at most 31 days
+  before.
+- `unit` "week": sessions that sent the type on the day for the first time in the week. `cohort` is
+  the Monday of the week of their first day. So the days of a week can be added up.
 """
 
 funnels = sa.Table(
     "user_event_funnels",
     own_metadata,
     sa.Column("id", row_number, primary_key=True),
-    # Of the definition, which is too long for an index.
+    # The SHA-256 of the definition, which itself is too long for a unique index.
     sa.Column("digest", sa.String(64), nullable=False, unique=True),
     sa.Column("definition", sa.Text(), nullable=False),
     sa.Column("asked_at", UtcDateTime(), nullable=False),
 )
-"""The funnels that are kept: their steps as JSON, each once, and when they were last asked for."""
+"""The stored funnels: their steps as JSON, and when they were last asked for."""
 
 funnel_counts = sa.Table(
     "user_event_daily_funnels",
@@ -241,10 +252,10 @@ funnel_counts = sa.Table(
     _count("sessions"),
     sa.Index("ix_user_event_daily_funnels_funnel_id_step_day", "funnel_id", "step", "day"),
 )
-"""Sessions that got as far as a step of a funnel on a day; steps are numbered from 0.
+"""The sessions that took each step of a funnel on a day. Steps are numbered from 0.
 
-A day that is counted has a row for each step, with 0 where nobody got there; one that is not
-counted yet has none. Only steps that were taken on the day itself are in it.
+A day for which the funnel is counted has a row for each step, also for 0 sessions. Other days have
+no rows. Steps that were taken after the day are in `funnel_crossings`.
 """
 
 funnel_crossings = sa.Table(
@@ -256,16 +267,16 @@ funnel_crossings = sa.Table(
     _count("step"),
     _count("sessions"),
 )
-"""Sessions that entered a funnel on a day, and got as far as a step only after that day was over.
+"""The sessions that entered a funnel on a day, and took a step only after that day.
 
-They are to be added to those of `funnel_counts`. Nobody: no row.
+They are added to those of `funnel_counts`. There are no rows for 0 sessions.
 """
 
 SPANNED = (uses, demand, exposure)
-"""The tables that reports only add up: those that have weeks and months besides days."""
+"""The tables that also have sums of weeks and months. Reports only add up their rows."""
 COUNTS = (activity, *SPANNED)
 KEYS = ("kind", "name", "detail", "query", "expert_id", "position")
-"""What is counted, in the tables of `SPANNED`; the rest of their columns can be added up."""
+"""The columns of `SPANNED` that name what is counted. The other columns are counts."""
 OF_EVENTS = (
     *COUNTS,
     spans,
@@ -276,4 +287,4 @@ OF_EVENTS = (
     checks,
     days,
 )
-"""All that is made from the events, and can be made anew."""
+"""All tables that are counted from the events, and can be counted again."""

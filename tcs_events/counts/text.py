@@ -1,4 +1,4 @@
-"""When two texts are the same to a report."""
+"""Decides which texts are the same in a report."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import unicodedata
 from tcs_events.counts.tables import NAME_MAX_LENGTH
 
 READ_MAX_LENGTH = 2_000
-"""Only so much of a text is looked at: far more than makes 200 characters."""
+"""How many characters of a text are read. It is far more than needed for 200 characters."""
 MARKS_MAX_LENGTH = 30
-"""Of a longer run of combining marks the rest is left out. Python sorts the marks of a run in
-quadratic time: 30,000 of them took 0.8 s. The number is that of the Stream-Safe Text Format,
+"""How many combining marks in a row are read. Python sorts such a run in quadratic time: 30,000
+marks took 0.8 s. The number is that of the Stream-Safe Text Format,
 https://www.unicode.org/reports/tr15/#Stream_Safe_Text_Format."""
 
 # Default_Ignorable_Code_Point of Unicode 14.0:
@@ -35,15 +35,15 @@ DEFAULT_IGNORABLE = (
     (0x1D173, 0x1D17A),  # musical format controls
     (0xE0000, 0xE0FFF),  # tags, variation selectors supplement
 )
-# Not in Unicode's list, and as invisible: control characters that are no white space, and the
+# Also invisible, but not in Unicode's list: control characters that are not white space, and the
 # marks around an interlinear annotation.
 _OTHER_INVISIBLE = ((0x00, 0x08), (0x0E, 0x1B), (0x7F, 0x84), (0x86, 0x9F), (0xFFF9, 0xFFFB))
 _INVISIBLE = re.compile(
     f"[{''.join(f'{chr(a)}-{chr(b)}' for a, b in (*DEFAULT_IGNORABLE, *_OTHER_INVISIBLE))}]+"
 )
 _SAME_AS = (
-    # Quotation marks, angle ones too, the grave accent, primes, modifier letters, Armenian and
-    # Hebrew ones. NFKC makes a space and a mark of accents that stand alone.
+    # Quotation marks, angle quotation marks, the grave accent, primes, modifier letters, Armenian
+    # and Hebrew marks. NFKC turns an accent that stands alone into a space and a combining mark.
     (
         "'",
         "[`\u2018-\u201b\u2039\u203a\u02b9\u02bb-\u02bd\u02c8\u02ca\u02cb\u2032\u2035\u055a\u05f3\ua78c]"
@@ -54,41 +54,42 @@ _SAME_AS = (
     ("-", "[\u2010-\u2015\u2212\u2043\u02d7\u058a]"),
     ("/", "[\u2044\u2215]"),
     (" ", "\u2800"),
-    # I is the capital of the dotless i, too.
+    # The capital of the dotless i is I, too.
     ("i", "\u0131"),
     ("j", "\u0237"),
 )
 _LOOK_ALIKE = re.compile("|".join(f"({pattern})" for _, pattern in _SAME_AS))
-# Letters and digits of which none is a mark, or looks like another: Latin, Greek, Cyrillic, Hebrew
-# and Arabic ones, kana, Han and Hangul. Nearly all texts have no others, once folded, and folding
-# once more costs twenty times as much.
+# Letters and digits that are not marks and do not look like others: Latin, Greek, Cyrillic, Hebrew,
+# Arabic, kana, Han and Hangul. Nearly all texts have only these once they are folded. Folding them
+# again would take twenty times as long.
 _USUAL = re.compile(
     r"[ -_a-~\u00df-\u0130\u0132-\u0236\u0238-\u024f\u0386-\u03ff\u0400-\u0481\u048a-\u052f"
     r"\u05d0-\u05ea\u0620-\u064a\u0660-\u0669\u3041-\u3096\u30a1-\u30fc\u4e00-\u9fff\uac00-\ud7a3]*"
 )
 _SPACES = re.compile(r"\s{2,}")
 _DOT_ABOVE = "\u0307"
-# i and j; with a stroke and a crossed tail; the Greek yot; the Cyrillic i and je.
+# i and j, i with stroke, j with crossed tail, the Greek yot, the Cyrillic i and je.
 _HAS_A_DOT = frozenset("ij\u0268\u029d\u03f3\u0456\u0458")
 
 
 def normalise(text: str) -> str:
-    """Return the text as reports compare it, at most 200 characters; "" where nothing is visible.
+    """Return a text in the form in which reports compare it. Texts that look alike become equal.
 
-    Texts that look the same are the same. That is Unicode's NFKC_Casefold, which makes no
-    difference between capitals and small letters, widths and forms of letters, and leaves out what
-    nobody sees (zero-width characters, soft hyphens, variation selectors, direction marks); with
-    single spaces, none around it. Beyond that:
+    The result has at most 200 characters. It is "" if the text has no visible characters.
 
-    - quotation marks and apostrophes of every shape are `"` and `'`, hyphens, dashes and the minus
-      sign are `-`, fraction and division slashes are `/`;
-    - the dotted and the dotless i of Turkish are both i, for I is the capital of both, or of one;
-    - control characters that are no white space are left out, and a blank Braille cell is a space;
-    - of a run of combining marks the first 30 count.
+    The form is Unicode's NFKC_Casefold. It ignores case and the width and form of letters, and
+    removes invisible characters: zero-width characters, soft hyphens, variation selectors and
+    direction marks. Runs of white space become single spaces, with none at the ends. Besides:
 
-    The result normalised again is the same.
+    - Quotation marks and apostrophes of all shapes become `"` and `'`.
+    - Hyphens, dashes and the minus sign become `-`. Fraction and division slashes become `/`.
+    - The Turkish dotted and dotless i both become i, because I may be the capital of either.
+    - Control characters that are not white space are removed. A blank Braille cell is a space.
+    - Only the first 30 combining marks in a row are kept.
+
+    Normalising the result again does not change it.
     """
-    if text.isascii() and text.isprintable():  # most are
+    if text.isascii() and text.isprintable():  # the fast path, for most texts
         folded = text.lower().replace("`", "'")
     elif len(text) > NAME_MAX_LENGTH or not _USUAL.fullmatch(folded := _folded_once(text)):
         folded = _folded(_SPACES.sub("  ", _INVISIBLE.sub("", text))[:READ_MAX_LENGTH])
@@ -96,12 +97,12 @@ def normalise(text: str) -> str:
 
 
 def cut(text: str) -> str:
-    """Return a text as a table of counts keeps it: at most 200 characters, that can be stored."""
+    """Return a text as the tables store it: at most 200 characters, all of which can be stored."""
     text = text[:NAME_MAX_LENGTH]
     if text.isascii() and "\0" not in text:
         return text
-    # A host's own code may have stored what the endpoint refuses: no database takes half of a
-    # surrogate pair as text, and PostgreSQL no NUL.
+    # The host's own code may have stored characters that the endpoint refuses. No database stores
+    # half of a surrogate pair as text, and PostgreSQL does not store NUL.
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
@@ -114,7 +115,7 @@ def _folded_once(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return the text with one character for those that look like it, and no long run of marks."""
+    """Return the text with look-alike characters made equal, and long runs of marks cut."""
     text = _LOOK_ALIKE.sub(lambda match: _SAME_AS[(match.lastindex or 0) - 1][0], text)
     if not any(map(unicodedata.combining, text)):
         return text
@@ -128,7 +129,7 @@ def _plain(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """Fold until nothing changes any more: what one step leaves out may have kept others apart."""
+    """Fold until nothing changes: removing a character may join two others that fold together."""
     while True:
         folded = unicodedata.normalize("NFKC", _plain(text))
         folded = _plain(_INVISIBLE.sub("", folded.casefold()))
@@ -139,7 +140,7 @@ def _folded(text: str) -> str:
 
 
 def _without_second_dots(text: str) -> str:
-    """Leave out a dot above letters that have one: casefolding makes such of the Turkish I."""
+    """Remove a combining dot above letters that have a dot: casefolding adds one to Turkish I."""
     if _DOT_ABOVE not in text:
         return text
     kept: list[str] = []

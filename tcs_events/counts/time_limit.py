@@ -1,4 +1,4 @@
-"""How long a question may take. Nothing of it is left on the host's connection afterwards."""
+"""Limits how long a question may take. The host's connection is the same as before afterwards."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 INSTRUCTIONS = 10_000
-"""Of SQLite's machine, between two looks at the clock: less than a millisecond."""
+"""How many virtual machine instructions SQLite runs between two checks of the time. They take less
+than a millisecond."""
 QUERY_CANCELED = "57014"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 UNTIL = "tcs_events_until"
-"""The execution option that says until when, in `monotonic()` seconds. It ends with the
-`Connection`, and is not there on the next one."""
+"""The execution option with the end of the time limit, in `monotonic()` seconds. It belongs to one
+`Connection` object, so the next user of the pooled connection does not see it."""
 
 
 T = TypeVar("T")
 
 
 class OutOfTime(Exception):
-    """It took longer than it may."""
+    """A question took longer than its time limit."""
 
 
 @contextmanager
 def ended_at(connection: Connection, until: float) -> Iterator[None]:
-    """End what is asked on a new connection at a `monotonic()` time.
+    """Stop the queries of a new connection at a `monotonic()` time.
 
     Raises:
-        OutOfTime: it would take longer.
+        OutOfTime: the time is over.
     """
     seconds = until - monotonic()
     if seconds <= 0:
@@ -54,16 +55,16 @@ def ended_at(connection: Connection, until: float) -> Iterator[None]:
 
 
 def time_of(connection: Connection) -> float | None:
-    """Return until when a connection may be asked, in `monotonic()` seconds; None: for ever."""
+    """Return the end of a connection's time limit in `monotonic()` seconds, None for no limit."""
     until: float | None = connection.get_execution_options().get(UNTIL)
     return until
 
 
 def in_time(connection: Connection, rows: Iterable[T]) -> Iterator[T]:
-    """Give rows as long as there is time left: what is made of them in Python takes some, too.
+    """Yield rows until the time is over. The limit includes the Python code that uses the rows.
 
     Raises:
-        OutOfTime: there is none. Never on a connection without a limit.
+        OutOfTime: the time limit of the connection is over. Never without a limit.
     """
     until = time_of(connection)
     for row in rows:
@@ -78,11 +79,11 @@ def _interrupted_at(connection: Connection, until: float) -> Iterator[None]:
     if not isinstance(driver, sqlite3.Connection):
         yield
         return
-    # A database in memory has one connection for all threads: only our statements are ended.
-    asking = threading.get_ident()
+    # A database in memory has one connection for all threads: only stop this thread's statements.
+    our_thread = threading.get_ident()
 
     def is_over() -> bool:
-        return monotonic() > until and threading.get_ident() == asking
+        return monotonic() > until and threading.get_ident() == our_thread
 
     driver.set_progress_handler(is_over, INSTRUCTIONS)
     try:
@@ -92,8 +93,8 @@ def _interrupted_at(connection: Connection, until: float) -> Iterator[None]:
 
 
 def _was_ended(error: sa.exc.DBAPIError) -> bool:
-    of_driver = error.orig
-    if isinstance(of_driver, sqlite3.Error):
-        return getattr(of_driver, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
-    code = getattr(of_driver, "sqlstate", None) or getattr(of_driver, "pgcode", None)
+    driver_error = error.orig
+    if isinstance(driver_error, sqlite3.Error):
+        return getattr(driver_error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+    code = getattr(driver_error, "sqlstate", None) or getattr(driver_error, "pgcode", None)
     return bool(code == QUERY_CANCELED)

@@ -1,4 +1,4 @@
-"""What one visitor clicked and which filters were set, on one day."""
+"""Counts the clicks and the filters of one visit."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from tcs_events.counts.text import cut
 
 
 class UsesOfVisit:
-    """Takes in clicks and changes of filters."""
+    """Counts clicks and changes of filters."""
 
     def __init__(self) -> None:
         self._uses: Counter[UseKey] = Counter()
         self._names: Counter[str] = Counter()
-        """How many different ones there are of each kind."""
+        """The number of different uses of each kind."""
 
     def click(self, expert: str, context: object) -> None:
-        """Take in a click on the card of an expert."""
+        """Count a click on an expert's card."""
         if expert and self._use("click", expert):
             self._use("click_in", expert, cut(context) if isinstance(context, str) else "")
 
     def filter_change(self, payload: dict[str, Any]) -> None:
-        """Take in a change of a filter."""
+        """Count a change of a filter."""
         is_dead = result_count(payload) == 0
         name, value, filters = (payload.get(key) for key in ("filter", "value", "filters"))
         if isinstance(name, str) and name and was_set(value, filters, name):
@@ -38,14 +38,14 @@ class UsesOfVisit:
                 self._use("dead_combination", combination)
 
     def add_to(self, facts: Facts) -> None:
-        """Add the visit to the facts of its day."""
+        """Add the visit's uses to the facts of its day."""
         for key, events in self._uses.items():
             use = facts.uses[key]
             use.events += events
             use.sessions += 1
 
     def _use(self, kind: str, name: str, detail: str = "") -> bool:
-        """Count a use, unless it is one too many of its kind; and say whether it is counted."""
+        """Count a use, unless its kind has too many. Return whether it was counted."""
         key = kind, name, detail
         if key not in self._uses:
             if self._names[kind] >= VISIT_MAX_NAMES:

@@ -1,4 +1,4 @@
-"""Counts a day, visit by visit: what one session did on it, event by event. No event is kept."""
+"""Counts the events of one day, visit by visit. Events are not kept in memory."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from tcs_events.counts.uses import UsesOfVisit
 
 
 def count_day(day: Day, sessions: Iterable[tuple[str, Iterable[Seen]]], also: Also) -> Facts:
-    """Count a day, in time that grows with the number of its events, whoever sent them.
+    """Return the counts of a day. The time it takes is proportional to the number of events.
 
     Args:
-        day: which events count: those that happened in it.
-        sessions: the id and the events of each session, oldest first, those of `LOOK_AHEAD` after
-            the day included: they only tell how its queries ended. The events of a session may
-            come from an iterator: each is looked at once, and not kept.
-        also: is given each session, too.
+        day: the day whose events count.
+        sessions: the id and the events of each session, oldest first. Events of `LOOK_AHEAD` after
+            the day must be included: they tell how the day's queries ended. Events may come from an
+            iterator: each is read once.
+        also: a second counter that gets the events of each visit.
     """
     facts = Facts()
     for session_id, session in sessions:
         visit = Visit(day, session_id)
-        within = visit.events(session)
-        also.count(within)
-        for _ in within:
-            pass  # whatever `also` has left over
+        visit_events = visit.events(session)
+        also.count(visit_events)
+        for _ in visit_events:
+            pass  # read the events that `also` has not read
         visit.add_to(facts)
     return facts
 
@@ -47,7 +47,7 @@ class Visit:
         self._uses = UsesOfVisit()
 
     def events(self, session: Iterable[Seen]) -> Iterator[Seen]:
-        """Give the events of the day, each counted by then; take in those that follow the day."""
+        """Count the session's events, and yield those of the day."""
         start, end = self._day.start, self._day.end
         for seen in session:
             if seen.at >= end:
@@ -57,7 +57,7 @@ class Visit:
                 yield seen
 
     def add_to(self, facts: Facts) -> None:
-        """Add what was counted to the facts of the day; nothing where no event was of the day."""
+        """Add the visit to the facts of the day, unless it has no events on the day."""
         if not self._hours:
             return
         self._add_activity(facts)
@@ -81,28 +81,29 @@ class Visit:
             self._uses.filter_change(payload)
 
     def _follow(self, seen: Seen) -> None:
-        """Take in what happened after the day: it only tells how the queries of the day ended."""
+        """Note an event after the day, which only tells how the day's queries ended."""
         if seen.event_type == "sage_query":
             self._queries.ask_later(seen.payload, seen.at)
         elif seen.event_type == "card_click":
             self._queries.click(seen.at)
 
     def _add_activity(self, facts: Facts) -> None:
-        places: Counter[tuple[datetime | None, str]] = Counter()
+        activity: Counter[tuple[datetime | None, str]] = Counter()
         for (hour, event_type), events in self._hours.items():
-            for place in ((hour, event_type), (hour, ALL_TYPES), (None, event_type)):
-                places[place] += events
+            for row_key in ((hour, event_type), (hour, ALL_TYPES), (None, event_type)):
+                activity[row_key] += events
             facts.visits.add((self._session_id, event_type))
             facts.events += events
-            places[None, ALL_TYPES] += events
-        for key, events in places.items():
+            activity[None, ALL_TYPES] += events
+        for key, events in activity.items():
             use = facts.activity[key]
             use.events += events
             use.sessions += 1
 
 
 def _start_of_hour(at: datetime, zone: ZoneInfo) -> datetime:
-    """Return when the hour on the local clock began; where clocks are set back it comes twice."""
-    # On the clock, not by counting the minutes back: Lord Howe sets its clocks by half an hour.
+    """Return when the local hour began, in UTC. If the clocks are set back, an hour comes twice."""
+    # Set the minute of the local time to 0. Subtracting the minutes would be wrong on Lord Howe
+    # Island, where clocks change by half an hour.
     local = at.astimezone(zone)
     return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
