@@ -168,7 +168,7 @@ def test_a_host_without_a_default_database_is_told_so(
 
 def test_tables_that_are_missing_are_named(app: Flask) -> None:
     execute(app, "DROP TABLE user_event_counters")
-    assert problem(app)[1].startswith("user_event_counters: it is not there")
+    assert problem(app)[1].startswith("user_event_counters: it does not exist")
     with app.app_context():
         app.extensions["sqlalchemy"].create_all()
     assert health(app)[0] == 200
@@ -176,7 +176,7 @@ def test_tables_that_are_missing_are_named(app: Flask) -> None:
 
 def test_a_renamed_column_is_found(app: Flask) -> None:
     execute(app, "ALTER TABLE user_events RENAME COLUMN email TO e_mail")
-    assert problem(app)[1].startswith("user_events: it is not there, or lacks a column")
+    assert problem(app)[1].startswith("user_events: it does not exist, or lacks a column")
 
 
 def test_a_database_without_any_table(make_host: MakeHost, database_url: str) -> None:
