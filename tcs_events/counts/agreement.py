@@ -62,21 +62,23 @@ def sightings(connection: Connection) -> list[Sighting]:
     ]
 
 
-def decides(seen: Sequence[Sighting], ours: Configuration, now: datetime) -> bool:
+def decides(all_sightings: Sequence[Sighting], ours: Configuration, now: datetime) -> bool:
     """Return whether our configuration is used for counting: no newer one is active."""
-    if all(sighting.configuration != ours for sighting in seen):
+    if all(sighting.configuration != ours for sighting in all_sightings):
         return True  # it is about to be the newest
     newest = next(
-        sighting for sighting in seen if sighting.configuration == ours or sighting.is_active(now)
+        sighting
+        for sighting in all_sightings
+        if sighting.configuration == ours or sighting.is_active(now)
     )
     return newest.configuration == ours
 
 
-def is_noted(seen: Sequence[Sighting], ours: Configuration, now: datetime) -> bool:
+def is_noted(all_sightings: Sequence[Sighting], ours: Configuration, now: datetime) -> bool:
     """Return whether our configuration was noted less than `NOTED_AFTER` ago."""
     return any(
         sighting.configuration == ours and timedelta(0) <= now - sighting.seen_at < NOTED_AFTER
-        for sighting in seen
+        for sighting in all_sightings
     )
 
 
@@ -89,9 +91,9 @@ def note(connection: Connection, ours: Configuration, now: datetime, *, insists:
         now: the time of the database.
         insists: whether ours becomes the newest configuration, because an operator wants that.
     """
-    seen = sightings(connection)
-    by_configuration = {sighting.configuration: sighting for sighting in seen}
-    newest_number = seen[0].number if seen else 0
+    all_sightings = sightings(connection)
+    by_configuration = {sighting.configuration: sighting for sighting in all_sightings}
+    newest_number = all_sightings[0].number if all_sightings else 0
     if ours not in by_configuration:
         row = {"number": newest_number + 1, "seen_at": now, "takeovers": 0, **ours._asdict()}
         connection.execute(tables.configurations.insert().values(**row))
@@ -100,7 +102,7 @@ def note(connection: Connection, ours: Configuration, now: datetime, *, insists:
     if insists and number < newest_number:
         number = newest_number + 1
     connection.execute(_update_row(ours).values(seen_at=now, number=number))
-    return insists or decides(seen, ours, now)
+    return insists or decides(all_sightings, ours, now)
 
 
 def note_takeover(connection: Connection, ours: Configuration) -> None:

@@ -60,24 +60,24 @@ class Course:
         self._steps = steps
         self._entered: list[datetime | None] = [None] * len(steps)
 
-    def take(self, seen: Seen) -> Iterator[Advance]:
+    def take(self, event: Seen) -> Iterator[Advance]:
         """Yield the steps that an event takes. Events must come in order, oldest first."""
         entered = self._entered
         # From the last step back, so that one event is not also the step after it.
         for place in range(len(entered) - 1, -1, -1):
-            start = entered[place - 1] if place else seen.at
-            if start is None or start == entered[place] or seen.at - start > WITHIN:
+            start = entered[place - 1] if place else event.at
+            if start is None or start == entered[place] or event.at - start > WITHIN:
                 continue
-            if self._steps[place].matches(seen.event_type, seen.payload):
+            if self._steps[place].matches(event.event_type, event.payload):
                 entered[place] = start
-                yield Advance(start, seen.at, place)
+                yield Advance(start, event.at, place)
 
 
 def advances(steps: Sequence[Step], events: Iterable[Seen]) -> Iterator[Advance]:
     """Yield each step that a session takes. Its events must come in order, oldest first."""
     course = Course(steps)
-    for seen in events:
-        yield from course.take(seen)
+    for event in events:
+        yield from course.take(event)
 
 
 class FunnelCounter:
@@ -111,11 +111,11 @@ class FunnelCounter:
             return
         # In a day of 24 hours all events are within `WITHIN`, so any matching event will do.
         taken: dict[int, int] = defaultdict(int)
-        for seen in visit:
-            for funnel in self._by_type.get(seen.event_type, ()):
+        for event in visit:
+            for funnel in self._by_type.get(event.event_type, ()):
                 place = taken[funnel.id]
                 if place < len(funnel.steps) and funnel.steps[place].matches(
-                    seen.event_type, seen.payload
+                    event.event_type, event.payload
                 ):
                     taken[funnel.id] = place + 1
                     self.reached[funnel.id, place] += 1
@@ -135,30 +135,30 @@ class FunnelCounter:
         on_the_day: dict[int, int] = defaultdict(int)
         in_total: dict[int, int] = defaultdict(int)
         courses: dict[int, Course] = {}
-        for seen in session:
-            for funnel, advance in self._advances_of(seen, courses):
+        for event in session:
+            for funnel, advance in self._advances_of(event, courses):
                 if advance.entered_at < end:
                     in_total[funnel.id] = max(in_total[funnel.id], advance.place + 1)
                 if advance.at < end:
                     on_the_day[funnel.id] = max(on_the_day[funnel.id], advance.place + 1)
-            if seen.at < end:
-                yield seen
+            if event.at < end:
+                yield event
         for funnel in self._funnels:
             self._add(funnel, on_the_day[funnel.id], in_total[funnel.id])
 
     def _advances(self, events: Iterable[Seen]) -> Iterator[tuple[Funnel, Advance]]:
         courses: dict[int, Course] = {}
-        for seen in events:
-            yield from self._advances_of(seen, courses)
+        for event in events:
+            yield from self._advances_of(event, courses)
 
     def _advances_of(
-        self, seen: Seen, courses: dict[int, Course]
+        self, event: Seen, courses: dict[int, Course]
     ) -> Iterator[tuple[Funnel, Advance]]:
-        for funnel in self._by_type.get(seen.event_type, ()):
+        for funnel in self._by_type.get(event.event_type, ()):
             course = courses.get(funnel.id)
             if course is None:
                 course = courses[funnel.id] = Course(funnel.steps)
-            for advance in course.take(seen):
+            for advance in course.take(event):
                 yield funnel, advance
 
     def _add(self, funnel: Funnel, first: int, end: int) -> None:

@@ -38,9 +38,9 @@ def find_oddities(connection: Connection, ours: Configuration, now: datetime) ->
             f" {now:%Y-%m-%d %H:%M} now: a clock was or is wrong; set the clocks by NTP."
             " The next report counts again, and nothing is lost",
         )
-    active = [seen for seen in agreement.sightings(connection) if seen.is_active(now)]
+    active = [sighting for sighting in agreement.sightings(connection) if sighting.is_active(now)]
     if len(active) > 1:
-        names = " and ".join(_name(seen.configuration) for seen in active)
+        names = " and ".join(_name(sighting.configuration) for sighting in active)
         yield Oddity(
             "configuration of the counts",
             f"processes of the last hours have {names}; reports are counted with the first."

@@ -119,8 +119,8 @@ class Refresher:
             if row is None:
                 return None, now
             if (row.version, row.zone) != self._configuration:
-                seen = agreement.sightings(connection)
-                if agreement.decides(seen, self._configuration, now):
+                sightings = agreement.sightings(connection)
+                if agreement.decides(sightings, self._configuration, now):
                     return None, now
         return row.refreshed_at, now
 
@@ -151,7 +151,7 @@ class Refresher:
         self,
         *,
         rebuild: bool = False,
-        progress: Progress = lambda done, of: None,
+        progress: Progress = lambda done, total: None,
         funnel_seconds: float = FUNNEL_SECONDS,
         until: float | None = None,
     ) -> Refreshed | None:
@@ -216,9 +216,9 @@ class Refresher:
         """Note our configuration, and return whether it is used for counting."""
         ours = self._configuration
         with self._engine.connect() as connection:
-            seen = agreement.sightings(connection)
-        is_noted = agreement.is_noted(seen, ours, now)
-        if is_noted and not insists and agreement.decides(seen, ours, now):
+            sightings = agreement.sightings(connection)
+        is_noted = agreement.is_noted(sightings, ours, now)
+        if is_noted and not insists and agreement.decides(sightings, ours, now):
             return True
         with self._engine.begin() as connection:
             ensure_state(connection, self._zone, now)
@@ -310,14 +310,14 @@ class _Refresh:
         is_other = (state.version, state.zone) != ours
         is_all = rebuild or is_other
         with self._engine.connect() as connection:
-            seen = open_transactions.look(connection)
+            look = open_transactions.look(connection)
             # Not `now`, which is older: rows may have been written while this waited for the lease.
-            seen_at = self._clock()
+            look_at = self._clock()
             floors = open_transactions.noted(connection)
             if is_all:
                 to_count = all_days(connection, self._zone)
             else:
-                above_id = _look_above(state, seen, floors)
+                above_id = _look_above(state, look, floors)
                 to_count = stale_days(connection)
                 to_count |= days_of_new_events(connection, self._zone, above_id)
                 to_count |= audit.changed_days(connection, to_count)
@@ -329,7 +329,7 @@ class _Refresh:
             self._forget_everything(ours, is_takeover=state.version != 0)
         refreshed = self._count(sorted(to_count), progress)
         self._build_spans()
-        self._finish(ours, seen, seen_at, floors, is_all=is_all)
+        self._finish(ours, look, look_at, floors, is_all=is_all)
         return refreshed
 
     def _count(self, to_count: Sequence[date], progress: Progress) -> Refreshed:
@@ -350,8 +350,8 @@ class _Refresh:
     def _finish(
         self,
         ours: Configuration,
-        seen: Look,
-        seen_at: datetime,
+        look: Look,
+        look_at: datetime,
         floors: Floors,
         *,
         is_all: bool,
@@ -363,24 +363,24 @@ class _Refresh:
             before = connection.execute(select(tables.state)).one()
             # SQLite uses the newest row's id again after that row is deleted.
             current_newest_id = connection.scalar(select(sa.func.max(UserEvent.id))) or 0
-            newest_id = min(seen.newest_id, current_newest_id)
+            newest_id = min(look.newest_id, current_newest_id)
             safe_id, seen_id = min(before.safe_id, newest_id), min(before.seen_id, newest_id)
             if is_all:
                 safe_id = max(0, newest_id - IDS_IN_FLIGHT)
-                values |= {"seen_id": newest_id, "seen_at": seen_at}
+                values |= {"seen_id": newest_id, "seen_at": look_at}
             elif self._now - before.seen_at >= SETTLED_AFTER:
                 # By now all rows below the id that was the newest then are visible.
                 safe_id = seen_id
-                values |= {"seen_id": newest_id, "seen_at": seen_at}
+                values |= {"seen_id": newest_id, "seen_at": look_at}
             elif before.seen_at > self._now + agreement.SKEW:
                 # The clock was set back, so the time since then is unknown: wait again.
-                values |= {"seen_id": newest_id, "seen_at": seen_at}
+                values |= {"seen_id": newest_id, "seen_at": look_at}
             else:
                 values["seen_id"] = seen_id
             # Transactions that are noted for the first time began after the previous refresh, so
             # their ids are larger than the newest id of that refresh.
             floor = safe_id if is_all else before.seen_id
-            still_open = {xid: floors.get(xid, floor) for xid in seen.open}
+            still_open = {xid: floors.get(xid, floor) for xid in look.open}
             open_transactions.note(connection, still_open)
             values["safe_id"] = safe_id
             update_state(connection, self._holder, **values)
@@ -414,9 +414,9 @@ class _Refresh:
                 build_span(connection, span)
 
 
-def _look_above(state: sa.Row[Any], seen: Look, floors: Floors) -> int:
+def _look_above(state: sa.Row[Any], look: Look, floors: Floors) -> int:
     """Return the id above which there may be rows that no refresh has counted."""
-    ended_floors = [above_id for xid, above_id in floors.items() if xid not in seen.open]
+    ended_floors = [above_id for xid, above_id in floors.items() if xid not in look.open]
     # The newest id is lower than before if rows were deleted by hand. SQLite then uses their ids
     # again, so these must be looked at again.
-    return min([int(state.safe_id), seen.newest_id, *ended_floors])
+    return min([int(state.safe_id), look.newest_id, *ended_floors])

@@ -49,12 +49,12 @@ class Visit:
     def events(self, session: Iterable[Seen]) -> Iterator[Seen]:
         """Count the session's events, and yield those of the day."""
         start, end = self._day.start, self._day.end
-        for seen in session:
-            if seen.at >= end:
-                self._follow(seen)
-            elif seen.at >= start:
-                self._count(seen)
-                yield seen
+        for event in session:
+            if event.at >= end:
+                self._follow(event)
+            elif event.at >= start:
+                self._count(event)
+                yield event
 
     def add_to(self, facts: Facts) -> None:
         """Add the visit to the facts of the day, unless it has no events on the day."""
@@ -65,8 +65,8 @@ class Visit:
         self._experts.add_to(facts)
         self._uses.add_to(facts)
 
-    def _count(self, seen: Seen) -> None:
-        event_type, payload, at = seen
+    def _count(self, event: Seen) -> None:
+        event_type, payload, at = event
         self._hours[_start_of_hour(at, self._day.zone), event_type] += 1
         if event_type == "sage_query":
             self._queries.ask(payload, at)
@@ -80,12 +80,12 @@ class Visit:
         elif event_type == "filter_change":
             self._uses.filter_change(payload)
 
-    def _follow(self, seen: Seen) -> None:
+    def _follow(self, event: Seen) -> None:
         """Note an event after the day, which only tells how the day's queries ended."""
-        if seen.event_type == "sage_query":
-            self._queries.ask_later(seen.payload, seen.at)
-        elif seen.event_type == "card_click":
-            self._queries.click(seen.at)
+        if event.event_type == "sage_query":
+            self._queries.ask_later(event.payload, event.at)
+        elif event.event_type == "card_click":
+            self._queries.click(event.at)
 
     def _add_activity(self, facts: Facts) -> None:
         activity: Counter[tuple[datetime | None, str]] = Counter()

@@ -39,21 +39,25 @@ def kept_visits(connection: Connection, day: date) -> Kept:
 
 
 def change_visits(
-    connection: Connection, day: date, new: Sequence[Visit], gone: Sequence[Visit], kept: Kept
+    connection: Connection,
+    day: date,
+    new_visits: Sequence[Visit],
+    gone_visits: Sequence[Visit],
+    kept: Kept,
 ) -> None:
     """Insert the new visits of a day, and delete those that are gone.
 
     This may change the first day of these sessions, and so the retention of later days. Those days
     are marked in the same transaction, so that their retention is counted again.
     """
-    for row_ids in _batches([kept[visit] for visit in gone]):
+    for row_ids in _batches([kept[visit] for visit in gone_visits]):
         connection.execute(tables.visits.delete().where(tables.visits.c.id.in_(row_ids)))
-    if new:
+    if new_visits:
         connection.execute(
             tables.visits.insert(),
             [
                 {"session_id": session_id, "day": day, "event_type": event_type}
-                for session_id, event_type in new
+                for session_id, event_type in new_visits
             ],
         )
     newest = connection.scalar(sa.select(sa.func.max(tables.days.c.day)))
@@ -61,7 +65,7 @@ def change_visits(
         return
     changed_days = {day}
     if newest > day:
-        sessions = {session_id for session_id, _ in (*new, *gone)}
+        sessions = {session_id for session_id, _ in (*new_visits, *gone_visits)}
         changed_days |= {later for later in days_of(connection, sessions) if later > day}
     for batch in _batches(sorted(changed_days)):
         connection.execute(
