@@ -1,4 +1,4 @@
-"""A host whose counts are refreshed when a test says, at the time that the test says it is."""
+"""A host whose counts a test refreshes, with a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.reports.truth import World
 
 
 class Clock:
-    """Stands still until it is told otherwise."""
+    """A clock that stands still until a test changes it."""
 
     def __init__(self) -> None:
         # Not in the past: a report would find the counts old, and refresh them itself.
@@ -51,7 +51,7 @@ class Clock:
 
 
 class Counting:
-    """The counts of a host, and what they should be."""
+    """The counts of a host, and the correct counts to compare them with."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
@@ -69,11 +69,11 @@ class Counting:
         return self.registration.settings.timezone
 
     def another_refresher(self, clock: Clock | None = None) -> Refresher:
-        """Another process that refreshes."""
+        """Return a refresher like that of another process."""
         return Refresher(self.engine, self.zone, clock or self.clock)
 
     def keep(self, *texts: str) -> None:
-        """Ask for a funnel, so that it is counted from now on."""
+        """Store a funnel, so that it is counted from now on."""
         with self.engine.begin() as connection:
             keep_funnel(connection, [step(text) for text in texts], self.clock.now)
 
@@ -103,7 +103,7 @@ class Counting:
         return World(self.zone, [Event(*row) for row in rows])
 
     def kept(self) -> dict[str, list[Any]]:
-        """Return all that is kept, in an order of its own."""
+        """Return all rows of the counts, sorted."""
         with self.engine.connect() as connection:
             return {
                 table.name: sorted(
@@ -119,7 +119,7 @@ class Counting:
             }
 
     def assert_true(self) -> None:
-        """Check the counts against the truth, and against counting everything again."""
+        """Compare the counts with the correct counts, and with counting everything again."""
         world = self.world()
         dates = [world.date(event) for event in world.events]
         period = Period(min(dates), max(dates))
@@ -136,7 +136,7 @@ class Counting:
 
 
 def insert_event(event: Event) -> Any:
-    """Return the statement that stores an event on a connection of the test's own."""
+    """Return the statement that stores an event on the test's own connection."""
     return insert(UserEvent).values(**event._asdict())
 
 

@@ -1,7 +1,7 @@
-"""Whatever the clock does, counting goes on, nothing is lost, and nothing is counted for ever.
+"""Wrong clocks do not stop the counting, lose events, or make it count again and again.
 
-The clock of a machine is set forward and back; processes have different clocks, time zones and
-versions for a while, or for good.
+A machine's clock is set forward and back. Processes have different clocks, time zones and versions,
+for a while or for ever.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BERLIN, TOKYO = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Tokyo")
 
 
 def two_days(counting: Counting) -> None:
-    """Store two days, and refresh until nothing is looked at again."""
+    """Store two days, and refresh until no rows are read again."""
     counting.add(ask(MONDAY), click(MONDAY + timedelta(minutes=1)), click(TUESDAY))
     for _ in range(3):
         counting.refresher.refresh()
@@ -101,7 +101,7 @@ def test_reports_are_fresh_though_they_were_counted_in_the_future(
 
 
 def test_a_funnel_asked_for_after_the_clock_was_set_back_is_kept(counting: Counting) -> None:
-    """Those asked for in the future are not taken for the last ones that somebody asked for."""
+    """Funnels with a time in the future must not count as the newest ones."""
     counting.clock.advance(YEAR)
     for number in range(MAX_FUNNELS):
         counting.keep(f"type_{number}")
@@ -119,7 +119,7 @@ class TestProcessesThatDiffer:
         return Refresher(counting.engine, TOKYO, counting.clock)
 
     def days_counted(self, counting: Counting, *refreshers: Refresher, minutes: float) -> int:
-        """Refresh in turns for a while, and return how many days that counted."""
+        """Refresh in turns for a while, and return how many days were counted."""
         counted = 0
         for _ in range(12):
             for refresher in refreshers:
@@ -272,7 +272,7 @@ def test_processes_with_other_clocks_store_and_count(
         assert status == 202
         assert is_refreshed
         assert f"expert-{number}" in told  # in the report of the days of its own clock
-        if offset is not None and "y" in offset:  # the control: its clock was off
+        if offset is not None and "y" in offset:  # the control: its clock was wrong
             assert abs(year - this_year) >= 2
     counting = Counting(app)
     counting.refresher.refresh()

@@ -1,4 +1,4 @@
-"""A funnel that is gone through across midnight is counted, for the day on which it was entered."""
+"""A session that goes through a funnel across midnight counts for the day on which it entered."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def sessions(
 
 
 def every_way(counting: Counting, first: date, last: date) -> list[int]:
-    """Return what a funnel that is kept says, after checking that one that is read says the same.
+    """Return the report of a stored funnel, after comparing it with one read from the events.
 
-    The same steps under a condition that always holds are another funnel, and not kept.
+    With an added condition that always holds the steps are a different funnel, which is not stored.
     """
     counting.refresher.refresh()
     kept = sessions(counting, first, last)

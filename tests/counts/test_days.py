@@ -1,4 +1,4 @@
-"""Days are as long as the clocks of the zone make them, and hold every event once."""
+"""Days are as long as in the time zone, and each event is on exactly one day."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_where_midnight_is_skipped_the_day_begins_with_the_change() -> None:
 
 
 def every_ten_minutes(changed: date, zone: ZoneInfo) -> World:
-    """A click every ten minutes, from the day before the change to the day after it."""
+    """Return a click every ten minutes, from the day before a clock change to the day after."""
     first = day(changed - timedelta(days=1), zone).start
     last = day(changed + timedelta(days=1), zone).end
     times = [first + timedelta(minutes=10) * n for n in range((last - first) // timedelta(0, 600))]
@@ -144,7 +144,7 @@ def hours_of(app_hours: list[reports.Activity], of: date) -> list[tuple[str, int
 def test_an_hour_is_what_the_local_clock_shows(
     make_host: MakeHost, sqlite_url: str, name: str, changed: date, expected: list[tuple[str, int]]
 ) -> None:
-    """An hour that is repeated whole comes twice; half an hour more makes an hour longer."""
+    """If a whole hour is repeated it comes twice. If half an hour is, the hour is longer."""
     zone = ZoneInfo(name)
     app = make_host(sqlite_url, TCS_EVENTS_TIMEZONE=zone)
     with app.app_context():

@@ -1,4 +1,4 @@
-"""Funnels that somebody asked for are counted with each day, whatever happens meanwhile."""
+"""Funnels that were asked for are counted with each day, whatever else happens."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_the_least_recently_asked_goes_with_its_counts(
 def test_counts_of_one_that_went_meanwhile_are_not_taken_for_those_of_another(
     counting: Counting,
 ) -> None:
-    """SQLite gives the number of the newest row once more after that row is gone."""
+    """SQLite uses the id of the newest row again after that row is deleted."""
     with counting.engine.begin() as connection:
         connection.execute(delete(tables.funnels))
     counting.keep(*NEW)

@@ -1,4 +1,4 @@
-"""An id is the same in whatever type a host, a browser or a file has it."""
+"""An id is the same, whatever type it has in the host, the browser or a file."""
 
 from __future__ import annotations
 

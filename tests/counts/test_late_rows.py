@@ -1,6 +1,7 @@
-"""Rows that become visible late, or change without a word, are counted: however they came.
+"""Rows that become visible late, or that the host changes, are counted.
 
-A refresh looks for new rows by their ids. These are the rows whose ids it has passed already.
+A refresh finds new rows by their ids. These tests are about rows with ids that a refresh has
+already passed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SETTLED = SETTLED_AFTER.total_seconds() + 1
 
 
 def settle(counting: Counting) -> None:
-    """Refresh until nothing is looked at again."""
+    """Refresh until no rows are read again."""
     for _ in range(3):
         counting.refresher.refresh()
         counting.clock.advance(SETTLED)
@@ -43,11 +44,11 @@ def refreshed(counting: Counting) -> Refreshed:
 
 
 class TestTransactionsOfPostgres:
-    """A transaction takes its ids when it writes, and shows its rows when it commits."""
+    """A transaction takes ids when it writes, but its rows become visible when it commits."""
 
     @pytest.fixture(autouse=True)
     def _only_by_transactions(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        # Comparing days with what was counted would find these rows, too, sooner or later.
+        # Without this the audit would also find these rows, sooner or later.
         monkeypatch.setattr(audit, "AUDIT_DAYS", 0)
 
     @pytest.mark.parametrize("refreshes", [1, 2, 5])
@@ -67,7 +68,7 @@ class TestTransactionsOfPostgres:
         counting.assert_true()
 
     def test_one_with_savepoints_is_counted(self, counting_in_postgres: Counting) -> None:
-        """Rows of a savepoint carry a transaction id of their own."""
+        """Rows that were written in a savepoint have their own transaction id."""
         counting = counting_in_postgres
         three_days(counting)
         with counting.engine.connect() as slow:
@@ -202,7 +203,7 @@ def a_whole_day_deleted(connection: Connection) -> None:
 
 
 def newest_rows_deleted_and_as_many_put_there(connection: Connection) -> None:
-    """SQLite gives their ids once more."""
+    """SQLite uses their ids again."""
     newest = select(UserEvent.id).order_by(UserEvent.id.desc()).limit(2)
     connection.execute(delete(UserEvent).where(UserEvent.id.in_(list(connection.scalars(newest)))))
     for number in range(2):

@@ -1,4 +1,4 @@
-"""How much there is to count is known before it is counted."""
+"""The number of events to count is known before they are counted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_it_is_what_a_refresh_reads(make_host: MakeHost, database_url: str) -> N
         expected = pending(app)
         assert refresher.refresh().events == expected
         assert pending(app, 7) == 7
-        assert pending(app, zone=ZoneInfo("Asia/Tokyo")) == len(events)  # all of it anew
+        assert pending(app, zone=ZoneInfo("Asia/Tokyo")) == len(events)  # everything again
 
 
 def test_days_of_deleted_events_are_to_be_counted(make_host: MakeHost, database_url: str) -> None:

@@ -1,4 +1,4 @@
-"""Whatever happens while the counts are kept up to date, they are those of the events."""
+"""After each refresh the counts agree with the events, whatever has happened meanwhile."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SETTLED = SETTLED_AFTER.total_seconds() + 1
 
 
 class Died(Exception):
-    """A refresher that was killed, as far as a test can."""
+    """Raised to end a refresh as if its process was killed."""
 
 
 def three_days(counting: Counting) -> None:
@@ -42,7 +42,7 @@ def three_days(counting: Counting) -> None:
 
 
 def settle(counting: Counting, after: Callable[[Counting], None]) -> None:
-    """Store something, and refresh until nothing of it is looked at again."""
+    """Store an event, and refresh until its row is not read again."""
     after(counting)
     for _ in range(3):
         counting.refresher.refresh()
@@ -228,7 +228,7 @@ class TestDeletions:
         counting.assert_true()
 
     def test_events_that_take_the_ids_of_deleted_ones_are_counted(self, counting: Counting) -> None:
-        """SQLite gives the id of the newest row once more after that row is gone."""
+        """SQLite uses the id of the newest row again after that row is deleted."""
         three_days(counting)
         newest = [click(FRIDAY + timedelta(minutes=n)) for n in range(5)]
         counting.add(*newest)
@@ -246,8 +246,8 @@ class TestDeletions:
     def test_what_is_deleted_while_its_day_is_counted_is_not_kept(
         self, counting: Counting, monkeypatch: pytest.MonkeyPatch, rebuild: bool, look: int
     ) -> None:
-        """The refresher looks at the clock when a day is read, and not yet in its place."""
-        monkeypatch.setattr(refresh_module, "IDS_IN_FLIGHT", 0)  # which would count it once more
+        """The refresher reads the clock after reading a day, and before storing the counts."""
+        monkeypatch.setattr(refresh_module, "IDS_IN_FLIGHT", 0)  # otherwise it would be read again
         settle(counting, after=three_days)
         gone = click(TUESDAY + timedelta(minutes=2), expert="bo")
         counting.add(gone)
@@ -269,7 +269,7 @@ class TestDeletions:
     def test_a_day_of_which_much_is_deleted_holds_up_no_other(
         self, counting: Counting, is_new: bool
     ) -> None:
-        """As by `prune`, which goes on for longer than a refresh."""
+        """As `prune` does, which takes longer than a refresh."""
         settle(counting, after=three_days)
         day_of_many = SUNDAY if is_new else MONDAY
         many = [click(day_of_many + timedelta(minutes=n), session_id=f"{n}") for n in range(9)]
@@ -342,9 +342,9 @@ class TestEventsThatComeMeanwhile:
         after: list[float],
         rebuild: bool,
     ) -> None:
-        """The refreshes come so many seconds after each other, before and after the commit.
+        """Refreshes run at these intervals, in seconds, before and after the commit.
 
-        No transaction is open for as long as it takes to settle.
+        The transaction is open for less than `SETTLED_AFTER`.
         """
         counting = counting_in_postgres
         settle(counting, after=three_days)
@@ -367,7 +367,7 @@ class TestEventsThatComeMeanwhile:
     def test_rows_written_while_the_lease_was_waited_for_are_counted(
         self, counting_in_postgres: Counting, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A transaction that deletes holds the refreshers up for as long as it takes."""
+        """Refreshers wait for a deleting transaction, however long it takes."""
         counting = counting_in_postgres
         three_days(counting)
         counting.refresher.refresh()

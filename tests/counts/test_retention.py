@@ -1,4 +1,4 @@
-"""Who came back is counted by when they came first, whatever comes late or is deleted."""
+"""Visitors who come back are counted by their first day, also if rows come late or are deleted."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_a_week_that_the_period_cuts_is_said_to_be_cut(counting: Counting) -> No
 
 
 def test_the_answer_comes_from_what_is_kept(counting: Counting) -> None:
-    """Only a step with conditions has the events read."""
+    """The events are read only for a step with conditions."""
     came_back(counting)
     with counting.engine.begin() as connection:
         connection.execute(update(tables.retention).values(sessions=7))

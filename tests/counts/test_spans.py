@@ -1,4 +1,4 @@
-"""Whole weeks and months are added up once, and hold what their days hold."""
+"""The sums of whole weeks and months are stored once, and are the sums of their days."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Span = tuple[str, date]
 
 
 def fewest_by_trying(first: date, last: date, built: set[Span]) -> int:
-    """Count the pieces of the best way from the first day to the last, trying every way."""
+    """Return the smallest number of pieces from the first day to the last, by trying all ways."""
     best = {last + timedelta(days=1): 0}
     for of_day in reversed(list(dates(first, last))):
         ends = [of_day]
@@ -72,7 +72,7 @@ def some_weeks(counting: Counting) -> None:
 
 
 def settled_weeks(counting: Counting) -> None:
-    """Count until nothing of it is looked at again."""
+    """Refresh until no rows are read again."""
     some_weeks(counting)
     for _ in range(3):
         counting.refresher.refresh()
@@ -85,7 +85,7 @@ def built(counting: Counting) -> set[Span]:
 
 
 def check_periods(counting: Counting) -> None:
-    """Hold periods that begin and end anywhere against the truth."""
+    """Compare reports on many periods with the correct counts."""
     world, random = counting.world(), Random(2)
     first, last = FIRST.date(), FIRST.date() + timedelta(days=DAYS - 1)
     periods = [Period(first, last), Period(date(2024, 3, 1), date(2024, 4, 30))]
@@ -142,7 +142,7 @@ def test_late_and_deleted_events_change_the_spans_of_their_days(counting: Counti
 def test_a_span_is_gone_as_soon_as_one_of_its_days_is_counted_again(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that fails before it sums up again leaves days; the next sums up what is missing."""
+    """If a refresh fails before it builds spans, the days are there. The next builds the spans."""
     settled_weeks(counting)
     before = built(counting)
     counting.add(click(FIRST + timedelta(days=40), "cy"))

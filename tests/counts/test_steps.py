@@ -1,4 +1,4 @@
-"""What a step says is read as the same step."""
+"""The text of a step is read as the same step."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ steps = st.builds(
 
 
 def exactly(one: Step) -> Any:
-    """Return the step as JSON, to which 1 and true and 1.0 are three things."""
+    """Return the step as JSON, in which 1, true and 1.0 differ."""
     return [
         one.event_type,
         [[of.field, of.operator, json.dumps(of.value)] for of in one.conditions],

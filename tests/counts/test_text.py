@@ -1,4 +1,4 @@
-"""Queries that look the same are the same."""
+"""Queries that look alike are counted as the same query."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_what_looks_different_stays_different(texts: tuple[str, str]) -> None:
 
 
 def test_every_code_point_is_folded_at_least_as_unicode_says() -> None:
-    """NFKC_Casefold is the floor: what it makes the same, is; and none is left to fold again."""
+    """Texts that NFKC_Casefold makes equal are equal, and folding the result changes nothing."""
     ignorable = {code for first, last in DEFAULT_IGNORABLE for code in range(first, last + 1)}
     for code in range(sys.maxunicode + 1):
         char = chr(code)
@@ -126,5 +126,5 @@ def test_no_text_takes_long() -> None:
 
 @given(st.text(max_size=30))
 def test_the_quick_way_is_the_thorough_one(text: str) -> None:
-    """A text that is too long for the quick way is folded like any other."""
+    """A text that is too long for the fast path gives the same result."""
     assert normalise(text + " " * 250) == normalise(text)

@@ -1,6 +1,6 @@
-"""A process that was forked takes over no count, no lock and no connection, however it was forked.
+"""A forked process uses none of its parent's counts, locks and connections.
 
-uWSGI forks its workers in C, where no hook of Python runs; `libc.fork` does the same here.
+uWSGI forks its workers in C, where Python's hooks do not run. Here `libc.fork` does the same.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def in_child(fork: Callable[[], int], function: Callable[[], object]) -> Any:
 
 
 def accepted(app: Flask) -> tuple[int, int]:
-    """Return the status of one more event, and how many events the process has then counted."""
+    """Send one event. Return the status, and how many events the process has counted."""
     status = post(app).status_code
     return status, app.test_client().get(f"{URL}/health").json["received"]
 

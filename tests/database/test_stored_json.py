@@ -1,4 +1,4 @@
-"""Payloads are written and read as we do it, whatever codec the engine of the host has."""
+"""Payloads are written and read in the same way, whatever JSON codec the host's engine has."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def make_app(make_host: MakeHost, url: str, **options: object) -> Flask:
 
 
 def tell(app: Flask, tmp_path: Path) -> dict[str, Any]:
-    """Return all that is said of what was stored."""
+    """Return everything that is reported about the stored events."""
     period, said = reports.last_days(2), {}
     said["top"] = reports.top_experts(period), reports.top_queries(period)
     said["filters"] = reports.top_filters(period), reports.dead_end_values(period)
@@ -126,7 +126,7 @@ def test_what_was_sent_is_stored_and_read(
 
 
 def test_the_host_reads_its_own_way(make_host: MakeHost, database_url: str) -> None:
-    """A query of the host goes through the codec of its engine, as for any of its tables."""
+    """The host's own queries use the codec of its engine, as for its other tables."""
     app = make_app(make_host, database_url, **CODECS["Decimal"])
     post(app, payload=PAYLOADS["card_click"])
     with app.app_context():

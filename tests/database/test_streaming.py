@@ -1,4 +1,4 @@
-"""Rows are read a few at a time, and only those that are asked for."""
+"""Rows are read a few at a time, and no other rows are read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TYPES = ["card_click", "sage_query", "filter_change"]
 
 
 def rows_fetched(connection: Connection) -> int:
-    """Return how many events PostgreSQL has looked at in this transaction."""
+    """Return how many events PostgreSQL has read in this transaction."""
     query = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables"
     return int(connection.scalar(text(f"{query} WHERE relname = 'user_events'")) or 0)
 
@@ -44,7 +44,7 @@ def test_a_day_is_read_without_walking_the_whole_table(
             assert 500 < of_the_day < ROWS / 20
             assert rows_fetched(connection) < 2 * of_the_day
         with engine.connect() as connection:
-            # The control: the same by a cursor as the server opens it by itself.
+            # The control: the same query with the server's default setting for cursors.
             cursor = connection.execution_options(yield_per=FETCH_ROWS).execute(in_order)
             assert len(cursor.all()) == of_the_day
             assert rows_fetched(connection) >= ROWS

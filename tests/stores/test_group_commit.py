@@ -1,4 +1,4 @@
-"""Requests that arrive together share a transaction, and none waits for ever."""
+"""Requests that arrive together share a transaction, and no request waits for ever."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tcs_events.stores.group_commit import GroupCommit, Write
 from tcs_events.stores.pace import GROUP_MAX_EVENTS
 from tests.support import wait_until
 
-EVENT: Any = object()  # the queue looks into no event
+EVENT: Any = object()  # the queue does not read events
 
 
 class Database:
-    """Stands for a committer: notes its groups, and can be held."""
+    """Replaces a committer: it notes the groups that it gets, and a test can stop it."""
 
     def __init__(self) -> None:
         self.groups: list[int] = []
@@ -137,7 +137,7 @@ def test_a_request_whose_time_is_over_is_told_so(
     assert queue._waiting_events == 0
     database.may_go_on.set()
     first.result(5)
-    assert database.groups == [1]  # what was given up is not written behind the client's back
+    assert database.groups == [1]  # the event that timed out is not written later
     assert queue.append([EVENT]) == [Outcome.ACCEPTED]
 
 

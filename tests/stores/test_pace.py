@@ -1,4 +1,4 @@
-"""A group is bounded by what the database has written in the time before."""
+"""The size of a group is limited by how fast the last commits were."""
 
 from __future__ import annotations
 

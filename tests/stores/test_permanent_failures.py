@@ -1,7 +1,7 @@
-"""Whatever keeps every event out, the log names what to run; once it is run, the event is stored.
+"""If no event can be stored, the log names the command that helps, and the command does help.
 
-Each row: what is done to the database, what the remedy says, and the remedy. PostgreSQL's are run
-as its superuser, while the app has a role of its own.
+Each row has a statement that breaks the database, words of the remedy, and the remedy. On
+PostgreSQL the superuser runs both, and the app has its own role.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ ON_SQLITE: dict[str, tuple[str, str, str]] = {
 
 @pytest.fixture
 def admin(postgres_server_url: str) -> Iterator[Engine]:
-    """The superuser's engine of a database in which the app has a role with all rights it needs."""
+    """The superuser's engine, for a database in which the app's role has all needed rights."""
     with new_database(postgres_server_url, f"remedies_{uuid4().hex[:8]}") as url:
         engine = create_engine(url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
@@ -280,7 +280,7 @@ def check(app: Flask, engine: Engine, broken: str, words: str, mended: str) -> N
 
 
 def assert_stored(client: Any, path: str, document: object) -> None:
-    """Send it as a browser does, which tries again."""
+    """Send an event as a browser does, with retries."""
     statuses = []
     for _ in range(20):
         statuses.append(client.post(path, json=document).status_code)
@@ -358,7 +358,7 @@ def test_health_names_the_remedy_after_an_event_met_it(make_host: MakeHost, admi
 
 
 def health(app: Flask) -> tuple[int, list[Any]]:
-    """Ask anew, past what was seen a moment ago."""
+    """Return the health of the app now, without the stored result of the last check."""
     app.extensions["tcs_events"].health._reset()
     answer = app.test_client().get(f"{URL}/health")
     return answer.status_code, answer.json["problems"]

@@ -1,4 +1,4 @@
-"""The store in each kind of database: durable, apart from the host, and bounded in time."""
+"""The store in each kind of database: durable, independent of the host, and with time limits."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def store(
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
-    """The store on each database: as it is, and as it is on one that we know nothing of."""
+    """The store on each database: the special store, and the generic one for other databases."""
     if request.param == "generic":
         monkeypatch.setattr(
             "tcs_events.stores.sql.make_committers",
@@ -106,7 +106,7 @@ class TestContract:
         ]
 
     def test_a_row_the_database_refuses_fails_alone(self, store: Any) -> None:
-        bad = event("half a pair \ud800")  # no database takes it; the schema would not let it in
+        bad = event("half a pair \ud800")  # no database stores it; the schema would refuse it first
         results = store.append([event("before"), bad, event("after")])
         assert results[0] is results[2] is Outcome.ACCEPTED
         assert isinstance(results[1], EventInvalid)
@@ -230,7 +230,7 @@ class TestPostgres:
             postgres_url,
             SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 1, "max_overflow": 0, "pool_timeout": 30},
         )
-        app.test_client().get("/")  # the table was looked for while there was a connection
+        app.test_client().get("/")  # the table was checked while the server was reachable
         with app.app_context(), app.extensions["sqlalchemy"].engine.connect():
             started = time.monotonic()
             assert post(app).status_code == 503
@@ -253,7 +253,7 @@ def test_a_child_process_has_a_connection_of_its_own(
 
 
 def test_nothing_is_lost_when_the_process_is_killed_after_its_answer(tmp_path: Path) -> None:
-    """The whole of the promise in one process; many processes under load are in tests/faults."""
+    """The whole promise, in one process. `tests/faults` does the same with many processes."""
     script = tmp_path / "host.py"
     script.write_text(
         "import sys, json; from flask import Flask; from flask_sqlalchemy import SQLAlchemy\n"

@@ -1,4 +1,4 @@
-"""Every event that reaches the endpoint ends as exactly one outcome, and is counted as that."""
+"""Every event that reaches the endpoint is counted with exactly one outcome."""
 
 from __future__ import annotations
 

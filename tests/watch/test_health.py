@@ -1,4 +1,4 @@
-"""Whoever watches over the app is told whether events can be stored, and nothing else."""
+"""Health tells whether events can be stored, and nothing else."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LEAKS = ("Traceback", "SELECT", "sqlite3", "psycopg", "sqlalchemy", "/tmp", "/ho
 
 
 def health(app: Flask) -> tuple[int, dict[str, Any]]:
-    """Ask anew, past what was seen a moment ago, and see that the answer is as it must be."""
+    """Return the status and the body of a new check, after checking the shape of the answer."""
     app.extensions["tcs_events"].health._reset()
     answer = app.test_client().get(HEALTH)
     assert answer.content_type == "application/json"
@@ -47,7 +47,7 @@ def health(app: Flask) -> tuple[int, dict[str, Any]]:
 
 
 def problem(app: Flask) -> tuple[str, str]:
-    """Return the key and the words of the one thing that is wrong."""
+    """Return the key and the text of the only problem."""
     status, body = health(app)
     assert status == 503
     assert body["status"] == "failing"
@@ -63,7 +63,7 @@ def execute(app: Flask, *statements: str) -> None:
 
 
 def counts(app: Flask) -> dict[str, Any]:
-    """Return what is told to somebody whom the host lets in."""
+    """Return the counts, as a client sees them whom the host allows to."""
     answer = app.test_client().get(HEALTH, headers={"Authorization": "of a watcher"})
     body: dict[str, Any] = json.loads(answer.text, parse_constant=lambda name: 1 / 0)
     assert not [leak for leak in LEAKS if leak in answer.text]
@@ -229,7 +229,7 @@ def test_a_full_disk_is_seen_by_what_became_of_the_events(
         assert problem(app) == ("writing", "the last event was not stored")
         (disk / "ballast").unlink()
         assert problem(app) == ("writing", "the last event was not stored")
-        # No more events are sent to one that is ill: it must find out by itself.
+        # An unhealthy process gets no more events, so it must find out by itself that it is well.
         monkeypatch.setattr(tcs_events.watch.health, "FAILURE_SECONDS", 0)
         assert health(app)[0] == 200
         assert post(app).status_code == 202
@@ -313,7 +313,7 @@ def test_a_flood_of_questions_is_one_look(
         client = app.test_client
         statuses = set(pool.map(lambda _: client().get(HEALTH).status_code, range(200)))
     assert (statuses, len(taken)) == ({200}, 1)
-    health(app)  # one that has forgotten what it saw looks again
+    health(app)  # without a stored result it checks again
     assert len(taken) == 2
 
 

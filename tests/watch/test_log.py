@@ -1,4 +1,4 @@
-"""A log that cannot be written keeps no event from being stored, nor its answer from being 202."""
+"""If the log cannot be written, events are still stored and answered 202."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ print(json.dumps([[answer.status_code for answer in answers], notes]), file=sys.
 
 
 def on_a_full_disk(code: str, *args: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with the standard output, where structlog writes, on a disk that is full."""
+    """Run Python with its standard output, where structlog writes, on a full disk."""
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-u", "-c", code, *args]
         return subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
@@ -58,7 +58,7 @@ def test_events_are_stored_while_the_disk_of_the_log_is_full(sqlite_url: str) ->
 
 
 def test_a_full_disk_is_one_indeed() -> None:
-    """The control."""
+    """The control for the tests that use it."""
     code = "import structlog; structlog.get_logger().info('line')"
     assert "No space left on device" in on_a_full_disk(code).stderr
 
@@ -97,7 +97,7 @@ def test_a_line_is_written_with_its_level_and_keys() -> None:
 
 
 class Hanging:
-    """A log whose reader has stopped: who writes waits until it reads again."""
+    """A log whose reader has stopped. Writing waits until the reader goes on."""
 
     def __init__(self) -> None:
         self.reads = threading.Event()

@@ -1,4 +1,4 @@
-"""A flood of bad requests is counted to the last one, and does not flood the log."""
+"""A flood of bad requests does not flood the log, and every request is counted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BAD = [
 
 
 class Clock:
-    """A clock that is set."""
+    """A clock that a test sets."""
 
     now = 1000.0
 
@@ -48,7 +48,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Failing:
-    """A store that cannot store."""
+    """A store that always fails."""
 
     def append(self, records: Any, size_bytes: int = 0) -> Any:
         raise StoreUnavailable("OperationalError")

@@ -1,4 +1,4 @@
-"""The counts of all processes are added up in a table, each exactly once."""
+"""A table holds the counts of all processes, and each event is counted exactly once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def tally_of(app: Flask) -> Tally:
 
 
 def be_due(app: Flask) -> None:
-    """Let the next request find that the counts are due."""
+    """Make the counts due, so that the next request writes them."""
     app.extensions["tcs_events"].counters.due_at = 0.0
 
 
@@ -41,7 +41,7 @@ def days(app: Flask) -> list[Day]:
 
 
 def written(app: Flask) -> dict[str, int]:
-    """Return how many events the table says had each outcome, those of no events left out."""
+    """Return the events by outcome in the table, without outcomes of 0 events."""
     [day] = days(app)
     return {RECEIVED: day.received} | {name: n for name, n in day.events.items() if n}
 
@@ -86,7 +86,7 @@ def test_a_request_that_is_not_due_asks_the_database_nothing(
 
 
 def test_processes_add_up(make_host: MakeHost, database_url: str) -> None:
-    """Two apps on one database are two of them to the table."""
+    """Two apps with one database count as two processes."""
     first, second = make_host(database_url), make_host(database_url)
     for app in (first, second, first):
         be_due(app)
@@ -130,7 +130,7 @@ def test_a_locked_file_costs_the_request_little_and_the_counts_nothing(
 def test_an_answer_that_came_too_late_is_written_again_and_counted_once(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The write is done, and nobody knows."""
+    """The write succeeds after the timeout, so the process does not know."""
     held, write_rows = threading.Event(), tcs_events.watch.tally._write_rows
 
     def slow(*args: Any) -> None:
@@ -217,7 +217,7 @@ def test_a_forked_child_begins_at_zero_and_leaves_the_parents_counts_to_it(
     for _ in range(5):
         post(app)
     with app.app_context():
-        # What a server that forks does: no connection is shared.
+        # As a server that forks does, so that no connection is shared.
         app.extensions["sqlalchemy"].engine.dispose(close=False)
     child = os.fork()
     if child == 0:
