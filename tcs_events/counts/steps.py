@@ -22,21 +22,20 @@ _END_OF_VALUE = re.compile(r"\s*(?:,|$)")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition on one field of the payload. A payload without the field does not meet it.
+    """What a field of the payload must be. A payload without the field never meets it.
 
-    `expert_id` is compared as in reports, so that 7 and "7" are equal. In `filters`, those that are
-    off are ignored: `filters={}` means that no filter is on.
+    `expert_id` is compared as in reports, so that 7 and "7" are the same. In `filters`, those that
+    are off do not count: `filters={}` means that no filter is on.
 
     Raises:
-        ValueError: the condition cannot be written as text. The field contains one of `=<>!,[]` or
-            has spaces around it, the operator is unknown, or the value is not a JSON value.
+        ValueError: the field contains one of `=<>!,[]`, or has spaces around it; or the operator is
+            not one of those below; or the value is not a JSON value.
     """
 
     field: str
     operator: str
     """One of `=`, `!=`, `<`, `<=`, `>`, `>=`."""
     value: Any
-    """Any JSON value. The four operators of order only hold for numbers."""
 
     def __post_init__(self) -> None:
         if not _FIELD.fullmatch(self.field) or self.field != self.field.strip():
@@ -54,10 +53,7 @@ class Condition:
         return f"{self.field}{self.operator}{_value_text(self.value)}"
 
     def holds(self, payload: Mapping[str, Any]) -> bool:
-        """Return whether a payload meets the condition.
-
-        With `<`, `<=`, `>` and `>=` it is False unless both values are numbers.
-        """
+        """Return whether a payload meets it. `<` and the like compare numbers only."""
         if self.field not in payload:
             return False
         value = payload[self.field]
@@ -89,9 +85,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a funnel: an event of this type whose payload meets all conditions.
+    """A step of a funnel: an event of a type whose payload meets all conditions.
 
-    `str` gives a text that `step` reads as an equal step.
+    `str()` gives the text that `step` reads as the same step.
 
     Raises:
         ValueError: the type is empty, contains brackets, or has spaces around it.
@@ -121,15 +117,13 @@ class Step:
 
 
 def step(text: str) -> Step:
-    """Return the step that a text describes.
+    """Read a step: `card_click`, `sage_query[result_count>0]`, `card_click[context=grid, x=1]`.
 
-    Examples are `card_click`, `sage_query[result_count>0]` and `card_click[context=grid, x=1]`.
-
-    A value that can be read as JSON is JSON: `0`, `true`, `"0"`, `["a", "b"]`. Any other value is
-    text. A text that contains a comma or a bracket must be written as JSON: `"a, b"`.
+    A value is read as JSON if it is JSON (`0`, `true`, `"0"`, `["a", "b"]`), else as text. Write a
+    text that contains a comma or a bracket as JSON: `"a, b"`.
 
     Raises:
-        ValueError: the text does not describe a step.
+        ValueError: the text is no step.
     """
     event_type, bracket, rest = text.strip().partition("[")
     if not event_type.strip() or "]" in event_type or (bracket and not rest.endswith("]")):

@@ -229,8 +229,8 @@ class SqlStore:
                 return numberings(connection, [self._table])
 
         try:
-            found = within(CHECK_SECONDS, read_numberings)
-            problems = [numbering.problem() for numbering in found]
+            table_numberings = within(CHECK_SECONDS, read_numberings)
+            problems = [numbering.problem() for numbering in table_numberings]
         except (exc.SQLAlchemyError, StoreUnavailable):
             return None
         return next(filter(None, problems), None)
