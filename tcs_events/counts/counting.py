@@ -142,6 +142,7 @@ class DayCounter:
                 events_between(connection, start, end + WITHIN, types) as events,
             ):
                 for _, session in _sessions(events):
+                    # `crossing` passes on the day's events, so that both counters read them once.
                     counter.count(later.crossing(session, end))
             # If events of the day were deleted meanwhile, the next refresh counts the whole day.
             with contextlib.suppress(DayChanged), self._engine.begin() as connection:

@@ -118,6 +118,7 @@ def briefly(engine: Engine, statement_ms: int) -> Iterator[Connection]:
         if engine.dialect.name == "sqlite":
             before_ms = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {LOCK_MS}")
+            # SQLAlchemy has begun a transaction for the PRAGMA. End it: the caller begins its own.
             connection.rollback()
         elif engine.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SET LOCAL statement_timeout = {statement_ms}")

@@ -53,6 +53,7 @@ class _Attempt:
             # Take it out of the pool, so that the pool's size and timeouts serve only the host.
             connection.detach()
             driver = connection.connection.dbapi_connection
+            # Otherwise the driver would begin transactions by itself, and keep them open.
             self._engine.dialect.set_isolation_level(driver, "AUTOCOMMIT")
             self._prepare(driver)
         except BaseException as error:

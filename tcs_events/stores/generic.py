@@ -96,6 +96,7 @@ def _insert_or_find(connection: Connection, table: Table, row: dict[str, Any]) -
     record_id = unique_id(table)
     same_id = select(table.c.id).where(record_id == row[record_id.name])
     try:
+        # In a savepoint, because on some databases a failed statement ends the whole transaction.
         with connection.begin_nested():
             values = insert_values(table, row, connection.dialect.name)
             connection.execute(insert(table).values(values), row)

@@ -156,6 +156,7 @@ def outcome_of(error: TcsEventsError) -> tuple[Outcome, str]:
     """
     match error:
         case EventInvalid():
+            # Outcomes add up to `received`, so an event has one reason: its first field by name.
             return Outcome.INVALID, min(error.errors).removeprefix("_")
         case BodyTooLarge():
             return Outcome.INVALID, "too_large"

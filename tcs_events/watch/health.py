@@ -101,6 +101,7 @@ class Health:
     def _look(self) -> list[Problem]:
         try:
             store = self._watched.store
+            # First: a query could create an empty file at the path of a deleted one.
             if problem := store.problem():
                 return [problem]
             problems = []

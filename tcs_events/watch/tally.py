@@ -104,6 +104,7 @@ class Tally:
         self._be_due_later()
 
     def _be_due_later(self) -> None:
+        # Just after midnight, so that the write sees the new day and closes the old one.
         self._counters.due_at = monotonic() + min(EVERY_SECONDS, _seconds_left_of_today() + 0.1)
 
     def write_if_due(self) -> None:
@@ -175,6 +176,7 @@ class Tally:
             self._has_tidied = True
         self.is_failing = False
         self._unwritten.clear()
+        # Written counts of past days never change again. Without this they would pile up.
         for key in [key for key in self._counts if key[0] != self._day]:
             del self._counts[key]
 
