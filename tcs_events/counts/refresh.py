@@ -100,7 +100,7 @@ class Refresher:
         """Return the UTC time up to which the counts are complete, None if there are no counts.
 
         Counts of another version or time zone are used as long as a newer process makes them.
-        Otherwise they do not count, and None is returned.
+        Otherwise everything must be counted again, and None is returned.
         """
         return self._refreshed_and_now()[0]
 
