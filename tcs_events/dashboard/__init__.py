@@ -1,4 +1,4 @@
-"""Pages over the reports, for whoever the host lets in."""
+"""The reports as web pages, for whom the host allows to read them."""
 
 from tcs_events.dashboard.blueprint import create_dashboard
 

@@ -1,4 +1,4 @@
-"""What the URL asks for: a period, and whatever a page takes besides."""
+"""Reads the query string: the period, and the parameters of a page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tcs_events.reports.exposure import Catalogue
 from tcs_events.reports.period import MAX_DAYS
 
 PERIODS = (7, 30, 90)
-"""The periods, in days, that are one click away."""
+"""The periods, in days, that have a link of their own."""
 DEFAULT_DAYS = 30
 FIRST_YEAR, LAST_YEAR = 1970, 2999
 MAX_PAGE = 100
@@ -24,63 +24,63 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class BadParameter(Exception):
-    """The URL asks for something that there cannot be; the message is for whoever wrote it."""
+    """A parameter in the URL is invalid. The message is shown to the reader."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question, as it stands in the URL."""
+    """What a URL asks for."""
 
     args: MultiDict[str, str]
     period: Period
     days: int | None
-    """How many days up to today were asked for; None for days from one date to another."""
+    """The number of days up to today; None when the URL gives dates."""
     catalogue: Catalogue | None = None
     cut_from: Period | None = None
-    """The period that was asked for, where that is longer than the page can show."""
+    """The period that was asked for, when it is longer than the page can show; else None."""
 
     @property
     def period_args(self) -> dict[str, str]:
-        """The period as parameters of a URL: as it was asked for, even where the page cut it."""
+        """The period as URL parameters: the one that was asked for, even if the page cut it."""
         if self.days is not None:
             return {"days": str(self.days)}
-        whole = self.cut_from or self.period
-        return {"from": whole.first.isoformat(), "to": whole.last.isoformat()}
+        period = self.cut_from or self.period
+        return {"from": period.first.isoformat(), "to": period.last.isoformat()}
 
     def text(self, name: str, max_length: int = PARAMETER_MAX_LENGTH) -> str:
-        """Return a parameter without the spaces around it; "" where it is not there."""
+        """Return a parameter without surrounding spaces, "" if it is missing."""
         return _checked(name, self.args.get(name, ""), max_length)
 
     def texts(self, name: str, max_count: int) -> list[str]:
-        """Return all that is given for a parameter, without empty ones."""
-        found = [_checked(name, text, PARAMETER_MAX_LENGTH) for text in self.args.getlist(name)]
-        found = [text for text in found if text]
-        if len(found) > max_count:
-            raise BadParameter(f"There are at most {max_count} of “{name}”.")
-        return found
+        """Return all values of a parameter that may be repeated, without empty ones."""
+        texts = [_checked(name, text, PARAMETER_MAX_LENGTH) for text in self.args.getlist(name)]
+        texts = [text for text in texts if text]
+        if len(texts) > max_count:
+            raise BadParameter(f"“{name}” may be given at most {max_count} times.")
+        return texts
 
     def choice(self, name: str, choices: Sequence[str]) -> str:
-        """Return one of the choices; the first where nothing is asked for."""
+        """Return a parameter that has a few choices; the first is the default."""
         text = self.text(name) or choices[0]
         if text not in choices:
             raise BadParameter(
-                f"“{name}” is one of {', '.join(filter(None, choices))}, not “{text}”."
+                f"“{name}” must be one of {', '.join(filter(None, choices))}, not “{text}”."
             )
         return text
 
     def number(self, name: str, default: int, maximum: int) -> int:
-        """Return a whole number from 1 to `maximum`."""
+        """Return a parameter that is a whole number from 1 to `maximum`."""
         text = self.text(name)
         if not text:
             return default
         return _number(name, text, maximum)
 
     def unknown(self, known: Iterable[str]) -> list[str]:
-        """Return the parameters of the URL that are none of the known ones."""
+        """Return the names in the URL that are not among the known ones."""
         return [name for name in self.args if name not in known]
 
     def at_most(self, days: int) -> Asked:
-        """Return the same question about the last days of its period, where that is longer."""
+        """Return the same question with its period cut to the last `days` days."""
         if self.period.days <= days:
             return self
         last = self.period.last
@@ -89,10 +89,10 @@ class Asked:
 
 
 def ask(args: MultiDict[str, str], catalogue: Catalogue | None = None) -> Asked:
-    """Read the question that every page is asked.
+    """Read the period from the query string. The default is the last 30 days.
 
     Raises:
-        BadParameter: its period is none.
+        BadParameter: the period is invalid.
     """
     texts = {name: _checked(name, args.get(name, ""), 10) for name in PERIOD_NAMES}
     if texts["days"] and texts["from"]:
@@ -107,22 +107,22 @@ def ask(args: MultiDict[str, str], catalogue: Catalogue | None = None) -> Asked:
         return Asked(args, Period(first, last), None, catalogue)
     except ValueError:
         raise BadParameter(
-            f"“from” ({first}) cannot be after “to” ({last}), nor more than ten years before it."
+            f"“from” ({first}) cannot be after “to” ({last}) or more than ten years before it."
         ) from None
 
 
 def _checked(name: str, text: str, max_length: int) -> str:
     text = text.strip()
     if len(text) > max_length:
-        raise BadParameter(f"“{name}” is at most {max_length} characters long.")
+        raise BadParameter(f"“{name}” must have at most {max_length} characters.")
     if not text.isprintable():
-        raise BadParameter(f"“{name}” has characters that cannot be printed.")
+        raise BadParameter(f"“{name}” must not have control characters.")
     return text
 
 
 def _number(name: str, text: str, maximum: int) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= maximum:
-        raise BadParameter(f"“{name}” is a whole number from 1 to {maximum}.")
+        raise BadParameter(f"“{name}” must be a whole number from 1 to {maximum}.")
     return int(text)
 
 
@@ -132,7 +132,7 @@ def _date(name: str, text: str) -> date:
             raise ValueError
         day = date.fromisoformat(text)
     except ValueError:
-        raise BadParameter(f"“{name}” is a date such as 2026-01-31.") from None
+        raise BadParameter(f"“{name}” must be a date such as 2026-01-31.") from None
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise BadParameter(f"“{name}” is a date from {FIRST_YEAR} to {LAST_YEAR}.")
+        raise BadParameter(f"“{name}” must be a date from {FIRST_YEAR} to {LAST_YEAR}.")
     return day

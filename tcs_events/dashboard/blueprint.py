@@ -1,4 +1,4 @@
-"""The second blueprint: pages, tables, CSV and JSON over the reports."""
+"""The dashboard's blueprint: the reports as pages, tables, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ASK_AGAIN_SECONDS = 2
 UNKNOWN_NAMED, UNKNOWN_MAX_LENGTH = 5, 60
 JSON_ROWS, JSON_MAX_ROWS = 100, 1000
 OLD_AFTER = timedelta(minutes=3)
-"""Counts that are older are said to be: nobody refreshes them, or it takes long."""
+"""A page says so when its counts are older: nothing refreshes them, or counting takes long."""
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -51,23 +51,24 @@ def create_dashboard(
     name: str = "tcs_events_dashboard",
     url_prefix: str = "/insights",
 ) -> Blueprint:
-    """Return a blueprint with pages over the events, to register next to `events_bp`.
+    """Return the dashboard's blueprint, to register next to `events_bp`.
 
     Args:
-        access: a function without arguments, called first on every request, including files and
-            JSON. True shows the page. False and None are answered 403. A response, such as a
+        access: decides who may read the dashboard. It is called without arguments on every
+            request, before anything else, also for files, JSON and CSV. True lets the request in.
+            A falsy value, such as False or None, is answered with 403. A response, such as a
             redirect to the login, is sent as it is. An exception, such as that of `abort(401)`, is
-            passed on.
-        catalogue: the ids of all experts, or a query for them: `select(Expert.username)`. With it,
-            the pages also show experts that no event names.
-        name: the name of the blueprint.
-        url_prefix: where the pages are; `register_blueprint` may name another place. It may have
+            raised.
+        catalogue: the ids of all experts, or a query for them: `select(Expert.username)`. With it
+            the pages also list experts that no event mentions.
+        name: the blueprint's name.
+        url_prefix: where the pages are, unless `register_blueprint` says otherwise. It may have
             variables: `/<lang>/insights`.
 
     Raises:
-        ConfigError: `access` is not a function, or `catalogue` is a text. At registration: there is
-            neither a prefix nor a subdomain. At a request: `events_bp` is not registered, or
-            `access` returned anything else.
+        ConfigError: `access` is not callable, or `catalogue` is a string. At registration: there
+            is neither a prefix nor a subdomain. During a request: `events_bp` is not registered,
+            or `access` returned something that is none of the above.
     """
     check_access_rule(access)
     ids = _catalogue(catalogue)
@@ -94,7 +95,8 @@ def create_dashboard(
     add("/api/<question>.json", "as_json", _show_json)
     add("/tables/<name>", "as_table", _show_table)
     add("/csv/<name>.csv", "as_csv", _show_csv)
-    # Whatever else there may be below the prefix: whoever is not let in learns nothing of it.
+    # Every other path below the prefix is ours too, so that the access rule runs first: a stranger
+    # cannot tell which pages exist.
     for path in ("/", "/<path:path>"):
         blueprint.add_url_rule(path, "nothing", _nothing, methods=METHODS, strict_slashes=False)
     return blueprint
@@ -103,18 +105,19 @@ def create_dashboard(
 def _catalogue(catalogue: Catalogue | None) -> Catalogue | None:
     if isinstance(catalogue, str) or not isinstance(catalogue, sa.Select | Iterable | None):
         raise ConfigError(
-            "The catalogue of create_dashboard is a query for the ids of all experts, or the ids:"
+            "The catalogue of create_dashboard must be the ids of all experts, or a query for them:"
             f" catalogue=select(Expert.username), not {catalogue!r}."
         )
-    # A generator would be empty from the second request on.
+    # A generator would be used up by the first request.
     return catalogue if catalogue is None or isinstance(catalogue, sa.Select) else [*catalogue]
 
 
 def _check_place(state: BlueprintSetupState) -> None:
     if not (state.url_prefix or "").strip("/") and not state.subdomain:
         raise ConfigError(
-            "The dashboard needs a place of its own, or it would answer for every address that the"
-            " host does not have: create_dashboard(access, url_prefix='/insights')."
+            "The dashboard needs a prefix or a subdomain of its own; without one it would answer"
+            " every address that your app does not have. Write"
+            " create_dashboard(access, url_prefix='/insights')."
         )
 
 
@@ -158,27 +161,27 @@ def _show_json(asked: Asked, question: str) -> Response:
 
 
 def _unknown(asked: Asked, names: Sequence[str]) -> dict[str, list[str]] | None:
-    """Return the parameters that are not known here, and those that are; None if all are."""
+    """Return the unknown parameters in the URL, and the known ones; None if none is unknown."""
     known = [*names, *PERIOD_NAMES]
     unknown = [name[:UNKNOWN_MAX_LENGTH] for name in asked.unknown(known)[:UNKNOWN_NAMED]]
     return {"names": unknown, "known": known} if unknown else None
 
 
 def _refuse_unknown(asked: Asked, names: Sequence[str]) -> None:
-    """See that a file is what was asked for: it cannot say what it has left out.
+    """Refuse unknown parameters for JSON and CSV. A page has room for a notice; a file has not.
 
     Raises:
-        BadParameter: the URL has a parameter that is not known here.
+        BadParameter: the URL has an unknown parameter.
     """
-    if found := _unknown(asked, names):
+    if unknown := _unknown(asked, names):
         raise BadParameter(
-            f"There is no parameter “{found['names'][0]}” here. There are"
-            f" {', '.join(found['known'])}."
+            f"There is no parameter “{unknown['names'][0]}” here. The parameters are"
+            f" {', '.join(unknown['known'])}."
         )
 
 
 def _old(page: Page, asked: Asked) -> datetime | None:
-    """Return when the counts of a page were complete, where that is a while ago."""
+    """Return when the counts were last complete if they are older than `OLD_AFTER`, else None."""
     at = None if page.reads_events(asked) else counted_at()
     if at is None or datetime.now(UTC) - at <= OLD_AFTER:
         return None

@@ -1,6 +1,6 @@
-"""The geometry of charts, in percent of their width and height, so that text keeps its size.
+"""The geometry of charts, in percent of their width and height. Templates draw them.
 
-Templates draw them. Nothing here is markup.
+With percentages a chart fits any width, and its text is never scaled.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from math import floor, log10
 from tcs_events.dashboard.formats import count
 
 TOP, BOTTOM, SMALL_BOTTOM = 10.0, 88.0, 78.0
-"""Where the plot begins and ends, from above; the labels of the axis are below it."""
+"""Top and bottom of the plot, measured from above. The axis labels are below it."""
 MAX_TICKS, SMALL_MAX_TICKS = 5, 3
 
 
 @dataclass(frozen=True)
 class Point:
-    """A value of a chart, and how it is named."""
+    """A value of a chart and its labels."""
 
     label: str
-    """In full: `12 Oct 2026`."""
+    """The full label: `12 Oct 2026`."""
     tick: str
-    """In short, for the axis: `12 Oct`; "" where the axis does not name it."""
+    """The short label for the axis: `12 Oct`; "" for none."""
     value: int
     before: int | None = None
-    """The value at this place of the period before."""
+    """The value at the same place in the previous period."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar, and the whole height above it that the pointer may be over."""
+    """A bar, and its slot: the full-height area that shows its tooltip."""
 
     point: Point
     slot_x: float
@@ -44,7 +44,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Tick:
-    """A label of an axis, and the end it hangs at: `start`, `middle` or `end`."""
+    """A label of an axis. `anchor` is SVG's `text-anchor`: `start`, `middle` or `end`."""
 
     at: float
     text: str
@@ -53,26 +53,26 @@ class Tick:
 
 @dataclass(frozen=True)
 class BarChart:
-    """Bars over time, and the period before as a line."""
+    """Bars over time, with the previous period as a line."""
 
     chart_id: str
     title: str
     counts: str
-    """What the values are: `Visits`."""
+    """What the bars count: `Visits`."""
     means: str
-    """The same in more words: `visits with at least one of them`."""
+    """The same in more words: `visits with at least one such event`."""
     bars: list[Bar]
     lines: list[Tick]
-    """The lines across, from above."""
+    """The grid lines, from the top down."""
     ticks: list[Tick]
     before: str
-    """The points of the line; "" where there is none."""
+    """The points of the previous period's line; "" for none."""
     bottom: float
-    """Where the axis is, from above."""
+    """The position of the axis, from above."""
 
     @property
     def points(self) -> list[Point]:
-        """The values, for the table that says the same."""
+        """The values, for the table below the chart."""
         return [bar.point for bar in self.bars]
 
 
@@ -124,7 +124,7 @@ def bar_chart(
 
 
 def _ticks(points: Sequence[Point], most: int) -> list[Tick]:
-    """Name a few points: the first and the last that may be named, and some between."""
+    """Label the first and the last point that have a tick, and a few evenly between them."""
     named = [place for place, point in enumerate(points) if point.tick]
     several = len(named) if len(named) <= most + 2 else most
     if several > 1:
@@ -143,7 +143,7 @@ def _tick(points: Sequence[Point], place: int) -> Tick:
 
 
 def scale(highest: int) -> int:
-    """Return a round even number that is not below the highest value: 2, 4, 10, 20, 30, 40."""
+    """Return the smallest round even number that is at least `highest`: 2, 4, 6, 8, 10, 20, 30."""
     if highest <= 2:
         return 2
     power = 10 ** floor(log10(highest))
@@ -156,23 +156,23 @@ def scale(highest: int) -> int:
 
 @dataclass(frozen=True)
 class Lorenz:
-    """How much of all exposure the least exposed experts have together, up to all of them."""
+    """A Lorenz curve: the share of all exposure that the least exposed experts have together."""
 
     points: str
     lower_half: float
-    """The part that the less exposed half has, 0 to 1."""
+    """The share of the less exposed half of the experts, 0 to 1."""
 
 
 def lorenz(values: Sequence[int]) -> Lorenz | None:
-    """Return the Lorenz curve of the values; None where they are none or all 0."""
-    if not (whole := sum(values)):
+    """Return the Lorenz curve of the values; None if there are none or all are 0."""
+    if not (total := sum(values)):
         return None
     points, so_far = ["0,100"], 0
     ranked = sorted(values)
     for rank, value in enumerate(ranked, start=1):
         so_far += value
-        points.append(f"{_round(100 * rank / len(ranked))},{_round(100 - 100 * so_far / whole)}")
-    return Lorenz(" ".join(points), sum(ranked[: len(ranked) // 2]) / whole)
+        points.append(f"{_round(100 * rank / len(ranked))},{_round(100 - 100 * so_far / total)}")
+    return Lorenz(" ".join(points), sum(ranked[: len(ranked) // 2]) / total)
 
 
 def _round(value: float) -> float:

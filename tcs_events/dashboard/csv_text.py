@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet shows and never runs."""
+"""Tables as CSV for spreadsheets: no cell can run as a formula."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any
 from tcs_events.dashboard.json_text import plain
 from tcs_events.dashboard.tables import Columns
 
-# What begins with one of these is a formula to one spreadsheet or another, the full-width forms
-# too: https://owasp.org/www-community/attacks/CSV_Injection
+# Some spreadsheet takes a cell that starts with one of these, or with its full-width form, for a
+# formula: https://owasp.org/www-community/attacks/CSV_Injection
 _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 
 
 def csv_bytes(columns: Columns, rows: Iterable[Any]) -> bytes:
-    """Return the rows under the names of their fields, every cell quoted; no data is empty.
+    """Return the rows as CSV in UTF-8, with the columns' names first and None as an empty cell.
 
-    It is UTF-8 that begins with a byte order mark: without one Excel takes it for another encoding.
+    Every cell is quoted. A byte order mark comes first: without one, Excel guesses the encoding.
     """
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerow([column.name for column in columns])
     writer.writerows([_cell(column.of(row)) for column in columns] for row in rows)
-    # Half of a surrogate pair, which a host may have stored itself, has no place in UTF-8.
+    # A host may have stored half of a surrogate pair, which UTF-8 cannot encode.
     return codecs.BOM_UTF8 + text.getvalue().encode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""How numbers and dates are written. "No data" is a dash, never a zero."""
+"""Template filters for numbers, dates and values. "No data" is a dash, never a zero."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tcs_events.reports import Period
 
 NO_DATA = "\N{EN DASH}"
 TEXT_MAX_LENGTH = 400
-"""The styles cut what is long; this keeps a page of enormous payloads from being enormous."""
+"""CSS shortens long texts on the page; this limit keeps huge payloads out of the HTML."""
 
 
 def count(value: float | None) -> str:
@@ -30,7 +30,7 @@ def hundredths(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """0.123 → `12 %`; below ten percent `1.2 %`. What is not nothing is not written as nothing."""
+    """0.123 → `12 %`; below ten percent `1.2 %`; a share above zero is never written as `0 %`."""
     if value is None:
         return NO_DATA
     percent = value * 100
@@ -40,7 +40,7 @@ def share(value: float | None) -> str:
 
 
 def change(now: int | None, before: int | None) -> str:
-    """Say how much more or less it is than before: `+12 %`; a dash where nothing was before."""
+    """Return the relative change: `+12 %`; a dash if there was nothing before."""
     if now is None or not before:
         return NO_DATA
     difference = (now - before) / before
@@ -60,7 +60,7 @@ def short_day(value: date) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """`12 Oct 2026, 14:05`; the hour alone is not left out, for it may be midnight."""
+    """`12 Oct 2026, 14:05`; midnight is written too: `12 Oct 2026, 00:00`."""
     return NO_DATA if value is None else f"{day(value)}, {value:%H:%M}"
 
 
@@ -70,7 +70,7 @@ def clock(value: datetime) -> str:
 
 
 def period(value: Period) -> str:
-    """`12 Oct to 10 Nov 2026`, with a year that the two days share said once."""
+    """`12 Oct to 10 Nov 2026`; the first year is left out if it is the same."""
     if value.first == value.last:
         return day(value.last)
     is_one_year = value.first.year == value.last.year
@@ -78,14 +78,14 @@ def period(value: Period) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Write what a browser sent, in words where it is simple, as JSON where it is not.
+    """Return a value that a browser sent: as text if it is simple, else as JSON.
 
-    `["a", "b"]` is `a, b`, and `{"tags": ["a"], "rate_max": 90}` is `tags: a · rate_max: 90`.
+    `["a", "b"]` gives `a, b`, and `{"tags": ["a"], "rate_max": 90}` gives `tags: a · rate_max: 90`.
     """
     if value is None:
         return NO_DATA
     if isinstance(value, Mapping) and value and not any(map(_is_deep, value.values())):
-        text = " · ".join(f"{name}: {_scalars(of)}" for name, of in value.items())
+        text = " · ".join(f"{name}: {_scalars(item)}" for name, item in value.items())
     else:
         text = _scalars(value)
     return text if len(text) <= TEXT_MAX_LENGTH else text[: TEXT_MAX_LENGTH - 1] + "…"
@@ -93,7 +93,7 @@ def value_text(value: Any) -> str:
 
 def _is_deep(value: Any) -> bool:
     return isinstance(value, Mapping) or (
-        isinstance(value, list) and not all(isinstance(of, str) for of in value)
+        isinstance(value, list) and not all(isinstance(item, str) for item in value)
     )
 
 
@@ -106,7 +106,7 @@ def _scalars(value: Any) -> str:
 
 
 def filters(value: Any) -> list[tuple[str, str]]:
-    """Return the filters of a combination with their values; a cut one as the text it is."""
+    """Return the names and values of a filter combination; one that was cut has only its text."""
     if not isinstance(value, dict):
         return [("", value_text(value))]
     return [

@@ -1,4 +1,4 @@
-"""Who is let in, and what the answers tell a browser not to do."""
+"""The access rule, and the security headers of every answer."""
 
 from __future__ import annotations
 
@@ -13,34 +13,37 @@ from tcs_events.errors import ConfigError
 from tcs_events.host import EXTENSION_KEY
 
 Access = Callable[[], Any]
-"""True lets in, False is answered 403, a response is given as it is."""
+"""Returns True to let the request in, False for 403, or a response to send instead."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self';"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 )
-_LET_IN = "tcs_events/is_let_in"  # in the environ: `g` outlives a request in a pushed context
+# Kept in the environ, because `g` outlives a request where the host has pushed an app context.
+_LET_IN = "tcs_events/is_let_in"
 
 
 def check_access_rule(access: object) -> None:
-    """Refuse a dashboard that everybody could read.
+    """Refuse a dashboard without an access rule: everybody could read it.
 
     Raises:
-        ConfigError: `access` is no callable.
+        ConfigError: `access` is not callable.
     """
     if not callable(access):
         raise ConfigError(
-            "create_dashboard needs a function that says who may read it, called without arguments"
-            " on every request: create_dashboard(access=lambda: current_user.is_admin)."
+            "create_dashboard needs a function that decides who may read the dashboard. It is"
+            " called without arguments on every request:"
+            " create_dashboard(access=lambda: current_user.is_admin)."
         )
 
 
 def ask_access(access: Access) -> AnyResponse | None:
-    """Let the current request in (None), or answer it; passes on what the rule raises.
+    """Return None to let the current request in, or the response that refuses it.
 
     Raises:
-        ConfigError: the rule gave something else than True, nothing, or a response. A truthy thing
-            is no permission: the coroutine of an `async` function would let everybody in.
+        ConfigError: the rule returned something other than True, a falsy value or a response.
+            Other truthy values are refused, because a coroutine is one: an access rule that was
+            not awaited would let everybody in.
     """
     verdict = current_app.ensure_sync(access)()
     if isinstance(verdict, AnyResponse):
@@ -53,26 +56,29 @@ def ask_access(access: Access) -> AnyResponse | None:
     elif not verdict:
         abort(403)
     raise ConfigError(
-        "The access rule of create_dashboard returns True, False or a response,"
+        "The access rule of create_dashboard must return True, False or a response,"
         f" not {type(verdict).__name__}. Write `return bool(...)`."
     )
 
 
 def demand_events_blueprint() -> None:
-    """Refuse an app that has a dashboard and no events.
+    """Refuse requests on an app that has the dashboard but not `events_bp`.
 
     Raises:
         ConfigError: the blueprint that collects events is not registered on the current app.
     """
     if EXTENSION_KEY not in current_app.extensions:
         raise ConfigError(
-            "The dashboard reads what tcs_events collects, which this app does not register. Add"
-            " `app.register_blueprint(events_bp)` with `from tcs_events import events_bp`."
+            "The dashboard needs the events blueprint, which this app does not register. Add"
+            " `from tcs_events import events_bp` and `app.register_blueprint(events_bp)`."
         )
 
 
 def protect(response: Response) -> Response:
-    """Add the headers of every answer, and those of our own pages to whoever was let in."""
+    """Add the security headers. The Content-Security-Policy is only for pages of ours.
+
+    A response of the access rule, such as the host's login page, keeps its own policy.
+    """
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cache-Control"] = "no-store"

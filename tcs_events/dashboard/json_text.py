@@ -1,4 +1,4 @@
-"""The answers of reports as strict JSON."""
+"""Answers of the reports as strict JSON."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tcs_events.reports.wording import RENAMED
 
 
 def json_text(value: Any) -> str:
-    """Return JSON that every parser reads: no NaN, and every half of a surrogate pair escaped."""
+    """Return ASCII JSON that every parser reads: without NaN, surrogates escaped."""
     return json.dumps(plain(value), allow_nan=False) + "\n"
 
 
 def plain(value: Any) -> Any:
-    """Return rows as objects of their fields, dates as ISO 8601, and what is no number as null.
+    """Return dataclasses as objects, dates in ISO 8601, and NaN and infinity as null.
 
-    The `sessions` of a report are `visits` there: that is what they count.
+    A report's `sessions` field is named `visits` in JSON, because that is what it counts.
     """
     if is_dataclass(value) and not isinstance(value, type):
         return {
@@ -28,10 +28,10 @@ def plain(value: Any) -> Any:
             for field in fields(value)
         }
     if isinstance(value, Mapping):
-        return {str(key): plain(of) for key, of in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(of) for of in value]
-    if isinstance(value, date):  # a datetime is one, too
+        return [plain(item) for item in value]
+    if isinstance(value, date):  # a datetime is a date too
         return value.isoformat()
     if isinstance(value, float) and not isfinite(value):
         return None

@@ -1,4 +1,4 @@
-"""A page: one question, the tables that answer it, and how it is shown."""
+"""A page of the dashboard: one question, the tables that answer it, and how they are shown."""
 
 from __future__ import annotations
 
@@ -10,52 +10,53 @@ from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.tables import FIRST_ROWS, Table
 
 Answer = dict[str, Any]
-"""What the reports say, under names of its own. JSON gives it as it is."""
+"""The answers of a page's reports by name. The page's JSON is this dict."""
 
 RAW_MAX_DAYS = 92
-"""How many days are read where the events themselves are: it takes the longer, the more."""
+"""The most days of stored events that a page reads: reading takes longer with every event."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page. Its template has its name; so has its JSON."""
+    """A page of the dashboard."""
 
     name: str
+    """Also the name of its template and of its JSON."""
     link: str
-    """What the navigation calls it."""
+    """Its name in the navigation."""
     title: str
     lede: str
     answer: Callable[[Asked, int], Answer]
-    """Asks the reports for so many rows of each table."""
+    """Asks the reports. The second argument is the most rows of each table."""
     show: Callable[[Asked, Answer], dict[str, Any]] = lambda asked, answer: {}
-    """What the template is given besides the answer: charts, mostly."""
+    """Returns what the template needs besides the answer, such as charts."""
     tables: tuple[Table, ...] = ()
     keeps: tuple[str, ...] = ()
-    """The parameters besides the period that it takes."""
+    """Its URL parameters besides the period. Links keep them."""
     max_days: Callable[[Asked], int | None] = lambda asked: None
-    """The most days it can show."""
+    """The most days it can show; None for no limit."""
     rows: int = FIRST_ROWS
-    """How many rows of a table it shows."""
+    """The most rows of a table on the page itself."""
     has_period: bool = True
     reads_events: Callable[[Asked], bool] = lambda asked: False
-    """Whether the events themselves are read, not what is counted of them."""
+    """Whether it reads the stored events instead of counts."""
 
     is_done: Callable[[Answer], bool] = lambda answer: True
-    """Whether the answer is complete. Where it is not, the page asks again by itself."""
+    """Whether the answer is complete. If not, the page reloads itself."""
 
     @property
     def path(self) -> str:
-        """Where it is, below the prefix."""
+        """Its path below the dashboard's prefix."""
         return "/" if self.name == "overview" else "/" + self.name.replace("_", "-")
 
     def within_reach(self, asked: Asked) -> Asked:
-        """Return the question about as many days as the page can show."""
+        """Return the question, cut to the days that the page can show."""
         days = self.max_days(asked)
         return asked if days is None else asked.at_most(days)
 
 
 def rows_of(*tables: Table) -> Callable[[Asked, int], Answer]:
-    """Return the answer of a page whose tables say everything."""
+    """Return the `answer` of a page that shows nothing but its tables."""
     return lambda asked, limit: {table.name: table.rows(asked, limit) for table in tables}
 
 

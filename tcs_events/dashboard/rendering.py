@@ -1,7 +1,7 @@
-"""Turns templates into pages, apart from the host's Jinja.
+"""Renders the pages in a Jinja environment of our own.
 
-With an environment of our own, whatever the host has changed of its own (a filter, a loader,
-autoescape switched off) changes nothing here.
+The host may have changed its environment: a filter, a loader, autoescape switched off. None of
+that reaches the dashboard.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ templates.filters.update(FORMATS)
 
 
 class Links:
-    """The addresses of a page's links: they keep the period, and change what they are told to."""
+    """Builds the URLs of a page's links. They keep the period unless told otherwise."""
 
     def __init__(self, asked: Asked | None) -> None:
         self._period = asked.period_args if asked else {}
@@ -39,45 +39,45 @@ class Links:
         self._place = names_of_the_place()
 
     def page(self, name: str, **params: object) -> str:
-        """Return the address of a page."""
+        """Return the URL of a page."""
         return self._url(name, **self._with(params))
 
     def here(self, page: Page, **params: object) -> str:
-        """Return the address of the same page, with all it was asked."""
+        """Return the URL of the same page with the same parameters, changed by `params`."""
         return self.page(page.name, **{**self.kept(page.keeps), **params})
 
     def json(self, page: Page) -> str:
-        """Return the address of the same answer as JSON."""
+        """Return the URL of the same answer as JSON."""
         return self._url("as_json", question=page.name, **self._with(self.kept(page.keeps)))
 
     def table(self, table: Table, **params: object) -> str:
-        """Return the address of a whole table."""
+        """Return the URL of a whole table."""
         kept = {**self.kept(table.keeps), **params}
         return self._url("as_table", name=table.name, **self._with(kept))
 
     def csv(self, table: Table) -> str:
-        """Return the address of a table as a CSV file."""
+        """Return the URL of a table as a CSV file."""
         return self._url("as_csv", name=table.name, **self._with(self.kept(table.keeps)))
 
     def static(self, filename: str) -> str:
-        """Return the address of a file of ours."""
+        """Return the URL of a static file of the dashboard."""
         return self._url("static", filename=filename)
 
     def _url(self, endpoint: str, **values: Any) -> str:
         return url_for(f".{endpoint}", **self._place, **values)
 
     def kept(self, names: tuple[str, ...]) -> dict[str, Any]:
-        """Return the parameters of the current address that are named."""
+        """Return the current values of these parameters, without empty ones."""
         if self._args is None:
             return {}
-        found = {name: [text for text in self._args.getlist(name) if text] for name in names}
-        return {name: texts for name, texts in found.items() if texts}
+        values = {name: [text for text in self._args.getlist(name) if text] for name in names}
+        return {name: texts for name, texts in values.items() if texts}
 
     def _with(self, params: Mapping[str, object]) -> dict[str, Any]:
-        # A period in `params` takes the place of the current one; None takes a parameter away.
-        is_moved = "days" in params or "from" in params
-        together = params if is_moved else {**self._period, **params}
-        return {name: value for name, value in together.items() if value not in (None, "", [])}
+        # A period in `params` replaces the current one; None removes a parameter.
+        has_period = "days" in params or "from" in params
+        values = params if has_period else {**self._period, **params}
+        return {name: value for name, value in values.items() if value not in (None, "", [])}
 
 
 def render(
@@ -91,5 +91,5 @@ def render(
         periods=PERIODS,
         **{"page": None, "today": last_days(1).last if asked else None, **context},
     )
-    # Half of a surrogate pair, which a host may have stored itself, has no place in UTF-8.
+    # A host may have stored half of a surrogate pair, which UTF-8 cannot encode.
     return Response(html.encode("utf-8", "replace"), status, mimetype="text/html")

@@ -1,4 +1,4 @@
-"""Tables: what their columns mean, and where their rows come from."""
+"""Tables of the dashboard: their columns, and where their rows come from."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import Any, Literal
 from tcs_events.dashboard.asked import Asked
 
 FIRST_ROWS = 15
-"""How many rows of a table its own page shows."""
+"""The most rows of a table on a question's page."""
 PAGE_ROWS = 100
-"""How many rows "see all" shows at once."""
+"""The rows of one page of "See all"."""
 MAX_ROWS = 10_000
-"""How many rows a table has at most, in a CSV file too."""
+"""The most rows of a table in all, also as CSV."""
 
 Show = Literal["text", "count", "bar", "share", "decimal", "day", "moment", "filters", "contexts"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: the field of a report's row, and how a page shows it."""
+    """A column: a field of a report's row, and how a page shows it."""
 
     name: str
-    """The field. A CSV file has it for a heading, JSON for a key."""
+    """The field's name: the heading in CSV, the key in JSON."""
     heading: str
     means: str
-    """What the number says, with its unit."""
+    """What the value is, with its unit."""
     show: Show = "text"
     value: Callable[[Any], Any] | None = None
-    """Takes the value from a row; None where it is the field itself."""
+    """Returns the value from a row; None to read the field `name`."""
     words: Mapping[str, str] | None = None
-    """How a page calls the values, where there are only a few."""
+    """Maps values to the words that a page shows for them."""
     is_extra: bool = False
-    """Whether the table's own page leaves it out; "see all" and CSV have every column."""
+    """Whether only "See all" and CSV have it, and not the question's page."""
 
     def of(self, row: Any) -> Any:
         """Return the value of a row in this column."""
@@ -41,7 +41,7 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        """Whether its cells stand at the right."""
+        """Whether its cells are aligned to the right."""
         return self.show in ("count", "share", "decimal")
 
 
@@ -52,8 +52,8 @@ Columns = tuple[Column, ...]
 class Table:
     """A table of a page.
 
-    `rows` asks the report for at most so many: the first ones, or, where it `can_skip`, those after
-    as many as its third argument says.
+    `rows(asked, limit)` asks the report for the first rows. If the table `can_skip`, a third
+    argument says how many rows to skip.
     """
 
     name: str
@@ -62,12 +62,12 @@ class Table:
     columns: Columns
     rows: Callable[..., Sequence[Any]]
     keeps: tuple[str, ...] = ()
-    """The parameters besides the period that its rows depend on."""
+    """The URL parameters besides the period that its rows depend on."""
     can_skip: bool = False
-    """Whether the rows of a later page are had without those before."""
+    """Whether the report can skip rows. If not, a later page reads the earlier ones as well."""
 
     def page(self, asked: Asked, number: int, size: int = PAGE_ROWS) -> Shown:
-        """Return a page of the rows, the first one being 1."""
+        """Return a page of "See all"; the first page is 1."""
         start = (number - 1) * size
         if self.can_skip:
             rows = self.rows(asked, min(size + 1, MAX_ROWS - start), start)
@@ -76,30 +76,35 @@ class Table:
         return replace(self.of(rows, start, size), is_whole=True)
 
     def of(self, rows: Sequence[Any], start: int = 0, size: int = FIRST_ROWS) -> Shown:
-        """Return what is shown of rows that a page has asked for already."""
+        """Return the part of `rows` to show: `size` rows from `start` on."""
         return Shown(self, list(rows[start : start + size]), start, len(rows) > start + size)
 
 
 @dataclass(frozen=True)
 class Shown:
-    """Some rows of a table."""
+    """The rows of a table that are shown."""
 
     table: Table
     rows: list[Any]
     start: int
-    """How many rows come before these."""
+    """How many rows come before the first one here."""
     has_more: bool
     is_whole: bool = False
-    """Whether all columns are shown."""
+    """Whether the extra columns are shown too."""
 
     @property
     def columns(self) -> Columns:
         """The columns that are shown."""
         columns = self.table.columns
-        return columns if self.is_whole else tuple(one for one in columns if not one.is_extra)
+        return (
+            columns if self.is_whole else tuple(column for column in columns if not column.is_extra)
+        )
 
     @property
     def widest(self) -> float:
-        """The largest value that has a bar: a full one. Bars of two columns can be compared."""
+        """The largest value of all bar columns; its bar is the longest.
+
+        All bars have the same scale, so two columns can be compared.
+        """
         bars = [column for column in self.columns if column.show == "bar"]
         return max((column.of(row) or 0 for row in self.rows for column in bars), default=0) or 1

@@ -1,4 +1,4 @@
-"""What went wrong, in words for whoever reads the page: never a traceback, and no SQL."""
+"""Turns errors into pages that readers understand: never a traceback, and no SQL."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, StoreUnavailable, DatabaseM
 
 
 class NoSuchPage(Exception):
-    """The address is none of ours; the message names those that are."""
+    """There is no page at this address. The message lists the names that exist."""
 
     def __init__(self, kind: str, names: Sequence[str]) -> None:
-        super().__init__(f"There is no such {kind}. There are {', '.join(names)}.")
+        super().__init__(f"There is no such {kind}. The {kind}s are {', '.join(names)}.")
 
 
 def in_words(view: Callable[[], Response]) -> Response:
-    """Answer with a view, or say why there is no answer.
+    """Return the view's answer, or a page that says why there is none.
 
-    Not handlers of the blueprint: these would be given what the host's access rule raises, too.
+    Error handlers of the blueprint would not do: they would also catch what the host's access rule
+    raises.
     """
     try:
         with one_answer():
@@ -49,30 +50,30 @@ def in_words(view: Callable[[], Response]) -> Response:
         log.warning("tcs_events.question_timeout", timeout_ms=error.timeout_ms)
         return _later("This took too long", str(error))
     except NotCounted as error:
-        return _later("The events are yet to be counted", str(error))
+        return _later("The events are still to be counted", str(error))
     except DATABASE_ERRORS as error:
         return database_error(error)
 
 
 def bad_parameter(error: BadParameter) -> Response:
-    """Answer an address that asks for what there cannot be: 400."""
+    """Answer 400: a parameter in the address is invalid."""
     return _answer(400, "There is a mistake in this address", str(error))
 
 
 def not_found(message: str = "The link may be old, or mistyped.") -> Response:
-    """Answer an address that is none of ours: 404."""
+    """Answer 404: there is no page at this address."""
     return _answer(404, "There is no such page", message)
 
 
 def method_not_allowed() -> Response:
-    """Answer whoever wants to change something: 405."""
+    """Answer 405: the dashboard can only be read."""
     answer = _answer(405, "This can only be read", "Nothing here can be changed.")
     answer.headers["Allow"] = "GET, HEAD, OPTIONS"
     return answer
 
 
 def database_error(error: Exception) -> Response:
-    """Answer where the database does not: 503, with what to do about it."""
+    """Answer 503: the database does not answer. The page says what to do about it."""
     trouble = _trouble(error)
     log_trouble(trouble)
     remedy = trouble.remedy if isinstance(trouble, StoreUnavailable) else str(trouble)
@@ -91,7 +92,7 @@ def _later(title: str, message: str) -> Response:
 
 
 def _trouble(error: Exception) -> TcsEventsError:
-    """Return what is behind an error of the database: a table may be missing."""
+    """Return our error for one of the database: `TableMissing` if one of our tables is."""
     if isinstance(error, TcsEventsError):
         return error
     try:

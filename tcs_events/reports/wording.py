@@ -1,6 +1,6 @@
-"""What the numbers of reports are called: the same on pages, on the command line and in files.
+"""The words for what reports count, shared by the pages, the commands and the files.
 
-A visitor is a `session_id`. A visit is a visitor's day, so that visits add up over days. An event
+A visitor is a `session_id`. A visit is one visitor on one day, so visits add up over days. An event
 is a row of `user_events`.
 """
 
@@ -33,7 +33,7 @@ RUNGS: Final = {
         "clicked less than others at the same places, by more than chance explains",
     ),
 }
-"""What holds an expert up, and what that means."""
+"""The title and the meaning of each rung."""
 
 RENAMED: Final = {"sessions": "visits"}
-"""Fields of reports that JSON names by what they count."""
+"""Fields of reports that have another name in JSON. The field `sessions` counts visits."""

@@ -134,7 +134,7 @@ def test_the_pages_work_without_javascript(site: Site, browser: Any) -> None:
         page.goto(f"{site.url}/insights/timeline")
         page.locator("input[name=session]").fill("visitor-0007")
         page.locator(".search button").click()
-        assert page.get_by_text("From here on it was known who this is").count() == 1
+        assert page.get_by_text("From here on the visitor is known").count() == 1
 
 
 def test_a_bar_says_what_it_is_under_the_pointer(site: Site, page: Any) -> None:

@@ -190,8 +190,8 @@ def test_there_is_no_comparison_with_days_before_the_first_event(
             assert said["answer"][name] is None
         assert "Compared with" not in html
         assert (
-            f"There is nothing to compare with: the first event is from {formats.day(first.date())}"
-            in html
+            "There is no earlier period to compare with: the first event is from"
+            f" {formats.day(first.date())}" in html
         )
         assert "before-count" not in html
         assert "polyline" not in html.split("findings")[0]
@@ -255,8 +255,8 @@ def test_the_steps_of_a_funnel_are_in_the_url(filled: FlaskClient) -> None:
 def test_raw_events_are_read_for_92_days_at_most(filled: FlaskClient) -> None:
     query = "from=2025-01-01&to=2025-12-31&returning=card_click[context=grid]"
     html = filled.get(f"/insights/retention?{query}").text
-    assert "shows the last 92 days" in html
-    assert "Read from the events themselves" in html
+    assert "shows at most 92 days" in html
+    assert "Read from the stored events" in html
     said = filled.get(f"/insights/api/retention.json?{query}").json
     assert said is not None
     assert said["period"] == {"first": "2025-10-01", "last": "2025-12-31"}
@@ -266,8 +266,8 @@ def test_raw_events_are_read_for_92_days_at_most(filled: FlaskClient) -> None:
 def test_what_is_counted_is_not_cut(filled: FlaskClient, question: str) -> None:
     link = f"/insights/{question}{'&' if '?' in question else '?'}from=2025-01-01&to=2025-12-31"
     html = filled.get(link).text
-    assert "This page shows the last" not in html
-    assert "Read from the events themselves" not in html
+    assert "This page shows at most" not in html
+    assert "Read from the stored events" not in html
 
 
 def test_a_new_funnel_is_counted_bit_by_bit_and_the_page_goes_on_by_itself(
@@ -313,7 +313,7 @@ def test_a_database_that_takes_no_writes_has_its_events_read_for_a_new_funnel(
 
 def test_what_is_not_over_is_marked(filled: FlaskClient) -> None:
     html = filled.get(address("retention", "{}")).text
-    assert "so far: this week is not over" in html
+    assert "so far: the week is not over" in html
     with filled.application.app_context():
         cohorts = reports.retention(reports.last_days(DAYS))
     unfinished = sum(not over for cohort in cohorts for over in cohort.is_complete)
@@ -327,9 +327,9 @@ def test_a_timeline_says_from_when_on_a_visitor_was_known(filled: FlaskClient) -
     by_email = filled.get("/insights/timeline?email=ada@example.com").text
     unknown = filled.get("/insights/timeline?session=visitor-0008").text
     for html in (by_session, by_email):
-        assert html.count("From here on it was known who this is") == 1
+        assert html.count("From here on the visitor is known") == 1
         assert html.index("(not yet known)") < html.index("From here on") < html.index("(known)")
-    assert "It is not known who this is" in unknown
+    assert "The visitor is not known" in unknown
 
 
 def test_every_row_is_a_dataclass(filled: FlaskClient) -> None:

@@ -68,9 +68,9 @@ def test_a_page_says_which_parameters_change_nothing(
     answer = client.get(f"/insights{PAGES[name].path}", query_string={parameter: "card_click"})
     assert answer.status_code == 200
     text = html.unescape(answer.text.replace("<code>", "").replace("</code>", ""))
-    assert f"There is no parameter {parameter} here, so it changes nothing." in text
+    assert f"This page ignores {parameter}." in text
     known = ", ".join([*PAGES[name].keeps, EVERYWHERE])
-    assert f"There are {known}." in " ".join(text.split())
+    assert f"Its parameters are {known}." in " ".join(text.split())
     assert "<b>" not in answer.text.replace("<b>0</b>", "")
 
 
@@ -81,7 +81,9 @@ def test_json_refuses_them(client: FlaskClient, name: str, parameter: str) -> No
     assert answer.status_code == 400
     known = ", ".join([*PAGES[name].keeps, "limit", EVERYWHERE])
     assert answer.json == {
-        "errors": {"_schema": [f"There is no parameter “{parameter}” here. There are {known}."]}
+        "errors": {
+            "_schema": [f"There is no parameter “{parameter}” here. The parameters are {known}."]
+        }
     }
 
 
@@ -89,7 +91,7 @@ def test_json_refuses_them(client: FlaskClient, name: str, parameter: str) -> No
 def test_a_table_says_so_and_a_file_refuses(client: FlaskClient, name: str) -> None:
     answer = client.get(f"/insights/tables/{name}?by=hour")
     assert answer.status_code == 200
-    assert "There is no parameter <code>by</code> here" in answer.text
+    assert "This page ignores <code>by</code>." in answer.text
     answer = client.get(f"/insights/csv/{name}.csv?by=hour")
     assert answer.status_code == 400
     assert "There is no parameter “by” here." in answer.text
@@ -101,7 +103,7 @@ def test_what_is_known_is_no_trouble(client: FlaskClient, name: str) -> None:
     for args in ({}, {"days": "7"}, {"from": "2026-01-01", "to": "2026-01-31"}):
         answer = client.get(f"/insights{PAGES[name].path}", query_string=args)
         assert answer.status_code == 200
-        assert "There is no parameter" not in answer.text
+        assert "This page ignores" not in answer.text
         assert client.get(f"/insights/api/{name}.json", query_string=args).status_code == 200
 
 

@@ -91,7 +91,7 @@ def test_an_empty_database_has_all_pages(empty: FlaskClient) -> None:
         assert empty.get(address).status_code in (200, 404), address
     for path in set(page_paths()) - {"/insights/timeline", "/insights/exposure"}:
         assert "Nothing yet" in empty.get(path).text, path
-    assert "There is no event of this session" in empty.get("/insights/timeline?session=x").text
+    assert "No events are stored for this session" in empty.get("/insights/timeline?session=x").text
 
 
 def test_no_data_is_no_zero(empty: FlaskClient) -> None:

@@ -101,7 +101,7 @@ def test_more_events_than_one_can_wait_for_are_not_counted_by_a_page(hurried: Fl
         assert answer.headers["Retry-After"]
     answer = hurried.get("/insights/")
     assert answer.status_code == 503
-    assert "The events are yet to be counted" in answer.text
+    assert "The events are still to be counted" in answer.text
     with hurried.application.app_context():
         assert refresher.refreshed_at() is None
     assert hurried.get("/insights/timeline").status_code == 200  # reads no counts
@@ -172,7 +172,7 @@ def test_counting_is_given_up_where_it_takes_too_long(
     fill(hurried.application, some(200))
     answer = hurried.get("/insights/")
     assert answer.status_code == 503
-    assert "The events are yet to be counted" in answer.text
+    assert "The events are still to be counted" in answer.text
     assert 0 < len(slow_events) < 110
     # Whoever counts next is not held up, and nothing is lost.
     slow_events.clear()

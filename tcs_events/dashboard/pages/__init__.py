@@ -1,4 +1,4 @@
-"""The pages, in the order of the navigation. Each is paired with the template of its name."""
+"""The pages, in the order of the navigation. Each has a template of the same name."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ PAGES: dict[str, Page] = {
 TABLES: dict[str, tuple[Page, Table]] = {
     table.name: (page, table) for page in PAGES.values() for table in page.tables
 }
-"""Every table, with the page it is on."""
+"""Every table by name, with its page."""

@@ -1,4 +1,4 @@
-"""How much was going on."""
+"""Events and visits over time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tcs_events.reports.reading import this_registration
 
 UNITS: tuple[Unit, ...] = ("day", "hour", "week")
 MAX_DAYS = {"hour": 14, "day": 400, "week": 3660}
-"""More bars than that are no chart. Days a page shows, by unit."""
+"""The most days on the page, by unit: a chart with more bars could not be read."""
 COUNTS = {"hour": "Visitors", "day": "Visits", "week": "Visits"}
 MEANS = {
     "hour": "visitors with at least one event in the hour",
@@ -28,8 +28,8 @@ MEANS = {
 
 by_type = Table(
     "totals",
-    "By type",
-    "All that was sent in the period, by type of event.",
+    "By event type",
+    "All events of the period, by type.",
     (
         Column(
             "event_type",
@@ -77,13 +77,13 @@ over_time = Table(
 
 
 def unit_of(asked: Asked) -> Unit:
-    """Return what time is counted in."""
+    """Return the unit of time that the URL asks for."""
     unit = asked.choice("unit", UNITS)
-    return next(one for one in get_args(Unit) if one == unit)
+    return next(choice for choice in get_args(Unit) if choice == unit)
 
 
 def answer(asked: Asked, limit: int) -> Answer:
-    """Return the counts over time (all of them: the charts need them) and the totals."""
+    """Return the totals, and the counts over time without a limit: the charts need them all."""
     return {
         "unit": unit_of(asked),
         "activity": over_time.rows(asked, MAX_ROWS),
@@ -92,11 +92,11 @@ def answer(asked: Asked, limit: int) -> Answer:
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """Draw a chart of the visits, and a small one of each type."""
+    """Return a chart of all visits, and a small one for each event type."""
     rows: list[Activity] = sorted(answer["activity"], key=lambda row: row.event_type)
     charts = [
-        chart(f"type-{number}", event_type, answer["unit"], asked.period, list(of_type))
-        for number, (event_type, of_type) in enumerate(groupby(rows, lambda row: row.event_type))
+        chart(f"type-{number}", event_type, answer["unit"], asked.period, list(type_rows))
+        for number, (event_type, type_rows) in enumerate(groupby(rows, lambda row: row.event_type))
     ]
     return {"charts": charts, "units": UNITS, "is_empty": not rows}
 
@@ -104,7 +104,7 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
 def chart(
     chart_id: str, event_type: str, unit: Unit, period: Period, rows: list[Activity]
 ) -> BarChart:
-    """Return the visits of one type over time, with 0 where nothing was."""
+    """Return a chart of one type's visits over time, with 0 where there were none."""
     visits = {row.starts_at.astimezone(UTC): row.sessions for row in rows}
     starts = _hours(period) if unit == "hour" else [row.starts_at for row in rows]
     points = [Point(*label(start, unit), visits.get(start.astimezone(UTC), 0)) for start in starts]
@@ -115,7 +115,7 @@ def chart(
 
 
 def label(start: datetime, unit: Unit) -> tuple[str, str]:
-    """Name an hour, day or week, in full and for an axis."""
+    """Return the name of an hour, day or week: in full, and for the axis."""
     if unit == "hour":
         return moment(start), short_day(start) if start.hour == 0 else ""
     if unit == "week":
@@ -138,7 +138,7 @@ page = Page(
     "activity",
     "Activity",
     "How much was going on?",
-    "Visits over time, all together and by type of event.",
+    "Visits over time, in all and by event type.",
     answer,
     show,
     (by_type, over_time),

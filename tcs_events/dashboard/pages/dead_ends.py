@@ -1,4 +1,4 @@
-"""Filters after which nothing was left."""
+"""Filters that left no expert to choose from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COUNTS = (
 values = Table(
     "dead_end_values",
     "One filter",
-    "Filter values after which no expert was left, whatever else was set. Counts are visits.",
+    "Filter values that left no expert, alone or with other filters. Counts are visits.",
     (
         Column("filter", "Filter", "which filter was set"),
         Column("value", SET_TO, "the value it was set to"),
@@ -27,7 +27,7 @@ values = Table(
 combinations = Table(
     "dead_end_combinations",
     "Filters together",
-    "All filters that were on when no expert was left. Counts are visits.",
+    "All filters that were set when no expert was left. Counts are visits.",
     (Column("value", "Filters", "all filters that were active", "filters"), *_COUNTS),
     lambda asked, limit, offset=0: dead_end_combinations(asked.period, limit, offset),
     can_skip=True,
@@ -37,7 +37,7 @@ page = Page(
     "dead_ends",
     "Dead ends",
     "Where does filtering lead nowhere?",
-    "Filters after which no expert was left to choose from.",
+    "Filters that left no expert to choose from.",
     rows_of(values, combinations),
     tables=(values, combinations),
 )

@@ -1,4 +1,4 @@
-"""Who is before visitors, and who is never seen."""
+"""How often each expert is shown, and who never is."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tcs_events.reports.reading import this_registration
 from tcs_events.reports.wording import CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
 
 RUNG_EXPERTS = 12
-"""How many experts a rung of the ladder names."""
+"""The most experts that the ladder names on one rung."""
 
 
 @dataclass(frozen=True)
 class RungShown:
-    """A rung of the ladder with the experts on it."""
+    """A rung of the ladder, with the experts who got no further."""
 
     rung: Rung
     title: str
@@ -28,28 +28,28 @@ class RungShown:
 
 
 def rungs_of(found: Exposure) -> list[RungShown]:
-    """Return the ladder from its foot, each rung with the experts who get no further."""
+    """Return the ladder from the lowest rung up, each with the experts who got no further."""
     return [
-        RungShown(rung, *RUNGS[rung], [one for one in found.experts if one.rung == rung])
+        RungShown(rung, *RUNGS[rung], [expert for expert in found.experts if expert.rung == rung])
         for rung in Rung
     ]
 
 
 def rung_of(asked: Asked) -> str:
-    """Return the rung that a table is narrowed to; "" for all experts."""
+    """Return the rung whose experts the table lists; "" for all experts."""
     return asked.choice("rung", ["", *Rung])
 
 
 def _rows(asked: Asked, limit: int) -> list[ExpertExposure]:
     rung = rung_of(asked)
-    found = exposure(asked.period, asked.catalogue).experts
-    return [one for one in found if rung in ("", one.rung)][:limit]
+    experts = exposure(asked.period, asked.catalogue).experts
+    return [expert for expert in experts if rung in ("", expert.rung)][:limit]
 
 
 table = Table(
     "exposure",
-    "Everyone, the least exposed first",
-    "Counts are visits. Whoever clicks an expert was shown them.",
+    "All experts, the least exposed first",
+    "Counts are visits. A visit that clicked an expert counts as exposed too.",
     (
         Column("expert_id", "Expert", "the id that the events and the catalogue name"),
         Column("exposed", "Exposed", "visits in which they were returned, seen or clicked", "bar"),
@@ -98,22 +98,22 @@ table = Table(
 
 
 def answer(asked: Asked, limit: int) -> Answer:
-    """Return the report: every expert, for the ladder names them."""
+    """Return the report with every expert: the ladder needs them all."""
     return {"exposure": exposure(asked.period, asked.catalogue)}
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """Draw the ladder and the spread."""
+    """Return the ladder, and the curve of how exposure is spread."""
     found: Exposure = answer["exposure"]
     return {
         "rungs": rungs_of(found),
         "rung_experts": RUNG_EXPERTS,
         "table": table,
         "experts": table.of(found.experts),
-        "lorenz": lorenz([one.exposed for one in found.experts]),
-        "exposed": sum(one.exposed > 0 for one in found.experts),
+        "lorenz": lorenz([expert.exposed for expert in found.experts]),
+        "exposed": sum(expert.exposed > 0 for expert in found.experts),
         "has_catalogue": asked.catalogue is not None,
-        "has_seen": any(one.seen for one in found.experts),
+        "has_seen": any(expert.seen for expert in found.experts),
         "min_sessions": this_registration().settings.min_sessions,
     }
 
@@ -122,7 +122,7 @@ page = Page(
     "exposure",
     "Exposure",
     "Who is never seen?",
-    "How far each expert gets with visitors, and where they are held up.",
+    "How far each expert gets: returned by a query, among the first, clicked.",
     answer,
     show,
     (table,),

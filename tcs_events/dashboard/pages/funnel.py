@@ -1,4 +1,4 @@
-"""How many visitors go on from one step to the next."""
+"""How many visits go on from one step to the next."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ MAX_STEPS = 8
 
 
 def texts_of(asked: Asked) -> list[str]:
-    """Return the steps as they stand in the URL."""
+    """Return the steps in the URL, or the default ones."""
     return asked.texts("step", MAX_STEPS) or list(DEFAULT_STEPS)
 
 
 def read_step(text: str) -> Step:
-    """Read a step of the URL.
+    """Return a step from its text in the URL.
 
     Raises:
-        BadParameter: it is none.
+        BadParameter: the text is not a step.
     """
     try:
         return step(text)
     except ValueError:
         raise BadParameter(
-            f"“{text}” is not a step. Write an event type, and what must be true of its payload:"
-            " sage_query[result_count>0]."
+            f"“{text}” is not a step. Write an event type, with conditions on its payload if you"
+            " like: sage_query[result_count>0]."
         ) from None
 
 
 @dataclass(frozen=True, slots=True)
 class CountedStep(FunnelStep):
-    """A row of the table, which says by itself whether all days are counted."""
+    """A row of the table. A CSV file has no other place to say how many days are counted."""
 
     days_counted: int
     days: int
@@ -51,10 +51,10 @@ class CountedStep(FunnelStep):
 
 @contextmanager
 def names_in_words() -> Iterator[None]:
-    """Say that a type is misspelt as other wrong addresses are answered.
+    """Answer an unknown event type like any other invalid parameter.
 
     Raises:
-        BadParameter: it is.
+        BadParameter: the block raised `UnknownEventType`.
     """
     try:
         yield
@@ -69,17 +69,17 @@ def _ask(asked: Asked) -> FunnelSoFar:
 
 
 def _rows(asked: Asked, limit: int) -> list[CountedStep]:
-    found = _ask(asked)
+    counted = _ask(asked)
     return [
         CountedStep(
             row.step,
             row.sessions,
             row.of_first,
             row.of_previous,
-            found.days_counted,
-            found.days,
+            counted.days_counted,
+            counted.days,
         )
-        for row in found.steps
+        for row in counted.steps
     ]
 
 
@@ -87,7 +87,7 @@ table = Table(
     "funnel",
     "Steps",
     "Visits that took the steps in this order, with anything in between. The first step is in the"
-    " period, the others follow within 24 hours. A visit is a session on a day.",
+    " period; the others follow within 24 hours. A visit is a visitor's day.",
     (
         Column(
             "step", "Step", "the event, and what is true of it", value=lambda row: str(row.step)
@@ -110,13 +110,13 @@ table = Table(
 
 
 def answer(asked: Asked, limit: int) -> Answer:
-    """Return the steps and who took them, on the days that are counted so far."""
-    found = _ask(asked)
+    """Return the steps with their visits, on the days that are counted so far."""
+    counted = _ask(asked)
     return {
-        "funnel": found.steps,
-        "days_counted": found.days_counted,
-        "days": found.days,
-        "notices": found.notices,
+        "funnel": counted.steps,
+        "days_counted": counted.days_counted,
+        "days": counted.days,
+        "notices": counted.notices,
     }
 
 
@@ -126,7 +126,7 @@ def is_done(answer: Answer) -> bool:
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """Give the form what stands in it, with room for one step more."""
+    """Return the bars, and the steps for the form."""
     rows: list[FunnelStep] = answer["funnel"]
     texts = texts_of(asked)
     return {

@@ -1,4 +1,4 @@
-"""What visitors wanted and did not get."""
+"""Queries that visitors asked and got no answer to."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tcs_events.reports.wording import AS_TYPED, ASKED_AGAIN, HIDDEN, NO_CLICK, 
 table = Table(
     "gaps",
     "Queries without an answer",
-    "Counts are visits. The reasons may overlap: one visit may be shown nothing at first, and"
-    " something later.",
+    "Counts are visits. One visit may count in several columns: it may be shown nothing at first,"
+    " and something later.",
     (
         Column("query", "Query", "lower case, single spaces"),
         Column("visits", "Visits", "visits that asked it", "count", value=lambda row: row.sessions),
@@ -48,7 +48,7 @@ table = Table(
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """Say below how many visits a query is not listed."""
+    """Return the number of visits from which on a query is listed."""
     return {"min_sessions": this_registration().settings.min_sessions}
 
 
@@ -56,7 +56,7 @@ page = Page(
     "gaps",
     "Unmet demand",
     "What was wanted and not found?",
-    "Queries that led nowhere. What we do not have comes first.",
+    "Queries that led nowhere. Those with no results at all come first.",
     rows_of(table),
     show,
     (table,),

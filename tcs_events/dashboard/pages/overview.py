@@ -16,33 +16,33 @@ from tcs_events.reports.activity import ALL_TYPES, Unit
 from tcs_events.reports.wording import RUNGS
 
 FINDINGS = 5
-"""How many of each the page names."""
+"""The most rows in each list of findings."""
 DAYS_BY_DAY = 120
-"""A longer period is drawn by weeks."""
+"""The chart of a longer period is by week."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A number of the period beside that of the period before; None where there is no such."""
+    """A number of this period and of the previous one; None where there is none."""
 
     name: str
     means: str
     now: int | None
     before: int | None
     unit: str = ""
-    """What is counted, where the name does not say it."""
+    """What is counted, if the name does not say it."""
 
 
 def unit_for(asked: Asked) -> Unit:
-    """Return what the chart is drawn by."""
+    """Return the unit of the chart."""
     return "day" if asked.period.days <= DAYS_BY_DAY else "week"
 
 
 def answer(asked: Asked, limit: int) -> Answer:
-    """Return the activity of the period and of the one before, and a few of each finding.
+    """Return the activity of this period and of the previous one, and a few of each finding.
 
-    Of the one before there is none (None) where it begins before the first event: nobody was
-    counting yet, and less than now would be no growth.
+    The previous period is None if it begins before the first event: its counts would be too low,
+    and the comparison would look like growth.
     """
     period, before, first = asked.period, asked.period.before(), first_day()
     has_before = first is not None and first <= before.first
@@ -60,7 +60,9 @@ def answer(asked: Asked, limit: int) -> Answer:
         "gaps": gaps.table.rows(asked, few),
         "coverage": found.coverage,
         "gini": found.gini,
-        "rungs": {of.rung: [one.expert_id for one in of.experts] for of in rungs_of(found)},
+        "rungs": {
+            rung.rung: [expert.expert_id for expert in rung.experts] for rung in rungs_of(found)
+        },
         "dead_end_values": dead_ends.values.rows(asked, few),
         "dead_end_combinations": dead_ends.combinations.rows(asked, few),
         "experts": top.experts.rows(asked, few),
@@ -73,7 +75,7 @@ def _all_types(rows: list[Activity]) -> list[Activity]:
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """Draw the visits over the period, and set the figures side by side."""
+    """Return the chart of visits, and the figures of both periods."""
     now, before = answer["totals"], answer["totals_before"] or {}
     then = answer["activity_before"] or []
     points = [
@@ -94,18 +96,18 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
         ),
         "figures": [
             _figure("Visits", "a visit is a visitor's day", ALL_TYPES, "sessions", answer),
-            _figure("Events", "everything that was sent", ALL_TYPES, "events", answer),
+            _figure("Events", "every event that was stored", ALL_TYPES, "events", answer),
         ],
         "types": [
             _figure(
-                of_type,
-                "visits with at least one of them",
-                of_type,
+                event_type,
+                "visits with at least one such event",
+                event_type,
                 "sessions",
                 answer,
                 unit="visits",
             )
-            for of_type in types
+            for event_type in types
         ],
         "ladder": _ladder(answer),
         "is_empty": not now,
@@ -113,15 +115,15 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
 
 
 def _figure(
-    name: str, means: str, of_type: str, field: str, answer: Answer, unit: str = ""
+    name: str, means: str, event_type: str, field: str, answer: Answer, unit: str = ""
 ) -> Figure:
     now, before = answer["totals"], answer["totals_before"] or {}
     return Figure(
         name,
         means,
-        # Where anything was sent at all, no event of a type is 0 of them.
-        getattr(now[of_type], field) if of_type in now else 0 if now else None,
-        getattr(before[of_type], field) if of_type in before else 0 if before else None,
+        # In a period with events, a type without any has 0. A period without events has no data.
+        getattr(now[event_type], field) if event_type in now else 0 if now else None,
+        getattr(before[event_type], field) if event_type in before else 0 if before else None,
         unit,
     )
 

@@ -15,14 +15,14 @@ from tcs_events.reports.retention import CohortUnit
 
 UNITS: tuple[CohortUnit, ...] = ("week", "day")
 MAX_DAYS = {"week": 731, "day": 31}
-"""How many days the page has room for."""
+"""The most days on the page, by unit: the triangle has a column for each unit."""
 SHADES = 8
 
 
 def unit_of(asked: Asked) -> CohortUnit:
-    """Return what cohorts are formed by."""
+    """Return the unit of cohorts that the URL asks for."""
     unit = asked.choice("unit", UNITS)
-    return next(one for one in get_args(CohortUnit) if one == unit)
+    return next(choice for choice in get_args(CohortUnit) if choice == unit)
 
 
 def returning_of(asked: Asked) -> Step | None:
@@ -32,13 +32,13 @@ def returning_of(asked: Asked) -> Step | None:
 
 
 def reads_events(asked: Asked) -> bool:
-    """Return whether the events themselves are read: for what is only said in their payloads."""
+    """Return whether the stored events are read: conditions on payloads are not counted ahead."""
     returning = returning_of(asked)
     return returning is not None and bool(returning.conditions)
 
 
 def max_days(asked: Asked) -> int:
-    """Return how many days the page shows at most."""
+    """Return the most days that the page can show."""
     days = MAX_DAYS[unit_of(asked)]
     return min(days, RAW_MAX_DAYS) if reads_events(asked) else days
 
@@ -55,7 +55,7 @@ def _rows(asked: Asked, limit: int) -> list[Cohort]:
 table = Table(
     "retention",
     "Cohorts",
-    "Visitors by when they came first, and how many of them came back.",
+    "Visitors by their first visit, and how many of them came back.",
     (
         Column(
             "starts_on",
@@ -78,13 +78,13 @@ table = Table(
 
 
 def answer(asked: Asked, limit: int) -> Answer:
-    """Return all cohorts: there are no more of them than the page can show."""
-    found = _ask(asked)
-    return {"unit": unit_of(asked), "retention": found, "notices": found.notices}
+    """Return all cohorts; `max_days` keeps their number low."""
+    cohorts = _ask(asked)
+    return {"unit": unit_of(asked), "retention": cohorts, "notices": cohorts.notices}
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """Shade the triangle, by the part of the cohort that was there again."""
+    """Return the triangle of cohorts. The more visitors came back, the darker the cell."""
     cohorts: list[Cohort] = answer["retention"]
     shares = [
         later / cohort.size for cohort in cohorts for later in cohort.returned[1:] if cohort.size
@@ -112,7 +112,7 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
 
 
 def shade(part: float) -> int:
-    """Return a shade from 0 (none) to `SHADES`."""
+    """Return a shade from 0 (nobody came back) to `SHADES`, for a part from 0 to 1."""
     return 0 if part <= 0 else max(1, round(min(part, 1) * SHADES))
 
 
@@ -120,7 +120,7 @@ page = Page(
     "retention",
     "Retention",
     "Who comes back?",
-    "Visitors by when they came first, and how many of them came back.",
+    "Visitors by their first visit, and how many of them came back.",
     answer,
     show,
     (table,),

@@ -1,4 +1,4 @@
-"""What one visitor did."""
+"""What one session or person did."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ SHOWN_EVENTS = 100
 
 
 def visitor_of(asked: Asked) -> tuple[str, str]:
-    """Return the session and the address that are asked for; at most one of them is not "".
+    """Return the session and the e-mail address in the URL; "" for one that is missing.
 
     Raises:
-        BadParameter: both are there.
+        BadParameter: both are given.
     """
     session = asked.text("session", SESSION_ID_MAX_LENGTH)
     email = asked.text("email", EMAIL_MAX_LENGTH)
     if session and email:
-        raise BadParameter("Ask for a “session” or for an “email”, not for both.")
+        raise BadParameter("Give a “session” or an “email”, not both.")
     return session, email
 
 
@@ -45,7 +45,7 @@ table = Table(
         Column("payload", "Payload", "what the browser sent with it"),
         Column("is_known", "Known", "whether it was known by then who the visitor is"),
     ),
-    # The report gives the last of them, a table begins with the first.
+    # With an offset the report gives the oldest events first; without one, the newest.
     lambda asked, limit, offset=0: _rows(asked, limit, offset),
     keeps=("session", "email"),
     can_skip=True,
@@ -59,11 +59,14 @@ def answer(asked: Asked, limit: int) -> Answer:
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """Divide the events by days; say from which one on the visitor was known."""
+    """Return the events by day, and the first event from which on the visitor is known."""
     events: list[TimelineEvent] = answer["timeline"][-SHOWN_EVENTS:]
     known_from = next((event for event in events if event.is_known), None)
     return {
-        "days": [(day, list(of_day)) for day, of_day in groupby(events, lambda one: one.at.date())],
+        "days": [
+            (day, list(day_events))
+            for day, day_events in groupby(events, lambda event: event.at.date())
+        ],
         "count": len(events),
         "sessions": len({event.session_id for event in events}),
         "known_from": known_from if events and not events[0].is_known else None,
@@ -76,7 +79,7 @@ page = Page(
     "timeline",
     "Timeline",
     "What did one visitor do?",
-    "Everything of a session, or of a person: before it was known who they are, and after.",
+    "All events of a session, or of a person: also those from before the person was known.",
     answer,
     show,
     (table,),

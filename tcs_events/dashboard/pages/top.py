@@ -1,4 +1,4 @@
-"""What was used most."""
+"""The experts, queries and filters that are used most."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tcs_events.reports.wording import AS_TYPED, SET_TO
 experts = Table(
     "experts",
     "Experts",
-    "Whose card was clicked, and where the card was. One visit may have clicks in both places.",
+    "Experts whose card was clicked, and where it was. One visit may click in several places.",
     (
         Column("expert_id", "Expert", "the id that the event names"),
         Column("visits", "Visits", "visits with a click", "bar", value=lambda row: row.sessions),
@@ -23,7 +23,7 @@ experts = Table(
 queries = Table(
     "queries",
     "Queries",
-    "What was asked. Spellings of the same query are counted together.",
+    "What visitors asked. Upper and lower case, and spaces, make no difference.",
     (
         Column("query", "Query", "lower case, single spaces"),
         Column("visits", "Visits", "visits that asked it", "bar", value=lambda row: row.sessions),
@@ -36,7 +36,7 @@ queries = Table(
 filters = Table(
     "filters",
     "Filters",
-    "What the list was narrowed to.",
+    "The filters that visitors set.",
     (
         Column("filter", "Filter", "which filter was set"),
         Column("value", SET_TO, "the value it was set to"),
@@ -51,7 +51,7 @@ page = Page(
     "top",
     "Most used",
     "What is used most?",
-    "The experts who are clicked, the questions that are asked, the filters that are set.",
+    "The experts that visitors click, the queries they ask, the filters they set.",
     rows_of(experts, queries, filters),
     tables=(experts, queries, filters),
 )

@@ -1,23 +1,23 @@
-// Two comforts: the pages work the same without them.
+// Two conveniences. The pages work without them.
 
-// On a phone the navigation is one line to swipe: bring the current page into it.
+// On a phone the navigation is one line that scrolls: bring the current page into view.
 const current = document.querySelector(".rail [aria-current]");
 if (current) {
   const line = current.closest("ul");
   line.scrollLeft = current.offsetLeft - line.offsetLeft - (line.clientWidth - current.offsetWidth) / 2;
 }
 
-// What a bar says is shown at once, under the pointer or the finger; a browser does so later, or never.
+// Show a bar's tooltip at once. Browsers show a <title> late, and on a touch screen never.
 const tip = document.createElement("p");
 tip.className = "tip";
 tip.hidden = true;
-tip.setAttribute("aria-hidden", "true"); // the table below the chart says the same
+tip.setAttribute("aria-hidden", "true"); // screen readers have the table below the chart
 document.body.append(tip);
 
 for (const slot of document.querySelectorAll(".chart .slot")) {
   const title = slot.querySelector("title");
   const text = title.textContent;
-  title.remove(); // or the browser's own would come on top
+  title.remove(); // else the browser shows its own tooltip too
   slot.addEventListener("pointerenter", () => {
     tip.textContent = text;
     tip.hidden = false;
