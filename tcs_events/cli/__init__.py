@@ -1,4 +1,4 @@
-"""`flask tcs-events`: what an operator asks of an app. One file per group of commands."""
+"""The commands of `flask tcs-events`, one file per group."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COMMANDS = (
 
 
 def add_commands(blueprint: Blueprint) -> None:
-    """Give the blueprint its commands."""
-    blueprint.cli.help = "Look after the events that tcs_events records, and ask about them."
+    """Add all commands to the blueprint."""
+    blueprint.cli.help = "Manage the events that tcs_events stores, and ask questions about them."
     for command in COMMANDS:
         blueprint.cli.add_command(command)

@@ -1,4 +1,4 @@
-"""How much was going on, and of what."""
+"""Counts of events and visits: over time and by event type."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tcs_events.reports.activity import ALL_TYPES, Unit
 from tcs_events.reports.types import known_types
 
 UNITS = {"hour": "%Y-%m-%d %H:%M", "day": "%a %Y-%m-%d", "week": "%Y-%m-%d"}
-"""The units there are, and how their beginning is written."""
+"""The units of time, and the format of their start."""
 
 
 @command("stats")
@@ -29,10 +29,10 @@ UNITS = {"hour": "%Y-%m-%d %H:%M", "day": "%a %Y-%m-%d", "week": "%Y-%m-%d"}
 @options.of_period
 @options.as_json
 def stats(period: Period, unit: str, event_type: str | None, as_json: bool) -> None:
-    """Count events and visits by type and by time.
+    """Count events and visits over time and by event type.
 
-    A visit is a visitor's day; by hour, visitors of the hour are counted. JSON: "activity" and
-    "total", where the type "" is all types.
+    A visit is a visitor's day. By hour, the visitors of each hour are counted. JSON has "activity"
+    and "total"; the event type "" stands for all types.
     """
     if event_type is not None:
         options.check_types([event_type])
@@ -60,7 +60,7 @@ def _print_times(unit: str, rows: list[Activity], total: Activity) -> None:
         (f"{row.starts_at:{UNITS[unit]}}", row.events, row.sessions, bar(row.events, most))
         for row in rows
     ]
-    # A visitor is in several hours of a day, so that those of the hours are no visits.
+    # A visitor may come in several hours of a day, so visitors by hour do not add up to visits.
     visits = "visitors" if unit == "hour" else "visits"
     sums = ("total", total.events, None if unit == "hour" else total.sessions, "")
     print_table((unit, "events", visits, ""), [*times, sums])
@@ -71,37 +71,38 @@ def _print_types(rows: list[Activity], total: dict[str, Activity]) -> None:
         ("event type", "events", "visits", ""),
         [
             (
-                name,
-                of_type.events,
-                of_type.sessions,
-                sparkline([row.events for row in rows if row.event_type == name]),
+                event_type,
+                sums.events,
+                sums.sessions,
+                sparkline([row.events for row in rows if row.event_type == event_type]),
             )
-            for name, of_type in sorted(total.items(), key=lambda item: -item[1].events)
-            if name != ALL_TYPES
+            for event_type, sums in sorted(total.items(), key=lambda item: -item[1].events)
+            if event_type != ALL_TYPES
         ],
     )
 
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """A type that is accepted, or was."""
+    """An event type that is accepted now or has stored events."""
 
     event_type: str
     is_accepted: bool
     is_checked: bool
-    """Whether payloads are checked against a schema."""
+    """Whether its payloads are checked against a schema."""
     events: int
-    """Events of the period."""
+    """Events in the period."""
     visits: int
+    """Visits in the period with at least one such event."""
 
 
 @command("types")
 @options.of_period
 @options.as_json
 def types(period: Period, as_json: bool) -> None:
-    """List the event types, and how many events each has.
+    """List the event types, and count the events of each.
 
-    Those that are accepted, and those that are stored but no longer accepted.
+    Types that are no longer accepted are listed while events of them are stored.
     """
     accepted = registration_of(current_app).settings.event_types
     total = total_activity(period)

@@ -1,4 +1,4 @@
-"""Progress bars, on stderr where that is a terminal."""
+"""Progress bars on stderr. They are drawn only if stderr is a terminal."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tcs_events.counts.refresh import Progress
 
 @contextmanager
 def counting_bar() -> Iterator[Progress]:
-    """Give what draws a bar of days, once it is known how many there are."""
+    """Give a callback that draws a bar of counted days, from its first call on."""
     bars: list[Any] = []
 
-    def progress(done: int, of: int) -> None:
+    def progress(done: int, days: int) -> None:
         if not bars:
-            bars.append(click.progressbar(length=of, label="Counting days", file=sys.stderr))
+            bars.append(click.progressbar(length=days, label="Counting days", file=sys.stderr))
             bars[0].__enter__()
         bars[0].update(done - bars[0].pos)
 
     try:
-        yield progress if sys.stderr.isatty() else lambda done, of: None
+        yield progress if sys.stderr.isatty() else lambda done, days: None
     finally:
         for bar in bars:
             bar.__exit__(None, None, None)
@@ -32,7 +32,7 @@ def counting_bar() -> Iterator[Progress]:
 
 @contextmanager
 def deleting_bar(length: Callable[[], int]) -> Iterator[Callable[[int], None]]:
-    """Give what draws a bar of deleted rows; `length` is asked only where one is drawn."""
+    """Give a callback that draws a bar of deleted rows; `length` is called only if it is drawn."""
     if not sys.stderr.isatty():
         yield lambda rows: None
         return

@@ -1,4 +1,4 @@
-"""What a command is: it runs in an app context, and words every trouble in one line."""
+"""The decorator of every command: it gives an app context, and reports errors in one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tcs_events.errors import StoreUnavailable, TableMissing, TcsEventsError
 from tcs_events.host import registration_of
 
 ANSWER_SECONDS = 5.0
-"""How long the database may take to say which tables it has."""
+"""The time limit for asking the database which tables it has."""
 
 Function = Callable[..., Any]
 
@@ -26,18 +26,20 @@ Function = Callable[..., Any]
 def command(
     name: str, *, needs_tables: bool = True, only_logs: bool = False
 ) -> Callable[[Function], click.Command]:
-    """Make a command of a function whose options are decorated already.
+    """Make a function with click options into a command of this name.
 
-    It ends with 2 where it was asked wrongly, and with 1 where the database does not answer, or
-    lacks a table: then the function is not called. `needs_tables=False` leaves that to it.
+    The command exits with 2 for wrong arguments, and with 1 if the database does not answer or one
+    of our tables is missing. Then the function is not called, unless `needs_tables` is False.
 
-    On stdout there is only what the command prints, unless it `only_logs`.
+    Only the command itself prints on stdout; logs go to stderr. A command that `only_logs` leaves
+    stdout to the logs.
     """
 
     def decorate(function: Function) -> click.Command:
         @wraps(function)
         def run(*args: object, **values: object) -> None:
-            # A context of our own: what it tears down, a session for one, may log as well.
+            # The context is inside the redirection, because its teardown may log too: for one,
+            # when it closes the host's session.
             with nullcontext() if only_logs else only_data_on_stdout(), current_app.app_context():
                 try:
                     if needs_tables:
@@ -52,34 +54,34 @@ def command(
 
 
 def check_tables() -> None:
-    """See that the database of the current app answers and has our tables.
+    """Check that the database of the current app answers and has our tables.
 
     Raises:
-        ConfigError: the app has no such database.
-        StoreUnavailable: it does not answer, or lacks a table (`TableMissing`).
+        ConfigError: the app has no database for events.
+        StoreUnavailable: the database does not answer. `TableMissing`: it lacks a table.
     """
     registration = registration_of(current_app)
     engine = registration.store.engine
     try:
-        there = within(ANSWER_SECONDS, lambda: set(sa.inspect(engine).get_table_names()))
+        names = within(ANSWER_SECONDS, lambda: set(sa.inspect(engine).get_table_names()))
     except sa.exc.SQLAlchemyError as error:
         raise unavailable(error) from None
     for table in registration.tables:
-        if table not in there:
+        if table not in names:
             raise TableMissing(table)
 
 
 def unavailable(error: sa.exc.SQLAlchemyError) -> StoreUnavailable:
-    """Return our error for one of the database's; it says the class only, which quotes nothing."""
+    """Return our error for one of the database. It names only the class, so it quotes no event."""
     return StoreUnavailable(type(getattr(error, "orig", None) or error).__name__)
 
 
 def explain(error: TcsEventsError | sa.exc.SQLAlchemyError) -> str:
-    """Return one line: what is wrong, and what to do about it. It quotes no event."""
+    """Return one line that says what is wrong and what to do about it. It quotes no event."""
     if isinstance(error, sa.exc.SQLAlchemyError):
         return (
             f"The database refused ({unavailable(error).reason});"
-            " `flask tcs-events doctor` says what it lacks."
+            " `flask tcs-events doctor` says what is missing."
         )
     if isinstance(error, StoreUnavailable) and not isinstance(error, TableMissing):
         return f"The database does not answer ({error.reason}); {error.remedy}."

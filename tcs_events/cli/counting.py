@@ -1,4 +1,4 @@
-"""Keeps the counts that reports read up to date."""
+"""The commands that keep the counts of the reports up to date."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from tcs_events.watch.log import log
 @click.option("--rebuild", is_flag=True, help="Count everything again.")
 @options.as_json
 def rollup(rebuild: bool, as_json: bool) -> None:
-    """Count now what has changed.
+    """Count new and changed events for the reports now.
 
-    Reports do so by themselves where the counts are older than a minute.
+    A report does this by itself if the counts are older than a minute.
     """
     with counting_bar() as progress:
         refreshed = registration_of(current_app).refresher.refresh(
             rebuild=rebuild, progress=progress
         )
     if refreshed is None:
-        raise click.ClickException("Somebody else is counting; try again when that is done.")
+        raise click.ClickException("Another process is counting; try again when it has finished.")
     if as_json:
         print_json(refreshed)
     else:
@@ -44,7 +44,7 @@ def rollup(rebuild: bool, as_json: bool) -> None:
             f"Counted {days:,} day{'s' * (days != 1)} with {events:,} event{'s' * (events != 1)}."
         )
         if refreshed.left:
-            print_line("Something is being deleted: run it again for the rest.")
+            print_line("Some days are left, because events are being deleted; run this again.")
 
 
 @command("worker", needs_tables=False, only_logs=True)
@@ -54,20 +54,21 @@ def rollup(rebuild: bool, as_json: bool) -> None:
     type=click.FloatRange(0.1, 86_400),
     default=30,
     show_default=True,
-    help="Seconds from one count to the next.",
+    help="Seconds between counts.",
 )
-@click.option("--once", is_flag=True, help="Count once, and end; with 1 if that was not possible.")
+@click.option("--once", is_flag=True, help="Count once, then exit; with 1 if it failed.")
 def worker(seconds: float, once: bool) -> None:
-    """Keep the counts fresh until SIGTERM or SIGINT.
+    """Keep the counts fresh, so that no report has to wait for them.
 
-    No report has to wait for them then. Any number of workers may run; one of them counts. A
-    database that is away is asked again.
+    Runs until SIGTERM or SIGINT. Several workers may run; only one counts at a time. If the
+    database does not answer, the worker tries again.
     """
     if once:
         check_tables()
         _log(registration_of(current_app).refresher.refresh())
         return
-    # At once: a day is counted in a transaction, and what is rolled back is counted by the next.
+    # It may exit in the middle of a count: each day is one transaction, and a day that is rolled
+    # back is counted the next time.
     with ended_by(signal.SIGTERM, signal.SIGINT, exit_code=0) as is_ended:
         log.info("tcs_events.worker_started", every_seconds=seconds)
         while True:
@@ -78,7 +79,7 @@ def worker(seconds: float, once: bool) -> None:
 
 
 def _count() -> None:
-    """Count, or say in the log why not: the next time may go better."""
+    """Count. If that fails, log why; the worker goes on, and the next count may succeed."""
     try:
         check_tables()
         _log(registration_of(current_app).refresher.refresh())

@@ -1,4 +1,4 @@
-"""What visitors wanted, and what they did not get."""
+"""What visitors wanted, and what they did not find."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ _TOPS = ("experts", "queries", "filters")
 
 
 @command("top")
-@click.argument("what", nargs=-1, metavar="[experts|queries|filters]...", type=click.Choice(_TOPS))
+@click.argument("names", nargs=-1, metavar="[experts|queries|filters]...", type=click.Choice(_TOPS))
 @options.of_period
 @options.limit(20, "of each")
 @options.as_json
-def top(what: tuple[str, ...], period: Period, limit: int, as_json: bool) -> None:
-    """List the most used experts, queries and filters.
+def top(names: tuple[str, ...], period: Period, limit: int, as_json: bool) -> None:
+    """List the most used experts, queries and filters, or only those you name.
 
-    Or only some of these; those of the most visits come first. A visit is a visitor's day.
+    The ones with the most visits come first. A visit is a visitor's day.
     """
-    found = {name: _top(name, period, limit) for name in what or _TOPS}
+    tops = {name: _top(name, period, limit) for name in names or _TOPS}
     warn_if_incomplete()
     if as_json:
-        print_json(found)
+        print_json(tops)
         return
     print_heading(period)
-    for number, (name, rows) in enumerate(found.items()):
+    for number, (name, rows) in enumerate(tops.items()):
         if number:
             print_line()
         if rows:
@@ -93,16 +93,16 @@ def _print_top(rows: list[TopExpert | TopQuery | TopFilter]) -> None:
 @options.min_sessions
 @options.as_json
 def gaps(period: Period, limit: int, min_sessions: int | None, as_json: bool) -> None:
-    """List the queries that were not answered.
+    """List the queries that led nowhere.
 
-    What you do not have comes first. All counts are visits; a visit is a visitor's day.
+    Those with no results at all come first. Counts are visits; a visit is a visitor's day.
     """
     rows = unmet_demand(period, limit, min_sessions)
     warn_if_incomplete()
     if as_json:
         print_json(rows)
     elif not rows:
-        print_nothing(period, "unmet demand that enough sessions had")
+        print_nothing(period, "queries without an answer that enough visits asked")
     else:
         print_heading(period)
         print_table(
@@ -127,7 +127,7 @@ def gaps(period: Period, limit: int, min_sessions: int | None, as_json: bool) ->
             ],
             optional=(ASKED_AGAIN.lower(), NO_CLICK.lower()),
         )
-        print_paragraph(f"All counts are visits; {A_VISIT}.")
+        print_paragraph(f"Counts are visits; {A_VISIT}.")
 
 
 @command("dead-ends")
@@ -135,9 +135,9 @@ def gaps(period: Period, limit: int, min_sessions: int | None, as_json: bool) ->
 @options.limit(20, "of each")
 @options.as_json
 def dead_ends(period: Period, limit: int, as_json: bool) -> None:
-    """List the filters after which nothing was left.
+    """List the filters that left no expert to choose from.
 
-    Their values, and their combinations; those of the most visits come first.
+    First single filters, then filters together; those with the most visits come first.
     """
     values = dead_end_values(period, limit)
     combinations = dead_end_combinations(period, limit)
@@ -145,7 +145,7 @@ def dead_ends(period: Period, limit: int, as_json: bool) -> None:
     if as_json:
         print_json({"values": values, "combinations": combinations})
     elif not values and not combinations:
-        print_nothing(period, "filter that left nothing")
+        print_nothing(period, "filters that left nothing")
     else:
         print_heading(period)
         print_table(
@@ -154,7 +154,7 @@ def dead_ends(period: Period, limit: int, as_json: bool) -> None:
         )
         print_line()
         print_table(
-            ("filters together", LEFT_WITH_NOTHING.lower(), "used by", "share"),
+            ("filters", LEFT_WITH_NOTHING.lower(), "used by", "share"),
             [(_value(row.value), *_dead(row)) for row in combinations],
         )
         print_paragraph(f"Counts are visits; {A_VISIT}.")
@@ -165,5 +165,5 @@ def _dead(row: DeadEnd) -> tuple[object, ...]:
 
 
 def _value(value: object) -> str:
-    """Return the value of a filter as a cell of text, also where it is a number."""
+    """Return the value of a filter as text, so that a number is not aligned to the right."""
     return value if isinstance(value, str) else visible_json(value)

@@ -1,4 +1,4 @@
-"""The stored events as a file."""
+"""The command that writes the stored events into a file."""
 
 from __future__ import annotations
 
@@ -24,21 +24,23 @@ from tcs_events.reports.reading import reading_everything
 
 @command("export")
 @click.argument("file", type=click.Path())
-@click.option("--format", "format_name", type=click.Choice(FORMATS), help="Default: as FILE ends.")
+@click.option(
+    "--format", "format_name", type=click.Choice(FORMATS), help="Default: the suffix of FILE."
+)
 @click.option(
     "--type",
     "types",
     multiple=True,
     metavar="TYPE",
     type=options.read_text,
-    help="Only this type; repeat it.",
+    help="Only events of this type; may be repeated.",
 )
 @options.of_any_period
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.option(
     "--raw",
     is_flag=True,
-    help="CSV for programs: no byte order mark, no ' before formulas.",
+    help="CSV for programs: without a byte order mark, and without ' before formulas.",
 )
 def export(
     file: str,
@@ -48,9 +50,10 @@ def export(
     force: bool,
     raw: bool,
 ) -> None:
-    """Write the stored events into a file, or to stdout: "-".
+    """Write the stored events into FILE, or to stdout if FILE is "-".
 
-    All of them, unless told which. FILE appears when it is complete, readable by you alone.
+    Writes all events unless you choose some. FILE appears once it is complete, and only you can
+    read it.
     """
     format_name = _format(file, format_name)
     options.check_types(types)
@@ -63,9 +66,9 @@ def export(
 def _format(file: str, name: str | None) -> str:
     name = name or Path(file).suffix.removeprefix(".").lower()
     if name not in FORMATS:
-        raise click.UsageError(f"Say which format: --format {'|'.join(FORMATS)}.")
+        raise click.UsageError(f"Choose a format: --format {'|'.join(FORMATS)}.")
     if file == STDOUT and name not in STREAMS:
-        raise click.UsageError(f"{name} goes into a file, not to stdout.")
+        raise click.UsageError(f"{name} cannot be written to stdout; name a file.")
     check_stdout(file)
     return name
 
@@ -91,7 +94,7 @@ def _export(target: IO[bytes], format_name: str, selection: Selection, raw: bool
 
 @contextmanager
 def _progress(batches: Iterable[list[Row]], length: int | None) -> Iterator[Iterable[list[Row]]]:
-    """Draw a bar on stderr, if it is known how many events there are."""
+    """Draw a progress bar on stderr; without a length, draw none."""
     if length is None:
         yield batches
         return

@@ -1,4 +1,4 @@
-"""Who is before visitors, and who is never seen."""
+"""How often each expert is shown, and who never is."""
 
 from __future__ import annotations
 
@@ -27,10 +27,14 @@ from tcs_events.reports.wording import A_VISIT, CLICK_RATE, HELD_UP, RUNGS, USUA
 
 @command("exposure")
 @click.option(
-    "--catalogue", metavar="TABLE.COLUMN", help="The column of your database with all experts' ids."
+    "--catalogue",
+    metavar="TABLE.COLUMN",
+    help="The column of your database that has all experts' ids.",
 )
 @click.option(
-    "--catalogue-file", type=click.File(encoding="utf-8"), help="The same, one id per line."
+    "--catalogue-file",
+    type=click.File(encoding="utf-8"),
+    help="The same from a file, one id per line.",
 )
 @options.of_period
 @options.limit(None, "experts, the least exposed first")
@@ -44,10 +48,10 @@ def exposure(
     min_sessions: int | None,
     as_json: bool,
 ) -> None:
-    """List how far each expert gets with visitors.
+    """List how far each expert gets: returned by a query, among the first, clicked.
 
-    The least exposed come first. Counts are visits; a visit is a visitor's day. Experts that no
-    event names are known only with a catalogue.
+    The least exposed come first. Counts are visits; a visit is a visitor's day. Give a catalogue to
+    include experts that no event mentions.
     """
     found = reports.exposure(
         period, _catalogue(catalogue, catalogue_file), min_sessions=min_sessions
@@ -102,22 +106,24 @@ def exposure(
 
 def _catalogue(column: str | None, file: TextIO | None) -> Catalogue | None:
     if column is not None and file is not None:
-        raise click.UsageError("--catalogue and --catalogue-file both name the experts; give one.")
+        raise click.UsageError("Give either --catalogue or --catalogue-file, not both.")
     if file is not None:
         try:
             return list(file)
         except UnicodeDecodeError:
-            raise click.BadParameter("is not UTF-8 text.", param_hint="--catalogue-file") from None
+            raise click.BadParameter(
+                "the file is not UTF-8 text.", param_hint="--catalogue-file"
+            ) from None
     if column is not None:
         return sa.select(host_column(column))
     return None
 
 
 def host_column(name: str) -> sa.Column[Any]:
-    """Return a column of a table that the host has declared, so that no name becomes SQL text.
+    """Return the column object of a table that the host declares: no user input becomes SQL text.
 
     Raises:
-        click.BadParameter: there is no such column.
+        click.BadParameter: no declared table has such a column.
     """
     table_name, _, column_name = name.rpartition(".")
     tables: dict[str, sa.Table] = {}
@@ -125,7 +131,7 @@ def host_column(name: str) -> sa.Column[Any]:
         tables |= metadata.tables
     if table_name not in tables:
         raise click.BadParameter(
-            f"{name!r} is no TABLE.COLUMN; the tables are {', '.join(sorted(tables))}.",
+            f"{name!r} is not a TABLE.COLUMN; the tables are {', '.join(sorted(tables))}.",
             param_hint="--catalogue",
         )
     columns = tables[table_name].columns

@@ -1,4 +1,4 @@
-"""What a report is about, and how complete it is."""
+"""What commands print around a report."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from tcs_events.reports import Period
 
 
 def print_heading(period: Period) -> None:
-    """Print the days, and the zone that they are days of."""
+    """Print the period and the time zone of its days."""
     zone = registration_of(current_app).settings.timezone
     print_line(f"{period.first} to {period.last} ({zone.key})")
     print_line()
 
 
-def print_nothing(period: Period, what: str) -> None:
-    """Print that there is none of `what`."""
-    print_line(f"No {what} from {period.first} to {period.last}.")
+def print_nothing(period: Period, plural: str) -> None:
+    """Print that the period has none of something, such as "events"."""
+    print_line(f"No {plural} from {period.first} to {period.last}.")
 
 
 def warn_if_incomplete() -> None:
-    """Say on stderr, after asking the counts, that they were not complete."""
+    """Say on stderr if the counts are not complete. To call after the report was asked."""
     if registration_of(current_app).refresher.refreshed_at() is None:
         click.echo(
-            "Everything is being counted again; until that is done, numbers are too low.", err=True
+            "All events are being counted again; until that is done, numbers are too low.",
+            err=True,
         )

@@ -1,4 +1,4 @@
-"""The options that several commands have, and what they read."""
+"""Options that several commands share, and the readers of their values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tcs_events.reports.types import known_types
 
 DEFAULT_DAYS = 30
 YEARS = range(1970, 9999)
-"""Years whose days have a midnight before and after them in every time zone."""
+"""Years whose days begin and end within Python's range of dates in every time zone."""
 MAX_ROWS = 1_000_000
 DAY = "YYYY-MM-DD"
 
@@ -27,10 +27,10 @@ Decorator = Callable[[Function], Function]
 
 
 def read_text(text: str) -> str:
-    """Return a text that can be in a database; what a shell passes on may be other bytes.
+    """Return the text if a database can hold it. A shell may pass bytes that are not UTF-8.
 
     Raises:
-        click.BadParameter: it is no such text, as for the other readers here.
+        click.BadParameter: it is not UTF-8, or has a NUL character.
     """
     if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
         raise click.BadParameter(f"{text!r} is not UTF-8 text.")
@@ -38,22 +38,26 @@ def read_text(text: str) -> str:
 
 
 def check_types(types: Sequence[str]) -> None:
-    """See that each type is one that is accepted, or that there are events of.
+    """Check that each event type is accepted or has stored events.
 
     Raises:
-        click.BadParameter: it is neither; all there are are named.
+        click.BadParameter: a type is neither; the message lists all known types.
     """
     known = known_types() if types else []
     for event_type in types:
         if event_type not in known:
             raise click.BadParameter(
-                f"there is no event type {event_type!r}; there are {', '.join(known)}.",
+                f"there is no event type {event_type!r}; the types are {', '.join(known)}.",
                 param_hint="--type",
             )
 
 
 def read_step(text: str) -> Step:
-    """Return a step of a funnel."""
+    """Return a step of a funnel from its text.
+
+    Raises:
+        click.BadParameter: the text is not a step.
+    """
     try:
         return step(read_text(text))
     except ValueError as error:
@@ -61,57 +65,61 @@ def read_step(text: str) -> Step:
 
 
 def read_day(text: str) -> date:
-    """Return a day, as ISO 8601 writes it."""
+    """Return the date of a text such as 2026-03-01.
+
+    Raises:
+        click.BadParameter: the text is not a date, or its year is out of range.
+    """
     try:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a date; write it as 2026-03-01.") from None
     if day.year not in YEARS:
-        raise click.BadParameter(f"{text!r} is not from {YEARS[0]} to {YEARS[-1]}.")
+        raise click.BadParameter(f"{text!r} is not a date from {YEARS[0]} to {YEARS[-1]}.")
     return day
 
 
 as_json = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on stdout, for programs."
+    "--json", "as_json", is_flag=True, help="Print one JSON document, for programs."
 )
 min_sessions = click.option(
     "--min-sessions",
     metavar="N",
     type=click.IntRange(1, MAX_ROWS),
-    help="Leave out, or do not judge, what fewer visits had. Default: TCS_EVENTS_MIN_SESSIONS.",
+    help="Leave out or do not judge what fewer visits did. Default: TCS_EVENTS_MIN_SESSIONS.",
 )
 
 
-def limit(default: int | None, what: str) -> Decorator:
-    """Add `--limit`: how many of `what` to show at most."""
+def limit(default: int | None, plural: str) -> Decorator:
+    """Add `--limit`: the most rows to show. `plural` says what they are, such as "queries"."""
     return click.option(
         "--limit",
         metavar="N",
         type=click.IntRange(1, MAX_ROWS),
         default=default,
         show_default=default is not None,
-        help=f"At most so many {what}.",
+        help=f"At most N {plural}.",
     )
 
 
 def of_period(function: Function) -> Function:
-    """Add `--days`, `--from` and `--to`, and pass the `period` they mean: else the last 30 days."""
+    """Add `--days`, `--from` and `--to`, and pass a `period`. The default is the last 30 days."""
     return _with_period(function, DEFAULT_DAYS)
 
 
 def of_any_period(function: Function) -> Function:
-    """Add the same options, and pass None where none is given: all there is."""
+    """Add the same options, but pass None if none is given, which means all events."""
     return _with_period(function, None)
 
 
 def _with_period(function: Function, default_days: int | None) -> Function:
-    default = f"default: {default_days}" if default_days else "default: all there are"
+    default = f"default: {default_days}" if default_days else "default: all days"
 
     @click.option(
         "--days",
         metavar="N",
         type=click.IntRange(1, MAX_DAYS),
-        help=f"The last so many days, until --to ({default}).",
+        help=f"The last N days up to --to ({default}).",
     )
     @click.option("--from", "first", type=read_day, metavar=DAY, help="The first day.")
     @click.option("--to", "last", type=read_day, metavar=DAY, help="The last day; default: today.")
@@ -130,10 +138,10 @@ def _with_period(function: Function, default_days: int | None) -> Function:
 def read_period(
     days: int | None, first: date | None, last: date | None, default_days: int
 ) -> Period:
-    """Return the period that the options mean.
+    """Return the period that the options give.
 
     Raises:
-        click.UsageError: they contradict each other, or mean no period.
+        click.UsageError: the options contradict each other, or the period is invalid.
     """
     if days is not None and first is not None:
         raise click.UsageError("--days and --from both say where to begin; give one of them.")

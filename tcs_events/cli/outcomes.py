@@ -1,4 +1,4 @@
-"""What became of the events that reached the endpoint."""
+"""The command that counts how events ended: accepted, duplicate, invalid and so on."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from tcs_events.watch.tally import Day, read_days
     type=click.IntRange(1, MAX_DAYS),
     default=7,
     show_default=True,
-    help="The last so many days of UTC, today included.",
+    help="The last N days in UTC, including today.",
 )
 @options.as_json
 def outcomes(days: int, as_json: bool) -> None:
-    """Count how the events of each day ended, in all processes.
+    """Count by day how the events that the endpoint received have ended.
 
-    All that was received has ended in exactly one way, but for what is under way and what a
-    process that was killed had not yet written down. JSON: the days, oldest first.
+    Every event ends in exactly one way. "received" and "ended" differ by events still in progress,
+    and by what a killed process had not yet saved. JSON: a list of days, oldest first.
     """
     first = datetime.now(UTC).date() - timedelta(days=days - 1)
     with registration_of(current_app).store.engine.connect() as connection:
-        found = read_days(connection, first)
+        days_counted = read_days(connection, first)
     if as_json:
-        print_json([_document(day) for day in found])
-    elif not found:
-        print_line(f"No events were counted since {first} (UTC).")
+        print_json([_document(day) for day in days_counted])
+    elif not days_counted:
+        print_line(f"No events were received since {first} (UTC).")
     else:
-        _print(found)
+        _print(days_counted)
 
 
 def _document(day: Day) -> dict[str, object]:
@@ -53,7 +53,7 @@ def _document(day: Day) -> dict[str, object]:
     }
 
 
-def _print(found: list[Day]) -> None:
+def _print(days: list[Day]) -> None:
     print_table(
         ("day (UTC)", "received", "all ended", *Outcome),
         [
@@ -63,20 +63,25 @@ def _print(found: list[Day]) -> None:
                 "yes" if day.received == day.ended else f"{day.received - day.ended:+,}",
                 *(day.events[outcome] for outcome in Outcome),
             )
-            for day in found
+            for day in days
         ],
         optional=(Outcome.BOT, Outcome.OPTED_OUT, Outcome.LIMITED, Outcome.DUPLICATE),
         keep=("received", "all ended", Outcome.ACCEPTED, Outcome.FAILED),
     )
     reasons = sorted(
-        {(outcome, why) for day in found for outcome, of in day.reasons.items() for why in of}
+        {
+            (outcome, reason)
+            for day in days
+            for outcome, counts in day.reasons.items()
+            for reason in counts
+        }
     )
     if reasons:
         print_line()
         print_table(
             ("outcome", "reason", "events"),
             [
-                (outcome, why, sum(day.reasons.get(outcome, {}).get(why, 0) for day in found))
-                for outcome, why in reasons
+                (outcome, reason, sum(day.reasons.get(outcome, {}).get(reason, 0) for day in days))
+                for outcome, reason in reasons
             ],
         )

@@ -27,22 +27,22 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 
 
 class Share(float):
-    """A part of a whole, 0 to 1."""
+    """A share of a whole, from 0 to 1."""
 
     def __str__(self) -> str:
         return f"{self * 100:.1f} %"
 
 
 class SoFar(float):
-    """A number that may become larger; there is a star before it."""
+    """A number that may still grow. It is printed with a star before it."""
 
     def __init__(self, number: float) -> None:
         self.number = number
 
 
-def share(of: float | None) -> Share | None:
+def share(number: float | None) -> Share | None:
     """Return the number as a share, None for None."""
-    return None if of is None else Share(of)
+    return None if number is None else Share(number)
 
 
 def print_table(
@@ -52,13 +52,13 @@ def print_table(
     optional: Sequence[str] = (),
     keep: Collection[str] = (),
 ) -> None:
-    """Print aligned rows, numbers to the right, as wide as the terminal at most.
+    """Print a table that fits the terminal, with numbers aligned to the right.
 
     Args:
-        titles: of the columns; the first one stays, whatever room there is.
-        rows: their cells.
-        optional: titles of columns that go where there is no room, the first one first.
-        keep: titles of columns that stay as the first one does.
+        titles: the titles of the columns. The first column is never left out.
+        rows: the cells of each row.
+        optional: titles of the columns to leave out first if there is no room, in this order.
+        keep: titles of other columns that are never left out.
     """
     rows = [list(row) for row in rows]
     texts = [[_cell(value) for value in row] for row in rows]
@@ -80,12 +80,12 @@ def print_table(
         print_line(line)
     if table.left_out:
         print_paragraph(
-            f"No room for: {', '.join(table.left_out)}. A wider terminal shows them, --json too."
+            f"No room for: {', '.join(table.left_out)}. Use a wider terminal or --json to see all."
         )
 
 
 def print_paragraph(text: str) -> None:
-    """Print an empty line and a text, broken into lines of the terminal's width."""
+    """Print an empty line, then a text wrapped to the terminal's width."""
     room = _terminal_columns()
     print_line()
     for line in textwrap.wrap(text, max(room, 1)) if room else [text]:
@@ -93,13 +93,13 @@ def print_paragraph(text: str) -> None:
 
 
 def print_line(line: str = "", *, bold: bool = False) -> None:
-    """Print a line of visible text, on a terminal of any encoding."""
+    """Print a line. Characters that the terminal's encoding lacks become "?"."""
     encoding = getattr(stdout(), "encoding", None) or "utf-8"
     _print(line.encode(encoding, "replace").decode(encoding), bold=bold or None)
 
 
 def print_json(value: object, *, is_line: bool = False) -> None:
-    """Print strict JSON in ASCII: neither NaN nor a control character of a visitor is in it."""
+    """Print strict JSON in ASCII: no NaN, and no control character that a visitor has sent."""
     indent = None if is_line else 2
     _print(json.dumps(plain(value), indent=indent, allow_nan=False))
 
@@ -109,14 +109,14 @@ def _print(text: str, bold: bool | None = None) -> None:
         click.secho(text, stdout(), bold=bold)
     except OSError as error:
         if error.errno == errno.EPIPE:
-            raise  # whoever read it has read enough: click knows what to do
+            raise  # the reader of the pipe has closed it, such as `head`; click exits quietly
         raise click.ClickException(f"Stdout could not be written: {error.strerror}.") from None
 
 
 def plain(value: Any) -> Any:
-    """Return the value as JSON has it: dataclasses as objects, times in ISO 8601, NaN as null.
+    """Return dataclasses as objects, dates in ISO 8601, and NaN and infinity as null.
 
-    The `sessions` of a report are `visits` there: that is what they count.
+    A report's `sessions` field is named `visits` in JSON, because that is what it counts.
     """
     if is_dataclass(value) and not isinstance(value, type | Step):
         return {
@@ -136,16 +136,16 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def bar(value: float, of: float, columns: int = 20) -> str:
-    """Return a bar for a value, as long as `columns` where it is `of`."""
-    eighths = round(value / of * columns * 8) if of else 0
+def bar(value: float, largest: float, columns: int = 20) -> str:
+    """Return a bar for a value; that of the largest value is `columns` long."""
+    eighths = round(value / largest * columns * 8) if largest else 0
     if value and not eighths:
         eighths = 1
     return _EIGHTHS[8] * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """Return one character per value, the higher the larger; a dot where there is nothing."""
+    """Return one character per value, higher for larger values, and a dot for 0."""
     highest = max(values, default=0)
     return "".join(
         _LEVELS[math.ceil(value / highest * len(_LEVELS)) - 1] if value else "·" for value in values
@@ -179,7 +179,7 @@ def _cell(value: object) -> str:
 
 
 def _terminal_columns() -> int | None:
-    """Return the width to keep to; None where the output goes into a file or another program."""
+    """Return the width to fit; None if the output goes into a file or a pipe."""
     if stdout().isatty() or os.environ.get("COLUMNS"):
         return shutil.get_terminal_size().columns
     return None

@@ -1,4 +1,4 @@
-"""Deleting what is old."""
+"""The command that deletes old events."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _AGE = re.compile(r"([1-9][0-9]{0,4})([hdw])", re.ASCII)
 
 
 def read_age(text: str) -> timedelta | date:
-    """Return an age, such as 90d, or a day.
+    """Return the age of a text such as 90d, or the date of one such as 2026-03-01.
 
     Raises:
-        click.BadParameter: it is neither.
+        click.BadParameter: the text is neither.
     """
-    if found := _AGE.fullmatch(text):
-        return timedelta(**{UNITS[found[2]]: int(found[1])})
+    if match := _AGE.fullmatch(text):
+        return timedelta(**{UNITS[match[2]]: int(match[1])})
     try:
         return options.read_day(text)
     except click.BadParameter:
@@ -49,22 +49,22 @@ def read_age(text: str) -> timedelta | date:
     required=True,
     metavar="AGE",
     type=read_age,
-    help="90d, 12h or 13w; or YYYY-MM-DD, and that day stays.",
+    help="Such as 90d, 12h or 13w; or YYYY-MM-DD, the first day to keep.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@click.option("--dry-run", is_flag=True, help="Count what would be deleted, and delete nothing.")
 @options.as_json
 def prune(age: timedelta | date, dry_run: bool, as_json: bool) -> None:
     """Delete the events that happened longer ago than AGE.
 
-    A few at a time, so that events are stored meanwhile; it may be stopped, and run again. Then
-    refused events that were kept, and identities and marks of crawlers whose session has no event
-    left, all as old.
+    Also deletes refused events of that age, and identities and crawler marks of that age whose
+    session has no events left. Deletes a few rows at a time, so that new events are stored
+    meanwhile. You may stop it and run it again.
     """
     registration = registration_of(current_app)
     engine, zone = registration.store.engine, registration.settings.timezone
     before = datetime.now(UTC) - age if isinstance(age, timedelta) else day(age, zone).start
     if before > datetime.now(UTC):
-        raise click.BadParameter(f"{age} is still to come.", param_hint="--older-than")
+        raise click.BadParameter(f"{age} is in the future.", param_hint="--older-than")
     before = before.astimezone(zone)
     if dry_run:
         _say("Would delete", Counter(count_prunable(engine, before)), before, as_json, False)

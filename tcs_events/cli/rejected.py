@@ -1,4 +1,4 @@
-"""The events that were refused, and what can be done about them."""
+"""The commands that list refused events and store them after all."""
 
 from __future__ import annotations
 
@@ -34,17 +34,18 @@ class _Group:
     first_at: datetime
     last_at: datetime
     errors: dict[str, Any]
-    """Of the newest one, as its sample."""
+    """The errors of the newest one."""
     sample: Any
+    """The newest one as it was sent; None if it was too long to keep."""
 
 
 @command("rejected")
 @options.limit(20, "reasons")
 @options.as_json
 def rejected(limit: int, as_json: bool) -> None:
-    """List the events that were refused, by reason and type.
+    """List the refused events by reason and event type.
 
-    Kept where TCS_EVENTS_KEEP_REJECTED says so; the sample is the newest one.
+    They are kept only if TCS_EVENTS_KEEP_REJECTED is set. The sample is the newest one.
     """
     groups = _groups(limit)
     if as_json:
@@ -54,10 +55,16 @@ def rejected(limit: int, as_json: bool) -> None:
         print_line("No refused event is kept." + _hint())
         return
     print_table(
-        ("refused", "event type", "events", "last", "sample"),
+        ("reason", "event type", "events", "last", "sample"),
         [
-            (one.reason, one.event_type, one.events, one.last_at, one.sample or "too long")
-            for one in groups
+            (
+                group.reason,
+                group.event_type,
+                group.events,
+                group.last_at,
+                group.sample or "too long",
+            )
+            for group in groups
         ],
         optional=("last",),
         keep=("events",),
@@ -67,7 +74,7 @@ def rejected(limit: int, as_json: bool) -> None:
 def _hint() -> str:
     if registration_of(current_app).settings.keep_rejected:
         return ""
-    return " TCS_EVENTS_KEEP_REJECTED says how many to keep; it is 0."
+    return " TCS_EVENTS_KEEP_REJECTED is 0; set it to the number of refused events to keep."
 
 
 def _groups(limit: int) -> list[_Group]:
@@ -90,18 +97,18 @@ def _groups(limit: int) -> list[_Group]:
         groups = connection.execute(grouped).all()
         columns = read_columns(row.__table__, ("id", "errors", "sample"))
         newest = sa.select(*columns).where(row.id.in_([group.newest for group in groups]))
-        samples = {one.id: one for one in connection.execute(newest)}
+        samples = {rejection.id: rejection for rejection in connection.execute(newest)}
     return [
         _Group(
-            reason=one.reason,
-            event_type=one.event_type,
-            events=one.events,
-            first_at=one.first_at,
-            last_at=one.last_at,
-            errors=samples[one.newest].errors if one.newest in samples else {},
-            sample=_parsed(samples[one.newest].sample) if one.newest in samples else None,
+            reason=group.reason,
+            event_type=group.event_type,
+            events=group.events,
+            first_at=group.first_at,
+            last_at=group.last_at,
+            errors=samples[group.newest].errors if group.newest in samples else {},
+            sample=_parsed(samples[group.newest].sample) if group.newest in samples else None,
         )
-        for one in groups
+        for group in groups
     ]
 
 
@@ -110,13 +117,13 @@ def _parsed(sample: str | None) -> Any:
 
 
 @command("replay")
-@click.option("--dry-run", is_flag=True, help="Say what would be stored, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Count what would be stored, and change nothing.")
 @options.as_json
 def replay(dry_run: bool, as_json: bool) -> None:
-    """Store the refused events that the schemas of now allow.
+    """Store the refused events that today's schemas accept.
 
-    At the time at which they happened; they are deleted from the refused ones. What their texts
-    held of addresses and long numbers was not kept.
+    They keep the time at which they happened, and are then no longer among the refused events.
+    E-mail addresses and long numbers in their texts were not kept, so those are missing.
     """
     replayed = _replay(dry_run)
     if as_json:

@@ -1,4 +1,4 @@
-"""Commands that are told to end."""
+"""Ends a command cleanly when it gets a signal."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from types import FrameType
 
 @contextmanager
 def ended_by(*signals: signal.Signals, exit_code: int) -> Iterator[Callable[[], bool]]:
-    """Let these signals raise `SystemExit` in the block, so that what is begun is put away.
+    """Let these signals raise `SystemExit` in the block, so that its `finally` clauses run.
 
-    Gives a function that tells whether one came: an exception that is raised in the middle of
-    anything may be lost there, in a finalizer for one.
+    Gives a function that says whether a signal has come. Python discards an exception that is
+    raised inside a finalizer, so the exception alone could be lost.
     """
-    came: list[int] = []
+    received: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
         raise SystemExit(exit_code)
 
     before = {number: signal.signal(number, end) for number in signals}
     try:
-        yield lambda: bool(came)
+        yield lambda: bool(received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,7 +1,7 @@
-"""Stdout for what was asked for, and for nothing else: the log goes to stderr meanwhile.
+"""Keeps stdout for a command's own output. Meanwhile, logs go to stderr.
 
-structlog prints on stdout where a host has not set it up, and so do handlers of `logging`,
-`SQLALCHEMY_ECHO` and `print`. One such line in a JSON document, and no program can read it.
+By default structlog prints on stdout. So may `logging` handlers, `SQLALCHEMY_ECHO` and the host's
+own `print`. A single such line makes a JSON document unreadable for programs.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _data: ContextVar[TextIO | None] = ContextVar("tcs_events_stdout", default=None)
 
 
 def stdout() -> TextIO:
-    """Return where a command writes what it was asked for."""
+    """Return the stream that a command prints to."""
     return _data.get() or sys.stdout
 
 
 @contextmanager
 def only_data_on_stdout() -> Iterator[None]:
-    """Send to stderr what anybody else prints in the block; `stdout()` is what stdout was."""
+    """Send everything printed in the block to stderr, except what is written to `stdout()`."""
     with _data_stream() as stream:
         token = _data.set(stream)
         try:
@@ -36,10 +36,10 @@ def only_data_on_stdout() -> Iterator[None]:
 
 @contextmanager
 def _data_stream() -> Iterator[TextIO]:
-    """Give a stream to stdout.
+    """Give a stream to the original stdout.
 
-    Where stdout is that of the process, file descriptor 1 is stderr meanwhile: a logger that was
-    opened before holds the old stream, which cannot be taken from it.
+    If `sys.stdout` is the process's own, file descriptor 1 points to stderr meanwhile. Replacing
+    `sys.stdout` alone would not do: a logger that was made earlier still holds the old stream.
     """
     if not _is_of_process(sys.stdout):
         yield sys.stdout
@@ -48,17 +48,17 @@ def _data_stream() -> Iterator[TextIO]:
     stream = open(  # noqa: SIM115 - closed below, where its error is dealt with
         _copy(STDOUT), "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors
     )
-    held = _copy(STDOUT)
+    original = _copy(STDOUT)
     try:
         _point_stdout_elsewhere()
         yield stream
         stream.flush()
     finally:
         with suppress(OSError):
-            sys.stdout.flush()  # what loggers have left in the old stream
-        os.dup2(held, STDOUT)
-        os.close(held)
-        with suppress(OSError):  # told already, by the flush above or by whoever wrote
+            sys.stdout.flush()  # loggers may have left text in the old stream
+        os.dup2(original, STDOUT)
+        os.close(original)
+        with suppress(OSError):  # already raised by the flush above, or by a write
             stream.close()
 
 
@@ -66,12 +66,12 @@ def _is_of_process(stream: IO[str]) -> bool:
     try:
         return stream.fileno() == STDOUT
     except (AttributeError, OSError, ValueError):
-        return False  # a test's, or none
+        return False  # a stream that a test put in place, or None
 
 
 def _copy(descriptor: int) -> int:
-    """Return another descriptor of the same, which is none of the three standard ones."""
-    import fcntl  # not on Windows, where an app can be imported all the same
+    """Return a copy of a descriptor that is not one of the three standard ones."""
+    import fcntl  # missing on Windows, where apps must still be importable
 
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, STDERR + 1)
 
@@ -80,7 +80,7 @@ def _point_stdout_elsewhere() -> None:
     if sys.stderr is not None:
         os.dup2(STDERR, STDOUT)
         return
-    # Started without a stderr: descriptor 2 may be the file of a database by now.
+    # The process was started without stderr, so descriptor 2 may be a database file by now.
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, STDOUT)
     os.close(null)

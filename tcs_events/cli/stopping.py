@@ -1,4 +1,4 @@
-"""Long work that may be stopped: what of it was done is said all the same."""
+"""Lets long work be stopped, and reports how much of it was done."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from tcs_events.cli.signals import ended_by
 
 @contextmanager
 def said_at_the_end(counts: Counter[str], say: Callable[[bool], None]) -> Iterator[None]:
-    """Call `say` with whether the block came to its end; it may be stopped by SIGINT or SIGTERM.
+    """Call `say` after the block, with whether it was completed.
 
-    Where the block fails, it is called if something was done by then, as `counts` have it.
+    SIGINT and SIGTERM stop the block. If it fails with another exception, `say` is called only if
+    `counts` shows that something was done.
     """
     try:
-        # As a shell says of both.
+        # The exit codes that a shell reports for these signals: 128 + the signal's number.
         with ended_by(signal.SIGINT, exit_code=130), ended_by(signal.SIGTERM, exit_code=143):
             yield
     except BaseException as error:
         if isinstance(error, SystemExit) or any(counts.values()):
             say(False)
-            click.echo("Stopped before the end; run it again to go on.", err=True)
+            click.echo("Stopped before the end; run it again to continue.", err=True)
         raise
     say(True)

@@ -1,4 +1,4 @@
-"""What a person may ask for: what is held about them, and that it is deleted."""
+"""The commands for a person's rights: export what is stored about them, or delete it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from tcs_events.rights.places import EVENTS, Place, counted
 from tcs_events.rights.subject import Subject, find_subject
 
 COUNTED_BY_OTHERS_SECONDS = 60.0
-"""So long somebody else may go on counting."""
+"""How long to wait for another process that is counting."""
 Function = Callable[..., Any]
 
 
 def of_subject(function: Function) -> Function:
-    """Add `--email` and `--session`, and pass the `emails` and `sessions` that they name."""
+    """Add `--email` and `--session`, and pass them as `emails` and `sessions`."""
     for name, metavar, text in (
-        ("session", "SESSION", "All that is in a session; repeat it."),
-        ("email", "ADDRESS", "A person, in whatever case it is written; repeat it."),
+        ("session", "SESSION", "Everything of this session; may be repeated."),
+        ("email", "ADDRESS", "Everything of this person, in any case; may be repeated."),
     ):
         function = click.option(
             f"--{name}",
@@ -50,45 +50,45 @@ def of_subject(function: Function) -> Function:
 
 @command("forget")
 @of_subject
-@click.option("--dry-run", is_flag=True, help="Only say how much there is.")
-@click.option("--yes", is_flag=True, help="Do not ask whether to delete it.")
+@click.option("--dry-run", is_flag=True, help="Count what would be deleted, and delete nothing.")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
 @options.as_json
 def forget(
     emails: tuple[str, ...], sessions: tuple[str, ...], dry_run: bool, yes: bool, as_json: bool
 ) -> None:
     """Delete everything of a person.
 
-    That is every event that carries an address, stored or refused and kept, those of the sessions
-    that were identified with it unless they carry another one, and what is known of such sessions.
-    The days are counted again.
+    Deletes every event with the address, stored or refused, and every event of the sessions that
+    were identified with it, unless it has another address. Deletes what is known about these
+    sessions, too. Then counts the affected days again.
     """
     registration = registration_of(current_app)
     engine, zone = registration.store.engine, registration.settings.timezone
     subject = _subject(emails, sessions)
-    there = count_holdings(engine, subject)
+    holdings = count_holdings(engine, subject)
     if dry_run:
-        _say("Would delete", Counter(there.rows), there, as_json, False)
+        _say("Would delete", Counter(holdings.rows), holdings, as_json, False)
         return
-    if not yes and any(there.rows.values()):
-        click.confirm(f"Delete {_in_words(there.rows)} for good?", abort=True, err=True)
-    counts = Counter(dict.fromkeys(there.rows, 0))
-    with said_at_the_end(counts, partial(_say, "Deleted", counts, there, as_json)):
-        with deleting_bar(lambda: sum(there.rows.values())) as draw:
+    if not yes and any(holdings.rows.values()):
+        click.confirm(f"Delete {_in_words(holdings.rows)} for good?", abort=True, err=True)
+    counts = Counter(dict.fromkeys(holdings.rows, 0))
+    with said_at_the_end(counts, partial(_say, "Deleted", counts, holdings, as_json)):
+        with deleting_bar(lambda: sum(holdings.rows.values())) as draw:
 
             def on_deleted(place: Place, rows: int) -> None:
                 counts[place.name] += rows
                 draw(rows)
 
             delete_all_of(Deleter(engine, zone, on_deleted), subject)
-        # Also where nothing was there: whoever was stopped before had not come to this.
+        # Even if nothing was deleted now: an earlier run may have been stopped before this.
         _count_again()
 
 
 def _count_again() -> None:
-    """Count the days that have lost something, so that no text of the person stays in the counts.
+    """Count the affected days again, so that no text of the person stays in the counts.
 
     Raises:
-        click.ClickException: somebody else does not stop counting.
+        click.ClickException: another process has been counting for a minute.
     """
     deadline = time.monotonic() + COUNTED_BY_OTHERS_SECONDS
     with counting_bar() as progress:
@@ -98,21 +98,22 @@ def _count_again() -> None:
                 return
             time.sleep(0.2)
     raise click.ClickException(
-        "Somebody else is counting, and reports may still hold what is deleted;"
-        " run `flask tcs-events rollup` when that is done."
+        "Another process is counting, so reports may still show what was deleted;"
+        " run `flask tcs-events rollup` when it has finished."
     )
 
 
 @command("export-subject")
 @of_subject
 @click.option("-o", "--output", "file", type=click.Path(), default=STDOUT, help="Default: stdout.")
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def export_subject(
     emails: tuple[str, ...], sessions: tuple[str, ...], file: str, force: bool
 ) -> None:
-    """Write everything that is held about a person, as JSON.
+    """Write everything that is stored about a person, as JSON.
 
-    It is what `forget` would delete. The file appears when it is complete, readable by you alone.
+    It is what `forget` would delete. The file appears once it is complete, and only you can read
+    it.
     """
     check_stdout(file)
     subject = _subject(emails, sessions)
@@ -123,7 +124,7 @@ def export_subject(
 
 def _subject(emails: tuple[str, ...], sessions: tuple[str, ...]) -> Subject:
     if not (emails or sessions):
-        raise click.UsageError("Say who: --email ADDRESS or --session SESSION.")
+        raise click.UsageError("Give --email ADDRESS or --session SESSION.")
     with reading_events() as connection:
         return find_subject(connection, emails, sessions)
 
@@ -131,19 +132,19 @@ def _subject(emails: tuple[str, ...], sessions: tuple[str, ...]) -> Subject:
 def _say(
     verb: str,
     counts: Counter[str],
-    there: Holdings,
+    holdings: Holdings,
     as_json: bool,
     is_done: bool,
 ) -> None:
-    others = there.events_of_others
+    others = holdings.events_of_others
     if as_json:
         print_json({**counts, "events_of_others": others, "is_done": is_done})
         return
     print_line(f"{verb} {_in_words(counts)}.")
     if others:
         print_line(
-            f"Not theirs: {EVENTS.counted(others)} of the same sessions with another address. Name"
-            " that too if it is the same person."
+            f"Not included: {EVENTS.counted(others)} of the same sessions with another address."
+            " Give that address too if it belongs to the same person."
         )
 
 

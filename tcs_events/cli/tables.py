@@ -1,4 +1,4 @@
-"""Tables that fit a terminal: what matters least gives way first, and nothing is cut in silence."""
+"""Tables that fit a terminal. The least important columns go first, and "…" marks a cut text."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from tcs_events.cli.visible import columns_of, cut
 
 GAP = "  "
 LABEL_COLUMNS, MIN_COLUMNS = 24, 12
-"""So long texts stay while there are columns that may go, and while there are any others."""
+"""The shortest width to cut texts to: before columns are left out, and after."""
 
 Cells = Sequence[str]
 
 
 class TextTable:
-    """Rows of cells that are texts already, as lines of at most `room` columns.
+    """Lays out cells of text as lines that fit a given width.
 
-    Where there is too little room, in this order: titles are broken into several lines, texts are
-    cut to `LABEL_COLUMNS`, columns go, first those without a title (bars) and then the `optional`
-    ones in their order, texts are cut to `MIN_COLUMNS`, columns go from the right, and texts are
-    cut to what is left. The first column and those of `keep` stay. Numbers, and the cells of the
-    columns at the places `whole`, are never cut.
+    If the table is too wide, these steps are taken until it fits:
+
+    1. Break titles into several lines.
+    2. Cut texts to `LABEL_COLUMNS`.
+    3. Leave out columns without a title (bars), then the `optional` ones in their order.
+    4. Cut texts to `MIN_COLUMNS`.
+    5. Leave out columns from the right.
+    6. Cut texts to what is left.
+
+    The first column and those in `keep` are never left out. Numbers, and columns whose index is in
+    `whole`, are never cut.
     """
 
     def __init__(
@@ -45,7 +51,7 @@ class TextTable:
         self._last = [place for place in reversed(self._places) if place not in {0, *self._kept}]
 
     def lines(self, room: int | None = None) -> tuple[list[str], list[str]]:
-        """Return the lines of the titles, and those of the rows."""
+        """Return the lines of the titles and the lines of the rows, at most `room` wide."""
         if room is not None:
             self._fit(room)
         heads = [self._broken(place) for place in self._places]
@@ -58,9 +64,9 @@ class TextTable:
 
     @property
     def left_out(self) -> list[str]:
-        """The titles of the columns there was no room for."""
-        there = set(self._places)
-        return [title for place, title in enumerate(self._titles) if title and place not in there]
+        """The titles of the columns that did not fit."""
+        shown = set(self._places)
+        return [title for place, title in enumerate(self._titles) if title and place not in shown]
 
     def _fit(self, room: int) -> None:
         if not self._fits(room):
@@ -79,7 +85,7 @@ class TextTable:
         return sum(self._widths[place] for place in self._places) + gaps <= room
 
     def _shrink(self, room: int, least: int) -> None:
-        """Take columns from the widest text until the table fits."""
+        """Narrow the widest text column until the table fits, down to `least`."""
         whole = self._whole | self._kept
         texts = [place for place in self._places if place not in whole]
         while texts and not self._fits(room):
@@ -89,7 +95,7 @@ class TextTable:
             self._widths[widest] -= 1
 
     def _grow(self, room: int) -> None:
-        """Give to texts that were cut what a column has left that went after them."""
+        """Widen cut texts again, if a column that was left out later has freed some room."""
         natural = self._natural_widths()
         for place in self._places:
             while self._widths[place] < natural[place] and self._fits(room - 1):

@@ -1,4 +1,4 @@
-"""The newest events, as they come."""
+"""The command that prints the newest events, and new ones as they are stored."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tcs_events.reports.reading import reading_everything
 
 POLL_SECONDS = 0.5
 LATE_SECONDS = 5.0
-"""A row may become visible after one with a higher id, but no later: ours are committed by then."""
+"""How long a row may become visible after one with a higher id: its insert commits by then."""
 IDS_IN_FLIGHT = 1_000
-"""So far below the newest id there may be rows that are not visible yet."""
+"""How far below the newest id a row may still be in an open transaction when we start."""
 
 
 class _Row(NamedTuple):
-    """An event; the fields are the columns of `user_events` that are shown."""
+    """An event. The fields are the columns of `user_events` that are printed."""
 
     id: int
     session_id: str
@@ -40,22 +40,22 @@ class _Row(NamedTuple):
 
 
 @command("tail")
-@options.limit(20, "events to begin with")
+@options.limit(20, "events at first")
 @click.option(
     "--type",
     "types",
     multiple=True,
     metavar="TYPE",
     type=options.read_text,
-    help="Only this type; repeat it.",
+    help="Only events of this type; may be repeated.",
 )
-@click.option("--follow", "-f", is_flag=True, help="Go on with new events as they are stored.")
-@click.option("--with-email", is_flag=True, help="Print e-mail addresses that came with events.")
+@click.option("--follow", "-f", is_flag=True, help="Keep printing new events as they are stored.")
+@click.option("--with-email", is_flag=True, help="Print the e-mail addresses of events, too.")
 @options.as_json
 def tail(limit: int, types: tuple[str, ...], follow: bool, with_email: bool, as_json: bool) -> None:
-    """Print the newest events, and with --follow those to come.
+    """Print the newest events, and with --follow new ones as well.
 
-    Payloads are printed as they are. With --follow, JSON is one document per line.
+    Payloads are printed as they were stored. With --follow, JSON is one document per line.
     """
     options.check_types(types)
     newest = _Newest(types)
@@ -75,27 +75,30 @@ def tail(limit: int, types: tuple[str, ...], follow: bool, with_email: bool, as_
             time.sleep(POLL_SECONDS)
             events = newest.more()
     except KeyboardInterrupt:
-        return  # that is how it ends
+        return  # Ctrl+C is the usual way to stop it
 
 
 class _Newest:
-    """Reads the events that were not read before, each once, in the order they became visible."""
+    """Reads each event once, in the order in which events become visible.
+
+    Ids alone do not give that order: a row with a lower id may be committed later.
+    """
 
     def __init__(self, types: Sequence[str]) -> None:
         self._of_types = UserEvent.event_type.in_(types) if types else sa.true()
         self._polls: deque[tuple[float, int]] = deque()
-        """When we looked, and an id below which nothing was to come any more by `LATE_SECONDS`."""
+        """Each poll's time, and the id up to which all rows are visible `LATE_SECONDS` later."""
         self._read: set[int] = set()
-        """The ids above that of the first poll which were read."""
+        """The ids that were read, above the id of the oldest poll."""
 
     def first(self, limit: int) -> list[_Row]:
-        """Return the newest ones, oldest first, and begin from here."""
+        """Return the newest events, oldest first. `more` goes on from here."""
         with reading_everything() as connection:
             newest_id = _newest_id(connection)
             above = newest_id - IDS_IN_FLIGHT
-            # All that are there already, shown or not, are not to come as new ones.
-            there = connection.scalars(sa.select(UserEvent.id).where(UserEvent.id > above))
-            self._read = set(there)
+            # Rows that are visible now must not be printed as new later, even if not printed now.
+            visible_ids = connection.scalars(sa.select(UserEvent.id).where(UserEvent.id > above))
+            self._read = set(visible_ids)
             query = self._query().order_by(UserEvent.id.desc()).limit(limit)
             events = [_Row(*row) for row in connection.execute(query)]
         self._read |= {event.id for event in events}
@@ -103,7 +106,7 @@ class _Newest:
         return events[::-1]
 
     def more(self) -> list[_Row]:
-        """Return those that have become visible since, in the order of their ids."""
+        """Return the events that have become visible since the last call, by id."""
         now = time.monotonic()
         while len(self._polls) > 1 and now - self._polls[1][0] > LATE_SECONDS:
             self._polls.popleft()

@@ -1,4 +1,4 @@
-"""Where a command writes what it was asked for: a file that is whole or not there, or stdout."""
+"""The target of an export: a file that appears only when it is complete, or stdout."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ STDOUT = "-"
 
 
 def check_stdout(file: str) -> None:
-    """See that stdout, if that is the target, is no terminal.
+    """Refuse to write an export to a terminal.
 
     Raises:
-        click.UsageError: it is one.
+        click.UsageError: the target is stdout, and stdout is a terminal.
     """
     if file == STDOUT and stdout().isatty():
-        # A terminal obeys escape sequences, and an export holds what visitors have typed.
-        raise click.UsageError("Send what goes to stdout on: `> FILE`, or `| less`.")
+        # A terminal obeys escape sequences, and an export contains what visitors typed.
+        raise click.UsageError("Redirect stdout: `> FILE` or `| less`.")
 
 
 @contextmanager
 def writing_to(file: str, *, replace: bool) -> Iterator[IO[bytes]]:
-    """Give what to write to, and word what goes wrong in the block with the file.
+    """Give a binary file to write to, and report its errors in one line.
 
     Raises:
-        click.BadParameter: something is there already, or there is no such folder.
-        click.ClickException: it cannot be written.
+        click.BadParameter: the file exists already, or its folder does not.
+        click.ClickException: the file cannot be written.
     """
     try:
-        # 143 is what a shell says of SIGTERM; raised, it removes the unfinished file.
+        # SIGTERM raises SystemExit, so that the unfinished file is removed. 143 is 128 + SIGTERM.
         with ended_by(signal.SIGTERM, exit_code=143), _opened(file, replace) as target:
             yield target
     except NotReplaced as error:
@@ -49,7 +49,7 @@ def writing_to(file: str, *, replace: bool) -> Iterator[IO[bytes]]:
         ) from None
     except OSError as error:
         if error.errno == errno.EPIPE:
-            raise  # whoever read it has read enough: click knows what to do
+            raise  # the reader of the pipe has closed it, such as `head`; click exits quietly
         raise click.ClickException(f"{file} could not be written: {error.strerror}.") from None
 
 

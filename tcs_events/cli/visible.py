@@ -1,4 +1,4 @@
-"""Text of visitors, on a terminal that obeys what it is sent."""
+"""Makes text of visitors safe to print: a terminal obeys escape sequences."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 def visible(text: str) -> str:
-    r"""Return the text with everything that a terminal would obey or hide written out.
+    r"""Return the text with unprintable characters written as escapes.
 
-    An escape is `\x1b`, a line break `\n`, a change of direction `\u202e`.
+    An escape character becomes `\x1b`, a line break `\n`, a change of direction `\u202e`.
     """
     if text.isprintable():
         return text
@@ -20,19 +20,19 @@ def visible(text: str) -> str:
 
 
 def visible_json(value: Any) -> str:
-    """Return a value of a payload as short JSON, visible."""
+    """Return a value of a payload as JSON on one line, safe to print."""
     return visible(json.dumps(value, ensure_ascii=False))
 
 
 def columns_of(text: str) -> int:
-    """Return how many columns of a terminal the visible text takes."""
+    """Return the width of a printable text in columns of a terminal."""
     if text.isascii():
         return len(text)
     return sum(_width(char) for char in text)
 
 
 def cut(text: str, columns: int) -> str:
-    """Return the text in at most so many columns; "…" stands where it was cut."""
+    """Return the text cut to at most `columns`; a cut text ends with "…"."""
     if columns_of(text) <= columns:
         return text
     kept, room = [], columns - 1

@@ -1,4 +1,4 @@
-"""What visitors did one after the other, how far they went, and whether they came back."""
+"""How far visitors go, whether they come back, and what one of them did."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from tcs_events.reports.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
 @options.of_period
 @options.as_json
 def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
-    """Count the visits in which some steps were taken in their order.
+    """Count the visits that took the given steps in this order.
 
-    Anything may happen in between. The first step is taken in the period, the others within 24
-    hours after it. A visit is a session, once for each day on which it takes the first step.
+    Anything may happen in between. The first step is in the period; the others follow within 24
+    hours. A visit is a visitor's day.
 
     A step is an event type, with conditions on its payload if you
     like:
@@ -49,10 +49,10 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
             'sage_query[result_count>0]' \\
             'card_click[context=sage_panel]'
 
-    These steps are counted with every day from now on, so that asking again is fast.
-    """  # noqa: D301 - click reads a real backspace as: keep these lines as they are
+    From now on these steps are counted ahead, so that asking again is fast.
+    """  # noqa: D301 - to click, a real backspace means: keep these lines as they are
     with _names_in_words():
-        with contextlib.suppress(sa.exc.DBAPIError):  # one that takes no writes can be read
+        with contextlib.suppress(sa.exc.DBAPIError):  # a read-only database can still be asked
             keep_asked(steps)
         rows = reports.funnel(period, steps)
     _print_notices(rows.notices)
@@ -77,7 +77,7 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def _names_in_words() -> Iterator[None]:
-    """Say that a type is misspelt as other wrong input is answered."""
+    """Report an unknown event type like any other wrong argument."""
     try:
         yield
     except UnknownEventType as error:
@@ -85,7 +85,7 @@ def _names_in_words() -> Iterator[None]:
 
 
 def _print_notices(notices: Sequence[str]) -> None:
-    """Print them on stderr: what is on stdout may be JSON."""
+    """Print notices on stderr, because stdout may be JSON."""
     for notice in notices:
         click.echo(visible(notice), err=True)
 
@@ -96,15 +96,14 @@ def _print_notices(notices: Sequence[str]) -> None:
     "--returning",
     type=options.read_step,
     metavar="STEP",
-    help="What counts as coming back; any event.",
+    help="What counts as coming back. Default: any event.",
 )
 @options.of_period
 @options.as_json
 def retention(unit: str, returning: Step | None, period: Period, as_json: bool) -> None:
-    """Count the visitors that came back.
+    """Count the visitors who came back, by the day or week of their first visit.
 
-    By the day or week of their first visit ever. A * marks a day or week that is not over, or not
-    whole in the period: more may come.
+    A * marks a day or week that is not over, or only partly in the period: its number may grow.
     """
     with _names_in_words():
         cohorts = reports.retention(period, cast(CohortUnit, unit), returning)
@@ -117,7 +116,7 @@ def retention(unit: str, returning: Step | None, period: Period, as_json: bool) 
         print_heading(period)
         longest = max(len(cohort.returned) for cohort in cohorts)
         print_table(
-            (f"first {unit}", "visitors", *(f"+{later}" for later in range(1, longest))),
+            ("first visit", "visitors", *(f"+{later}" for later in range(1, longest))),
             [
                 (
                     cohort.starts_on,
@@ -129,7 +128,7 @@ def retention(unit: str, returning: Step | None, period: Period, as_json: bool) 
             keep=("visitors",),
         )
         if not all(all(cohort.is_complete) for cohort in cohorts):
-            print_paragraph("* so far: not over, or not whole in the period")
+            print_paragraph(f"* so far: the {unit} is not over, or only partly in the period.")
 
 
 def _cells(cohort: Cohort) -> list[float]:
@@ -146,14 +145,14 @@ def _cells(cohort: Cohort) -> list[float]:
     "--email",
     metavar="ADDRESS",
     type=options.read_text,
-    help="A person: all their sessions, before and after.",
+    help="A person: events with this address, and sessions linked to it.",
 )
-@options.limit(500, "events, the last ones")
+@options.limit(500, "events, the newest ones")
 @options.as_json
 def timeline(session_id: str | None, email: str | None, limit: int, as_json: bool) -> None:
-    """Print what a session or a person did."""
+    """Print the events of a session or a person, oldest first."""
     if (session_id is None) == (email is None):
-        raise click.UsageError("Give either a session or --email.")
+        raise click.UsageError("Give a session or --email, not both.")
     if session_id is not None:
         events = reports.session_timeline(session_id, limit)
     else:
@@ -164,7 +163,7 @@ def timeline(session_id: str | None, email: str | None, limit: int, as_json: boo
         print_line("No events.")
     else:
         print_table(
-            ("at", "session", "known", "event type", "payload"),
+            ("when", "session", "known", "event type", "payload"),
             [
                 (event.at, event.session_id, event.is_known, event.event_type, event.payload)
                 for event in events

@@ -83,7 +83,9 @@ class TestRollup:
             refresher._take_lease(uuid4(), refresher._clock())
         result = run(host, "rollup")
         assert (result.exit_code, result.stdout) == (1, "")
-        assert result.stderr == "Error: Somebody else is counting; try again when that is done.\n"
+        assert result.stderr == (
+            "Error: Another process is counting; try again when it has finished.\n"
+        )
 
 
 class TestWorker:

@@ -30,7 +30,7 @@ def counted(app: Flask) -> None:
 
 def test_no_events_are_a_sentence_and_an_empty_list(host: Flask) -> None:
     assert lines(host, "outcomes") == [
-        f"No events were counted since {TODAY - timedelta(days=6)} (UTC)."
+        f"No events were received since {TODAY - timedelta(days=6)} (UTC)."
     ]
     assert ask(host, "outcomes") == []
 

@@ -293,6 +293,6 @@ def test_numbers_that_are_still_being_counted_are_said_to_be_too_low(sqlite_host
     assert seen == [
         (
             "{",
-            "Everything is being counted again; until that is done, numbers are too low.\n",
+            "All events are being counted again; until that is done, numbers are too low.\n",
         )
     ]

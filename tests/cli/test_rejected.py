@@ -62,7 +62,7 @@ class TestRejected:
         }
         assert (by_schema["reason"], by_schema["event_type"]) == ("_schema", None)
         title, first, second = lines(host, "rejected")
-        assert title.split() == ["refused", "event", "type", "events", "last", "sample"]
+        assert title.split() == ["reason", "event", "type", "events", "last", "sample"]
         assert first.startswith("event_type  sign_up          3  2026-03-02 13:00:00")
         assert second.endswith("too long")
 
@@ -75,7 +75,8 @@ class TestRejected:
 
     def test_says_so_where_none_is_kept(self, sqlite_host: Flask) -> None:
         assert lines(sqlite_host, "rejected") == [
-            "No refused event is kept. TCS_EVENTS_KEEP_REJECTED says how many to keep; it is 0."
+            "No refused event is kept. TCS_EVENTS_KEEP_REJECTED is 0; set it to the number of"
+            " refused events to keep."
         ]
         assert ask(sqlite_host, "rejected") == []
 

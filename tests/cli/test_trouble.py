@@ -29,8 +29,8 @@ WRONG = {
         "'yesterday' is not a date; write it as 2026-03-01.",
     ),
     "no such day": (["stats", "--to", "2026-02-30"], "'2026-02-30' is not a date"),
-    "before all clocks": (["stats", "--from", "0001-01-01"], "is not from 1970 to 9998"),
-    "after all clocks": (["stats", "--to", "9999-12-31"], "is not from 1970 to 9998"),
+    "before all clocks": (["stats", "--from", "0001-01-01"], "is not a date from 1970 to 9998"),
+    "after all clocks": (["stats", "--to", "9999-12-31"], "is not a date from 1970 to 9998"),
     "backwards": (["stats", "--from", "2026-03-02", "--to", "2026-03-01"], "A period runs from"),
     "two beginnings": (["gaps", "--days", "3", "--from", "2026-03-01"], "give one of them"),
     "no such unit": (["stats", "--by", "year"], "'year' is not one of"),
@@ -39,21 +39,21 @@ WRONG = {
     "a step that is none": (["funnel", "card_click[context"], "'card_click[context' is not a step"),
     "a condition that is none": (["funnel", "card_click[context]"], "'context' is not a condition"),
     "a step with bytes": (["funnel", "\udcff"], "is not UTF-8 text"),
-    "nobody": (["timeline"], "Give either a session or --email."),
-    "two of them": (["timeline", "visitor-1", "--email", "a@example.com"], "Give either"),
+    "nobody": (["timeline"], "Give a session or --email, not both."),
+    "two of them": (["timeline", "visitor-1", "--email", "a@example.com"], "not both"),
     "a session with bytes": (["timeline", "\udcff"], "is not UTF-8 text"),
     "a session with a NUL": (["timeline", "a\0b"], "is not UTF-8 text"),
     "an address with bytes": (["timeline", "--email", "\udcff"], "is not UTF-8 text"),
     "no such file": (["exposure", "--catalogue-file", "/no/such/file"], "No such file"),
     "two catalogues": (
         ["exposure", "--catalogue", "a.b", "--catalogue-file", "/dev/null"],
-        "both name the experts",
+        "Give either --catalogue or --catalogue-file, not both.",
     ),
-    "no format": (["export", "events"], "Say which format: --format csv|ndjson|parquet."),
-    "an unknown format": (["export", "events.xlsx"], "Say which format"),
+    "no format": (["export", "events"], "Choose a format: --format csv|ndjson|parquet."),
+    "an unknown format": (["export", "events.xlsx"], "Choose a format"),
     "no folder": (["export", "/no/such/folder/events.csv"], "there is no folder /no/such/folder"),
     "a file as folder": (["export", "/dev/null/events.csv"], "could not be written"),
-    "parquet down a pipe": (["export", "-", "--format", "parquet"], "goes into a file"),
+    "parquet down a pipe": (["export", "-", "--format", "parquet"], "cannot be written to stdout"),
     "a hurry": (["worker", "--every", "0"], "is not in the range"),
     "an unknown command": (["drop"], "No such command 'drop'"),
     "an unknown option": (["stats", "--year"], "No such option"),
@@ -143,7 +143,7 @@ class TestADatabaseThatCannotAnswer:
         assert result.exit_code == 1
         [line] = result.stderr.splitlines()
         assert line.startswith("Error: The database refused (")
-        assert line.endswith("`flask tcs-events doctor` says what it lacks.")
+        assert line.endswith("`flask tcs-events doctor` says what is missing.")
 
     def test_is_not_on_the_app_at_all(self, command: str) -> None:
         app = Flask("forgetful")

@@ -1,4 +1,4 @@
-"""Would an event be stored? One file per kind of thing that is looked at."""
+"""Checks whether an event would be stored. One file for each kind of check."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from tcs_events.errors import TcsEventsError
 from tcs_events.host import registration_of
 
 LOOK_SECONDS = 20.0
-"""How long all questions of one kind may take: there are a hundred about the tables."""
+"""The time limit for one kind of check. Checking the tables takes about a hundred statements."""
 
 
 @command("doctor", needs_tables=False)
 @options.as_json
 def doctor(as_json: bool) -> None:
-    """Check that an event would be stored, and safely so.
+    """Check that events would be stored, and stored safely.
 
-    Says what to do if not, and exits with 1 then; a hint is no reason for that. Stores nothing.
-    JSON: "findings", each "ok", "hint" or "wrong".
+    Says what to do about each problem. Exits with 1 if something is wrong; a hint does not count.
+    Stores nothing. JSON has "findings", each with the level "ok", "hint" or "wrong".
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     findings = list(_findings(app))
@@ -57,7 +57,7 @@ def doctor(as_json: bool) -> None:
 
 def _findings(app: Flask) -> Iterator[Finding]:
     registration = registration_of(app)
-    # Our own requests below are no visitor's.
+    # The requests that the checks send are not a visitor's, so they must not be counted.
     registration.tally.stop()
     try:
         engine = registration.store.engine
@@ -65,11 +65,13 @@ def _findings(app: Flask) -> Iterator[Finding]:
         yield Finding("database", WRONG, str(error))
         return
     address = f"database {registration.store.address}"
-    answers = yield from _asked(address, lambda: database_findings(registration, address))
+    is_reachable = yield from _asked(address, lambda: database_findings(registration, address))
     yield from place_findings(app, engine)
-    if answers:
-        schema = yield from _asked("tables", lambda: schema_findings(engine, registration.tables))
-        if schema:
+    if is_reachable:
+        has_schema = yield from _asked(
+            "tables", lambda: schema_findings(engine, registration.tables)
+        )
+        if has_schema:
             yield from _asked("storing an event", lambda: storing_findings(registration))
             refresher = registration.refresher
             yield from _asked("counts", lambda: count_findings(engine, refresher))
@@ -79,12 +81,12 @@ def _findings(app: Flask) -> Iterator[Finding]:
 
 
 def _asked(what: str, ask: Callable[[], list[Finding]]) -> Generator[Finding, None, bool]:
-    """Give what a question to the database finds; return whether it is well."""
+    """Give the findings of a check that asks the database; return whether none is wrong."""
     try:
         findings = within(LOOK_SECONDS, ask)
     except (TcsEventsError, sa.exc.SQLAlchemyError) as error:
-        known = problem_of(error)
-        words = f"{known.problem}; {known.remedy}" if known else explain(error)
+        problem = problem_of(error)
+        words = f"{problem.problem}; {problem.remedy}" if problem else explain(error)
         findings = [Finding(what, WRONG, words)]
     yield from findings
     return all(finding.level != WRONG for finding in findings)

@@ -1,4 +1,4 @@
-"""Would a browser send events to our addresses, and get the tracker from them?"""
+"""Checks whether a browser can post events to the endpoint and load the tracker."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from flask import Flask
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
 from tcs_events.host import Registration, is_reachable_by_path
 
-# Words in the path or the host of a request for which the lists of ad blockers (EasyPrivacy and
-# its like) have rules, as `/collect?`, `/pixel.` or `||stats.`. Not every page with such a word is
-# blocked: it is a hint.
+# Filter lists of ad blockers, such as EasyPrivacy, have rules for these words in a path or host:
+# `/collect?`, `/pixel.`, `||stats.`. Not every address with such a word is blocked, so it is a
+# hint.
 BLOCKED_WORDS = (
     "ads",
     "ahoy",
@@ -33,15 +33,15 @@ BLOCKED_WORDS = (
 
 
 def address_findings(app: Flask, registration: Registration) -> Iterator[Finding]:
-    """Ask each address of ours as a browser does.
+    """Request each of our addresses as a browser would.
 
-    Only the real chain of hooks can tell whether the host lets a visitor through. What is posted
-    is a body that must be refused.
+    Only a real request runs the host's hooks, which may keep visitors out. The posted body is
+    empty, so that it is refused and nothing is stored.
     """
     rules = list(registration.ingestion_rules(app))
     for rule in rules:
         if not is_reachable_by_path(rule):
-            remedy = "not tried, for its address has variables or a host name; post an event to it"
+            remedy = "not tried: its address has variables or a host name; post an event to it"
             yield Finding(f"endpoint POST {rule.rule}", HINT, remedy)
             continue
         answer = app.test_client().post(rule.rule, data=b"")
@@ -56,15 +56,15 @@ def address_findings(app: Flask, registration: Registration) -> Iterator[Finding
         yield Finding(
             "addresses",
             HINT,
-            f"ad blockers may block {' and '.join(words)} in them; register the blueprint with"
-            " another url_prefix",
+            f"ad blockers may block addresses with {' or '.join(words)}; register the blueprint"
+            " with another url_prefix",
         )
 
 
 def blocked_words(addresses: Iterable[str]) -> list[str]:
     """Return the words in paths or hosts that ad blockers have rules for, sorted."""
-    found = {word for one in addresses for word in re.split(r"[^a-z]+", one.lower())}
-    return sorted(found.intersection(BLOCKED_WORDS))
+    words = {word for address in addresses for word in re.split(r"[^a-z]+", address.lower())}
+    return sorted(words.intersection(BLOCKED_WORDS))
 
 
 def _scripts(app: Flask, registration: Registration) -> list[str]:

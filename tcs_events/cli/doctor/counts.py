@@ -1,4 +1,4 @@
-"""What the tables say about the last days."""
+"""Checks the newest events, the counts of the reports, and the outcomes."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from tcs_events.models import UserEvent, UserEventBotSession
 AHEAD = timedelta(seconds=5)
 OLD = timedelta(minutes=10)
 DAYS_LOOKED_AT = 3
-"""So many of the newest days are counted again, to compare."""
+"""How many of the newest days are counted again and compared."""
 EVENTS_SAMPLED = 20
 
 
 def count_findings(engine: Engine, refresher: Refresher) -> list[Finding]:
-    """Look at the newest events, at the counts of the reports, and at what was not stored.
+    """Check the times of the newest events, the counts of the reports, and the outcomes.
 
     Args:
-        engine: of the database that holds the events.
-        refresher: keeps the counts of this app.
+        engine: the engine of the database with the events.
+        refresher: the object that keeps this app's counts.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError: the database cannot answer.
+        sqlalchemy.exc.SQLAlchemyError: the database does not answer.
     """
     now = datetime.now(UTC)
     with briefly(engine, int(SECONDS * 1000)) as connection:
@@ -47,44 +47,47 @@ def count_findings(engine: Engine, refresher: Refresher) -> list[Finding]:
 
 
 def _newest_event(connection: Connection, now: datetime) -> Finding:
-    # By its id: no index has `received_at`.
+    # Ordered by id, because no index has `received_at`.
     newest = sa.select(UserEvent.received_at).order_by(UserEvent.id.desc()).limit(1)
     stored_at = connection.execute(newest).scalar()
     latest = [
         sa.select(sa.func.max(UserEvent.created_at)).where(UserEvent.event_type == event_type)
         for event_type in event_types(connection)
     ]
-    times = [stored_at, *(connection.execute(one).scalar() for one in latest)]
+    times = [stored_at, *(connection.execute(query).scalar() for query in latest)]
     last = max((at for at in times if at is not None), default=None)
     if last is None or last <= now + AHEAD:
         return Finding("times of events")
-    remedy = f"the newest was stored {(last - now).total_seconds():,.0f} s in the future; set the"
+    remedy = f"the newest time is {(last - now).total_seconds():,.0f} s in the future; set the"
     return Finding("times of events", HINT, f"{remedy} clocks of all web hosts by NTP")
 
 
 def _reports(connection: Connection, now: datetime, zone: ZoneInfo) -> Finding:
-    """See that the counts follow the events: by what they say, then by counting a few days."""
+    """Check that the counts are fresh, then that a few days of them match the events."""
     what = "counts of reports"
     state = connection.execute(sa.select(tables.state)).one_or_none()
     if connection.execute(sa.select(UserEvent.id).limit(1)).first() is None:
         return Finding(what)
     if state is None or state.refreshed_at is None:
-        return Finding(what, HINT, _slow("they were never made"))
+        return Finding(what, HINT, _slow("there are none yet"))
     if now - state.refreshed_at > OLD:
         return Finding(what, HINT, _slow(f"they are {_words(now - state.refreshed_at)} old"))
     if wrong := _wrong_days(connection, zone, state.refreshed_at - OLD):
         named = ", ".join(map(str, wrong))
-        remedy = f"they do not hold the events of {named}; run `flask tcs-events rollup --rebuild`"
+        remedy = f"they lack events of {named}; run `flask tcs-events rollup --rebuild`"
         return Finding(what, HINT, remedy)
     return Finding(what)
 
 
 def _slow(why: str) -> str:
-    return f"{why}; the next report has to wait for them, unless `flask tcs-events worker` runs"
+    return f"{why}; the next report has to wait for them; run `flask tcs-events worker`"
 
 
 def _wrong_days(connection: Connection, zone: ZoneInfo, until: datetime) -> list[date]:
-    """Return which days hold fewer events than the table: the newest, and those just sent to."""
+    """Return the days whose count is below the number of stored events.
+
+    Looks at the newest days, and at the days of the newest events.
+    """
     days = tables.days
     counted = dict(
         connection.execute(
@@ -96,18 +99,18 @@ def _wrong_days(connection: Connection, zone: ZoneInfo, until: datetime) -> list
     )
     newest = sa.select(UserEvent.created_at).order_by(UserEvent.id.desc()).limit(EVENTS_SAMPLED)
     for at in connection.scalars(newest).all():
-        of_event = sa.select(days.c.events).where(days.c.day == date_in(zone, at), ~days.c.is_stale)
-        counted.setdefault(date_in(zone, at), connection.scalar(of_event) or 0)
+        count = sa.select(days.c.events).where(days.c.day == date_in(zone, at), ~days.c.is_stale)
+        counted.setdefault(date_in(zone, at), connection.scalar(count) or 0)
     return sorted(
-        on
-        for on, events in counted.items()
-        if events <= EVENTS_LOOKED_AT and _stored(connection, zone, on, until) > events
+        day
+        for day, events in counted.items()
+        if events <= EVENTS_LOOKED_AT and _stored(connection, zone, day, until) > events
     )
 
 
-def _stored(connection: Connection, zone: ZoneInfo, on: date, until: datetime) -> int:
-    """Count the events of a day that were stored long enough ago to be counted."""
-    bounds = day_of(on, zone)
+def _stored(connection: Connection, zone: ZoneInfo, day: date, until: datetime) -> int:
+    """Return the number of a day's events that were stored before `until`."""
+    bounds = day_of(day, zone)
     marked = sa.select(UserEventBotSession.session_id)
     query = sa.select(sa.func.count()).where(
         UserEvent.event_type.in_(event_types(connection)),

@@ -1,4 +1,4 @@
-"""Does the database keep what it has said yes to?"""
+"""Checks whether the database keeps what it has committed."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from tcs_events.watch.health import explain
 
 SECONDS = 2.0
 CLOCK_SECONDS = 2.0
-"""How far two clocks may be apart: what is ordered by time is a matter of seconds."""
+"""How far the clocks may be apart: reports compare times that are seconds apart."""
 ROOM_BYTES = 100 * 1024 * 1024
 CHECK_BYTES = 200 * 1024 * 1024
-"""SQLite looks a file of this size through in a second or so."""
+"""SQLite checks a file of this size in about a second."""
 _SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 
 def database_findings(registration: Registration, what: str) -> list[Finding]:
-    """Look at the database behind the events. The first finding is whether it answers.
+    """Check the database of the events. The first finding is whether it answers.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError: it does not.
+        sqlalchemy.exc.SQLAlchemyError: it does not answer.
     """
     engine = registration.store.engine
     is_synced = registration.settings.durability == SYNCED
@@ -40,7 +40,7 @@ def database_findings(registration: Registration, what: str) -> list[Finding]:
         connection.exec_driver_sql("SELECT 1")
     findings = [Finding(what)]
     if not is_lasting(engine):
-        remedy = "it is in memory, and gone with the process; name a file or a server"
+        remedy = "it is in memory, and lost when the process ends; use a file or a server"
         return [Finding(what, HINT, remedy)]
     look = {"sqlite": _of_sqlite, "postgresql": _of_postgresql}.get(engine.dialect.name)
     if look is not None:
@@ -68,8 +68,8 @@ def _of_sqlite(engine: Engine, registration: Registration, is_synced: bool) -> l
         else Finding(durability, WRONG, "202 would not survive a power cut; report this as a bug")
     ]
     if journal != "wal":
-        remedy = "readers and writers wait for each other; a file system that is no network share"
-        findings = [Finding(durability, HINT, f"{remedy} lets SQLite use its write-ahead log")]
+        remedy = "readers and writers wait for each other; move the file to a local disk, where"
+        findings = [Finding(durability, HINT, f"{remedy} SQLite can use its write-ahead log")]
     free = shutil.disk_usage(os.path.dirname(path)).free
     findings.append(
         Finding("SQLite file can be written")
@@ -83,7 +83,7 @@ def _of_sqlite(engine: Engine, registration: Registration, is_synced: bool) -> l
 def _integrity(driver: Any, path: str) -> Finding:
     what = "SQLite integrity"
     if os.path.getsize(path) > CHECK_BYTES:
-        remedy = "the file is too large to look through quickly; run `PRAGMA quick_check` at night"
+        remedy = "the file is too large to check quickly; run `PRAGMA quick_check` at night"
         return Finding(what, HINT, remedy)
     if _pragma(driver, "quick_check(1)") == "ok":
         return Finding(what)
@@ -101,15 +101,15 @@ def _of_postgresql(engine: Engine, registration: Registration, is_synced: bool) 
             return str(connection.exec_driver_sql(f"SHOW {name}").scalar())
 
         before = datetime.now(UTC)
-        theirs = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        server_time = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
         after = datetime.now(UTC)
         findings = [
             Finding(f"PostgreSQL {show('server_version').split()[0]}"),
             *_postgresql_writes(show, is_synced),
-            _clock(theirs, before + (after - before) / 2),
+            _clock(server_time, before + (after - before) / 2),
         ]
         if show("autovacuum") == "off":
-            remedy = "it is off; set autovacuum = on, or deleted events keep their room"
+            remedy = "it is off, so deleted events still take up space; set autovacuum = on"
             findings.append(Finding("PostgreSQL autovacuum", HINT, remedy))
     driver = registration.store.own_connection(monotonic() + SECONDS)
     if driver is not None:
@@ -129,22 +129,22 @@ def _commits(synchronous: str, is_synced: bool) -> Finding:
 def _postgresql_writes(show: Callable[[str], str], is_synced: bool) -> list[Finding]:
     findings = []
     if show("transaction_read_only") == "on":
-        remedy = "the server takes no writes; connect to the primary one"
+        remedy = "the server takes no writes; connect to the primary"
         findings.append(Finding("PostgreSQL read-only", WRONG, remedy))
     for name in ("fsync", "full_page_writes"):
         if show(name) == "off" and is_synced:
-            remedy = f"202 would not survive a power cut; set {name} = on, or say so with"
+            remedy = f"202 would not survive a power cut; set {name} = on, or accept that with"
             remedy += " TCS_EVENTS_DURABILITY"
             findings.append(Finding(f"PostgreSQL {name} off", WRONG, remedy))
     if (encoding := show("server_encoding")) != "UTF8":
-        remedy = "it has not all letters, and events with others are refused for good; move to a"
+        remedy = "it lacks characters, and events with those are refused for good; move to a"
         remedy += " database with ENCODING 'UTF8'"
         findings.append(Finding(f"PostgreSQL encoding {encoding}", WRONG, remedy))
     return findings
 
 
-def _clock(theirs: datetime, ours: datetime) -> Finding:
-    ahead = (theirs - ours).total_seconds()
+def _clock(server_time: datetime, our_time: datetime) -> Finding:
+    ahead = (server_time - our_time).total_seconds()
     if abs(ahead) <= CLOCK_SECONDS:
         return Finding("clock of the database's server")
     remedy = f"it is {abs(ahead):,.0f} s {'ahead of' if ahead > 0 else 'behind'} ours; run NTP"

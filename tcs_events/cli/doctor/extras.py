@@ -1,4 +1,4 @@
-"""Which of the optional packages are there, in which version."""
+"""Lists the extras that are installed, with their versions."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ _NOT_FOR_OPERATORS = {"fuzz", "test"}
 
 
 def extras_finding() -> Finding:
-    """Name every extra with what it brings; none has to be there."""
+    """Return a finding that lists every extra. None is needed, so it is always "ok"."""
     packages: dict[str, list[str]] = {}
     for extra, package in _extras():
         packages.setdefault(extra, []).append(package)
     versions = {extra: _versions(names) for extra, names in packages.items()}
-    found = [f"{extra} ({text})" for extra, text in versions.items() if text]
-    absent = ", ".join(extra for extra, text in versions.items() if not text)
-    return Finding(f"extras: {', '.join(found) or 'none'}" + (absent and f"; not there: {absent}"))
+    installed = [f"{extra} ({text})" for extra, text in versions.items() if text]
+    missing = ", ".join(extra for extra, text in versions.items() if not text)
+    return Finding(
+        f"extras: {', '.join(installed) or 'none'}" + (missing and f"; not installed: {missing}")
+    )
 
 
 def _versions(packages: list[str]) -> str:
-    """Return the packages of an extra with their versions, "" where one of them is not there."""
+    """Return an extra's packages with their versions; "" if one of them is not installed."""
     try:
         return ", ".join(f"{package} {metadata.version(package)}" for package in packages)
     except metadata.PackageNotFoundError:
@@ -33,7 +35,7 @@ def _versions(packages: list[str]) -> str:
 def _extras() -> list[tuple[str, str]]:
     try:
         requirements = metadata.requires("tcs-events") or []
-    except metadata.PackageNotFoundError:  # run from its source
+    except metadata.PackageNotFoundError:  # run from source, without being installed
         return []
     matches = filter(None, map(_REQUIREMENT.match, requirements))
     pairs = {(match[2], match[1]) for match in matches}

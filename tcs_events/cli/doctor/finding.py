@@ -1,4 +1,4 @@
-"""What the doctor says of one thing."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ COLOURS = {OK: "green", HINT: "yellow", WRONG: "red"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that was looked at. Only what is wrong keeps events from being stored safely."""
+    """What was checked, and how it is. Only `wrong` keeps events from being stored safely."""
 
     what: str
     level: str = OK
     remedy: str = ""
-    """What is the matter, and what to do about it: "" where it is well."""
+    """The problem and what to do about it; "" if there is none."""

@@ -1,4 +1,4 @@
-"""Do the numbers of what became of the events add up?"""
+"""Checks that the outcomes add up, and that they match the stored events."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tcs_events.models import UserEvent
 from tcs_events.watch.tally import Day, read_days
 
 EVENTS_LOOKED_AT = 200_000
-"""More events are not counted: it takes seconds."""
+"""The most events that are counted for a comparison: counting more takes seconds."""
 UNDER_WAY = 100
-"""So many events of all processes may have come in and not have ended when it was written down."""
+"""How many received events may not have ended yet when the processes save their counts."""
 MANY_REFUSED = 0.1
 
 
 def outcome_findings(connection: Connection, now: datetime) -> list[Finding]:
-    """See how the events of two days ended, and whether the table has as many."""
+    """Check how the events since yesterday ended, and whether the table has as many."""
     yesterday = now.date() - timedelta(days=1)
     days = read_days(connection, yesterday)
     received, ended = sum(day.received for day in days), sum(day.ended for day in days)
@@ -42,7 +42,7 @@ def _failed(days: list[Day]) -> list[str]:
     if not failed:
         return []
     reasons = ", ".join(f"{reason} {events:,}" for reason, events in sorted(failed.items()))
-    remedy = f"{sum(failed.values()):,} were not stored at their first attempt ({reasons});"
+    remedy = f"{sum(failed.values()):,} were not stored at the first attempt ({reasons});"
     return [f"{remedy} see `flask tcs-events outcomes` and the log"]
 
 
@@ -50,8 +50,8 @@ def _unbalanced(received: int, ended: int) -> list[str]:
     if -UNDER_WAY <= received - ended <= max(UNDER_WAY, received // 100):
         return []
     return [
-        f"they differ by {received - ended:+,}, more than can be under way; see that all processes"
-        " run the same version, and that the server ends them in order"
+        f"they differ by {received - ended:+,}, more than can be in progress; check that all"
+        " processes run the same version, and that the server does not kill them"
     ]
 
 
@@ -66,28 +66,28 @@ def _refused(days: list[Day], received: int) -> list[str]:
 
 
 def _not_here(connection: Connection, days: list[Day], since: datetime) -> list[str]:
-    """Compare what was acknowledged with what the table has."""
+    """Compare the number of acknowledged events with the number in the table."""
     accepted = sum(day.events[Outcome.ACCEPTED] for day in days)
     if accepted > EVENTS_LOOKED_AT:
         return []
-    some = max(UNDER_WAY, accepted // 10)
+    tolerance = max(UNDER_WAY, accepted // 10)
     newest = (
         sa.select(UserEvent.received_at)
         .order_by(UserEvent.id.desc())
-        .limit(accepted + some + 1)
+        .limit(accepted + tolerance + 1)
         .subquery()
     )
     count = sa.select(sa.func.count()).where(newest.c.received_at >= since)
-    here = connection.scalar(count) or 0
-    if here < accepted - some:
+    stored = connection.scalar(count) or 0
+    if stored < accepted - tolerance:
         return [
-            f"{accepted - here:,} of {accepted:,} acknowledged events are not in the table; if"
-            " nobody has pruned, forgotten or deleted them, see that all processes use this"
+            f"{accepted - stored:,} of {accepted:,} acknowledged events are not in the table; if"
+            " nobody has pruned, forgotten or deleted them, check that all processes use this"
             " database"
         ]
-    if here > accepted + some:
+    if stored > accepted + tolerance:
         return [
-            f"the table has more events of these days than the {accepted:,} that were counted; see"
-            " that all processes run the same version and end in order"
+            f"the table has more events of these days than the {accepted:,} that were counted;"
+            " check that all processes run the same version, and that the server does not kill them"
         ]
     return []

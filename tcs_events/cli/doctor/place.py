@@ -1,4 +1,4 @@
-"""Where is the file of an SQLite database, and may events be in another one?"""
+"""Checks where the SQLite file is, and whether another file has events too."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOUNTS = "/proc/self/mounts"
 
 
 def place_findings(app: Flask, engine: Engine) -> list[Finding]:
-    """Look at where the file is; an empty list for any other database, and where all is well."""
+    """Check the place of the SQLite file. No findings for other databases, or if all is well."""
     if engine.dialect.name != "sqlite" or not is_lasting(engine):
         return []
     findings = []
@@ -39,23 +39,26 @@ def place_findings(app: Flask, engine: Engine) -> list[Finding]:
 
 
 def file_system_of(path: str, mounts: str = MOUNTS) -> str:
-    """Return the kind of file system that a path is on, "" where that cannot be told."""
+    """Return the type of file system that a path is on; "" if it is unknown."""
     try:
         with open(mounts) as lines:
             fields = [line.split() for line in lines]
     except OSError:
         return ""
     folder = os.path.realpath(os.path.dirname(path))
-    found = [
+    mounted = [
         (len(point), kind)
         for _, point, kind, *_ in fields
         if folder == point or folder.startswith(point.rstrip("/") + "/")
     ]
-    return max(found, default=(0, ""))[1]
+    return max(mounted, default=(0, ""))[1]
 
 
 def others_of_its_name(path: str, folders: Iterable[str]) -> list[str]:
-    """Return databases of the same name with events in them, where a relative URL may lead."""
+    """Return the databases of the same name in these folders that have events.
+
+    A relative database URL leads to such a file when a process starts in another folder.
+    """
     name = os.path.basename(path)
     candidates = {os.path.realpath(os.path.join(folder, name)) for folder in folders}
     return sorted(filter(_has_events, candidates - {os.path.realpath(path)}))

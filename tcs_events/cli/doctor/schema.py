@@ -1,4 +1,4 @@
-"""Are our tables in the database as this version of the package has them?"""
+"""Checks that our tables in the database are as this version of the package needs them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from tcs_events.database.problems import NO_TABLE
 from tcs_events.errors import TableMissing
 from tcs_events.models import WRITTEN_TABLES, Tables
 
-MEDDLES = "a row that it leaves out is answered 503, and one that it changes is stored changed"
-EMPTIED = "it is UNLOGGED, and empty after a crash; run `ALTER TABLE {} SET LOGGED`"
-MIGRATE = "mend it with `flask db migrate` and `flask db upgrade`"
+MEDDLES = "events whose row they drop are answered 503, and rows they change are stored changed"
+EMPTIED = "it is UNLOGGED, so a crash empties it; run `ALTER TABLE {} SET LOGGED`"
+MIGRATE = "fix it with `flask db migrate` and `flask db upgrade`"
 
 
 def schema_findings(engine: Engine, tables: Tables) -> list[Finding]:
-    """Compare every table of ours with the database's.
+    """Compare each of our tables with the one in the database.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError: the database cannot answer.
+        sqlalchemy.exc.SQLAlchemyError: the database does not answer.
     """
     inspector = sa.inspect(engine)
-    there, views = set(inspector.get_table_names()), set(inspector.get_view_names())
+    names, views = set(inspector.get_table_names()), set(inspector.get_view_names())
     unlogged, triggers = _odd_tables(engine, tables)
     findings = []
     for name, table in tables.items():
-        if name not in there:
-            remedy = f"it is not there; {TableMissing.remedy}"
+        if name not in names:
+            remedy = f"it does not exist; {TableMissing.remedy}"
             if name in views:
                 remedy = f"it is a view; {NO_TABLE.remedy}"
             findings.append(Finding(f"table {name}", WRONG, remedy))
@@ -75,7 +75,7 @@ ORDER BY 1, 2
 
 
 def _odd_tables(engine: Engine, tables: Tables) -> tuple[set[str], dict[str, list[str]]]:
-    """Return which tables are unlogged, and the triggers and rules of those that events go to."""
+    """Return the unlogged tables, and the triggers and rules of the tables that requests write."""
     statement = _TRIGGERS.get(engine.dialect.name)
     if statement is None:
         return set(), {}
@@ -88,25 +88,27 @@ def _odd_tables(engine: Engine, tables: Tables) -> tuple[set[str], dict[str, lis
         for table, name in connection.execute(sa.text(statement), values):
             triggers.setdefault(table, []).append(name)
         if is_postgresql:
-            found = connection.execute(sa.text(_UNLOGGED), {"names": list(tables)})
-            unlogged.update(found.scalars())
+            unlogged_names = connection.execute(sa.text(_UNLOGGED), {"names": list(tables)})
+            unlogged.update(unlogged_names.scalars())
     return unlogged, triggers
 
 
 def _drift_of_columns(inspector: Inspector, table: Table) -> list[str]:
-    found: dict[str, Any] = {column["name"]: column for column in inspector.get_columns(table.name)}
+    actual: dict[str, Any] = {
+        column["name"]: column for column in inspector.get_columns(table.name)
+    }
     drift = []
-    if missing := [column.name for column in table.columns if column.name not in found]:
+    if missing := [column.name for column in table.columns if column.name not in actual]:
         drift.append(f"it lacks {', '.join(missing)}")
     drift += [
         f"{column.name} {trouble}"
         for column in table.columns
-        if column.name in found and (trouble := _drift_of_type(column.type, found[column.name]))
+        if column.name in actual and (trouble := _drift_of_type(column.type, actual[column.name]))
     ]
-    # A column that was renamed is one that we miss, and one that nobody fills.
+    # A renamed column shows up twice: as one that we miss, and as one that nothing fills.
     drift += [
         f"nothing fills its column {name}, which may not be null"
-        for name, column in found.items()
+        for name, column in actual.items()
         if name not in table.columns
         and not column["nullable"]
         and column["default"] is None
@@ -115,8 +117,8 @@ def _drift_of_columns(inspector: Inspector, table: Table) -> list[str]:
     return drift
 
 
-def _drift_of_type(ours: TypeEngine[Any], found: Any) -> str:
-    theirs = found["type"]
+def _drift_of_type(ours: TypeEngine[Any], column: Any) -> str:
+    theirs = column["type"]
     if not _kinds(ours) & _kinds(theirs):
         return f"is {_name(theirs)}, not {_name(ours)}"
     our_length, their_length = getattr(ours, "length", None), getattr(theirs, "length", None)
@@ -139,7 +141,7 @@ _KINDS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (sa.Numeric, "number"),
 )
 _ALSO = {
-    # What SQLite and MariaDB, which have no such type, keep it in.
+    # SQLite and MariaDB lack these types, and use the second one instead.
     "uuid": {"uuid", "text"},
     "boolean": {"boolean", "integer"},
     "json": {"json", "text"},
@@ -147,10 +149,10 @@ _ALSO = {
 
 
 def _kinds(type_: TypeEngine[Any]) -> set[str]:
-    """Return what a column of a type may be called by one database or another."""
+    """Return the kinds of column in which some database stores this type."""
     base = type_.impl if isinstance(type_, sa.TypeDecorator) else type_
-    for of_type, kind in _KINDS:
-        if isinstance(base, of_type):
+    for base_type, kind in _KINDS:
+        if isinstance(base, base_type):
             return _ALSO.get(kind, {kind})
     return {type(base).__name__}
 
@@ -160,12 +162,13 @@ def _name(type_: TypeEngine[Any]) -> str:
 
 
 def _drift_of_indexes(inspector: Inspector, table: Table) -> list[str]:
-    """Compare by the columns: a host may name an index as it likes."""
+    """Compare indexes by their columns, because a host may name them as it likes."""
     indexes = inspector.get_indexes(table.name)
-    unique = {
-        frozenset(one["column_names"]) for one in inspector.get_unique_constraints(table.name)
-    } | {frozenset(one["column_names"]) for one in indexes if one["unique"]}
-    ordered = {tuple(one["column_names"]) for one in indexes}
+    constraints = inspector.get_unique_constraints(table.name)
+    unique = {frozenset(constraint["column_names"]) for constraint in constraints} | {
+        frozenset(index["column_names"]) for index in indexes if index["unique"]
+    }
+    ordered = {tuple(index["column_names"]) for index in indexes}
     ours_unique = [
         [column.name for column in constraint.columns]
         for constraint in table.constraints

@@ -1,4 +1,4 @@
-"""Is an event stored as it was sent? One is stored, read, deleted, and rolled back."""
+"""Checks that an event is stored as it was sent: stores one, reads and deletes it, rolls back."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ WHAT = {
 }
 STATEMENT_MS = 2000
 CHANGED = (
-    "what is stored is not what was sent: {columns}; drop the trigger or rule on {table} that"
-    " changes it"
+    "some values are stored differently from how they were sent: {columns}; drop the trigger or"
+    " rule on {table} that changes them"
 )
 NO_DELETE = (
     "the app's role may not delete, so `prune` and `forget` cannot; as the owner, run"
@@ -35,7 +35,7 @@ NO_DELETE = (
 
 
 def storing_findings(registration: Registration) -> list[Finding]:
-    """Store one event and one identity by the endpoint's own statement, and roll them back.
+    """Store one event and one identity with the endpoint's own statement, and roll them back.
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the database does not answer.
@@ -44,12 +44,12 @@ def storing_findings(registration: Registration) -> list[Finding]:
     event_type = max(registration.settings.event_types, key=len)
     rows = {EVENTS_TABLE: _event(event_type), IDENTITIES_TABLE: _identity()}
     models = {EVENTS_TABLE: UserEvent.__table__, IDENTITIES_TABLE: UserEventIdentity.__table__}
-    found = [_probe(engine, models[name], row) for name, row in rows.items()]
-    return found + _number_findings(engine, registration)
+    findings = [_probe(engine, models[name], row) for name, row in rows.items()]
+    return findings + _number_findings(engine, registration)
 
 
 def _event(event_type: str) -> dict[str, Any]:
-    """Return an event that is as long as one may be, with letters that not every encoding has."""
+    """Return an event with the longest allowed values, and characters that some encodings lack."""
     now = datetime.now(UTC)
     return {
         "event_id": new_event_id(),
@@ -89,32 +89,33 @@ def _probe(engine: Engine, table: Table, row: dict[str, Any]) -> Finding:
 
 def _stored(connection: Connection, table: Table, row: dict[str, Any]) -> Finding:
     record_id = unique_id(table)
-    same = record_id == row[record_id.name]
+    is_this_row = record_id == row[record_id.name]
     insert_once(connection, table, row)
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")  # or they wait for the commit
-    found = connection.execute(sa.select(table).where(same)).mappings().one()
+        # Deferred constraints are checked at the commit, and we roll back.
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+    stored = connection.execute(sa.select(table).where(is_this_row)).mappings().one()
     what = WHAT[table.name]
-    if changed := [name for name, value in row.items() if found[name] != value]:
+    if changed := [name for name, value in row.items() if stored[name] != value]:
         words = CHANGED.format(columns=", ".join(changed), table=table.name)
         return Finding(what, WRONG, words)
     try:
-        deleted = connection.execute(sa.delete(table).where(same)).rowcount
+        deleted = connection.execute(sa.delete(table).where(is_this_row)).rowcount
     except sa.exc.ProgrammingError:
         deleted = 0
     return Finding(what) if deleted else Finding(what, HINT, NO_DELETE.format(table=table.name))
 
 
 def _number_findings(engine: Engine, registration: Registration) -> list[Finding]:
-    """Look at what numbers the rows of all tables. Only PostgreSQL has to be looked after."""
+    """Check the sequences that number the rows. Only PostgreSQL has them."""
     if engine.dialect.name != "postgresql":
         return []
     what = "sequences of ids"
     with briefly(engine, STATEMENT_MS) as connection:
-        found = numberings(connection, registration.tables.values())
+        sequences = numberings(connection, registration.tables.values())
     findings = []
-    for numbering in found:
-        # What the counts are kept in costs no event.
+    for numbering in sequences:
+        # No event is lost if a table of the counts cannot be written.
         level = WRONG if numbering.table in WHAT else HINT
         if problem := numbering.problem():
             findings.append(Finding(what, level, f"{problem.problem}; {problem.remedy}"))
