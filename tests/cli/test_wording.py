@@ -47,6 +47,19 @@ def test_a_command_calls_its_columns_as_the_page_does(host: Flask, table: str) -
     assert titles <= headings
 
 
+def test_a_timeline_has_the_columns_of_its_page(host: Flask) -> None:
+    titles = re.split(r"\s{2,}", lines(host, "timeline", "visitor-1")[0])
+    assert {*titles} <= {column.heading.lower() for column in TABLES["timeline"][1].columns}
+
+
+def test_stats_and_retention_have_the_columns_of_their_pages(host: Flask) -> None:
+    by_type = [column.heading.lower() for column in TABLES["totals"][1].columns]
+    assert by_type in [re.split(r"\s{2,}", line) for line in lines(host, "stats", *MARCH)]
+    cohorts = re.split(r"\s{2,}", lines(host, "retention", *MARCH)[2])
+    page = {column.heading.lower() for column in TABLES["retention"][1].columns}
+    assert {title for title in cohorts if not title.startswith("+")} <= page
+
+
 @pytest.mark.parametrize("table", VISITS)
 def test_visits_are_called_so_everywhere(host: Flask, table: str) -> None:
     client = host.test_client()

@@ -33,15 +33,15 @@ by_type = Table(
     (
         Column(
             "event_type",
-            "Type",
-            "what the browser said had happened",
+            "Event type",
+            "the type of the events",
             value=lambda row: row.event_type or "all types",
         ),
-        Column("events", "Events", "everything that was sent", "count"),
+        Column("events", "Events", "every event that was stored", "count"),
         Column(
             "visits",
             "Visits",
-            "visits with at least one of them",
+            "visits with at least one such event",
             "bar",
             value=lambda row: row.sessions,
         ),
@@ -53,20 +53,20 @@ by_type = Table(
 over_time = Table(
     "activity",
     "Every count",
-    "Events and visits by time and by type. By hour, visitors of the hour are counted.",
+    "Events and visits over time, by event type. By hour, the visitors of each hour are counted.",
     (
         Column("starts_at", "Begins", "when the day, hour or week begins", "moment"),
         Column(
             "event_type",
-            "Type",
-            "what the browser said had happened",
+            "Event type",
+            "the type of the events",
             value=lambda row: row.event_type or "all types",
         ),
-        Column("events", "Events", "everything that was sent", "count"),
+        Column("events", "Events", "every event that was stored", "count"),
         Column(
             "visits",
             "Visits",
-            "visits with at least one of them; by hour, visitors of the hour",
+            "visits with at least one such event; by hour, visitors of the hour",
             "count",
             value=lambda row: row.sessions,
         ),

@@ -10,7 +10,7 @@ from tcs_events.reports.wording import LEFT_WITH_NOTHING, SET_TO
 _COUNTS = (
     Column("dead", LEFT_WITH_NOTHING, "visits in which no expert was left", "bar"),
     Column("visits", "Used by", "visits that used it", "count", value=lambda row: row.sessions),
-    Column("share", "Share", "left with nothing, of the visits that used it", "share"),
+    Column("share", "Share", "share of the visits that used it", "share"),
 )
 values = Table(
     "dead_end_values",
@@ -28,7 +28,7 @@ combinations = Table(
     "dead_end_combinations",
     "Filters together",
     "All filters that were set when no expert was left. Counts are visits.",
-    (Column("value", "Filters", "all filters that were active", "filters"), *_COUNTS),
+    (Column("value", "Filters", "all filters that were set", "filters"), *_COUNTS),
     lambda asked, limit, offset=0: dead_end_combinations(asked.period, limit, offset),
     can_skip=True,
 )

@@ -51,7 +51,7 @@ table = Table(
     "All experts, the least exposed first",
     "Counts are visits. A visit that clicked an expert counts as exposed too.",
     (
-        Column("expert_id", "Expert", "the id that the events and the catalogue name"),
+        Column("expert_id", "Expert", "the expert's id in events and in the catalogue"),
         Column("exposed", "Exposed", "visits in which they were returned, seen or clicked", "bar"),
         Column("returned", "Returned", "visits in which a query returned them", "count"),
         Column(
@@ -78,7 +78,7 @@ table = Table(
             is_extra=True,
         ),
         Column("clicked", "Clicked", "visits with a click on them", "count"),
-        Column("click_through", CLICK_RATE, "clicked, of exposed", "share"),
+        Column("click_through", CLICK_RATE, "clicked, as a share of exposed", "share"),
         Column(
             "expected_click_through",
             USUAL_RATE,
@@ -88,7 +88,7 @@ table = Table(
         Column(
             "rung",
             HELD_UP,
-            "the first step that an expert does not reach; nothing where they reach all",
+            "the first step that the expert did not reach; empty if they reached all",
             words={rung: title for rung, (title, _) in RUNGS.items()},
         ),
     ),

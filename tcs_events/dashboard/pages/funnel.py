@@ -90,15 +90,23 @@ table = Table(
     " period; the others follow within 24 hours. A visit is a visitor's day.",
     (
         Column(
-            "step", "Step", "the event, and what is true of it", value=lambda row: str(row.step)
+            "step", "Step", "the event type and its conditions", value=lambda row: str(row.step)
         ),
-        Column("visits", "Visits", "visits that got as far", "bar", value=lambda row: row.sessions),
-        Column("of_previous", OF_THE_STEP_BEFORE, "of the visits at the step before", "share"),
-        Column("of_first", OF_THE_FIRST, "of the visits at the first step", "share"),
+        Column(
+            "visits",
+            "Visits",
+            "visits that reached the step",
+            "bar",
+            value=lambda row: row.sessions,
+        ),
+        Column(
+            "of_previous", OF_THE_STEP_BEFORE, "share of the visits at the step before", "share"
+        ),
+        Column("of_first", OF_THE_FIRST, "share of the visits at the first step", "share"),
         Column(
             "days_counted",
             "Days counted",
-            "days of the period that the steps are counted for so far",
+            "days of the period that are counted so far",
             "count",
             is_extra=True,
         ),

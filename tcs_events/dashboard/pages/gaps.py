@@ -17,13 +17,13 @@ table = Table(
     "Counts are visits. One visit may count in several columns: it may be shown nothing at first,"
     " and something later.",
     (
-        Column("query", "Query", "lower case, single spaces"),
+        Column("query", "Query", "the query in lower case, with single spaces"),
         Column("visits", "Visits", "visits that asked it", "count", value=lambda row: row.sessions),
-        Column("not_available", NOT_AVAILABLE, "shown nothing: we do not have it", "bar"),
+        Column("not_available", NOT_AVAILABLE, "shown nothing, and not because of filters", "bar"),
         Column(
             "hidden_by_filter",
             HIDDEN,
-            "shown nothing because of filters: without them, there were results",
+            "shown nothing because of filters; without them there were results",
             "bar",
         ),
         Column(
@@ -40,7 +40,7 @@ table = Table(
             "count",
             is_extra=True,
         ),
-        Column("sample", AS_TYPED, "one of the texts as they were typed", is_extra=True),
+        Column("sample", AS_TYPED, "the query as one visitor typed it", is_extra=True),
     ),
     lambda asked, limit, offset=0: unmet_demand(asked.period, limit, offset=offset),
     can_skip=True,

@@ -59,16 +59,17 @@ table = Table(
     (
         Column(
             "starts_on",
-            "Came first",
+            "First visit",
             "the day, or the Monday of the week, of their first visit",
             "day",
         ),
-        Column("size", "Visitors", "visitors that came for the first time ever", "bar"),
+        Column("size", "Visitors", "visitors whose first visit was then", "bar"),
         Column("returned", "Came back", "how many of them came 0, 1, 2 ... days or weeks later"),
         Column(
             "is_complete",
-            "Over",
-            "whether that day or week is over, and whole in the period; if not, more may come",
+            "Complete",
+            "whether that day or week is over and wholly in the period; if not, the number may"
+            " grow",
             is_extra=True,
         ),
     ),

@@ -40,10 +40,10 @@ table = Table(
     "What happened, oldest first.",
     (
         Column("at", "When", "when it happened", "moment"),
-        Column("session_id", "Session", "the session it belongs to"),
-        Column("event_type", "Type", "what the browser said had happened"),
-        Column("payload", "Payload", "what the browser sent with it"),
-        Column("is_known", "Known", "whether it was known by then who the visitor is"),
+        Column("session_id", "Session", "the session that sent it"),
+        Column("event_type", "Event type", "the type of the event"),
+        Column("payload", "Payload", "the data that was sent with it"),
+        Column("is_known", "Known", "whether the visitor was known by then"),
     ),
     # With an offset the report gives the oldest events first; without one, the newest.
     lambda asked, limit, offset=0: _rows(asked, limit, offset),

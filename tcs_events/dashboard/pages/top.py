@@ -12,7 +12,7 @@ experts = Table(
     "Experts",
     "Experts whose card was clicked, and where it was. One visit may click in several places.",
     (
-        Column("expert_id", "Expert", "the id that the event names"),
+        Column("expert_id", "Expert", "the expert's id in events"),
         Column("visits", "Visits", "visits with a click", "bar", value=lambda row: row.sessions),
         Column("clicks", "Clicks", "every click", "count"),
         Column("by_context", "Where", "visits by the place of the card", "contexts"),
@@ -25,10 +25,10 @@ queries = Table(
     "Queries",
     "What visitors asked. Upper and lower case, and spaces, make no difference.",
     (
-        Column("query", "Query", "lower case, single spaces"),
+        Column("query", "Query", "the query in lower case, with single spaces"),
         Column("visits", "Visits", "visits that asked it", "bar", value=lambda row: row.sessions),
         Column("asks", "Asks", "every time it was asked", "count"),
-        Column("sample", AS_TYPED, "one of the texts as they were typed"),
+        Column("sample", AS_TYPED, "the query as one visitor typed it"),
     ),
     lambda asked, limit, offset=0: top_queries(asked.period, limit, offset),
     can_skip=True,
