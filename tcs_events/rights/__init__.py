@@ -1,5 +1,6 @@
-"""What people may ask of those who keep their events: to see them, and to have them deleted.
+"""People's rights: to see what is stored about them, and to have it deleted.
 
-`places` says where something of a person is kept, `subject` what of it is theirs. `deleting` takes
-rows away a few at a time; `prune` those of a time, `forget` those of a person. `held` reads them.
+`places` lists the tables that hold data of persons, and `subject` finds a person's rows in them.
+`held` exports these rows, and `forget` deletes them. `prune` deletes old rows of everybody.
+`deleting` is how both delete: a few rows at a time.
 """

@@ -1,7 +1,7 @@
-"""Takes rows away, so few at a time that nobody who stores an event waits for long.
+"""Deletes rows a few at a time, so that requests that store events need not wait long.
 
-SQLite has one writer: while a transaction of ours is open, no event is stored. It is kept short,
-and between two of them there is much more time for others than the last one took.
+SQLite has one writer: no event can be stored during one of our transactions. So each transaction
+is short, and the pause after it is many times as long.
 """
 
 from __future__ import annotations
@@ -24,49 +24,48 @@ from tcs_events.models import UserEvent
 from tcs_events.rights.places import Place
 
 TARGET_SECONDS = 0.004
-"""So long the deletion itself should take. The rest of a transaction does not get shorter with
-fewer rows."""
+"""How long one DELETE should take. Fewer rows would not shorten the rest of the transaction."""
 TARGET_SECONDS_SQLITE = 0.0007
-"""The same where everybody else waits meanwhile."""
+"""The same on SQLite, where all other writers wait meanwhile."""
 CHECKPOINT_FACTOR = 4
-"""So many times as long as it took to write SQLite's log back into its file. That holds up nobody
-who writes, but the disk is busy with it, and whoever syncs an event meanwhile waits."""
+"""The pause after a checkpoint of SQLite's log, as a multiple of its time. A checkpoint blocks no
+writer, but it keeps the disk busy, which delays commits of events."""
 PAUSE_FACTOR = 19
-"""So many times as long as a transaction took is the pause after it: one event in twenty meets a
-transaction, and most of them but the end of it."""
+"""The pause after a transaction, as a multiple of its time. With 19, one event in twenty arrives
+during a transaction and has to wait."""
 MIN_PAUSE_SECONDS = 0.01
-"""Our store asks every millisecond whether SQLite's lock is free: it shall not miss that it was."""
+"""The store tries SQLite's lock every millisecond; a shorter pause could fall between two tries."""
 MIN_ROWS, MAX_ROWS = 20, 900
-"""Each is a parameter, and SQLite before 3.32 takes 999."""
+"""The rows per DELETE. Each is a parameter, and SQLite before 3.32 allows 999."""
 
 Rows = Sequence[Any]
-"""Rows of a table: the key of each, and then, where reports count them, `created_at`."""
+"""Rows of a table: the key of each, followed by `created_at` if reports count the rows."""
 Find = Callable[[Connection, int], Rows | None]
-"""Gives rows to delete, at most so many, and perhaps none this time. None: there are no more."""
+"""Returns the next rows to delete, up to a limit; perhaps an empty list. None ends the deletion."""
 
 
 class Pace:
-    """How many rows to delete at a time, by how long the deletions before took."""
+    """Chooses how many rows to delete at a time, by how long the last deletion took."""
 
     def __init__(self, target_seconds: float = TARGET_SECONDS) -> None:
         self.rows = min(MIN_ROWS, MAX_ROWS)
         self._target_seconds = target_seconds
 
     def learn(self, seconds: float) -> None:
-        """Grow or shrink with the time that the last one took, at most by half."""
+        """Adapt to the time of the last deletion. One call changes `rows` by half at most."""
         factor = min(1.5, max(0.5, self._target_seconds / max(seconds, 0.0001)))
         self.rows = min(MAX_ROWS, max(MIN_ROWS, round(self.rows * factor)))
 
 
 class Deleter:
-    """Deletes what it is told to find, one short transaction after the other.
+    """Deletes rows in many short transactions.
 
-    What is committed stays deleted, whatever ends it; any number of them may run at once.
+    If it is stopped, what was committed stays deleted. Several may run at the same time.
 
     Args:
-        engine: of the database that holds the tables.
-        zone: whose days reports count.
-        on_deleted: is told how many rows were deleted, after each commit.
+        engine: the engine of the database with our tables.
+        zone: the time zone of the reports' days.
+        on_deleted: called after each commit with the number of rows it deleted.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class Deleter:
         self._pace = Pace(TARGET_SECONDS_SQLITE if is_sqlite else TARGET_SECONDS)
 
     def delete(self, place: Place, find: Find) -> None:
-        """Delete everything that `find` finds."""
+        """Delete all rows that `find` returns, until it returns None."""
         with self._engine.connect() as connection:
             with connection.begin():
                 ensure_state(connection, self._zone, datetime.now(UTC))
@@ -91,32 +90,33 @@ class Deleter:
                     pause = PAUSE_FACTOR * seconds + CHECKPOINT_FACTOR * busy_seconds
                     time.sleep(max(pause, MIN_PAUSE_SECONDS))
             with connection.begin():
-                _wait_for_turn(connection)  # which syncs what was deleted
+                _wait_for_turn(connection)  # a normal commit, which syncs all deletions to disk
 
     def forget_visits(self, sessions: Collection[str]) -> None:
-        """Forget on which days sessions were there, of those that have no event any more.
+        """Forget the visits of those sessions that have no events left.
 
-        The others' days are counted again: a session may have been that of a crawler until now.
+        The days of the other sessions are counted again: the mark that made one of them a crawler
+        may have been deleted.
         """
         event = UserEvent.__table__.c
         with self._engine.begin() as connection:
             _wait_for_turn(connection)
-            left = connection.execute(
+            remaining = connection.execute(
                 sa.select(event.session_id, event.created_at).where(event.session_id.in_(sessions))
             ).all()
-            gone = set(sessions) - {row.session_id for row in left}
-            forget_sessions(connection, self._zone, gone, [row.created_at for row in left])
+            empty = set(sessions) - {row.session_id for row in remaining}
+            forget_sessions(connection, self._zone, empty, [row.created_at for row in remaining])
 
     def _delete_some(self, connection: Connection, place: Place, find: Find) -> float | None:
-        """Return how long others had to wait; None when nothing is left."""
-        with connection.begin():  # one of its own: nobody waits for who reads
-            found = find(connection, self._pace.rows)
-        if found is None:
+        """Delete the next rows. Return how long writers were blocked; None if no rows are left."""
+        with connection.begin():  # a transaction of its own, because reading blocks nobody
+            rows = find(connection, self._pace.rows)
+        if rows is None:
             return None
-        if not found:
+        if not rows:
             return 0.0
-        is_one_of = place.key(connection).in_([row[0] for row in found])
-        times = self._times_of_days([row[1] for row in found]) if place.is_counted else ()
+        is_one_of = place.key(connection).in_([row[0] for row in rows])
+        times = self._times_of_days([row[1] for row in rows]) if place.is_counted else ()
         with connection.begin():
             _sync_later(connection)
             _wait_for_turn(connection)
@@ -130,19 +130,21 @@ class Deleter:
         return seconds
 
     def _times_of_days(self, times: Sequence[datetime]) -> Sequence[datetime]:
-        """Return times of the same days, and two of them where there is but one day."""
+        """Return times that cover the same days; only two if all are on one day."""
         bounds = min(times), max(times)
         return bounds if len({date_in(self._zone, at) for at in bounds}) == 1 else times
 
 
 @contextmanager
 def _with_small_syncs(connection: Connection) -> Iterator[Callable[[], None]]:
-    """Have SQLite not wait for the disk in each transaction, for others wait for it meanwhile.
+    """Let SQLite commit deletions without waiting for the disk, because other writers wait too.
 
-    Gives a function that writes the log back into the file, to be called after each transaction:
-    a long log is written back by whoever stores an event. A power cut brings back what was deleted
-    last, and nothing else: the log is synced by every commit of an event, and before it is written
-    back, https://www.sqlite.org/pragma.html#pragma_synchronous.
+    Gives a function that checkpoints the log, to be called after each transaction. Without it the
+    log would grow, and a request that stores an event would have to checkpoint it.
+
+    A power cut may bring back the rows that were deleted last, and does no other harm: every commit
+    of an event syncs the log, and so does a checkpoint before it copies the log into the file
+    (https://www.sqlite.org/pragma.html#pragma_synchronous).
     """
     driver = connection.connection.driver_connection
     if (
@@ -172,19 +174,20 @@ def _set(driver: Any, values: dict[str, Any]) -> None:
 
 
 def _sync_later(connection: Connection) -> None:
-    """Have PostgreSQL not wait for the disk at the end of this transaction, for the same reason.
+    """Let PostgreSQL commit this transaction without waiting for the disk.
 
-    It syncs in the order of its log, https://www.postgresql.org/docs/current/wal-async-commit.html.
+    Safe for the same reason as on SQLite: the log is synced in order, so a later commit of an event
+    syncs the deletion too (https://www.postgresql.org/docs/current/wal-async-commit.html).
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
 
 def _wait_for_turn(connection: Connection) -> None:
-    """Take, with a write that changes nothing, what the transaction will need.
+    """Take the lock that the transaction needs, with an update that changes nothing.
 
-    On SQLite that is the write lock: a transaction that reads first and is overtaken by a writer
-    cannot write any more. Elsewhere it is the row that everybody who deletes or counts writes to:
-    two who delete the same rows, each in an order of its own, would wait for each other.
+    On SQLite this is the write lock: a transaction that starts by reading can no longer write once
+    another writer has committed. Elsewhere it is a lock on the row that all deletions and counts
+    update first: without it, two deletions of the same rows in different order would deadlock.
     """
     connection.execute(tables.state.update().values(zone=tables.state.c.zone))

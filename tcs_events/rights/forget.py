@@ -14,16 +14,16 @@ from tcs_events.rights.subject import Subject, chunks, count_rows
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """How much there is of a person."""
+    """How many rows are stored about a person."""
 
     rows: dict[str, int]
-    """By the name of the place."""
+    """The number of rows by the name of the place."""
     events_of_others: int
-    """Events in their sessions that carry the address of another: these are not theirs."""
+    """Events in the person's sessions with another address, which belong to somebody else."""
 
 
 def count_holdings(engine: Engine, subject: Subject) -> Holdings:
-    """Return how much there is of a person."""
+    """Return how many rows are stored about a person."""
     with engine.connect() as connection:
         return Holdings(
             {
@@ -35,16 +35,16 @@ def count_holdings(engine: Engine, subject: Subject) -> Holdings:
 
 
 def forget(deleter: Deleter, subject: Subject) -> None:
-    """Delete all rows of a person. Who was stopped doing so may begin again."""
+    """Delete all rows of a person. After an interruption, it can be called again."""
     for place in PLACES:
         for condition in subject.conditions(place):
             deleter.delete(place, _Rows(place, condition))
-    for some in chunks([*subject.sessions, *subject.linked_sessions]):
-        deleter.forget_visits(some)
+    for sessions in chunks([*subject.sessions, *subject.linked_sessions]):
+        deleter.forget_visits(sessions)
 
 
 class _Rows:
-    """Finds the rows of a place that fulfil a condition."""
+    """Finds the rows of a place that meet a condition."""
 
     def __init__(self, place: Place, condition: sa.ColumnElement[bool]) -> None:
         self._place = place
@@ -54,5 +54,5 @@ class _Rows:
         place = self._place
         times = [place.time_column] if place.is_counted else []
         query = select(place.key(connection), *times).where(self._condition)
-        # In no order: asked for one, PostgreSQL may prefer to walk through the whole table in it.
+        # Without ORDER BY: with one, PostgreSQL may walk through the whole table in that order.
         return connection.execute(query.limit(limit)).all() or None

@@ -1,4 +1,4 @@
-"""Everything that is held about a person, as one JSON document."""
+"""Exports everything that is stored about a person as one JSON document."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tcs_events.rights.subject import Subject
 
 
 def write_held(connection: Connection, subject: Subject, file: IO[bytes]) -> dict[str, int]:
-    """Write a JSON object: who, when, and a list of rows for each place.
+    """Write a JSON object with the person, the time, and a list of rows for each place.
 
-    The rows are in the order of their ids as far as one question gave them; they are not
-    all in memory at once. Returns how many were written, by the name of the place.
+    Rows are streamed, so they are never all in memory. They are ordered by id within each of the
+    queries that find them. Returns the number of rows by the name of the place.
     """
     sessions = [*subject.sessions, *subject.linked_sessions]
     who = {"addresses": [*subject.addresses], "sessions": sessions}

@@ -1,4 +1,4 @@
-"""Where something of a person is kept."""
+"""The tables that hold data of persons."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from tcs_events.models import (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A table whose rows belong to sessions and to persons."""
+    """A table whose rows belong to sessions and persons."""
 
     name: str
-    """What its rows are called, in JSON too,"""
+    """The plural name of its rows, also in JSON."""
     one: str
-    """and one of them."""
+    """The name of one row."""
     table: sa.Table
     unique: str
-    """The column besides `id` that tells a row from all others."""
+    """The unique column besides `id`."""
     session: str = "session_id"
-    """The column with the session; it may be null."""
+    """The column with the session; may be null."""
     email: str | None = "email"
-    """The column with the address; it may be null. None: there is no such column."""
+    """The column with the e-mail address, which may be null; None if there is no such column."""
     at: str = "created_at"
-    """The column with the time that says how old a row is."""
+    """The column with the time that gives a row its age."""
     is_counted: bool = False
-    """Whether reports count its rows, by that time."""
+    """Whether reports count its rows, by the time in `at`."""
 
     @property
     def id(self) -> sa.Column[Any]:
@@ -44,15 +44,15 @@ class Place:
         return column
 
     def key(self, connection: Connection) -> sa.Column[Any]:
-        """Return the column that tells a row from all others that ever were.
+        """Return a column whose values are never used twice.
 
-        That is `id` where it can be: rows that were stored one after the other lie side by side.
-        But SQLite gives the newest row's id once more after that row is gone.
+        Where possible that is `id`, because rows with neighbouring ids are stored together. On
+        SQLite it is `unique`: after the newest row is deleted, SQLite uses its id again.
         """
         return self.table.c[self.unique] if connection.dialect.name == "sqlite" else self.id
 
     def counted(self, rows: int) -> str:
-        """Return "1 event", or "2 events"."""
+        """Return a text such as "1 event" or "2 events"."""
         return f"{rows:,} {self.one if rows == 1 else self.name.replace('_', ' ')}"
 
     @property
@@ -82,12 +82,15 @@ BOT_SESSIONS = Place(
 )
 IDENTITIES = Place("identities", "identity", UserEventIdentity.__table__, "identity_id")
 PLACES = (EVENTS, REJECTIONS, BOT_SESSIONS, IDENTITIES)
-"""All there are. The identities come last: they say which sessions are a person's, and whoever is
-stopped while forgetting one has to find the rest of it again."""
+"""All places, in the order of deletion. Identities come last, because they say which sessions are a
+person's: after an interruption, `forget` needs them to find the rest."""
 
 
 def counted(rows: Mapping[str, int]) -> list[str]:
-    """Return "2 events", ..., "1 identity"; of the places between them those with any rows."""
+    """Return texts such as "2 events" and "1 identity", in the order of `PLACES`.
+
+    Events and identities are always listed, other places only if they have rows.
+    """
     always = (EVENTS, IDENTITIES)
     return [
         place.counted(rows[place.name]) for place in PLACES if rows[place.name] or place in always

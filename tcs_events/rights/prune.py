@@ -1,8 +1,8 @@
-"""Deletes what is older than it needs to be.
+"""Deletes old rows.
 
-An event's age is that of `created_at`, when it happened. `received_at` is at most seven days later
-and never earlier, so that no client can make an event stay for longer by what it says of its age;
-reports end at one moment, and there is an index that begins with the type.
+The age of an event is that of `created_at`, when it happened. Reports go by the same time, and an
+index on type and `created_at` finds old events quickly. A client cannot keep an event for longer by
+sending a wrong age: `created_at` is never later than `received_at`, and at most 7 days earlier.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tcs_events.rights.deleting import Deleter, Rows
 from tcs_events.rights.places import BOT_SESSIONS, EVENTS, IDENTITIES, PLACES, REJECTIONS, Place
 
 LEFT_BEHIND = (BOT_SESSIONS, IDENTITIES)
-"""Places whose rows say something of a session, and nothing once it has no event."""
+"""Places whose rows describe a session. They are useless once the session has no events."""
 
 
 def count_older(engine: Engine, before: datetime) -> int:
-    """Return how many events happened before a moment."""
+    """Return the number of events that happened before a time."""
     with engine.connect() as connection:
         return sum(
             connection.scalar(
@@ -34,7 +34,7 @@ def count_older(engine: Engine, before: datetime) -> int:
 
 
 def count_prunable(engine: Engine, before: datetime) -> dict[str, int]:
-    """Return how much there is to prune, by the name of the place."""
+    """Return the number of rows that `prune` would delete, by the name of the place."""
     counts = {EVENTS.name: count_older(engine, before)}
     for place in (REJECTIONS, *LEFT_BEHIND):
         query = select(sa.func.count()).select_from(place.table).where(place.time_column < before)
@@ -50,10 +50,10 @@ def count_prunable(engine: Engine, before: datetime) -> dict[str, int]:
 
 
 def prune(engine: Engine, deleter: Deleter, before: datetime) -> None:
-    """Delete the events that happened before a moment, and then what they leave behind.
+    """Delete the events that happened before a time, and the refused events received before it.
 
-    That is identities and marks of crawlers older than it whose session has no event any more.
-    Refused events go when they came in before it.
+    Then deletes the identities and crawler marks from before that time whose session has no events
+    left.
     """
     with engine.connect() as connection:
         types = event_types(connection)
@@ -69,7 +69,7 @@ def _older(event_type: str, before: datetime) -> tuple[sa.ColumnElement[bool], .
 
 
 class _OlderEvents:
-    """Finds the events of a type, oldest first."""
+    """Finds the old events of one type, oldest first."""
 
     def __init__(self, event_type: str, before: datetime) -> None:
         self._conditions = _older(event_type, before)
@@ -78,8 +78,8 @@ class _OlderEvents:
     def __call__(self, connection: Connection, limit: int) -> Rows | None:
         query = select(EVENTS.key(connection), UserEvent.created_at).where(*self._conditions)
         if self._since is not None:
-            # PostgreSQL keeps what was deleted in its index for a while, and would have to step
-            # over all of it each time.
+            # PostgreSQL keeps deleted rows in the index until VACUUM. Without this condition, each
+            # query would step over all of them.
             query = query.where(UserEvent.created_at >= self._since)
         rows = connection.execute(query.order_by(UserEvent.created_at).limit(limit)).all()
         if rows:
@@ -87,12 +87,12 @@ class _OlderEvents:
         elif self._since is None:
             return None
         else:
-            self._since = None  # once more from the beginning: late ones have come meanwhile
+            self._since = None  # start again: older events may have been stored meanwhile
         return rows
 
 
 class _Older:
-    """Finds the rows of a small place."""
+    """Finds the old rows of a place that is small enough to need no index."""
 
     def __init__(self, place: Place, before: datetime) -> None:
         self._place = place
@@ -105,7 +105,7 @@ class _Older:
 
 
 class _LeftBehind:
-    """Finds rows whose session has no events, by looking at so many rows at a time."""
+    """Finds old rows whose session has no events. Looks at all rows in the order of their ids."""
 
     def __init__(self, place: Place, before: datetime) -> None:
         self._place = place
@@ -126,10 +126,10 @@ class _LeftBehind:
             .order_by(place.id)
             .limit(limit)
         )
-        looked_at = connection.execute(query).all()
-        if not looked_at:
+        rows = connection.execute(query).all()
+        if not rows:
             return None
-        self._after_id = looked_at[-1].id
-        # An event that is being stored at this very moment is not seen yet: it stays, as that of
-        # somebody who is not known.
-        return [row for row in looked_at if row.at < self._before and not row.is_busy]
+        self._after_id = rows[-1].id
+        # An event that is being stored right now is not visible yet. It is kept, but its session
+        # may lose its identity.
+        return [row for row in rows if row.at < self._before and not row.is_busy]

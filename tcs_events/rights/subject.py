@@ -1,12 +1,12 @@
-"""Whose something is: the person behind addresses and sessions.
+"""Finds which rows belong to a person, given e-mail addresses and sessions.
 
-A session that was identified with an address belongs to that person, its past and its future. One
-that was identified with several persons, on a computer that they share, belongs to all of them:
-nobody can tell who of them did what. But an event that carries an address says itself whose it is,
-and belongs to that person alone, whatever its session.
+A session that was identified with an address belongs to that person, with its past and future
+events. If a shared browser was identified with several persons, the session belongs to each of
+them, because nobody can tell who did what. An event with an address of its own belongs to that
+person alone, whatever its session.
 
-Addresses are the same where they differ only in case or in the form of their letters: a mail server
-could tell such persons apart, and none does.
+Addresses are equal if they differ only in case or in Unicode form. A mail server could treat such
+addresses as different persons, but in practice none does.
 """
 
 from __future__ import annotations
@@ -27,45 +27,46 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A person, as the tables know them."""
+    """A person, by addresses and sessions."""
 
     addresses: Sequence[str]
-    """Their addresses, in every spelling that is stored."""
+    """The person's addresses, in every spelling that is stored."""
     sessions: Sequence[str]
-    """The sessions that were named: all that is in them."""
+    """The sessions that were given. All their rows are the person's."""
     linked_sessions: Sequence[str]
-    """Other sessions that were identified with an address: what in them is nobody else's."""
+    """Other sessions that were identified with an address. Rows with another address are not the
+    person's."""
 
     def conditions(self, place: Place) -> Iterator[sa.ColumnElement[bool]]:
-        """Give conditions that together mean all their rows in a place, each row by one of them."""
+        """Give conditions that together match the person's rows in a place, each row once."""
         session, email = place.session_column, place.email_column
-        for some in chunks(self.sessions):
-            yield session.in_(some)
-        for some in chunks(self.linked_sessions):
-            yield session.in_(some) if email is None else session.in_(some) & email.is_(None)
+        for sessions in chunks(self.sessions):
+            yield session.in_(sessions)
+        for sessions in chunks(self.linked_sessions):
+            is_linked = session.in_(sessions)
+            yield is_linked if email is None else is_linked & email.is_(None)
         if email is None:
             return
-        for some in chunks(self.addresses):
-            theirs = email.in_(some)
-            is_named = session.in_(self.sessions)
-            yield theirs & (session.is_(None) | ~is_named) if self.sessions else theirs
+        for addresses in chunks(self.addresses):
+            has_address = email.in_(addresses)
+            is_given = session.in_(self.sessions)
+            yield has_address & (session.is_(None) | ~is_given) if self.sessions else has_address
 
     def conditions_of_others(self, place: Place) -> Iterator[sa.ColumnElement[bool]]:
-        """Give conditions for rows of the linked sessions that carry an address of another."""
+        """Give conditions that match the rows of linked sessions with somebody else's address."""
         session, email = place.session_column, place.email_column
         if email is None:
             return
-        for some in chunks(self.linked_sessions):
-            yield session.in_(some) & email.is_not(None) & email.not_in(self.addresses)
+        for sessions in chunks(self.linked_sessions):
+            yield session.in_(sessions) & email.is_not(None) & email.not_in(self.addresses)
 
 
 def find_subject(
     connection: Connection, addresses: Collection[str], sessions: Collection[str]
 ) -> Subject:
-    """Return the person behind addresses and sessions.
+    """Return the person with these addresses and sessions.
 
-    With addresses this reads all addresses that are stored, once; there is no index that knows
-    nothing of case.
+    If there are addresses, this reads all stored addresses once, because no index ignores case.
     """
     spellings: set[str] = set()
     if addresses:
@@ -74,14 +75,14 @@ def find_subject(
         for email in (place.email_column for place in PLACES):
             if email is None:
                 continue
-            stored = select(email).where(email.is_not(None)).distinct()
-            with stream(connection, stored) as rows:
-                spellings.update(one for one in rows.scalars() if _folded(one) in wanted)
+            query = select(email).where(email.is_not(None)).distinct()
+            with stream(connection, query) as rows:
+                spellings.update(stored for stored in rows.scalars() if _folded(stored) in wanted)
     linked: set[str] = set()
-    for some in chunks(sorted(spellings)):
+    for emails in chunks(sorted(spellings)):
         linked.update(
             connection.scalars(
-                select(UserEventIdentity.session_id).where(UserEventIdentity.email.in_(some))
+                select(UserEventIdentity.session_id).where(UserEventIdentity.email.in_(emails))
             )
         )
     return Subject(sorted(spellings), sorted(set(sessions)), sorted(linked - set(sessions)))
@@ -90,7 +91,10 @@ def find_subject(
 def count_rows(
     connection: Connection, place: Place, conditions: Iterator[sa.ColumnElement[bool]]
 ) -> int:
-    """Return how many rows of a place fulfil one of the conditions."""
+    """Return the number of rows of a place that meet one of the conditions.
+
+    The conditions must not overlap, as those of `Subject` do not.
+    """
     counting = select(sa.func.count()).select_from(place.table)
     return sum(connection.scalar(counting.where(condition)) or 0 for condition in conditions)
 
@@ -100,6 +104,6 @@ def _folded(address: str) -> str:
 
 
 def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Give values in parts, for a query that names them: databases have a limit."""
+    """Give the values in parts: databases limit the number of parameters of a query."""
     for start in range(0, len(values), CHUNK):
         yield values[start : start + CHUNK]

@@ -119,7 +119,7 @@ class TestWhichEvents:
         save(sqlite_host, at(0))
         result = run(sqlite_host, "prune", "--older-than", "2999-01-01")
         assert (result.exit_code, len(stored(sqlite_host))) == (2, 1)
-        assert "2999-01-01 is still to come." in result.stderr
+        assert "2999-01-01 is in the future." in result.stderr
 
     def test_an_age_has_to_be_given(self, sqlite_host: Flask) -> None:
         assert run(sqlite_host, "prune").exit_code == 2
@@ -286,7 +286,7 @@ class TestOthersMeanwhile:
         left = len(stored(host))
         assert 0 < left < 600
         assert f"Deleted {600 - left} events" in "\n".join(said)
-        assert "Stopped before the end; run it again to go on." in said
+        assert "Stopped before the end; run it again to continue." in said
         assert ask(host, *args)["events"] == left
         assert stored(host) == []
 

@@ -134,8 +134,8 @@ class TestWhoseItIs:
     def test_of_that_event_the_operator_is_told(self, host: Flask) -> None:
         assert lines(host, "forget", "--email", ADA, "--dry-run") == [
             "Would delete 4 events and 3 identities.",
-            "Not theirs: 1 event of the same sessions with another address. Name that too if it is"
-            " the same person.",
+            "Not included: 1 event of the same sessions with another address. Give that address"
+            " too if it belongs to the same person.",
         ]
         run(host, "forget", "--email", ADA, "--email", BO, "--yes")
         assert sessions_with_events(host) == {"of nobody"}
@@ -186,7 +186,7 @@ class TestNobodyNamed:
     def test_is_wrong(self, sqlite_host: Flask, command: str) -> None:
         result = run(sqlite_host, command)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "Say who: --email ADDRESS or --session SESSION." in result.stderr
+        assert "Give --email ADDRESS or --session SESSION." in result.stderr
 
 
 def act_in_many_ways(app: Flask) -> None:
