@@ -1,4 +1,5 @@
-"""The stored events as a file: never all of them in memory, and whole under its name or not there.
+"""Exports the stored events to a file, without holding all of them in memory.
 
-`rows` reads them, one file per format writes them, `new_file` is where the writing goes.
+`rows` reads the events, and a module per format writes them. `new_file` makes the file appear under
+its name only when it is complete.
 """

@@ -1,6 +1,7 @@
-"""CSV as RFC 4180 has it, in UTF-8, for spreadsheets: its letters are right, and nothing is run.
+"""CSV for spreadsheets (RFC 4180, UTF-8): letters are right, and no cell runs as a formula.
 
-Excel reads a file without a byte order mark in the code page of its machine, and "Zoë" is "ZoÃ«".
+Without a byte order mark, Excel reads the file in the code page of its machine: "Zoë" becomes
+"ZoÃ«".
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ from typing import IO
 from tcs_events.export.rows import Row, strict_json
 
 FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-"""What a spreadsheet takes for the start of a formula, or skips before one. The last four are the
-first four in full width.
+"""Characters that start a formula, or that a spreadsheet skips before one. The last four are the
+full-width forms of the first four.
 
 https://owasp.org/www-community/attacks/CSV_Injection
 """
 
 
 def harmless(text: str) -> str:
-    """Return the text with a `'` before it where a spreadsheet would run it."""
+    """Return the text, with a `'` before it if a spreadsheet would take it for a formula."""
     return "'" + text if text.startswith(FORMULA_STARTS) else text
 
 
 class _Utf8:
-    """Writes text as bytes, and leaves the file open where `io.TextIOWrapper` would close it."""
+    """Writes text as UTF-8. Unlike `io.TextIOWrapper`, it does not close the file at the end."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -36,13 +37,14 @@ class _Utf8:
 
 
 class CsvWriter:
-    """Writes a line of names, and one per event. An address that is not there is an empty cell.
+    """Writes a header line and one line per event. A missing e-mail address is an empty cell.
 
-    Every cell is quoted: else a spreadsheet that separates by semicolons finds formulas inside.
+    Every cell is quoted: a spreadsheet that separates cells by semicolons would otherwise find
+    cells inside a cell, and these may be formulas.
 
     Args:
-        file: where it writes.
-        raw: for programs: without the byte order mark, and with formulas as they are.
+        file: the file to write to.
+        raw: for programs: without a byte order mark, and without `'` before formulas.
     """
 
     def __init__(self, file: IO[bytes], *, raw: bool) -> None:

@@ -1,4 +1,4 @@
-"""The formats there are. Each writes bytes, and begins and ends what it writes."""
+"""The export formats. A writer also writes the start and the end of its format."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from tcs_events.export.parquet_format import ParquetWriter
 from tcs_events.export.rows import Row
 
 FORMATS = ("csv", "ndjson", "parquet")
-"""Their names, which are also the suffixes of their files."""
+"""The names of the formats, which are also the suffixes of their files."""
 STREAMS = ("csv", "ndjson")
-"""Those that can go to a pipe. The end of a Parquet file is its table of contents."""
+"""The formats that can be written to a pipe. A Parquet file has its index at the end."""
 
 
 class Writer(Protocol):
     """Writes events in one format."""
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Write some of the events."""
+        """Write the next events."""
 
     def close(self) -> None:
-        """Write what ends the format. The file itself stays open."""
+        """Write the end of the format. The file itself stays open."""
 
 
 def open_writer(file: IO[bytes], name: str, *, raw: bool = False) -> Writer:
-    """Return the writer of a format, having begun the file.
+    """Write the start of the file, and return the writer for its events.
 
     Args:
-        file: where it writes.
+        file: the file to write to.
         name: one of `FORMATS`.
-        raw: CSV for programs, not for spreadsheets: cells as they are, no byte order mark.
+        raw: CSV for programs: without a byte order mark, and without `'` before formulas.
 
     Raises:
-        PyarrowMissing: it is Parquet, and pyarrow is not installed.
+        PyarrowMissing: the format is Parquet, and pyarrow is not installed.
     """
     match name:
         case "csv":

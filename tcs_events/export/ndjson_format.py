@@ -1,4 +1,4 @@
-"""One JSON object per line."""
+"""NDJSON: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tcs_events.export.rows import Row, strict_json
 
 
 class NdjsonWriter:
-    """Writes a line per event. The payload is an object in it, times are ISO 8601."""
+    """Writes one line per event. The payload is a nested object; times are in ISO 8601."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

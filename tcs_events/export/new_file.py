@@ -1,4 +1,4 @@
-"""A file that is there as a whole, or not at all."""
+"""Writes a file that appears under its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from tcs_events.errors import TcsEventsError
 
 
 class NotReplaced(TcsEventsError):
-    """Something of this name is there already."""
+    """A file of this name exists already, and was not replaced."""
 
 
 def check_target(path: Path, *, replace: bool) -> None:
-    """See that a file may be put here.
+    """Check that a file may be written at this path.
 
     Raises:
-        NotReplaced: something is there: with `replace`, something other than an ordinary file.
-        OSError: the folder cannot be looked into.
+        NotReplaced: the path exists. With `replace`: it exists and is not an ordinary file.
+        OSError: the folder cannot be read.
     """
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISREG(mode):
-        # A link may lead anywhere, and what would come in the place of /dev/null is a file.
+        # A link may lead anywhere, and replacing a device such as /dev/null would break the system.
         raise NotReplaced(f"{path} is not an ordinary file; it is left as it is.")
     if not replace:
-        raise NotReplaced(f"{path} is there already; replace it with --force.")
+        raise NotReplaced(f"{path} exists already; replace it with --force.")
 
 
 @contextmanager
 def new_file(path: Path, *, replace: bool = False) -> Iterator[IO[bytes]]:
-    """Give a file to write, which has its name once the block has ended well.
+    """Give a file to write, which gets its name once the block has succeeded.
 
-    Until then it is a hidden neighbour, which only its owner can read and which is removed where
-    the block fails. A process that is killed leaves the neighbour, ending in `.part`.
+    Until then it is a hidden file in the same folder that only its owner can read. It is removed if
+    the block fails. A killed process leaves it behind, with a name that ends in `.part`.
 
     Raises:
-        NotReplaced: as `check_target`; also where it came to be there meanwhile.
+        NotReplaced: as for `check_target`; also if the path came to exist during the block.
         OSError: the file cannot be written.
     """
     check_target(path, replace=replace)
-    # Made by mkstemp: it exists for nobody else, and its mode is 0600.
+    # mkstemp never opens an existing file, and gives the new one mode 0600.
     descriptor, name = tempfile.mkstemp(".part", f".{path.name[:100]}.", path.parent)
     part = Path(name)
     try:
@@ -60,7 +60,7 @@ def new_file(path: Path, *, replace: bool = False) -> Iterator[IO[bytes]]:
         if replace:
             os.replace(part, path)
         else:
-            _put_where_nothing_is(part, path)
+            _rename_to_new(part, path)
     except BaseException:
         with suppress(OSError):
             part.unlink()
@@ -68,22 +68,23 @@ def new_file(path: Path, *, replace: bool = False) -> Iterator[IO[bytes]]:
     _sync_folder(path.parent)
 
 
-def _put_where_nothing_is(part: Path, path: Path) -> None:
+def _rename_to_new(part: Path, path: Path) -> None:
     """Rename, unless another process has made a file of this name meanwhile."""
     try:
         os.link(part, path)
     except FileExistsError:
-        raise NotReplaced(f"{path} is there already; replace it with --force.") from None
+        raise NotReplaced(f"{path} exists already; replace it with --force.") from None
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
             raise
-        os.replace(part, path)  # a file system without hard links, where we cannot be as sure
+        # A file system without hard links. Here a file made meanwhile would be replaced.
+        os.replace(part, path)
     else:
         part.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
-    """Keep the new name through a power cut."""
+    """Sync the folder, so that the new name survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Parquet, for what reads columns: DuckDB, pandas, Spark. Needs `tcs-events[parquet]`."""
+"""Parquet, for tools that read columns: DuckDB, pandas, Spark. Needs `tcs-events[parquet]`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tcs_events.errors import TcsEventsError
 from tcs_events.export.rows import Row, strict_json
 
 GROUP_BYTES = 8 * 1024 * 1024
-"""So much is kept in memory to be written together: what reads it wants large groups of rows."""
+"""How much is collected in memory before it is written: readers are fastest with large groups."""
 
 
 class PyarrowMissing(TcsEventsError):
-    """Parquet is written by a package that is not installed."""
+    """The package that writes Parquet is not installed."""
 
     def __init__(self) -> None:
         super().__init__("Parquet needs pyarrow: pip install 'tcs-events[parquet]'.")

@@ -1,4 +1,4 @@
-"""The events to export, a few thousand at a time."""
+"""Reads the events to export, in batches."""
 
 from __future__ import annotations
 
@@ -33,16 +33,17 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which events to export: all of them, unless something is set."""
+    """Which events to export. The default is all."""
 
     start: datetime | None = None
-    """Those that happened at this time or later,"""
+    """The earliest time of an event, inclusive; None for no limit."""
     end: datetime | None = None
-    """and before this one."""
+    """The latest time of an event, exclusive; None for no limit."""
     types: Sequence[str] = ()
+    """The event types; empty for all."""
 
     def condition(self) -> sa.ColumnElement[bool]:
-        """Return it as SQL."""
+        """Return the selection as an SQL condition."""
         conditions: list[sa.ColumnElement[bool]] = [sa.true()]
         if self.start is not None:
             conditions.append(UserEvent.created_at >= self.start)
@@ -54,15 +55,15 @@ class Selection:
 
 
 def count_rows(connection: Connection, selection: Selection) -> int:
-    """Return how many events there are to export."""
+    """Return the number of events to export."""
     query = sa.select(sa.func.count()).select_from(UserEvent).where(selection.condition())
     return connection.scalar(query) or 0
 
 
 def read_rows(connection: Connection, selection: Selection) -> Iterator[list[Row]]:
-    """Give the events in the order they were stored, as they were when the reading began.
+    """Give the events in batches, in the order of their ids, as they were when reading began.
 
-    They are not all in memory at once.
+    They are never all in memory.
     """
     query = (
         sa.select(*read_columns(UserEvent.__table__, Row._fields))
@@ -70,19 +71,19 @@ def read_rows(connection: Connection, selection: Selection) -> Iterator[list[Row
         .order_by(UserEvent.id)
     )
     with stream(connection, query) as rows:
-        for some in rows.partitions():
-            yield [Row(*row) for row in some]
+        for batch in rows.partitions():
+            yield [Row(*row) for row in batch]
 
 
 def strict_json(value: object) -> str:
-    """Return JSON that every reader takes: in UTF-8 where it can be, and with null for NaN."""
+    """Return JSON that every parser reads: null for NaN, and no escapes unless UTF-8 needs them."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError:
         return strict_json(_without_nan(value))
     try:
         text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which UTF-8 does not have
+    except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 cannot encode
         return json.dumps(value)
     return text
 

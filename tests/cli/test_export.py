@@ -149,7 +149,7 @@ class TestStdout:
         monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True)
         result = run(host, "export", "-", "--format", "csv")
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "Send what goes to stdout on" in result.stderr
+        assert "Redirect stdout" in result.stderr
 
 
 class TestFormulas:
@@ -261,7 +261,7 @@ class TestTheFile:
         target.write_text("mine")
         result = run(sqlite_host, "export", str(target))
         assert result.exit_code == 2
-        assert f"{target} is there already; replace it with --force." in result.stderr
+        assert f"{target} exists already; replace it with --force." in result.stderr
         assert target.read_text() == "mine"
         assert list(folder.iterdir()) == [target]
 
