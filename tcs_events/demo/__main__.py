@@ -38,29 +38,27 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tcs_events.demo",
-        description="A small expert marketplace that stores what its visitors do.",
+        description="A small expert marketplace that records what its visitors do.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", default=5000, type=int, help="port to listen on (%(default)s)")
     parser.add_argument(
         "--database",
         metavar="URL_OR_FILE",
-        help="an SQLAlchemy URL or the path of an SQLite file (tcs_events_demo.db)",
+        help="SQLAlchemy URL, or path of an SQLite file (tcs_events_demo.db)",
     )
     parser.add_argument(
         "--visitors",
         type=int,
         metavar="NUMBER",
-        help=f"first store what so many simulated visitors did, {MIN_VISITORS} or more",
+        help=f"first store the events of NUMBER simulated visitors, at least {MIN_VISITORS}",
+    )
+    parser.add_argument("--seed", default=1, type=int, help="seed of the simulation (%(default)s)")
+    parser.add_argument(
+        "--days", default=30, type=int, help="days to simulate, up to today (%(default)s)"
     )
     parser.add_argument(
-        "--seed", default=1, type=int, help="another one simulates others (%(default)s)"
-    )
-    parser.add_argument(
-        "--days", default=30, type=int, help="how long they have been coming (%(default)s)"
-    )
-    parser.add_argument(
-        "--no-serve", action="store_true", help="stop once the visitors' events are stored"
+        "--no-serve", action="store_true", help="exit once the simulated events are stored"
     )
     return parser
 
@@ -70,12 +68,12 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port))
     except (OSError, OverflowError) as error:
         if getattr(error, "errno", None) == errno.EADDRINUSE:
-            sys.exit(f"Port {port} is taken. Choose another one: --port {port + 1}")
+            sys.exit(f"Port {port} is in use. Choose another one: --port {port + 1}")
         sys.exit(f"Cannot listen on {host}, --port {port}: {error}")
 
 
 def _fill(visitors: int, seed: int, days: int) -> None:
-    """Store a simulated month that ends now, and say what there is to be found in it."""
+    """Store simulated events of the days up to now, and print what the reports should find."""
     registration = registration_of(current_app)
     zone, now = registration.settings.timezone, datetime.now(UTC)
     try:
@@ -85,14 +83,15 @@ def _fill(visitors: int, seed: int, days: int) -> None:
     except (ValueError, TcsEventsError) as error:
         sys.exit(f"Cannot simulate: {error}")
     registration.refresher.refresh()
-    click.echo(f"{len(month.events)} events of {visitors} visitors in {days} days. Planted:\n")
+    click.echo(f"Stored {len(month.events)} events of {visitors} visitors in {days} days.")
+    click.echo("The reports should find:\n")
     for line in month.planted.summary():
         click.echo(line)
     click.echo()
 
 
 def _serve(app: Flask, listener: socket.socket, host: str) -> None:
-    # The panel asks once a second; its requests would bury the log lines of the events.
+    # The panel sends a request every second, which would bury the log lines of the events.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     with app.app_context():
         address = db.engine.url.render_as_string(hide_password=True)

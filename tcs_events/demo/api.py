@@ -1,6 +1,6 @@
-"""The marketplace as JSON, for a page that draws the experts itself.
+"""The marketplace as a JSON API, for a frontend that renders the experts itself.
 
-Like the pages of app.py, it knows nothing of events: the page sends those to `/api/events`.
+Like the pages in app.py, it has no code about events: the browser sends them to `/api/events`.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class QuestionSchema(Schema):
 
 @api_bp.get("/experts")
 def experts() -> dict[str, object]:
-    """Return the experts who fit, by name: `?q=words&tags=a&tags=b&rate_min=80&rate_max=120`.
+    """Return the matching experts by name: `?q=words&tags=a&tags=b&rate_min=80&rate_max=120`.
 
-    All are optional.
+    All parameters are optional.
     """
     for bound in ("rate_min", "rate_max"):
         if request.args.get(bound) and request.args.get(bound, type=int) is None:
-            # Without its filter the list would show experts whom the visitor did not ask for.
+            # Ignoring the filter would show experts whom the visitor did not ask for.
             raise ValidationError({bound: ["Not a valid integer."]})
     found = Search.from_args(request.args).among(experts_by_name())
     return {"experts": [_as_json(expert) for expert in found], "result_count": len(found)}
@@ -52,7 +52,7 @@ def experts() -> dict[str, object]:
 
 @api_bp.get("/experts/filters")
 def filters() -> dict[str, object]:
-    """Return what can be filtered by. A `rate_max` of `rate_ceiling` means any rate."""
+    """Return the values of the filters. A `rate_max` of `rate_ceiling` means any rate."""
     everybody = experts_by_name()
     return {
         "tags": tags_of(everybody),
@@ -65,7 +65,7 @@ def filters() -> dict[str, object]:
 def sage() -> dict[str, object]:
     """Answer a question: `{"query": "...", "filters": {"tags": [...], "rate_max": 120}}`.
 
-    `search_performed` is false where the words said nothing but filters.
+    `search_performed` is false if the words were nothing but filters.
     """
     question = QuestionSchema().load(_read_json())
     everybody = experts_by_name()
@@ -94,8 +94,8 @@ def refuse(error: HTTPException) -> ResponseReturnValue:
 def _read_json() -> Any:
     try:
         return request.get_json(force=True)
-    except RecursionError:  # a body of many brackets, which Flask does not take for bad JSON
-        abort(400, "The body is nested too deep.")
+    except RecursionError:  # thousands of brackets; Flask does not handle this error of its parser
+        abort(400, "The body is nested too deeply.")
 
 
 def _as_json(expert: Expert) -> dict[str, object]:

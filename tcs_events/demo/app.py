@@ -1,4 +1,4 @@
-"""A host of tcs_events: an expert marketplace with a database, three pages and a JSON API."""
+"""A host app of tcs_events: an expert marketplace with a database, pages and a JSON API."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tcs_events.demo.search import RATE_CEILING, Search, tags_of
 DEFAULT_DATABASE_URI = "sqlite:///tcs_events_demo.db"
 STARTUP_ATTEMPTS = 20
 
-# `from tcs_events import events_bp` would do, if this host did not accept a type of its own: a page
-# tells by card_impression which cards came into view. A list replaces the default one, so that the
-# three types of the default stand here too.
+# `from tcs_events import events_bp` would do if this host had no event type of its own: it sends
+# card_impression when a card comes into view. The list replaces the default, so it repeats the
+# three default types.
 events_bp = create_blueprint(
     event_types=["card_click", "sage_query", "filter_change", "card_impression"]
 )
 
 
 def is_on_this_machine() -> bool:
-    """Let the dashboard be read on the machine that runs the demo, and nowhere else.
+    """Allow the dashboard only on the machine that runs the demo.
 
-    A real host asks its login here: `return current_user.is_admin`.
+    A real host checks its login here: `return current_user.is_admin`.
     """
     return request.remote_addr in ("127.0.0.1", "::1")
 
@@ -40,14 +40,14 @@ dashboard = create_dashboard(is_on_this_machine, catalogue=select(Expert.usernam
 
 
 def create_app(database_uri: str | URL | None = None) -> Flask:
-    # Flask-SQLAlchemy takes a relative SQLite file from the instance folder; ours is the current.
+    # Flask-SQLAlchemy puts a relative SQLite path into the instance folder; use the current folder.
     app = Flask(__name__, instance_path=os.getcwd())
     app.config["SQLALCHEMY_DATABASE_URI"] = (
         database_uri or os.environ.get("TCS_EVENTS_DEMO_DATABASE_URI") or DEFAULT_DATABASE_URI
     )
     db.init_app(app)
-    app.register_blueprint(events_bp)  # the endpoint, the tracker script and the table: all of it
-    app.register_blueprint(dashboard)  # the pages over the events, at /insights
+    app.register_blueprint(events_bp)  # the endpoint, the tracker script, the tables, the commands
+    app.register_blueprint(dashboard)  # the reports as pages, at /insights
     app.register_blueprint(api_bp)
     with app.app_context():
         prepare_database()
@@ -62,11 +62,12 @@ def create_app(database_uri: str | URL | None = None) -> Flask:
         experts = experts_by_name()
         search = Search.from_args(request.args)
         return render_template(
-            # demo.js asks for the results alone; without JavaScript they come in the whole page.
+            # demo.js asks for the results only; without JavaScript the whole page is loaded.
             "_results.html" if "fragment" in request.args else "home.html",
             search=search,
             found=search.among(experts),
-            # A tag of one expert is no filter to offer, but their own page links to it.
+            # A tag that only one expert has is not offered as a filter, but that expert's page
+            # links to it.
             tags=sorted({*tags_of(experts, shared_by=2), *search.tags}),
             rate_ceiling=RATE_CEILING,
         )
@@ -83,21 +84,21 @@ def create_app(database_uri: str | URL | None = None) -> Flask:
 
 
 def newest_events() -> Sequence[UserEvent]:
-    """Events are rows like any other: they are read through the host's own session."""
+    """Return the newest events. They are ordinary rows, read through the host's own session."""
     return db.session.scalars(select(UserEvent).order_by(UserEvent.id.desc()).limit(20)).all()
 
 
 def prepare_database() -> None:
-    """Create the tables (`user_events` among them), and the experts who are not there yet.
+    """Create the tables, `user_events` among them, and add missing experts.
 
-    Several workers may start at the same moment. Whoever comes second is refused by the database,
-    and finds everything in its place when it looks again.
+    Several workers may start at the same time. For all but one of them the database raises an
+    error; they try again, and find everything done.
     """
     for attempt in range(1, STARTUP_ATTEMPTS + 1):
         try:
             db.create_all()
-            there = set(db.session.scalars(select(Expert.username)))
-            db.session.add_all(Expert(**row) for row in EXPERTS if row["username"] not in there)
+            stored = set(db.session.scalars(select(Expert.username)))
+            db.session.add_all(Expert(**row) for row in EXPERTS if row["username"] not in stored)
             db.session.commit()
             return
         except exc.DBAPIError:

@@ -1,4 +1,4 @@
-"""Whom simulated visitors click, and whom they pass over."""
+"""Simulates which experts visitors click."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from tcs_events.demo.wishes import OFTEN, Sage
 
 FIRST_POSITIONS = 5
 CLICKS_AT = (0.05, 0.36, 0.28, 0.22, 0.18, 0.15)
-"""The part of visitors who click at each position; at 0 are the cards that no query returned."""
+"""The share of visitors who click at each position. Position 0 is a card in the grid."""
 CLICKS_BELOW = 0.06
 UNDER_CLICKED_APPEAL = 0.06
 LOOKED_AT_AFTER = timedelta(seconds=9)
-"""How long after an answer all that it returned was looked at."""
+"""How long after an answer the visitor has seen all its results."""
 
 
 class Clicks:
-    """Has visitors click, and counts what became of their visits."""
+    """Adds clicks to visits, and counts the visits."""
 
     def __init__(self, random: Random, sage: Sage) -> None:
         self._random = random
         self.never_clicked, self.under_clicked = self._choose_unloved(sage)
-        # An expert's first chance is taken: whoever is before many visitors is clicked by some.
+        # Close to 1, so that every expert who is shown to many visitors is clicked by some.
         self._due: dict[str, float] = defaultdict(lambda: 0.99)
         self.best_positions: dict[str, int] = {}
-        """The first place at which each expert was ever returned."""
+        """The best position at which each expert was ever returned."""
         self.visits = 0
         self.found = 0
-        """Visits that asked and were shown somebody,"""
+        """Visits that asked and were shown somebody."""
         self.clicked = 0
-        """and those of them that clicked afterwards."""
+        """Visits among `found` that clicked afterwards."""
 
     def click(self, visit: Visit) -> None:
-        """Have the visitor click, and count the visit.
+        """Add the visit's clicks, and count the visit.
 
-        Each expert is due for a click so often as the positions of the visits say, so that chance
-        makes nobody look neglected who is not.
+        Clicks are not random: each expert gets as many as their positions predict. Otherwise an
+        expert could seem to be clicked too rarely by chance.
         """
         positions, shown_at = self._shown(visit)
-        for expert in [one for one in positions if self._is_due(one, positions[one])]:
+        for expert in [name for name in positions if self._is_due(name, positions[name])]:
             context = "sage_panel" if positions[expert] else "grid"
             at = shown_at[expert] + timedelta(milliseconds=self._random.randrange(500, 20_000))
             visit.send("card_click", at, expert_id=expert, context=context)
         self._count(visit)
 
     def _choose_unloved(self, sage: Sage) -> tuple[set[str], set[str]]:
-        """Choose two whom nobody clicks, and two who are clicked little.
+        """Choose two experts whom nobody clicks, and two who are clicked too rarely.
 
-        Many visitors see them, the latter most of all, so that it is not by chance. At no position
-        are they many: what others reach there is what they are measured by.
+        Many visitors see them, the latter two most often, so that chance cannot explain it. They
+        are a minority at every position, because they are compared with the others there.
         """
-        found = [sage.answer(query).expert_ids[:FIRST_POSITIONS] for query in OFTEN]
+        answers = [sage.answer(query).expert_ids[:FIRST_POSITIONS] for query in OFTEN]
         at_position = [
-            Counter(names[place] for names in found if len(names) > place)
+            Counter(names[place] for names in answers if len(names) > place)
             for place in range(FIRST_POSITIONS)
         ]
         names = sorted({name for counts in at_position[:3] for name in counts})
@@ -68,11 +68,11 @@ class Clicks:
             ]
             if max(parts) <= 0.35 and len(chosen) < 4:
                 chosen.append(name)
-        chosen.sort(key=lambda name: sum(name in names for names in found))
+        chosen.sort(key=lambda name: sum(name in names for names in answers))
         return set(chosen[:2]), set(chosen[2:])
 
     def _shown(self, visit: Visit) -> tuple[dict[str, int], dict[str, datetime]]:
-        """Return at which position each expert was shown, 0 in the grid, and when."""
+        """Return each expert's position, 0 for the grid, and when the expert was shown."""
         positions: dict[str, int] = {}
         shown_at: dict[str, datetime] = {}
         for event in visit.events:

@@ -1,4 +1,4 @@
-"""The experts of the marketplace. Every one of them is made up."""
+"""The experts of the marketplace. All of them are made up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the panel "Just stored" puts an event into words."""
+"""The texts of the panel "Just stored"."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SUMMARY_MAX_LENGTH = 160
 
 
 def summary(event: UserEvent) -> str:
-    """Say what is in a payload.
+    """Return one line about an event's payload.
 
-    Payloads come from browsers, so that no key is certain to be there, nor any value to be short.
+    Payloads come from browsers, so any key may be missing and any value may be long.
     """
     payload = event.payload
     match event.event_type:
@@ -24,8 +24,8 @@ def summary(event: UserEvent) -> str:
             text = f"{payload.get('expert_id')} · seen in {payload.get('context')}"
             text += f", position {payload.get('position')}"
         case "sage_query":
-            asked = payload.get("query_text")
-            text = f"“{asked}”" if asked else "no words, filters only"
+            query = payload.get("query_text")
+            text = f"“{query}”" if query else "no words, filters only"
             text += f" · {_found(payload)}"
         case "filter_change":
             name, filters = str(payload.get("filter")), payload.get("filters")
@@ -40,7 +40,7 @@ def summary(event: UserEvent) -> str:
 
 def _found(payload: dict[str, Any]) -> str:
     count = payload.get("result_count")
-    return "results not counted" if count is None else f"{count} found"
+    return "number of results unknown" if count is None else f"{count} found"
 
 
 def age_seconds(event: UserEvent) -> int:

@@ -1,4 +1,4 @@
-"""The host's own database: it holds experts, and knows nothing of events."""
+"""The host's own database with the experts. Nothing in it is about events."""
 
 from __future__ import annotations
 

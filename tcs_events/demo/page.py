@@ -1,4 +1,4 @@
-"""The page as a simulated visitor uses it: what each use sends, and the dead ends it leads to."""
+"""Simulates the demo's page: the events it sends when a visitor uses it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CARDS_IN_VIEW = 6
 
 
 class Page:
-    """Sends what the demo's page would send, and counts the filters that leave nobody."""
+    """Sends the events that the demo's page would send, and counts filters that leave nobody."""
 
     def __init__(self, random: Random, experts: Sequence[str], sage: Sage) -> None:
         self._random = random
@@ -33,7 +33,7 @@ class Page:
             visit.send("card_impression", expert_id=expert, context="grid", position=position)
 
     def ask(self, visit: Visit, text: str) -> None:
-        """Ask Sage within the filters that are set, and look at the first who are found."""
+        """Ask Sage with the current filters, and look at the first results."""
         answer = self._sage.answer(text, visit.tags, visit.rate_max)
         visit.wait(2, 6)
         visit.send(
@@ -49,19 +49,20 @@ class Page:
             visit.send("card_impression", expert_id=expert, context="sage_panel", position=position)
 
     def toggle_tag(self, visit: Visit, tag: str) -> None:
-        """Filter by a tag, or no longer."""
-        visit.tags = (
-            [one for one in visit.tags if one != tag] if tag in visit.tags else [*visit.tags, tag]
-        )
+        """Switch the filter for a tag on or off."""
+        if tag in visit.tags:
+            visit.tags = [other for other in visit.tags if other != tag]
+        else:
+            visit.tags = [*visit.tags, tag]
         self._send_filter_change(visit, "tags", tag, is_set=tag in visit.tags)
 
     def set_rate(self, visit: Visit, rate_max: int | None) -> None:
-        """Filter by what experts take, or no longer."""
+        """Filter by hourly rate; None switches the filter off."""
         visit.rate_max = rate_max
         self._send_filter_change(visit, "rate_max", rate_max, is_set=rate_max is not None)
 
     def clear_filters(self, visit: Visit) -> None:
-        """Take off the filters that are set, one by one."""
+        """Switch off all filters, one by one."""
         if visit.rate_max is not None:
             self.set_rate(visit, None)
         for tag in reversed(visit.tags):
@@ -85,10 +86,10 @@ class Page:
 
 
 def _combination(visit: Visit) -> tuple[tuple[str, str], ...]:
-    """Return the filters that are set: in whatever order tags were chosen, the same."""
-    on = {
+    """Return the filters that are set, with tags sorted: their order makes no difference."""
+    active = {
         name: sorted(value) if isinstance(value, list) else value
         for name, value in visit.filters.items()
         if value not in (None, [])
     }
-    return tuple(sorted((name, json.dumps(value)) for name, value in on.items()))
+    return tuple(sorted((name, json.dumps(value)) for name, value in active.items()))

@@ -1,47 +1,56 @@
-"""What the simulated month holds, so that the reports can be held against it."""
+"""What the simulated events contain, so that tests can compare the reports with it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tcs_events.reports.exposure import Rung
+from tcs_events.reports.wording import (
+    ASKED_AGAIN,
+    HIDDEN,
+    LEFT_WITH_NOTHING,
+    NOT_AVAILABLE,
+    RUNGS,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """The truths of a simulated month. Counts are sessions, each once a day.
+    """What the reports must find in the simulated events. Counts are visits.
 
-    Queries are normalised. There is nothing else of these kinds in the month: no other query finds
-    nothing, no other filter leaves nothing, no other expert stands on the rungs that are named.
+    Queries are normalised. Each list is complete: no other query finds nothing, no other filter
+    leaves nothing, no other expert is on one of these rungs.
     """
 
     gaps: dict[str, int]
-    """Queries for what nobody does, by the sessions that were shown nothing."""
+    """Queries for what nobody offers, with the visits that were shown nothing."""
     typos: dict[str, int]
-    """Queries that find nothing and are asked again, spelt well, within a minute."""
+    """Misspelt queries that find nothing and are asked again, spelt correctly, within a minute."""
     hidden_by_filter: dict[str, int]
-    """Queries that find somebody, by the sessions whose filters hid everybody."""
+    """Queries that find somebody, with the visits whose filters hid everybody."""
     dead_values: dict[tuple[str, str | int], int]
-    """Filter and value, by the sessions that it left with nothing."""
+    """Filter and value, with the visits that it left with nothing."""
     dead_combinations: dict[tuple[tuple[str, str], ...], int]
-    """Active filters, as their names with the text of their values, by the same."""
+    """Filters as pairs of name and JSON value, with the visits that they left with nothing."""
     always_dead_value: tuple[str, str | int]
-    """The one that left everybody with nothing; the others do so in the wrong company."""
+    """The value that always leaves nothing; the others do so only with other filters."""
     never_returned: set[str]
     never_first: set[str]
-    """Returned, and never among the first five."""
+    """Experts who are returned, but never among the first five."""
     never_clicked: set[str]
-    """Seen often among the first five, and never clicked."""
+    """Experts who are often among the first five, but never clicked."""
     under_clicked: set[str]
-    """Clicked, and much less than others are at the same positions."""
+    """Experts who are clicked much less than others at the same positions."""
     funnel: tuple[int, int]
-    """Who asked and was shown something, and who of them clicked afterwards."""
+    """Visits that asked and were shown somebody, and visits among them that clicked afterwards."""
     persons: dict[str, set[str]]
-    """The address of each visitor who said who they are, with their sessions."""
+    """The sessions of each identified person, by e-mail address."""
     visits: int
-    """Days of sessions."""
+    """All visits."""
 
     def summary(self) -> Iterator[str]:
-        """Say what is there to be found, a line for each kind."""
+        """Return one line for each finding, with the titles that the reports use."""
 
         def counted(counts: dict[str, int]) -> str:
             most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -52,13 +61,17 @@ class Planted:
 
         filter_name, value = self.always_dead_value
         found, clicked = self.funnel
-        yield f"not available    {counted(self.gaps)}"
-        yield f"misspelt         {counted(self.typos)}"
-        yield f"hidden by filter {counted(self.hidden_by_filter)}"
-        yield f"dead end         {filter_name} {value}, and tags that nobody has both of"
-        yield f"never returned   {named(self.never_returned)}"
-        yield f"never first      {named(self.never_first)}"
-        yield f"never clicked    {named(self.never_clicked)}"
-        yield f"under-clicked    {named(self.under_clicked)}"
-        yield f"funnel           {found} were shown somebody, {clicked} of them clicked"
-        yield f"persons          {len(self.persons)} have said who they are"
+        lines = {
+            NOT_AVAILABLE: counted(self.gaps),
+            ASKED_AGAIN: counted(self.typos),
+            HIDDEN: counted(self.hidden_by_filter),
+            LEFT_WITH_NOTHING: f"{filter_name} {value}, and two tags that no expert has both of",
+            RUNGS[Rung.NEVER_RETURNED][0]: named(self.never_returned),
+            RUNGS[Rung.NEVER_FIRST][0]: named(self.never_first),
+            RUNGS[Rung.NEVER_CLICKED][0]: named(self.never_clicked),
+            RUNGS[Rung.UNDER_CLICKED][0]: named(self.under_clicked),
+            "Funnel": f"{found} visits were shown somebody, {clicked} of them clicked",
+            "Persons": f"{len(self.persons)} were identified",
+        }
+        for title, text in lines.items():
+            yield f"{title:<23}{text}"

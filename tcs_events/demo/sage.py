@@ -1,4 +1,4 @@
-"""The filters that a question says in words: "a designer under 100 euros, tagged mobile"."""
+"""Finds filters in the words of a query: "a designer under 100 euros, tagged mobile"."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LIMIT = (
     r"(?:\b(?:under|below|up to|at most|less than|no more than|max(?:imum)?(?: of)?"
     r"|(?:a )?budget(?: of| is)?)|<=?|≤)"
 )
-# A wrong filter is worse than none: "80k", "99.50", "10 years" and "5%" are no amounts.
+# A wrong filter is worse than none: "80k", "99.50", "10 years" and "5%" are not amounts.
 _OF_ELSE = r"\w|[.,]\d| ?%| (?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|people|users)\b"
 _AMOUNT = rf"(?:€\s*|eur(?:os?)?\s+)?(?P<rate>\d+)(?:\s*(?:€|eur(?:os?)?))?(?!{_OF_ELSE})"
 _PER_HOUR = r"(?:\s*(?:(?:an|per|a) hour|/ ?h(?:our)?|hourly)\b)?"
@@ -25,10 +25,10 @@ _PRICES = [
 
 
 def understand(asked: Search, known_tags: Iterable[str]) -> Search:
-    """Return what was asked, with the filters said in its words taken out of them and applied.
+    """Return the search with the filters in its words moved into its filters.
 
-    They narrow the filters that were set: the lower of two rates counts, and every tag. "Under 100"
-    includes 100, as the slider does. No words are left where the words said only filters.
+    They narrow the filters that are set already: the lower rate counts, and tags are added. "Under
+    100" includes 100, as on the slider. The query is "" if its words were only filters.
     """
     rest = " ".join(asked.query.split())
     rates = [] if asked.rate_max is None else [asked.rate_max]
@@ -46,7 +46,7 @@ def understand(asked: Search, known_tags: Iterable[str]) -> Search:
 
 
 def _tag_patterns(known_tags: Iterable[str]) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Return the patterns of "tagged a, b and c", and of each tag in it."""
+    """Return two patterns: one for "tagged a, b and c", one for each tag in it."""
     longest_first = sorted(known_tags, key=len, reverse=True)
     tag = rf"\b(?:{'|'.join(map(re.escape, longest_first)) or '(?!)'})\b"
     tagged = rf"{_JOIN}\b(?:tagged|tags?)(?: with| as)?:? (?P<tags>{tag}(?:(?:,? and|,| &) {tag})*)"

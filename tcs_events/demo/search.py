@@ -1,6 +1,6 @@
-"""What a visitor asked for, who fits, and how Sage puts it.
+"""Searches the experts, and words Sage's answer.
 
-Sage stands for the AI search of a real marketplace. Here it compares words.
+Sage stands for the AI search of a real marketplace. Here it only compares words.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Search:
 
     @property
     def has_words(self) -> bool:
-        """Whether there is anything to search for, beside the filters."""
+        """Whether there is anything to search for besides the filters."""
         return bool(_words(self.query))
 
     def among(self, experts: Sequence[Expert]) -> list[Expert]:
-        """Return those who pass the filters and match as many words as the best of them."""
+        """Return the experts who pass the filters and match the most words."""
         passing = [expert for expert in experts if self._passes(expert)]
         words = _words(self.query)
         if not words:
@@ -70,7 +70,7 @@ class Search:
         return [expert for expert in passing if most and hits[expert.username] == most]
 
     def answer(self, found: Sequence[Expert]) -> str:
-        """Say in Sage's words what was found."""
+        """Return Sage's sentence about the result."""
         asked = f" for “{self.query}”" if self.query else ""
         if self.rate_min is not None:
             asked += f" from €{self.rate_min} an hour"
@@ -91,13 +91,13 @@ class Search:
 
 
 def tags_of(experts: Iterable[Expert], shared_by: int = 1) -> list[str]:
-    """Return the tags that at least so many of the experts have, sorted."""
+    """Return the tags that at least `shared_by` experts have, sorted."""
     counts = Counter(tag for expert in experts for tag in expert.tags)
     return sorted(tag for tag, count in counts.items() if count >= shared_by)
 
 
 def _words(text: str) -> set[str]:
-    """Return the words that say something, without accents, so that "bjorn" finds Björn."""
+    """Return the words of a text without small words and accents: "bjorn" finds Björn."""
     letters = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return set(re.findall(r"\w+", plain)).difference(SMALL_WORDS.split())
@@ -109,10 +109,10 @@ def _count_hits(words: set[str], expert: Expert) -> int:
 
 
 def _same(asked: str, theirs: str) -> bool:
-    """Compare beginnings: "pay" meets "payments", but "ai" does not meet "aid".
+    """Compare the beginnings of words: "pay" matches "payments", but "ai" does not match "aid".
 
-    The other way round only an ending may differ: "designers" meets "design", but "history" does
-    not meet the "his" of a bio.
+    A query's word may be longer only by an ending: "designers" matches "design", but "history" does
+    not match "his".
     """
     if asked == theirs:
         return True

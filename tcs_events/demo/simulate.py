@@ -1,4 +1,4 @@
-"""A month of the marketplace, made up: visitors who behave plausibly, and truths to be found."""
+"""Simulates a month of the marketplace, with known findings for the reports."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ from tcs_events.event import Event, Identity, identity_id
 from tcs_events.host import registration_of
 
 MIN_VISITORS = 300
-"""With fewer there are too few visits for each truth to show."""
+"""With fewer visitors, some findings would have too few visits to show."""
 BATCH_EVENTS = 1_000
 
 Progress = Callable[[int], None]
-"""Is told how many more events are stored."""
+"""Called with the number of events of each batch, once it is stored."""
 Intention = Callable[[Visit], None]
-"""What a visit is for: has it send what it sends."""
+"""What a visitor comes for. Adds the events to the visit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """All events, oldest first, who is known, and what is to be found."""
+    """The events, oldest first, the identities, and what the reports must find."""
 
     events: list[Event]
     identities: list[Identity]
@@ -62,21 +62,21 @@ def simulate(
     seed: int = 1,
     days: int = 30,
 ) -> Month:
-    """Return what so many visitors did in the days before `end`.
+    """Return the events of simulated visitors in the days up to `end`.
 
-    The same arguments give the same month. Its truths are counted in days of `zone`.
+    The same arguments always give the same events. Visits are counted by days in `zone`.
 
     Raises:
-        ValueError: there are fewer than 300 visitors, or no days.
+        ValueError: there are fewer than 300 visitors or less than one day.
     """
     if visitors < MIN_VISITORS or days < 1:
-        raise ValueError(f"a month takes at least {MIN_VISITORS} visitors and a day")
+        raise ValueError(f"it takes at least {MIN_VISITORS} visitors and one day")
     random = Random(f"{seed} {end.isoformat()} {zone.key}")  # noqa: S311 - nothing is secret here
     return _Simulation(random, experts, Calendar(random, end, zone, days)).run(visitors)
 
 
 def store(month: Month, progress: Progress = lambda events: None) -> None:
-    """Store a month in the current app's database. What is there already is not stored again."""
+    """Store a month in the current app's database. Events that are stored already are skipped."""
     registration = registration_of(current_app)
     for start in range(0, len(month.events), BATCH_EVENTS):
         batch = month.events[start : start + BATCH_EVENTS]
@@ -86,9 +86,9 @@ def store(month: Month, progress: Progress = lambda events: None) -> None:
 
 
 class _Simulation:
-    """What the visits are for.
+    """Makes the visits.
 
-    Between two questions lies more than a minute, save where one is asked anew.
+    Two queries are more than a minute apart, except where the first one is asked again.
     """
 
     def __init__(self, random: Random, experts: Sequence[Expert], calendar: Calendar) -> None:
@@ -113,7 +113,7 @@ class _Simulation:
             for visit in visits:
                 self._make(visit, next(intentions))
             if visits and number % 12 == 3:
-                # Two such visitors are one person, with two devices.
+                # Two such visitors are one person with two devices.
                 person = f"visitor{number // 24 * 24}@example.com"
                 at = visits[-1].at
                 link = identity_id(session_id, person)
@@ -141,7 +141,7 @@ class _Simulation:
         )
 
     def _intentions(self) -> Iterator[Intention]:
-        """Give what each visit is for: at first everything there is, then at random."""
+        """Give the intentions of the visits: first each one that there is, then random ones."""
         plant: list[Intention] = [
             *(partial(self._ask_gap, query=query) for query in GAPS),
             *(partial(self._ask_too_dear, query=query) for query in TOO_DEAR),
@@ -151,7 +151,7 @@ class _Simulation:
         ]
         seldom = [*SELDOM, *TOO_DEAR]
         asks: list[Intention] = [partial(self._ask, query=query) for query in (*OFTEN, *seldom)]
-        # Each of the tags that are dead together is alive alone.
+        # Tags that find nobody together do find somebody alone.
         alone: list[Intention] = [partial(self._browse, tag=tag) for tag in DEAD_TAGS]
         first = [*plant * 3, *alone, *asks]
         self._random.shuffle(first)
@@ -210,7 +210,7 @@ class _Simulation:
         self._page.clear_filters(visit)
 
     def _ask(self, visit: Visit, query: str) -> None:
-        """Ask for what there is, now and then within a filter that leaves somebody."""
+        """Ask for something that exists, sometimes with a filter that leaves somebody."""
         tag = self._random.choice(TAGS)
         if self._random.random() < 0.2 and self._sage.answer(query, [tag]).expert_ids:
             self._page.toggle_tag(visit, tag)

@@ -1,4 +1,4 @@
-"""When visitors come, and what one visit has sent so far."""
+"""Simulates when visitors come, and collects the events of a visit."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ BUSY_HOURS = {
     20: 5,
     21: 3,
 }
-"""Hours of the local clock at which visits begin. None is so late that it goes on past midnight."""
+"""Local hours at which visits begin, with weights. None is so late that it lasts past midnight."""
 WEEKEND = 0.4
 VISITS = {1: 45, 2: 25, 3: 15, 4: 8, 6: 5, 9: 2}
-"""On how many days a visitor comes, by how many visitors do."""
+"""The numbers of days on which a visitor comes, with weights."""
 VISIT_MAX = timedelta(hours=1)
 
 
 @dataclass
 class Visit:
-    """What one session does on one day, one thing after the other."""
+    """One session on one day. `at` is the time of its next event."""
 
     random: Random
     session_id: str
@@ -42,28 +42,28 @@ class Visit:
     events: list[Event] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     rate_max: int | None = None
-    """The filters, as they are set now."""
+    """The current filters are `tags` and `rate_max`."""
 
     def wait(self, least_seconds: float, most_seconds: float) -> None:
-        """Let a while pass, by chance between the two."""
+        """Let a random time between the two pass."""
         self.at += _milliseconds(
             self.random.randint(int(least_seconds * 1000), int(most_seconds * 1000))
         )
 
     def send(self, event_type: str, at: datetime | None = None, **payload: object) -> None:
-        """Have an event happen, now unless a time is given."""
+        """Add an event, at the current time unless `at` is given."""
         event_id = UUID(int=self.random.getrandbits(128), version=4)
         at = at or self.at
         self.events.append(Event(event_id, self.session_id, event_type, payload, None, at, at))
 
     @property
     def filters(self) -> dict[str, object]:
-        """As the page sends them: those that are off, too."""
+        """The filters as the page sends them, including those that are off."""
         return {"tags": [*self.tags], "rate_max": self.rate_max}
 
 
 class Calendar:
-    """The days before `end`, at the hours of `zone` at which visitors come."""
+    """Chooses the times of visits: the days up to `end`, at usual hours in `zone`."""
 
     def __init__(self, random: Random, end: datetime, zone: ZoneInfo, days: int) -> None:
         self._random = random
@@ -73,17 +73,17 @@ class Calendar:
         self._dates = [last - timedelta(days=ago) for ago in reversed(range(days))]
 
     def visits_of(self, session_id: str) -> list[Visit]:
-        """Return the visits of a session, still empty: on different days, oldest first."""
+        """Return empty visits of a session, on different days, oldest first."""
         [count] = self._random.choices(list(VISITS), list(VISITS.values()))
-        weights = [WEEKEND if of_day.weekday() >= 5 else 1 for of_day in self._dates]
-        on = sorted(set(self._random.choices(self._dates, weights, k=count)))
-        visits = [Visit(self._random, session_id, self._time_on(of_day)) for of_day in on]
+        weights = [WEEKEND if day.weekday() >= 5 else 1 for day in self._dates]
+        days = sorted(set(self._random.choices(self._dates, weights, k=count)))
+        visits = [Visit(self._random, session_id, self._time_on(day)) for day in days]
         return [visit for visit in visits if visit.at + VISIT_MAX <= self._end]
 
-    def _time_on(self, of_day: date) -> datetime:
+    def _time_on(self, day: date) -> datetime:
         [hour] = self._random.choices(list(BUSY_HOURS), list(BUSY_HOURS.values()))
         local = time(hour, self._random.randrange(60), self._random.randrange(60))
-        began = datetime.combine(of_day, local, self._zone).astimezone(UTC)
+        began = datetime.combine(day, local, self._zone).astimezone(UTC)
         return began + _milliseconds(self._random.randrange(1000))
 
 

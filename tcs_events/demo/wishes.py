@@ -1,4 +1,4 @@
-"""What simulated visitors want, and what the demo's own search has for them."""
+"""The queries and filters of simulated visitors, and the answers of the demo's search."""
 
 from __future__ import annotations
 
@@ -35,36 +35,36 @@ SELDOM = (
     "under 100 euros tagged design",
 )
 GAPS = ("underwater basketry", "COBOL mainframe", "tax accountant", "WordPress plugin", "Haskell")
-"""Nobody does that."""
+"""No expert offers these."""
 TOO_DEAR = {"penetration tester": 100, "Kubernetes": 90, "privacy counsel": 120, "rust": 110}
-"""There is somebody, who costs more than the rate that these visitors filter by."""
+"""Experts offer these, but for more than the rate that these visitors filter by."""
 TYPOS = {
     "pyhton": "python",
     "desinger": "designer",
     "markting": "marketing",
     "securty": "security review",
 }
-"""What is typed, and what is asked a moment later."""
+"""Misspelt queries, with what the visitor asks a moment later."""
 TAGS = ("python", "design", "security", "writing", "data", "cloud", "product")
 RATES = (80, 100, 120, 150)
 DEAD_RATE = 40
-"""Less than anybody takes."""
+"""Below the rate of every expert."""
 DEAD_TAGS = ("games", "legal")
-"""There are experts of each, and none of both."""
+"""Some experts have one of these tags, but none has both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What Sage answers."""
+    """Sage's answer to a query."""
 
     expert_ids: tuple[str, ...]
-    """Who is found, in order."""
+    """The experts that were found, best first."""
     has_searched: bool
-    """Whether the question held more than filters."""
+    """Whether the query had more than filters in it."""
 
 
 class Sage:
-    """Answers as the demo does; the same question is searched once."""
+    """Answers queries as the demo does. Each query is searched only once."""
 
     def __init__(self, experts: Sequence[Expert]) -> None:
         self._experts = experts
@@ -72,10 +72,10 @@ class Sage:
         self._answers: dict[Search, Answer] = {}
 
     def answer(self, query: str, tags: Sequence[str] = (), rate_max: int | None = None) -> Answer:
-        """Return who is found under these filters."""
-        asked = Search.of(query, tags, rate_max)
-        if asked not in self._answers:
-            search = understand(asked, self._tags)
-            found = tuple(expert.username for expert in search.among(self._experts))
-            self._answers[asked] = Answer(found, search.has_words)
-        return self._answers[asked]
+        """Return the experts that the query finds with these filters."""
+        wish = Search.of(query, tags, rate_max)
+        if wish not in self._answers:
+            search = understand(wish, self._tags)
+            expert_ids = tuple(expert.username for expert in search.among(self._experts))
+            self._answers[wish] = Answer(expert_ids, search.has_words)
+        return self._answers[wish]

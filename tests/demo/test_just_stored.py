@@ -15,8 +15,8 @@ from tcs_events.demo.just_stored import summary
     [
         ({"result_count": 7}, "“flask” · 7 found"),
         ({"result_count": 0}, "“flask” · 0 found"),
-        ({"result_count": None}, "“flask” · results not counted"),
-        ({}, "“flask” · results not counted"),
+        ({"result_count": None}, "“flask” · number of results unknown"),
+        ({}, "“flask” · number of results unknown"),
     ],
 )
 def test_an_unknown_count_is_not_shown_as_none_found(count: dict[str, Any], said: str) -> None:

@@ -192,7 +192,7 @@ def test_the_demo_is_filled_from_the_command_line(tmp_path: Path) -> None:
     ran = subprocess.run(
         [*command, "--visitors", "300"], check=True, capture_output=True, text=True, cwd=tmp_path
     )
-    assert "not available    " in ran.stdout
+    assert "Not available  " in ran.stdout
     with closing(sqlite3.connect(database)) as connection:
         [stored] = connection.execute("SELECT count(*) FROM user_events").fetchone()
         [counted] = connection.execute("SELECT sum(events) FROM user_event_rollup_days").fetchone()
@@ -210,4 +210,4 @@ def test_too_few_visitors_are_refused_in_words(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert ran.returncode == 1
-    assert ran.stderr == "Cannot simulate: a month takes at least 300 visitors and a day\n"
+    assert ran.stderr == "Cannot simulate: it takes at least 300 visitors and one day\n"

@@ -1,9 +1,9 @@
-// The demo's own script. Two of its lines are about tcs_events: the calls of track(), each made
-// once the results are on the page. A card's click needs no line here: see _results.html.
+// The demo's own script. Only its two calls of track() are about tcs_events; each is made once the
+// results are on the page. Clicks on cards need no code here: see _results.html.
 
 const POLL_MS = 1000;
 
-// A visitor's content blocker may keep the tracker from loading; the page works all the same.
+// A content blocker may keep the tracker from loading; the page must work without it.
 const track = (type, payload) => window.tcsEvents?.trackEvent(type, payload);
 
 const form = document.getElementById("search"); // only the home page has it
@@ -29,17 +29,17 @@ if (form) {
     );
   });
 
-  // `change` comes when the slider is let go, `input` at every step of the way: one decision of
-  // the visitor is one event.
+  // `change` fires when the slider is released, `input` at every step. One decision of the visitor
+  // is one event, so this listens to `change`.
   form.addEventListener("change", ({ target }) => {
-    if (target === form.elements.q) return; // said by submit
+    if (target === form.elements.q) return; // the submit handler sends that
     const filters = readFilters();
-    // Words that are typed but not yet asked do not count.
+    // Use the words that were asked, not those that are being typed.
     const query = document.getElementById("results").dataset.query;
     showResults(query, filters, (shown) =>
       track("filter_change", {
         filter: target.name,
-        // Of a tag, the one that was toggled; whether it is on now can be seen in `filters`.
+        // For tags, the tag that was toggled; `filters` says whether it is on now.
         value: target === slider ? filters.rate_max : target.value,
         filters,
         result_count: shown.count,
@@ -53,7 +53,7 @@ if (form) {
   });
 }
 
-// One search after the other, so that each event tells of the results that were really shown.
+// One search after another, so that each event matches the results that were really shown.
 let lastSearch = Promise.resolve();
 
 function showResults(query, filters, whenShown) {
@@ -76,7 +76,7 @@ function showResults(query, filters, whenShown) {
   }).catch(() => location.assign(url));
 }
 
-// The panel "Just stored". Rows that are there already stay, so that their highlight may fade.
+// The panel "Just stored". Rows that are still current stay, so that their highlight can fade.
 const list = document.getElementById("just-stored");
 
 async function refreshPanel() {
