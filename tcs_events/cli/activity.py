@@ -22,7 +22,14 @@ UNITS = {"hour": "%Y-%m-%d %H:%M", "day": "%a %Y-%m-%d", "week": "%Y-%m-%d"}
 
 
 @command("stats")
-@click.option("--by", "unit", type=click.Choice(list(UNITS)), default="day", show_default=True)
+@click.option(
+    "--by",
+    "unit",
+    type=click.Choice(list(UNITS)),
+    default="day",
+    show_default=True,
+    help="The unit of time.",
+)
 @click.option(
     "--type", "event_type", metavar="TYPE", type=options.read_text, help="Only events of this type."
 )

@@ -56,12 +56,12 @@ def rollup(rebuild: bool, as_json: bool) -> None:
     show_default=True,
     help="Seconds between counts.",
 )
-@click.option("--once", is_flag=True, help="Count once, then exit; with 1 if it failed.")
+@click.option("--once", is_flag=True, help="Count once and exit, with 1 if that failed.")
 def worker(seconds: float, once: bool) -> None:
-    """Keep the counts fresh, so that no report has to wait for them.
+    """Keep the counts fresh until SIGTERM or SIGINT.
 
-    Runs until SIGTERM or SIGINT. Several workers may run; only one counts at a time. If the
-    database does not answer, the worker tries again.
+    While a worker runs, no report has to wait for the counts. Several workers may run; only one
+    counts at a time. If the database does not answer, the worker tries again.
     """
     if once:
         check_tables()

@@ -42,9 +42,10 @@ _TOPS = ("experts", "queries", "filters")
 @options.limit(20, "of each")
 @options.as_json
 def top(names: tuple[str, ...], period: Period, limit: int, as_json: bool) -> None:
-    """List the most used experts, queries and filters, or only those you name.
+    """List the most used experts, queries and filters.
 
-    The ones with the most visits come first. A visit is a visitor's day.
+    Lists all three unless you name some. Those with the most visits come first. A visit is a
+    visitor's day.
     """
     tops = {name: _top(name, period, limit) for name in names or _TOPS}
     warn_if_incomplete()

@@ -50,10 +50,10 @@ def export(
     force: bool,
     raw: bool,
 ) -> None:
-    """Write the stored events into FILE, or to stdout if FILE is "-".
+    """Write the stored events into a file.
 
     Writes all events unless you choose some. FILE appears once it is complete, and only you can
-    read it.
+    read it. With "-" as FILE, events are written to stdout.
     """
     format_name = _format(file, format_name)
     options.check_types(types)

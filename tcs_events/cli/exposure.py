@@ -48,10 +48,11 @@ def exposure(
     min_sessions: int | None,
     as_json: bool,
 ) -> None:
-    """List how far each expert gets: returned by a query, among the first, clicked.
+    """List how far each expert gets with visitors.
 
-    The least exposed come first. Counts are visits; a visit is a visitor's day. Give a catalogue to
-    include experts that no event mentions.
+    An expert is returned by a query, then among the first results, then clicked. The least exposed
+    come first. Counts are visits; a visit is a visitor's day. Give a catalogue to include experts
+    that no event mentions.
     """
     found = reports.exposure(
         period, _catalogue(catalogue, catalogue_file), min_sessions=min_sessions

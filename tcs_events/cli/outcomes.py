@@ -27,7 +27,7 @@ from tcs_events.watch.tally import Day, read_days
 )
 @options.as_json
 def outcomes(days: int, as_json: bool) -> None:
-    """Count by day how the events that the endpoint received have ended.
+    """Count how received events ended, by day.
 
     Every event ends in exactly one way. "received" and "ended" differ by events still in progress,
     and by what a killed process had not yet saved. JSON: a list of days, oldest first.

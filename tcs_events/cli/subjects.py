@@ -35,7 +35,11 @@ def of_subject(function: Function) -> Function:
     """Add `--email` and `--session`, and pass them as `emails` and `sessions`."""
     for name, metavar, text in (
         ("session", "SESSION", "Everything of this session; may be repeated."),
-        ("email", "ADDRESS", "Everything of this person, in any case; may be repeated."),
+        (
+            "email",
+            "ADDRESS",
+            "Everything of this person. Letter case does not matter; may be repeated.",
+        ),
     ):
         function = click.option(
             f"--{name}",
@@ -112,7 +116,7 @@ def export_subject(
 ) -> None:
     """Write everything that is stored about a person, as JSON.
 
-    It is what `forget` would delete. The file appears once it is complete, and only you can read
+    This is what `forget` would delete. The file appears once it is complete, and only you can read
     it.
     """
     check_stdout(file)

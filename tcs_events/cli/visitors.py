@@ -91,7 +91,14 @@ def _print_notices(notices: Sequence[str]) -> None:
 
 
 @command("retention")
-@click.option("--by", "unit", type=click.Choice(["day", "week"]), default="week", show_default=True)
+@click.option(
+    "--by",
+    "unit",
+    type=click.Choice(["day", "week"]),
+    default="week",
+    show_default=True,
+    help="The unit of time.",
+)
 @click.option(
     "--returning",
     type=options.read_step,
@@ -101,9 +108,10 @@ def _print_notices(notices: Sequence[str]) -> None:
 @options.of_period
 @options.as_json
 def retention(unit: str, returning: Step | None, period: Period, as_json: bool) -> None:
-    """Count the visitors who came back, by the day or week of their first visit.
+    """Count the visitors who came back.
 
-    A * marks a day or week that is not over, or only partly in the period: its number may grow.
+    Visitors are grouped by the day or week of their first visit. A * marks a day or week that is
+    not over, or only partly in the period: its number may grow.
     """
     with _names_in_words():
         cohorts = reports.retention(period, cast(CohortUnit, unit), returning)
