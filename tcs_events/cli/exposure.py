@@ -54,13 +54,13 @@ def exposure(
     come first. Counts are visits; a visit is a visitor's day. Give a catalogue to include experts
     that no event mentions.
     """
-    found = reports.exposure(
+    report = reports.exposure(
         period, _catalogue(catalogue, catalogue_file), min_sessions=min_sessions
     )
     warn_if_incomplete()
-    experts = found.experts[:limit]
+    experts = report.experts[:limit]
     if as_json:
-        print_json(reports.Exposure(experts, found.coverage, found.gini))
+        print_json(reports.Exposure(experts, report.coverage, report.gini))
     elif not experts:
         print_nothing(period, "expert")
     else:
@@ -99,10 +99,10 @@ def exposure(
             keep=(HELD_UP.lower(),),
         )
         print_paragraph(f"Counts are visits; {A_VISIT}.")
-        if found.coverage is not None:
-            print_line(f"{Share(found.coverage)} of experts were shown to at least one visitor.")
-        if found.gini is not None:
-            print_line(f"Gini coefficient of exposure: {found.gini:.2f}")
+        if report.coverage is not None:
+            print_line(f"{Share(report.coverage)} of experts were shown to at least one visitor.")
+        if report.gini is not None:
+            print_line(f"Gini coefficient of exposure: {report.gini:.2f}")
 
 
 def _catalogue(column: str | None, file: TextIO | None) -> Catalogue | None:

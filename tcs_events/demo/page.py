@@ -71,16 +71,16 @@ class Page:
     def _send_filter_change(
         self, visit: Visit, name: str, value: str | int | None, *, is_set: bool
     ) -> None:
-        found = self._sage.answer("", visit.tags, visit.rate_max).expert_ids
+        expert_ids = self._sage.answer("", visit.tags, visit.rate_max).expert_ids
         visit.wait(2, 8)
         visit.send(
             "filter_change",
             filter=name,
             value=value,
             filters=visit.filters,
-            result_count=len(found),
+            result_count=len(expert_ids),
         )
-        if not found and is_set and value is not None:
+        if not expert_ids and is_set and value is not None:
             self.dead_values[name, value] += 1
             self.dead_combinations[_combination(visit)] += 1
 

@@ -106,7 +106,7 @@ class TestNoTable:
     def test_the_doctor_says_what_to_run(self, app: Flask) -> None:
         code, output = doctor(app)
         assert code == 1
-        assert "wrong  table user_events: it is not there; run `db.create_all()`" in output
+        assert "wrong  table user_events: it does not exist; run `db.create_all()`" in output
 
     def test_an_invalid_event_is_422_all_the_same(self, app: Flask) -> None:
         assert post(app, event_type="nope").status_code == 422

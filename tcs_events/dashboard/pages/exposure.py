@@ -27,10 +27,10 @@ class RungShown:
     experts: list[ExpertExposure]
 
 
-def rungs_of(found: Exposure) -> list[RungShown]:
+def rungs_of(report: Exposure) -> list[RungShown]:
     """Return the ladder from the lowest rung up, each with the experts who got no further."""
     return [
-        RungShown(rung, *RUNGS[rung], [expert for expert in found.experts if expert.rung == rung])
+        RungShown(rung, *RUNGS[rung], [expert for expert in report.experts if expert.rung == rung])
         for rung in Rung
     ]
 
@@ -104,16 +104,16 @@ def answer(asked: Asked, limit: int) -> Answer:
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
     """Return the ladder, and the curve of how exposure is spread."""
-    found: Exposure = answer["exposure"]
+    report: Exposure = answer["exposure"]
     return {
-        "rungs": rungs_of(found),
+        "rungs": rungs_of(report),
         "rung_experts": RUNG_EXPERTS,
         "table": table,
-        "experts": table.of(found.experts),
-        "lorenz": lorenz([expert.exposed for expert in found.experts]),
-        "exposed": sum(expert.exposed > 0 for expert in found.experts),
+        "experts": table.of(report.experts),
+        "lorenz": lorenz([expert.exposed for expert in report.experts]),
+        "exposed": sum(expert.exposed > 0 for expert in report.experts),
         "has_catalogue": asked.catalogue is not None,
-        "has_seen": any(expert.seen for expert in found.experts),
+        "has_seen": any(expert.seen for expert in report.experts),
         "min_sessions": this_registration().settings.min_sessions,
     }
 

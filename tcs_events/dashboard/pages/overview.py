@@ -46,7 +46,7 @@ def answer(asked: Asked, limit: int) -> Answer:
     """
     period, before, first = asked.period, asked.period.before(), first_day()
     has_before = first is not None and first <= before.first
-    found = exposure(period, asked.catalogue)
+    exposures = exposure(period, asked.catalogue)
     unit = unit_for(asked)
     few = min(limit, FINDINGS)
     return {
@@ -58,10 +58,10 @@ def answer(asked: Asked, limit: int) -> Answer:
         "totals": total_activity(period),
         "totals_before": total_activity(before) if has_before else None,
         "gaps": gaps.table.rows(asked, few),
-        "coverage": found.coverage,
-        "gini": found.gini,
+        "coverage": exposures.coverage,
+        "gini": exposures.gini,
         "rungs": {
-            rung.rung: [expert.expert_id for expert in rung.experts] for rung in rungs_of(found)
+            rung.rung: [expert.expert_id for expert in rung.experts] for rung in rungs_of(exposures)
         },
         "dead_end_values": dead_ends.values.rows(asked, few),
         "dead_end_combinations": dead_ends.combinations.rows(asked, few),
