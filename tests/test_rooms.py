@@ -29,7 +29,7 @@ FLOORS = [
 ]
 """From the ground up. Rooms of one floor are neighbours, and may see each other."""
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
-FLASK_ROOMS = {"host", "faces", "cli", "dashboard", "demo", "reports"}
+FLASK_ROOMS = {"host", "faces", "cli", "dashboard", "demo", "reports", "models"}
 
 
 def imports(path: Path) -> set[str]:
