@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -16,11 +15,11 @@ from flask_sqlalchemy import SQLAlchemy
 from tcs_events import events_bp
 from tcs_events.watch.log_lines import log_lines
 from tcs_events.wsgi import EventsMiddleware
+from tests.databases import forget_postgres, make_tables, shared_postgres
 from tests.redis_server import RedisServer
-from tests.support import need, new_database, postgres_binary, postgres_server
+from tests.support import need, postgres_binary, postgres_server
 
 MakeHost = Callable[..., Flask]
-_database_numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,6 +68,7 @@ def postgres_server_url() -> Iterator[str]:
     need(importlib.util.find_spec("psycopg"), "psycopg", "pip install -e '.[test]'")
     if url := os.environ.get("TCS_EVENTS_TEST_POSTGRES_URL"):
         yield url
+        forget_postgres()
         return
     need(
         postgres_binary("initdb"),
@@ -77,14 +77,13 @@ def postgres_server_url() -> Iterator[str]:
     )
     with postgres_server() as url:
         yield url
+        forget_postgres()
 
 
 @pytest.fixture
-def postgres_url(postgres_server_url: str) -> Iterator[str]:
-    """The URL of an empty PostgreSQL database."""
-    name = f"tcs_events_test_{os.getpid()}_{next(_database_numbers)}"
-    with new_database(postgres_server_url, name) as url:
-        yield url
+def postgres_url(postgres_server_url: str) -> str:
+    """The URL of an empty PostgreSQL database, in which the test may alter what it likes."""
+    return shared_postgres(postgres_server_url).lend()
 
 
 @pytest.fixture
@@ -141,8 +140,7 @@ def make_host(close_later: list[Flask]) -> MakeHost:
         close_later.append(app)
         app.register_blueprint(blueprint)
         if create:
-            with app.app_context():
-                db.create_all()
+            make_tables(app, db)
         return app
 
     return make
