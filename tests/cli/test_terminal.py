@@ -99,10 +99,10 @@ def test_wide_letters_are_counted_as_two_columns(sqlite_host: Flask) -> None:
     ] * 2
 
 
-@pytest.mark.parametrize("text", ["データサイエンティスト", "e\u0301" * 9, "plain text", "🦜🦜🦜"])
-@pytest.mark.parametrize("columns", range(12))
-def test_a_cut_text_is_never_wider_than_there_is_room(text: str, columns: int) -> None:
-    assert columns_of(cut(text, columns)) <= columns
+def test_a_cut_text_is_never_wider_than_there_is_room() -> None:
+    for text in ("データサイエンティスト", "e\u0301" * 9, "plain text", "🦜🦜🦜"):
+        for columns in range(12):
+            assert columns_of(cut(text, columns)) <= columns, (text, columns)
 
 
 def test_everything_visible_is_left_as_it_is() -> None:

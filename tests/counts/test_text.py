@@ -60,10 +60,10 @@ SAME = {
 }
 
 
-@pytest.mark.parametrize(("text", "other"), SAME.values(), ids=SAME)
-def test_what_looks_the_same_is_the_same(text: str, other: str) -> None:
-    assert normalise(text) == normalise(other)
-    assert normalise(f"so {text} it") == normalise(f"So  {other} It\n")
+def test_what_looks_the_same_is_the_same() -> None:
+    for name, (text, other) in SAME.items():
+        assert normalise(text) == normalise(other), name
+        assert normalise(f"so {text} it") == normalise(f"So  {other} It\n"), name
 
 
 @pytest.mark.parametrize(

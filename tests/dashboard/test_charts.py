@@ -12,13 +12,14 @@ from tcs_events.dashboard.formats import change, share, value_text
 from tcs_events.reports.exposure import gini
 
 
-@pytest.mark.parametrize("highest", [*range(200), 999, 1000, 1001, 123_456])
-def test_the_scale_is_round_and_holds_the_highest(highest: int) -> None:
-    top = scale(highest)
-    assert top >= highest
-    assert top % 2 == 0
-    assert top <= max(2, 2 * highest)
-    assert highest < 20 or top <= 1.5 * highest or top == 2 * 10 ** (len(str(highest)) - 1)
+def test_the_scale_is_round_and_holds_the_highest() -> None:
+    for highest in [*range(200), 999, 1000, 1001, 123_456]:
+        top = scale(highest)
+        assert top >= highest, highest
+        assert top % 2 == 0, highest
+        assert top <= max(2, 2 * highest), highest
+        is_close = top <= 1.5 * highest or top == 2 * 10 ** (len(str(highest)) - 1)
+        assert highest < 20 or is_close, highest
 
 
 def test_bars_are_as_high_as_their_values() -> None:
