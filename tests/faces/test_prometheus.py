@@ -101,7 +101,7 @@ def test_a_registry_takes_one_app(make_host: MakeHost, sqlite_url: str) -> None:
 
 
 def test_the_blueprint_comes_first() -> None:
-    with pytest.raises(ConfigError, match=r"call app.register_blueprint\(events_bp\) before"):
+    with pytest.raises(ConfigError, match=r"call app.register_blueprint\(events_bp\) first"):
         register_metrics(Flask("host"), CollectorRegistry())
 
 
