@@ -230,7 +230,7 @@ def test_events_that_failed_lately_are_a_hint(host: Flask) -> None:
         _write_rows(connection, "p", rows)
     code, level, remedy = trouble(host, "outcomes since yesterday: 5 received, 5 ended")
     assert (code, level) == (0, "hint")
-    assert remedy.startswith("2 were not stored at their first attempt (Full 2);")
+    assert remedy.startswith("2 were not stored at the first attempt (Full 2);")
 
 
 def test_what_the_doctor_sends_is_counted_as_nobodys_event(host: Flask) -> None:
