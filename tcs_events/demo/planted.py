@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tcs_events.reports.exposure import Rung
+from tcs_events.reports import Rung
 from tcs_events.reports.wording import (
     ASKED_AGAIN,
     HIDDEN,
