@@ -384,7 +384,7 @@ class TestForgetting:
             monkeypatch.setattr(refresher, "refresh", lambda **_: None)
         result = run(sqlite_host, "forget", "--email", ADA, "--yes")
         assert result.exit_code == 1
-        assert "reports may still hold what is deleted; run `flask tcs-events rollup`" in (
+        assert "reports may still show what was deleted; run `flask tcs-events rollup`" in (
             result.stderr
         )
 
