@@ -13,6 +13,7 @@ from tcs_events.cli.command import command
 from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
 from tcs_events.cli.output import bar, print_json, print_line, print_table, sparkline
 from tcs_events.host import registration_of
+from tcs_events.host_reports import current_reports
 from tcs_events.reports import Activity, Period, activity, total_activity
 from tcs_events.reports.activity import ALL_TYPES, Unit
 from tcs_events.reports.types import known_types
@@ -114,7 +115,7 @@ def types(period: Period, as_json: bool) -> None:
             events=total[name].events if name in total else 0,
             visits=total[name].sessions if name in total else 0,
         )
-        for name in known_types()
+        for name in known_types(current_reports())
     ]
     if as_json:
         print_json(rows)

@@ -25,6 +25,7 @@ from tcs_events.cli.output import (
 )
 from tcs_events.cli.visible import visible
 from tcs_events.errors import UnknownEventType
+from tcs_events.host_reports import current_reports
 from tcs_events.reports import Cohort, Period, Step
 from tcs_events.reports.funnel import keep_asked
 from tcs_events.reports.retention import CohortUnit
@@ -53,7 +54,7 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
     """  # noqa: D301 - click reads a real backspace as: keep these lines as they are
     with _names_in_words():
         with contextlib.suppress(sa.exc.DBAPIError):  # one that takes no writes can be read
-            keep_asked(steps)
+            keep_asked(current_reports(), steps)
         rows = reports.funnel(period, steps)
     _print_notices(rows.notices)
     if as_json:

@@ -20,7 +20,6 @@ from tcs_events.errors import (
 )
 from tcs_events.host import registration_of
 from tcs_events.intake.answers import log_trouble
-from tcs_events.reports.reading import one_answer
 from tcs_events.watch.log import log
 
 DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, StoreUnavailable, DatabaseMissing)
@@ -39,8 +38,7 @@ def in_words(view: Callable[[], Response]) -> Response:
     Not handlers of the blueprint: these would be given what the host's access rule raises, too.
     """
     try:
-        with one_answer():
-            return view()
+        return view()
     except BadParameter as error:
         return bad_parameter(error)
     except NoSuchPage as error:

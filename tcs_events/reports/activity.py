@@ -13,12 +13,7 @@ from tcs_events.counts.facts import ALL_TYPES
 from tcs_events.counts.tables import activity as counts
 from tcs_events.counts.tables import days
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import (
-    by_code_points,
-    reading_counts,
-    this_registration,
-    total,
-)
+from tcs_events.reports.reading import Reading, by_code_points, total
 
 Unit = Literal["hour", "day", "week"]
 
@@ -37,15 +32,15 @@ class Activity:
     days of a week."""
 
 
-def activity(period: Period, unit: Unit = "day") -> list[Activity]:
+def activity(reading: Reading, period: Period, unit: Unit = "day") -> list[Activity]:
     """Return what was going on, oldest first and then by type.
 
     Days and weeks without events are there, with 0, under the types that the period has; hours
     are listed only where something happened. No events in the period give an empty list.
     """
     if unit == "hour":
-        return _hours(period)
-    with reading_counts() as connection:
+        return _hours(reading, period)
+    with reading.counts() as connection:
         rows = connection.execute(
             sa.select(counts.c.day, counts.c.event_type, counts.c.events, counts.c.sessions).where(
                 counts.c.day.between(period.first, period.last), counts.c.starts_at.is_(None)
@@ -60,15 +55,15 @@ def activity(period: Period, unit: Unit = "day") -> list[Activity]:
         bucket = buckets[_bucket(of_day, unit, period), event_type]
         bucket[0] += events
         bucket[1] += sessions
-    zone = this_registration().settings.timezone
+    zone = reading.zone
     return [
         Activity(day(of_day, zone).start.astimezone(zone), event_type, events, sessions)
         for (of_day, event_type), (events, sessions) in sorted(buckets.items())
     ]
 
 
-def _hours(period: Period) -> list[Activity]:
-    with reading_counts() as connection:
+def _hours(reading: Reading, period: Period) -> list[Activity]:
+    with reading.counts() as connection:
         rows = connection.execute(
             sa.select(
                 counts.c.starts_at,
@@ -78,9 +73,9 @@ def _hours(period: Period) -> list[Activity]:
             )
             .where(counts.c.day.between(period.first, period.last), counts.c.starts_at.is_not(None))
             .group_by(counts.c.starts_at, counts.c.event_type)
-            .order_by(counts.c.starts_at, by_code_points(counts.c.event_type))
+            .order_by(counts.c.starts_at, by_code_points(connection, counts.c.event_type))
         ).all()
-    zone = this_registration().settings.timezone
+    zone = reading.zone
     return [
         Activity(starts_at.astimezone(zone), event_type, events, sessions)
         for starts_at, event_type, events, sessions in rows
@@ -93,22 +88,22 @@ def _bucket(of_day: date, unit: Unit, period: Period) -> date:
     return max(of_day - timedelta(days=of_day.weekday()), period.first)
 
 
-def first_day() -> date | None:
+def first_day(reading: Reading) -> date | None:
     """Return the day of the oldest event, in the zone of the reports; None where there is none."""
-    with reading_counts() as connection:
+    with reading.counts() as connection:
         first: date | None = connection.scalar(sa.select(sa.func.min(days.c.day)))
     return first
 
 
-def total_activity(period: Period) -> dict[str, Activity]:
+def total_activity(reading: Reading, period: Period) -> dict[str, Activity]:
     """Return the sums over a period by type, "" for all types; an empty dict where nothing was."""
-    with reading_counts() as connection:
+    with reading.counts() as connection:
         rows = connection.execute(
             sa.select(counts.c.event_type, total(counts.c.events), total(counts.c.sessions))
             .where(counts.c.day.between(period.first, period.last), counts.c.starts_at.is_(None))
             .group_by(counts.c.event_type)
         ).all()
-    zone = this_registration().settings.timezone
+    zone = reading.zone
     start = day(period.first, zone).start.astimezone(zone)
     return {
         event_type: Activity(start, event_type, events, sessions)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tcs_events.counts.tables import uses
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import by_code_points, reading_counts, total, within
+from tcs_events.reports.reading import Reading, by_code_points, in_period, total
 from tcs_events.reports.top import parsed
 
 
@@ -32,31 +32,37 @@ class DeadEnd:
         return self.dead / self.sessions
 
 
-def dead_end_values(period: Period, limit: int = 20, offset: int = 0) -> list[DeadEnd]:
+def dead_end_values(
+    reading: Reading, period: Period, limit: int = 20, offset: int = 0
+) -> list[DeadEnd]:
     """Return the filter values after which nothing was left, first the most sessions.
 
     At most `limit`, after the first `offset`.
     """
     return [
         DeadEnd(row.name, parsed(row.detail), row.dead, row.sessions)
-        for row in _dead_ends("dead_filter", "filter", period, limit, offset)
+        for row in _dead_ends(reading, "dead_filter", "filter", period, limit, offset)
     ]
 
 
-def dead_end_combinations(period: Period, limit: int = 20, offset: int = 0) -> list[DeadEnd]:
+def dead_end_combinations(
+    reading: Reading, period: Period, limit: int = 20, offset: int = 0
+) -> list[DeadEnd]:
     """Return the combinations of filters after which nothing was left, first the most sessions.
 
     At most `limit`, after the first `offset`.
     """
     return [
         DeadEnd(None, parsed(row.name), row.dead, row.sessions)
-        for row in _dead_ends("dead_combination", "combination", period, limit, offset)
+        for row in _dead_ends(reading, "dead_combination", "combination", period, limit, offset)
     ]
 
 
-def _dead_ends(dead_kind: str, kind: str, period: Period, limit: int, offset: int) -> list[Any]:
-    with reading_counts() as connection:
-        is_within = within(connection, uses, period)
+def _dead_ends(
+    reading: Reading, dead_kind: str, kind: str, period: Period, limit: int, offset: int
+) -> list[Any]:
+    with reading.counts() as connection:
+        is_within = in_period(connection, uses, period)
 
         def sums(of_kind: str, label: str) -> sa.Subquery:
             return (
@@ -71,7 +77,9 @@ def _dead_ends(dead_kind: str, kind: str, period: Period, limit: int, offset: in
             sa.select(dead.c.name, dead.c.detail, dead.c.dead, used.c.sessions)
             .join(used, (used.c.name == dead.c.name) & (used.c.detail == dead.c.detail))
             .order_by(
-                dead.c.dead.desc(), by_code_points(dead.c.name), by_code_points(dead.c.detail)
+                dead.c.dead.desc(),
+                by_code_points(connection, dead.c.name),
+                by_code_points(connection, dead.c.detail),
             )
             .limit(limit)
             .offset(offset)

@@ -10,13 +10,12 @@ from math import sqrt
 from typing import Any
 
 import sqlalchemy as sa
-from flask import current_app
 
 from tcs_events.counts.ids import id_text
 from tcs_events.counts.tables import exposure as counts
 from tcs_events.counts.time_limit import in_time
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import reading_counts, this_registration, total, within
+from tcs_events.reports.reading import Reading, in_period, total
 
 FIRST_POSITIONS = 5
 """How many results a visitor looks at before anything else."""
@@ -79,7 +78,8 @@ Catalogue = sa.Select[Any] | Iterable[Any]
 They may be of any type: `rollups.ids` says which are the same as those of events."""
 
 
-def exposure(
+def exposure(  # noqa: D417 - `Reports` passes itself
+    reading: Reading,
     period: Period,
     catalogue: Catalogue | None = None,
     *,
@@ -101,9 +101,9 @@ def exposure(
         ValueError: the catalogue is a query for more than one column.
     """
     if min_sessions is None:
-        min_sessions = this_registration().settings.min_sessions
-    known = None if catalogue is None else _ids(catalogue)
-    with reading_counts() as connection:
+        min_sessions = reading.settings.min_sessions
+    known = None if catalogue is None else _ids(reading, catalogue)
+    with reading.counts() as connection:
         found = connection.execute(
             sa.select(
                 counts.c.expert_id,
@@ -112,7 +112,7 @@ def exposure(
                 total(counts.c.seen),
                 total(counts.c.clicked),
             )
-            .where(within(connection, counts, period))
+            .where(in_period(connection, counts, period))
             .group_by(counts.c.expert_id, counts.c.position)
         )
         rows = list(in_time(connection, found))
@@ -135,7 +135,7 @@ def exposure(
     )
 
 
-def _ids(catalogue: Catalogue) -> set[str]:
+def _ids(reading: Reading, catalogue: Catalogue) -> set[str]:
     """Return the texts of the ids, as events name them."""
     if isinstance(catalogue, sa.Select):
         if len(catalogue.selected_columns) != 1:
@@ -143,7 +143,7 @@ def _ids(catalogue: Catalogue) -> set[str]:
                 "The catalogue is a query for one column, that of the ids:"
                 " select(Expert.username), not select(Expert)."
             )
-        values: Iterable[Any] = current_app.extensions["sqlalchemy"].session.scalars(catalogue)
+        values: Iterable[Any] = reading.select(catalogue)
     else:
         values = catalogue
     return {text for value in values if (text := id_text(value))}

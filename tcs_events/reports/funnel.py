@@ -28,12 +28,7 @@ from tcs_events.counts.steps import Condition, Step, step
 from tcs_events.counts.time_limit import OutOfTime
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import (
-    reading_counts,
-    refresh_if_old,
-    this_registration,
-    time_to_count,
-)
+from tcs_events.reports.reading import Reading
 from tcs_events.watch.log import log
 
 
@@ -61,7 +56,7 @@ class FunnelSoFar:
     """What whoever reads this should know: such as a field that no event has."""
 
 
-def funnel(period: Period, steps: Sequence[Step]) -> Rows[FunnelStep]:
+def funnel(reading: Reading, period: Period, steps: Sequence[Step]) -> Rows[FunnelStep]:
     """Return how many visits took the steps, in their order, with anything in between.
 
     The first step lies in the period. The others may follow for 24 hours after it, on the next day
@@ -81,17 +76,17 @@ def funnel(period: Period, steps: Sequence[Step]) -> Rows[FunnelStep]:
         UnknownEventType: a ValueError, too: a type is neither accepted nor stored.
     """
     _demand_steps(steps)
-    with reading_counts() as connection:
-        notices = look_at_names(connection, steps)
+    with reading.counts() as connection:
+        notices = look_at_names(reading, connection, steps)
         kept = find_funnel(connection, steps)
         reached, counted = _counted(connection, kept, period) if kept else ([0] * len(steps), set())
         for first, last in _runs(of for of in period.dates() if of not in counted):
-            for place, sessions in enumerate(_read(connection, first, last, steps)):
+            for place, sessions in enumerate(_read(reading, connection, first, last, steps)):
                 reached[place] += sessions
     return Rows(_shares(steps, reached), notices)
 
 
-def keep_asked(steps: Sequence[Step]) -> None:
+def keep_asked(reading: Reading, steps: Sequence[Step]) -> None:
     """Have a funnel counted with every day from now on, for as long as it is asked for.
 
     Raises:
@@ -99,16 +94,18 @@ def keep_asked(steps: Sequence[Step]) -> None:
         UnknownEventType: a type is neither accepted nor stored.
     """
     _demand_steps(steps)
-    engine, now = this_registration().store.engine, datetime.now(UTC)
+    engine, now = reading.engine, datetime.now(UTC)
     with engine.connect() as connection:
         if is_kept(connection, steps, now):
             return
-        look_at_names(connection, steps)
+        look_at_names(reading, connection, steps)
     with engine.begin() as connection:
         keep_funnel(connection, steps, now)
 
 
-def funnel_so_far(period: Period, steps: Sequence[Step], seconds: float) -> FunnelSoFar:
+def funnel_so_far(
+    reading: Reading, period: Period, steps: Sequence[Step], seconds: float
+) -> FunnelSoFar:
     """Keep a funnel, count it for about so many seconds, and return what is counted of it.
 
     The newest days are counted first. Where the database takes no writes, everything is read.
@@ -118,19 +115,19 @@ def funnel_so_far(period: Period, steps: Sequence[Step], seconds: float) -> Funn
         UnknownEventType: a ValueError, too: a type is neither accepted nor stored.
     """
     _demand_steps(steps)
-    refresh_if_old()
+    reading.refresh_if_old()
     try:
-        keep_asked(steps)
+        keep_asked(reading, steps)
         with suppress(OutOfTime):  # what is counted by then is shown
-            this_registration().refresher.count_funnel(
-                steps, period.first, period.last, seconds, time_to_count()
+            reading.refresher.count_funnel(
+                steps, period.first, period.last, seconds, reading.time_to_count()
             )
     except sa.exc.DBAPIError as error:
         log.warning("tcs_events.counts_not_refreshed", reason=type(error.orig).__name__)
-        rows = funnel(period, steps)
+        rows = funnel(reading, period, steps)
         return FunnelSoFar(rows, period.days, period.days, rows.notices)
-    with reading_counts() as connection:
-        notices = look_at_names(connection, steps)
+    with reading.counts() as connection:
+        notices = look_at_names(reading, connection, steps)
         kept = find_funnel(connection, steps)
         if kept is None:  # twenty others were asked for at this very moment
             return FunnelSoFar(_shares(steps, [0] * len(steps)), 0, period.days, notices)
@@ -162,9 +159,11 @@ def _counted(connection: Connection, kept: Funnel, period: Period) -> tuple[list
     return reached, days
 
 
-def _read(connection: Connection, first: date, last: date, steps: Sequence[Step]) -> list[int]:
+def _read(
+    reading: Reading, connection: Connection, first: date, last: date, steps: Sequence[Step]
+) -> list[int]:
     """Count from the events themselves."""
-    zone = this_registration().settings.timezone
+    zone = reading.zone
     start, end = day(first, zone).start, day(last, zone).end
     reached = [0] * len(steps)
     types = {one.event_type for one in steps}

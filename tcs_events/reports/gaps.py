@@ -8,13 +8,7 @@ import sqlalchemy as sa
 
 from tcs_events.counts.tables import demand
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import (
-    by_code_points,
-    reading_counts,
-    this_registration,
-    total,
-    within,
-)
+from tcs_events.reports.reading import Reading, by_code_points, in_period, total
 from tcs_events.reports.top import spellings
 
 
@@ -40,8 +34,12 @@ class UnmetDemand:
     """Sessions that asked something else within 60 seconds."""
 
 
-def unmet_demand(
-    period: Period, limit: int = 50, min_sessions: int | None = None, offset: int = 0
+def unmet_demand(  # noqa: D417 - `Reports` passes itself
+    reading: Reading,
+    period: Period,
+    limit: int = 50,
+    min_sessions: int | None = None,
+    offset: int = 0,
 ) -> list[UnmetDemand]:
     """Return the queries that were not answered, first what we do not have.
 
@@ -56,13 +54,13 @@ def unmet_demand(
         offset: how many to leave out before the first one.
     """
     if min_sessions is None:
-        min_sessions = this_registration().settings.min_sessions
+        min_sessions = reading.settings.min_sessions
     sums = {name: total(demand.c[name]) for name in _COUNTS}
     hidden = sa.case(
         (sums["found_unfiltered"].element > 0, sums["no_result_filtered"].element), else_=0
     )
     missing = sums["no_result"].element - hidden
-    with reading_counts() as connection:
+    with reading.counts() as connection:
         query = (
             sa.select(
                 demand.c.query,
@@ -70,7 +68,7 @@ def unmet_demand(
                 hidden.label("hidden_by_filter"),
                 missing.label("not_available"),
             )
-            .where(within(connection, demand, period))
+            .where(in_period(connection, demand, period))
             .group_by(demand.c.query)
             .having(
                 sums["sessions"].element >= min_sessions,
@@ -82,7 +80,7 @@ def unmet_demand(
                     sa.desc(name)
                     for name in ("not_available", "hidden_by_filter", "no_click", "reformulated")
                 ),
-                by_code_points(demand.c.query),
+                by_code_points(connection, demand.c.query),
             )
             .limit(limit)
             .offset(offset)

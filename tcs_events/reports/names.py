@@ -16,7 +16,7 @@ from tcs_events.database.stored_json import read_columns
 from tcs_events.database.streaming import stream
 from tcs_events.errors import UnknownEventType
 from tcs_events.models import UserEvent
-from tcs_events.reports.reading import this_registration
+from tcs_events.reports.reading import Reading
 
 FIELDS_LOOKED_AT = 5_000
 """In so many events of a type, the newest ones, a field is looked for (50 ms where it is not)."""
@@ -32,14 +32,14 @@ class Rows(list[Row], Generic[Row]):
         """Sentences, such as "No card_click event has a field contxt; did you mean context?" """
 
 
-def look_at_names(connection: Connection, steps: Sequence[Step]) -> list[str]:
+def look_at_names(reading: Reading, connection: Connection, steps: Sequence[Step]) -> list[str]:
     """Return notices about types that nobody has sent yet, and about fields that no event has.
 
     Raises:
         UnknownEventType: a type is neither accepted nor stored. The default funnel is asked for by
             nobody, so that there it is only a notice.
     """
-    stored, accepted = event_types(connection), this_registration().settings.event_types
+    stored, accepted = event_types(connection), reading.settings.event_types
     notices: list[str] = []
     for event_type in dict.fromkeys(step.event_type for step in steps):
         if event_type in stored:

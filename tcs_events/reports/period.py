@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
-from flask import current_app
-
-from tcs_events.counts.days import date_in, dates
-from tcs_events.host import registration_of
+from tcs_events.counts.days import dates
 
 MAX_DAYS = 3660
 
@@ -45,11 +42,10 @@ class Period:
         return Period(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
 
 
-def last_days(days: int, today: date | None = None) -> Period:
-    """Return the last so many days, today included.
+def days_until(last: date, days: int) -> Period:
+    """Return the last so many days up to one, which is included.
 
     Raises:
         ValueError: it is not 1 to 3660 days.
     """
-    last = today or date_in(registration_of(current_app).settings.timezone, datetime.now(UTC))
     return Period(last - timedelta(days=days - 1), last)

@@ -19,7 +19,7 @@ from tcs_events.counts.tables import retention as counts
 from tcs_events.counts.visits import LATER_DAYS, first_days
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import reading_counts, this_registration
+from tcs_events.reports.reading import Reading
 
 CohortUnit = Literal["day", "week"]
 Cells = dict[tuple[date, date], int]
@@ -40,8 +40,11 @@ class Cohort:
     is not, the number may be too low; so is `size` where the first is not complete."""
 
 
-def retention(
-    period: Period, unit: CohortUnit = "week", returning: Step | None = None
+def retention(  # noqa: D417 - `Reports` passes itself
+    reading: Reading,
+    period: Period,
+    unit: CohortUnit = "week",
+    returning: Step | None = None,
 ) -> Rows[Cohort]:
     """Return how many visitors came back, the oldest cohort first.
 
@@ -66,21 +69,22 @@ def retention(
     places = [place for place in places if place >= period.first]
     if not places:
         return Rows([], [])
-    with reading_counts() as connection:
-        notices = look_at_names(connection, [returning]) if returning else []
+    with reading.counts() as connection:
+        notices = look_at_names(reading, connection, [returning]) if returning else []
         there = _counted(connection, period, unit, ALL_TYPES)
         if returning is None:
             back = there
         elif returning.conditions:
-            back = _read(connection, period, unit, returning)
+            back = _read(reading, connection, period, unit, returning)
         else:
             back = _counted(connection, period, unit, returning.event_type)
+    today = date_in(reading.zone, datetime.now(UTC))
     cohorts = [
         Cohort(
             place,
             there[place, place],
             [there[place, place], *(back[place, later] for later in following[1:])],
-            [_is_complete(later, unit, period) for later in following],
+            [_is_complete(later, unit, period, today) for later in following],
         )
         for number, place in enumerate(places)
         if there[place, place]
@@ -104,9 +108,11 @@ def _counted(connection: Connection, period: Period, unit: CohortUnit, event_typ
     return cells
 
 
-def _read(connection: Connection, period: Period, unit: CohortUnit, returning: Step) -> Cells:
+def _read(
+    reading: Reading, connection: Connection, period: Period, unit: CohortUnit, returning: Step
+) -> Cells:
     """Count from the events themselves who did a step with conditions."""
-    zone = this_registration().settings.timezone
+    zone = reading.zone
     start, end = day(period.first, zone).start, day(period.last, zone).end
     there: dict[str, set[date]] = defaultdict(set)
     with events_between(connection, start, end, [returning.event_type]) as events:
@@ -124,7 +130,6 @@ def _place(of_day: date, unit: CohortUnit) -> date:
     return of_day if unit == "day" else week_of(of_day).first
 
 
-def _is_complete(place: date, unit: CohortUnit, period: Period) -> bool:
+def _is_complete(place: date, unit: CohortUnit, period: Period, today: date) -> bool:
     last = place if unit == "day" else place + timedelta(days=6)
-    today = date_in(this_registration().settings.timezone, datetime.now(UTC))
     return last <= period.last and last < today

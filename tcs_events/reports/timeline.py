@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from tcs_events.database.stored_json import read_columns
 from tcs_events.models import UserEvent, UserEventIdentity
-from tcs_events.reports.reading import reading_events, this_registration
+from tcs_events.reports.reading import Reading
 from tcs_events.rights.places import EVENTS
 from tcs_events.rights.subject import find_subject
 
@@ -30,16 +30,18 @@ class TimelineEvent:
 
 
 def session_timeline(
-    session_id: str, limit: int = 500, offset: int | None = None
+    reading: Reading, session_id: str, limit: int = 500, offset: int | None = None
 ) -> list[TimelineEvent]:
     """Return what happened in a session, oldest first; the last `limit` of it.
 
     With an `offset`, even 0: the first `limit` of it, after leaving out so many.
     """
-    return _timeline(lambda _: UserEvent.session_id == session_id, limit, offset)
+    return _timeline(reading, lambda _: UserEvent.session_id == session_id, limit, offset)
 
 
-def person_timeline(email: str, limit: int = 500, offset: int | None = None) -> list[TimelineEvent]:
+def person_timeline(
+    reading: Reading, email: str, limit: int = 500, offset: int | None = None
+) -> list[TimelineEvent]:
     """Return what a person did, before and after being known, oldest first; the last `limit` of it.
 
     It finds the events that `forget` would delete: those that carry the address, in any spelling,
@@ -51,20 +53,21 @@ def person_timeline(email: str, limit: int = 500, offset: int | None = None) -> 
         subject = find_subject(connection, [email], [])
         return sa.or_(sa.false(), *subject.conditions(EVENTS))
 
-    return _timeline(condition, limit, offset)
+    return _timeline(reading, condition, limit, offset)
 
 
 _COLUMNS = ("created_at", "session_id", "event_type", "payload", "email")
 
 
 def _timeline(
+    reading: Reading,
     condition_on: Callable[[sa.Connection], sa.ColumnElement[bool]],
     limit: int,
     offset: int | None,
 ) -> list[TimelineEvent]:
-    zone = this_registration().settings.timezone
+    zone = reading.zone
     order = sa.desc if offset is None else sa.asc
-    with reading_events() as connection:
+    with reading.events() as connection:
         condition = condition_on(connection)
         events = connection.execute(
             sa.select(*read_columns(UserEvent.__table__, _COLUMNS))

@@ -14,7 +14,7 @@ from tcs_events.counts.spellings import commonest
 from tcs_events.counts.tables import uses
 from tcs_events.counts.time_limit import in_time
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import by_code_points, reading_counts, total, within
+from tcs_events.reports.reading import Reading, by_code_points, in_period, total
 
 NAMES_AT_ONCE = 500
 """How many a query names: databases have a limit. Of more names, those of all are read."""
@@ -53,10 +53,12 @@ class TopFilter:
     sessions: int
 
 
-def top_experts(period: Period, limit: int = 20, offset: int = 0) -> list[TopExpert]:
+def top_experts(
+    reading: Reading, period: Period, limit: int = 20, offset: int = 0
+) -> list[TopExpert]:
     """Return the experts clicked in most sessions, first the most; `limit` from `offset` on."""
-    clicked = _top("click", period, limit, offset)
-    with reading_counts() as connection:
+    clicked = _top(reading, "click", period, limit, offset)
+    with reading.counts() as connection:
         contexts = _details(connection, "click_in", period, [row.name for row in clicked])
     return [
         TopExpert(
@@ -69,31 +71,35 @@ def top_experts(period: Period, limit: int = 20, offset: int = 0) -> list[TopExp
     ]
 
 
-def top_queries(period: Period, limit: int = 20, offset: int = 0) -> list[TopQuery]:
+def top_queries(
+    reading: Reading, period: Period, limit: int = 20, offset: int = 0
+) -> list[TopQuery]:
     """Return the queries asked in most sessions, first the most; `limit` from `offset` on."""
-    asked = _top("query", period, limit, offset)
-    with reading_counts() as connection:
+    asked = _top(reading, "query", period, limit, offset)
+    with reading.counts() as connection:
         samples = spellings(connection, period, [row.name for row in asked])
     return [TopQuery(row.name, samples[row.name], row.events, row.sessions) for row in asked]
 
 
-def top_filters(period: Period, limit: int = 20, offset: int = 0) -> list[TopFilter]:
+def top_filters(
+    reading: Reading, period: Period, limit: int = 20, offset: int = 0
+) -> list[TopFilter]:
     """Return the filter values set in most sessions, first the most; `limit` from `offset` on."""
     return [
         TopFilter(row.name, parsed(row.detail), row.events, row.sessions)
-        for row in _top("filter", period, limit, offset)
+        for row in _top(reading, "filter", period, limit, offset)
     ]
 
 
-def _top(kind: str, period: Period, limit: int, offset: int) -> list[Any]:
-    with reading_counts() as connection:
+def _top(reading: Reading, kind: str, period: Period, limit: int, offset: int) -> list[Any]:
+    with reading.counts() as connection:
         # A query is in one row for each of its spellings, an expert has no detail.
         keys = [uses.c.name, uses.c.detail] if kind == "filter" else [uses.c.name]
         query = (
             sa.select(*keys, total(uses.c.events), total(uses.c.sessions))
-            .where(within(connection, uses, period), uses.c.kind == kind)
+            .where(in_period(connection, uses, period), uses.c.kind == kind)
             .group_by(*keys)
-            .order_by(sa.desc("sessions"), *map(by_code_points, keys))
+            .order_by(sa.desc("sessions"), *(by_code_points(connection, key) for key in keys))
             .limit(limit)
             .offset(offset)
         )
@@ -107,7 +113,7 @@ def _details(
     is_named = uses.c.name.in_(names) if len(names) <= NAMES_AT_ONCE else sa.true()
     query = (
         sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions), total(uses.c.events))
-        .where(within(connection, uses, period), uses.c.kind == kind, is_named)
+        .where(in_period(connection, uses, period), uses.c.kind == kind, is_named)
         .group_by(uses.c.name, uses.c.detail)
     )
     found: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in names}

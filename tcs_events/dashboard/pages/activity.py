@@ -12,9 +12,8 @@ from tcs_events.dashboard.charts import BarChart, Point, bar_chart
 from tcs_events.dashboard.formats import day, moment, short_day
 from tcs_events.dashboard.page import Answer, Page
 from tcs_events.dashboard.tables import MAX_ROWS, Column, Table
-from tcs_events.reports import Activity, Period, activity, last_days, total_activity
+from tcs_events.reports import Activity
 from tcs_events.reports.activity import Unit
-from tcs_events.reports.reading import this_registration
 
 UNITS: tuple[Unit, ...] = ("day", "hour", "week")
 MAX_DAYS = {"hour": 14, "day": 400, "week": 3660}
@@ -47,7 +46,10 @@ by_type = Table(
         ),
     ),
     lambda asked, limit: [
-        row for _, row in sorted(total_activity(asked.period).items(), key=lambda item: item[0])
+        row
+        for _, row in sorted(
+            asked.reports.total_activity(asked.period).items(), key=lambda item: item[0]
+        )
     ][:limit],
 )
 over_time = Table(
@@ -71,7 +73,7 @@ over_time = Table(
             value=lambda row: row.sessions,
         ),
     ),
-    lambda asked, limit: activity(asked.period, unit_of(asked))[:limit],
+    lambda asked, limit: asked.reports.activity(asked.period, unit_of(asked))[:limit],
     keeps=("unit",),
 )
 
@@ -95,37 +97,39 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
     """Draw a chart of the visits, and a small one of each type."""
     rows: list[Activity] = sorted(answer["activity"], key=lambda row: row.event_type)
     charts = [
-        chart(f"type-{number}", event_type, answer["unit"], asked.period, list(of_type))
+        chart(f"type-{number}", event_type, answer["unit"], asked, list(of_type))
         for number, (event_type, of_type) in enumerate(groupby(rows, lambda row: row.event_type))
     ]
     return {"charts": charts, "units": UNITS, "is_empty": not rows}
 
 
 def chart(
-    chart_id: str, event_type: str, unit: Unit, period: Period, rows: list[Activity]
+    chart_id: str, event_type: str, unit: Unit, asked: Asked, rows: list[Activity]
 ) -> BarChart:
     """Return the visits of one type over time, with 0 where nothing was."""
     visits = {row.starts_at.astimezone(UTC): row.sessions for row in rows}
-    starts = _hours(period) if unit == "hour" else [row.starts_at for row in rows]
-    points = [Point(*label(start, unit), visits.get(start.astimezone(UTC), 0)) for start in starts]
+    starts = _hours(asked) if unit == "hour" else [row.starts_at for row in rows]
+    points = [
+        Point(*label(start, unit, asked), visits.get(start.astimezone(UTC), 0)) for start in starts
+    ]
     title = f"{event_type or 'All types'} by {unit}"
     return bar_chart(
         chart_id, title, MEANS[unit], points, counts=COUNTS[unit], is_small=bool(event_type)
     )
 
 
-def label(start: datetime, unit: Unit) -> tuple[str, str]:
+def label(start: datetime, unit: Unit, asked: Asked) -> tuple[str, str]:
     """Name an hour, day or week, in full and for an axis."""
     if unit == "hour":
         return moment(start), short_day(start) if start.hour == 0 else ""
     if unit == "week":
         return f"week from {day(start)}", short_day(start)
-    is_today = start.date() == last_days(1).last
+    is_today = start.date() == asked.reports.last_days(1).last
     return day(start) + (" so far" if is_today else ""), short_day(start)
 
 
-def _hours(period: Period) -> list[datetime]:
-    zone = this_registration().settings.timezone
+def _hours(asked: Asked) -> list[datetime]:
+    zone, period = asked.reports.zone, asked.period
     start, end = day_of(period.first, zone).start, day_of(period.last, zone).end
     hours = []
     while start < end:

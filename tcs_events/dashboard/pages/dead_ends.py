@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tcs_events.dashboard.page import Page, rows_of
 from tcs_events.dashboard.tables import Column, Table
-from tcs_events.reports import dead_end_combinations, dead_end_values
 from tcs_events.reports.wording import LEFT_WITH_NOTHING, SET_TO
 
 _COUNTS = (
@@ -21,7 +20,7 @@ values = Table(
         Column("value", SET_TO, "the value it was set to"),
         *_COUNTS,
     ),
-    lambda asked, limit, offset=0: dead_end_values(asked.period, limit, offset),
+    lambda asked, limit, offset=0: asked.reports.dead_end_values(asked.period, limit, offset),
     can_skip=True,
 )
 combinations = Table(
@@ -29,7 +28,7 @@ combinations = Table(
     "Filters together",
     "All filters that were on when no expert was left. Counts are visits.",
     (Column("value", "Filters", "all filters that were active", "filters"), *_COUNTS),
-    lambda asked, limit, offset=0: dead_end_combinations(asked.period, limit, offset),
+    lambda asked, limit, offset=0: asked.reports.dead_end_combinations(asked.period, limit, offset),
     can_skip=True,
 )
 

@@ -9,8 +9,7 @@ from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import lorenz
 from tcs_events.dashboard.page import Answer, Page
 from tcs_events.dashboard.tables import Column, Table
-from tcs_events.reports import ExpertExposure, Exposure, Rung, exposure
-from tcs_events.reports.reading import this_registration
+from tcs_events.reports import ExpertExposure, Exposure, Rung
 from tcs_events.reports.wording import CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
 
 RUNG_EXPERTS = 12
@@ -42,7 +41,7 @@ def rung_of(asked: Asked) -> str:
 
 def _rows(asked: Asked, limit: int) -> list[ExpertExposure]:
     rung = rung_of(asked)
-    found = exposure(asked.period, asked.catalogue).experts
+    found = asked.reports.exposure(asked.period, asked.catalogue).experts
     return [one for one in found if rung in ("", one.rung)][:limit]
 
 
@@ -99,7 +98,7 @@ table = Table(
 
 def answer(asked: Asked, limit: int) -> Answer:
     """Return the report: every expert, for the ladder names them."""
-    return {"exposure": exposure(asked.period, asked.catalogue)}
+    return {"exposure": asked.reports.exposure(asked.period, asked.catalogue)}
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
@@ -114,7 +113,7 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
         "exposed": sum(one.exposed > 0 for one in found.experts),
         "has_catalogue": asked.catalogue is not None,
         "has_seen": any(one.seen for one in found.experts),
-        "min_sessions": this_registration().settings.min_sessions,
+        "min_sessions": asked.reports.settings.min_sessions,
     }
 
 

@@ -14,7 +14,7 @@ from tcs_events.dashboard.tables import Column, Table
 from tcs_events.errors import UnknownEventType
 from tcs_events.reports import FunnelStep, Step, step
 from tcs_events.reports.funnel import FunnelSoFar, funnel_so_far
-from tcs_events.reports.reading import FUNNEL_SECONDS, this_registration
+from tcs_events.reports.reading import FUNNEL_SECONDS
 from tcs_events.reports.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
 
 DEFAULT_STEPS = tuple(map(str, DEFAULT_FUNNEL))
@@ -65,7 +65,7 @@ def names_in_words() -> Iterator[None]:
 def _ask(asked: Asked) -> FunnelSoFar:
     steps = [read_step(text) for text in texts_of(asked)]
     with names_in_words():
-        return funnel_so_far(asked.period, steps, FUNNEL_SECONDS)
+        return funnel_so_far(asked.reports, asked.period, steps, FUNNEL_SECONDS)
 
 
 def _rows(asked: Asked, limit: int) -> list[CountedStep]:
@@ -132,7 +132,7 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
     return {
         "steps": texts,
         "room": len(texts) < MAX_STEPS,
-        "event_types": list(this_registration().settings.event_types),
+        "event_types": list(asked.reports.settings.event_types),
         "is_done": is_done(answer),
         "is_empty": is_done(answer) and not any(row.sessions for row in rows),
         "bars": [

@@ -7,8 +7,6 @@ from typing import Any
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.page import Answer, Page, rows_of
 from tcs_events.dashboard.tables import Column, Table
-from tcs_events.reports import unmet_demand
-from tcs_events.reports.reading import this_registration
 from tcs_events.reports.wording import AS_TYPED, ASKED_AGAIN, HIDDEN, NO_CLICK, NOT_AVAILABLE
 
 table = Table(
@@ -42,14 +40,14 @@ table = Table(
         ),
         Column("sample", AS_TYPED, "one of the texts as they were typed", is_extra=True),
     ),
-    lambda asked, limit, offset=0: unmet_demand(asked.period, limit, offset=offset),
+    lambda asked, limit, offset=0: asked.reports.unmet_demand(asked.period, limit, offset=offset),
     can_skip=True,
 )
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
     """Say below how many visits a query is not listed."""
-    return {"min_sessions": this_registration().settings.min_sessions}
+    return {"min_sessions": asked.reports.settings.min_sessions}
 
 
 page = Page(

@@ -8,9 +8,8 @@ from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.page import RAW_MAX_DAYS, Answer, Page
 from tcs_events.dashboard.pages.funnel import names_in_words, read_step
 from tcs_events.dashboard.tables import Column, Table
-from tcs_events.reports import Cohort, Step, retention
+from tcs_events.reports import Cohort, Step
 from tcs_events.reports.names import Rows
-from tcs_events.reports.reading import this_registration
 from tcs_events.reports.retention import CohortUnit
 
 UNITS: tuple[CohortUnit, ...] = ("week", "day")
@@ -45,7 +44,7 @@ def max_days(asked: Asked) -> int:
 
 def _ask(asked: Asked) -> Rows[Cohort]:
     with names_in_words():
-        return retention(asked.period, unit_of(asked), returning_of(asked))
+        return asked.reports.retention(asked.period, unit_of(asked), returning_of(asked))
 
 
 def _rows(asked: Asked, limit: int) -> list[Cohort]:
@@ -93,7 +92,7 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
     return {
         "units": UNITS,
         "returning": asked.text("returning"),
-        "event_types": list(this_registration().settings.event_types),
+        "event_types": list(asked.reports.settings.event_types),
         "is_unfinished": any(not all(cohort.is_complete) for cohort in cohorts),
         "columns": max((len(cohort.returned) for cohort in cohorts), default=0),
         "triangle": [

@@ -9,7 +9,7 @@ from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import Answer, Page
 from tcs_events.dashboard.tables import Column, Table
 from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
-from tcs_events.reports import TimelineEvent, person_timeline, session_timeline
+from tcs_events.reports import TimelineEvent
 
 SHOWN_EVENTS = 100
 
@@ -30,8 +30,8 @@ def visitor_of(asked: Asked) -> tuple[str, str]:
 def _rows(asked: Asked, limit: int, offset: int | None = None) -> list[TimelineEvent]:
     session, email = visitor_of(asked)
     if session:
-        return session_timeline(session, limit, offset)
-    return person_timeline(email, limit, offset) if email else []
+        return asked.reports.session_timeline(session, limit, offset)
+    return asked.reports.person_timeline(email, limit, offset) if email else []
 
 
 table = Table(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tcs_events.dashboard.page import Page, rows_of
 from tcs_events.dashboard.tables import Column, Table
-from tcs_events.reports import top_experts, top_filters, top_queries
 from tcs_events.reports.wording import AS_TYPED, SET_TO
 
 experts = Table(
@@ -17,7 +16,7 @@ experts = Table(
         Column("clicks", "Clicks", "every click", "count"),
         Column("by_context", "Where", "visits by the place of the card", "contexts"),
     ),
-    lambda asked, limit, offset=0: top_experts(asked.period, limit, offset),
+    lambda asked, limit, offset=0: asked.reports.top_experts(asked.period, limit, offset),
     can_skip=True,
 )
 queries = Table(
@@ -30,7 +29,7 @@ queries = Table(
         Column("asks", "Asks", "every time it was asked", "count"),
         Column("sample", AS_TYPED, "one of the texts as they were typed"),
     ),
-    lambda asked, limit, offset=0: top_queries(asked.period, limit, offset),
+    lambda asked, limit, offset=0: asked.reports.top_queries(asked.period, limit, offset),
     can_skip=True,
 )
 filters = Table(
@@ -43,7 +42,7 @@ filters = Table(
         Column("visits", "Visits", "visits that set it", "bar", value=lambda row: row.sessions),
         Column("uses", "Uses", "every time it was set", "count"),
     ),
-    lambda asked, limit, offset=0: top_filters(asked.period, limit, offset),
+    lambda asked, limit, offset=0: asked.reports.top_filters(asked.period, limit, offset),
     can_skip=True,
 )
 
