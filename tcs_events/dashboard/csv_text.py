@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tcs_events.dashboard.json_text import plain
-from tcs_events.dashboard.tables import Columns
+from tcs_events.reports.columns import Columns
 
 # What begins with one of these is a formula to one spreadsheet or another, the full-width forms
 # too: https://owasp.org/www-community/attacks/CSV_Injection

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from tcs_events.dashboard.asked import Asked
+from tcs_events.reports.columns import Columns
 
 FIRST_ROWS = 15
 """How many rows of a table its own page shows."""
@@ -14,38 +15,6 @@ PAGE_ROWS = 100
 """How many rows "see all" shows at once."""
 MAX_ROWS = 10_000
 """How many rows a table has at most, in a CSV file too."""
-
-Show = Literal["text", "count", "bar", "share", "decimal", "day", "moment", "filters", "contexts"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: the field of a report's row, and how a page shows it."""
-
-    name: str
-    """The field. A CSV file has it for a heading, JSON for a key."""
-    heading: str
-    means: str
-    """What the number says, with its unit."""
-    show: Show = "text"
-    value: Callable[[Any], Any] | None = None
-    """Takes the value from a row; None where it is the field itself."""
-    words: Mapping[str, str] | None = None
-    """How a page calls the values, where there are only a few."""
-    is_extra: bool = False
-    """Whether the table's own page leaves it out; "see all" and CSV have every column."""
-
-    def of(self, row: Any) -> Any:
-        """Return the value of a row in this column."""
-        return self.value(row) if self.value else getattr(row, self.name)
-
-    @property
-    def is_number(self) -> bool:
-        """Whether its cells stand at the right."""
-        return self.show in ("count", "share", "decimal")
-
-
-Columns = tuple[Column, ...]
 
 
 @dataclass(frozen=True)

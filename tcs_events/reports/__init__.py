@@ -7,7 +7,7 @@ named `sessions` count visits.
 
 from tcs_events.reports.activity import Activity
 from tcs_events.reports.dead_ends import DeadEnd
-from tcs_events.reports.exposure import ExpertExposure, Exposure, Rung
+from tcs_events.reports.exposure import ExpertExposure, Exposure
 from tcs_events.reports.funnel import Condition, FunnelStep, Step, step
 from tcs_events.reports.gaps import UnmetDemand
 from tcs_events.reports.in_app import (
@@ -30,6 +30,7 @@ from tcs_events.reports.in_app import (
 from tcs_events.reports.period import Period
 from tcs_events.reports.questions import Reports
 from tcs_events.reports.retention import Cohort
+from tcs_events.reports.rungs import Rung
 from tcs_events.reports.timeline import TimelineEvent
 from tcs_events.reports.top import TopExpert, TopFilter, TopQuery
 

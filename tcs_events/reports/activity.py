@@ -12,6 +12,7 @@ from tcs_events.counts.days import day
 from tcs_events.counts.facts import ALL_TYPES
 from tcs_events.counts.tables import activity as counts
 from tcs_events.counts.tables import days
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading, by_code_points, total
 
@@ -30,6 +31,31 @@ class Activity:
     sessions: int
     """Sessions that sent at least one of these events: in an hour; on a day; or the sum of the
     days of a week."""
+
+
+_OF_A_TYPE: Columns = (
+    Column(
+        "event_type",
+        "Event type",
+        "the type of the events",
+        value=lambda row: row.event_type or "all types",
+    ),
+    Column("events", "Events", "every event that was stored", "count"),
+)
+TOTAL_COLUMNS: Columns = (
+    *_OF_A_TYPE,
+    Column("visits", "Visits", "visits with at least one such event", "bar"),
+)
+ACTIVITY_COLUMNS: Columns = (
+    Column("starts_at", "Begins", "when the day, hour or week begins", "moment"),
+    *_OF_A_TYPE,
+    Column(
+        "visits",
+        "Visits",
+        "visits with at least one such event; by hour, visitors of the hour",
+        "count",
+    ),
+)
 
 
 def activity(reading: Reading, period: Period, unit: Unit = "day") -> list[Activity]:

@@ -8,9 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from tcs_events.counts.tables import uses
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading, by_code_points, in_period, total
 from tcs_events.reports.top import parsed
+from tcs_events.reports.wording import LEFT_WITH_NOTHING, SET_TO
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,22 @@ class DeadEnd:
     def share(self) -> float:
         """The part of the sessions that used it which were left with nothing, 0 to 1."""
         return self.dead / self.sessions
+
+
+_COUNTS: Columns = (
+    Column("dead", LEFT_WITH_NOTHING, "visits in which no expert was left", "bar"),
+    Column("visits", "Used by", "visits that used it", "count"),
+    Column("share", "Share", "share of the visits that used it", "share"),
+)
+VALUE_COLUMNS: Columns = (
+    Column("filter", "Filter", "which filter was set"),
+    Column("value", SET_TO, "the value it was set to", "value"),
+    *_COUNTS,
+)
+COMBINATION_COLUMNS: Columns = (
+    Column("value", "Filters", "all filters that were set", "filters"),
+    *_COUNTS,
+)
 
 
 def dead_end_values(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from math import sqrt
 from typing import Any
 
@@ -14,25 +13,15 @@ import sqlalchemy as sa
 from tcs_events.counts.ids import id_text
 from tcs_events.counts.tables import exposure as counts
 from tcs_events.counts.time_limit import in_time
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading, in_period, total
+from tcs_events.reports.rungs import Rung
+from tcs_events.reports.wording import CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
 
 FIRST_POSITIONS = 5
 """How many results a visitor looks at before anything else."""
 CONFIDENCE_Z = 1.96  # 95 %, two-sided
-
-
-class Rung(StrEnum):
-    """How far an expert gets with visitors: the first rung that is missing."""
-
-    NEVER_RETURNED = "never_returned"
-    """No query returned the expert."""
-    NEVER_FIRST = "never_first"
-    """Returned, but never among the first."""
-    NEVER_CLICKED = "never_clicked"
-    """Before enough visitors, and clicked by none."""
-    UNDER_CLICKED = "under_clicked"
-    """Clicked less than the positions predict, by more than chance explains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +48,50 @@ class ExpertExposure:
     """What all experts reach at the same positions; None where never exposed."""
     rung: Rung | None
     """What is missing; None where nothing is, or where there is too little to tell."""
+
+
+EXPOSURE_COLUMNS: Columns = (
+    Column("expert_id", "Expert", "the expert's id in events and in the catalogue"),
+    Column("exposed", "Exposed", "visits in which they were returned, seen or clicked", "bar"),
+    Column("returned", "Returned", "visits in which a query returned them", "count"),
+    Column(
+        "returned_first",
+        "First five",
+        "visits in which they were among the first five returned",
+        "count",
+    ),
+    Column(
+        "best_position", "Best place", "their best place in the period; 1 is the first", "count"
+    ),
+    Column(
+        "mean_position",
+        "Mean place",
+        "the mean of their best place in each visit",
+        "decimal",
+        is_extra=True,
+    ),
+    Column(
+        "seen",
+        "Seen",
+        "visits in which their card was in view for a second",
+        "count",
+        is_extra=True,
+    ),
+    Column("clicked", "Clicked", "visits with a click on them", "count"),
+    Column("click_through", CLICK_RATE, "clicked, as a share of exposed", "share"),
+    Column(
+        "expected_click_through",
+        USUAL_RATE,
+        "the click rate of all experts at the same places",
+        "share",
+    ),
+    Column(
+        "rung",
+        HELD_UP,
+        "the first step that the expert did not reach; empty if they reached all",
+        words={rung: title for rung, (title, _) in RUNGS.items()},
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

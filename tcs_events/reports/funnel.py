@@ -26,9 +26,11 @@ from tcs_events.counts.funnels import (
 )
 from tcs_events.counts.steps import Condition, Step, step
 from tcs_events.counts.time_limit import OutOfTime
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
+from tcs_events.reports.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
 from tcs_events.watch.log import log
 
 
@@ -42,6 +44,22 @@ class FunnelStep:
     """The part of those at the first step, 0 to 1; None where there were none."""
     of_previous: float | None
     """The part of those at the step before, 0 to 1; None at the first, or where there were none."""
+
+
+FUNNEL_COLUMNS: Columns = (
+    Column("step", "Step", "the event type and its conditions", value=lambda row: str(row.step)),
+    Column("visits", "Visits", "visits that reached the step", "bar"),
+    Column("of_previous", OF_THE_STEP_BEFORE, "share of the visits at the step before", "share"),
+    Column("of_first", OF_THE_FIRST, "share of the visits at the first step", "share"),
+    Column(
+        "days_counted",
+        "Days counted",
+        "days of the period that are counted so far",
+        "count",
+        is_extra=True,
+    ),
+    Column("days", "Days", "days of the period", "count", is_extra=True),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from tcs_events.counts.tables import demand
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading, by_code_points, in_period, total
 from tcs_events.reports.top import spellings
+from tcs_events.reports.wording import AS_TYPED, ASKED_AGAIN, HIDDEN, NO_CLICK, NOT_AVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,34 @@ class UnmetDemand:
     """Sessions that were shown something and clicked nothing within five minutes."""
     reformulated: int
     """Sessions that asked something else within 60 seconds."""
+
+
+GAP_COLUMNS: Columns = (
+    Column("query", "Query", "the query in lower case, with single spaces"),
+    Column("visits", "Visits", "visits that asked it", "count"),
+    Column("not_available", NOT_AVAILABLE, "shown nothing, and not because of filters", "bar"),
+    Column(
+        "hidden_by_filter",
+        HIDDEN,
+        "shown nothing because of filters; without them there were results",
+        "bar",
+    ),
+    Column(
+        "no_click",
+        NO_CLICK,
+        "shown something, and clicked nothing within five minutes",
+        "count",
+    ),
+    Column("reformulated", ASKED_AGAIN, "asked something else within 60 seconds", "count"),
+    Column(
+        "no_result",
+        "Nothing shown",
+        "not available and hidden by filters together",
+        "count",
+        is_extra=True,
+    ),
+    Column("sample", AS_TYPED, "the query as one visitor typed it", is_extra=True),
+)
 
 
 def unmet_demand(  # noqa: D417 - `Reports` passes itself

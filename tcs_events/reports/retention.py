@@ -17,6 +17,7 @@ from tcs_events.counts.spans import week_of
 from tcs_events.counts.steps import Step
 from tcs_events.counts.tables import retention as counts
 from tcs_events.counts.visits import LATER_DAYS, first_days
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
@@ -38,6 +39,24 @@ class Cohort:
     is_complete: list[bool]
     """Whether that day or week, for each of `returned`, is over and whole in the period. Where it
     is not, the number may be too low; so is `size` where the first is not complete."""
+
+
+COHORT_COLUMNS: Columns = (
+    Column(
+        "starts_on",
+        "First visit",
+        "the day, or the Monday of the week, of their first visit",
+        "day",
+    ),
+    Column("size", "Visitors", "visitors whose first visit was then", "bar"),
+    Column("returned", "Came back", "how many of them came 0, 1, 2 ... days or weeks later"),
+    Column(
+        "is_complete",
+        "Complete",
+        "whether that day or week is over and wholly in the period; if not, the number may grow",
+        is_extra=True,
+    ),
+)
 
 
 def retention(  # noqa: D417 - `Reports` passes itself

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from tcs_events.database.stored_json import read_columns
 from tcs_events.models import UserEvent, UserEventIdentity
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.reading import Reading
 from tcs_events.rights.places import EVENTS
 from tcs_events.rights.subject import find_subject
@@ -27,6 +28,15 @@ class TimelineEvent:
     payload: dict[str, Any]
     is_known: bool
     """Whether it was known by then who the visitor is."""
+
+
+TIMELINE_COLUMNS: Columns = (
+    Column("at", "When", "when it happened", "moment"),
+    Column("session_id", "Session", "the session that sent it"),
+    Column("event_type", "Event type", "the type of the event"),
+    Column("payload", "Payload", "the data that was sent with it"),
+    Column("is_known", "Known", "whether the visitor was known by then"),
+)
 
 
 def session_timeline(

@@ -13,8 +13,10 @@ from sqlalchemy import Connection
 from tcs_events.counts.spellings import commonest
 from tcs_events.counts.tables import uses
 from tcs_events.counts.time_limit import in_time
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading, by_code_points, in_period, total
+from tcs_events.reports.wording import AS_TYPED, SET_TO
 
 NAMES_AT_ONCE = 500
 """How many a query names: databases have a limit. Of more names, those of all are read."""
@@ -51,6 +53,26 @@ class TopFilter:
     value: Any
     uses: int
     sessions: int
+
+
+EXPERT_COLUMNS: Columns = (
+    Column("expert_id", "Expert", "the expert's id in events"),
+    Column("visits", "Visits", "visits with a click", "bar"),
+    Column("clicks", "Clicks", "every click", "count"),
+    Column("by_context", "Where", "visits by the place of the card", "contexts"),
+)
+QUERY_COLUMNS: Columns = (
+    Column("query", "Query", "the query in lower case, with single spaces"),
+    Column("visits", "Visits", "visits that asked it", "bar"),
+    Column("asks", "Asks", "every time it was asked", "count"),
+    Column("sample", AS_TYPED, "the query as one visitor typed it"),
+)
+FILTER_COLUMNS: Columns = (
+    Column("filter", "Filter", "which filter was set"),
+    Column("value", SET_TO, "the value it was set to", "value"),
+    Column("visits", "Visits", "visits that set it", "bar"),
+    Column("uses", "Uses", "every time it was set", "count"),
+)
 
 
 def top_experts(

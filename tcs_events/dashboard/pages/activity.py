@@ -11,9 +11,9 @@ from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import BarChart, Point, bar_chart
 from tcs_events.dashboard.formats import day, moment, short_day
 from tcs_events.dashboard.page import Answer, Page
-from tcs_events.dashboard.tables import MAX_ROWS, Column, Table
+from tcs_events.dashboard.tables import MAX_ROWS, Table
 from tcs_events.reports import Activity
-from tcs_events.reports.activity import Unit
+from tcs_events.reports.activity import ACTIVITY_COLUMNS, TOTAL_COLUMNS, Unit
 
 UNITS: tuple[Unit, ...] = ("day", "hour", "week")
 MAX_DAYS = {"hour": 14, "day": 400, "week": 3660}
@@ -29,22 +29,7 @@ by_type = Table(
     "totals",
     "By type",
     "All that was sent in the period, by type of event.",
-    (
-        Column(
-            "event_type",
-            "Type",
-            "what the browser said had happened",
-            value=lambda row: row.event_type or "all types",
-        ),
-        Column("events", "Events", "everything that was sent", "count"),
-        Column(
-            "visits",
-            "Visits",
-            "visits with at least one of them",
-            "bar",
-            value=lambda row: row.sessions,
-        ),
-    ),
+    TOTAL_COLUMNS,
     lambda asked, limit: [
         row
         for _, row in sorted(
@@ -56,23 +41,7 @@ over_time = Table(
     "activity",
     "Every count",
     "Events and visits by time and by type. By hour, visitors of the hour are counted.",
-    (
-        Column("starts_at", "Begins", "when the day, hour or week begins", "moment"),
-        Column(
-            "event_type",
-            "Type",
-            "what the browser said had happened",
-            value=lambda row: row.event_type or "all types",
-        ),
-        Column("events", "Events", "everything that was sent", "count"),
-        Column(
-            "visits",
-            "Visits",
-            "visits with at least one of them; by hour, visitors of the hour",
-            "count",
-            value=lambda row: row.sessions,
-        ),
-    ),
+    ACTIVITY_COLUMNS,
     lambda asked, limit: asked.reports.activity(asked.period, unit_of(asked))[:limit],
     keeps=("unit",),
 )

@@ -8,9 +8,10 @@ from typing import Any
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import lorenz
 from tcs_events.dashboard.page import Answer, Page
-from tcs_events.dashboard.tables import Column, Table
+from tcs_events.dashboard.tables import Table
 from tcs_events.reports import ExpertExposure, Exposure, Rung
-from tcs_events.reports.wording import CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
+from tcs_events.reports.exposure import EXPOSURE_COLUMNS
+from tcs_events.reports.wording import RUNGS
 
 RUNG_EXPERTS = 12
 """How many experts a rung of the ladder names."""
@@ -49,48 +50,7 @@ table = Table(
     "exposure",
     "Everyone, the least exposed first",
     "Counts are visits. Whoever clicks an expert was shown them.",
-    (
-        Column("expert_id", "Expert", "the id that the events and the catalogue name"),
-        Column("exposed", "Exposed", "visits in which they were returned, seen or clicked", "bar"),
-        Column("returned", "Returned", "visits in which a query returned them", "count"),
-        Column(
-            "returned_first",
-            "First five",
-            "visits in which they were among the first five returned",
-            "count",
-        ),
-        Column(
-            "best_position", "Best place", "their best place in the period; 1 is the first", "count"
-        ),
-        Column(
-            "mean_position",
-            "Mean place",
-            "the mean of their best place in each visit",
-            "decimal",
-            is_extra=True,
-        ),
-        Column(
-            "seen",
-            "Seen",
-            "visits in which their card was in view for a second",
-            "count",
-            is_extra=True,
-        ),
-        Column("clicked", "Clicked", "visits with a click on them", "count"),
-        Column("click_through", CLICK_RATE, "clicked, of exposed", "share"),
-        Column(
-            "expected_click_through",
-            USUAL_RATE,
-            "the click rate of all experts at the same places",
-            "share",
-        ),
-        Column(
-            "rung",
-            HELD_UP,
-            "the first step that an expert does not reach; nothing where they reach all",
-            words={rung: title for rung, (title, _) in RUNGS.items()},
-        ),
-    ),
+    EXPOSURE_COLUMNS,
     _rows,
     keeps=("rung",),
 )

@@ -10,12 +10,11 @@ from typing import Any
 from tcs_events.counts.funnels import DEFAULT_FUNNEL
 from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import Answer, Page
-from tcs_events.dashboard.tables import Column, Table
+from tcs_events.dashboard.tables import Table
 from tcs_events.errors import UnknownEventType
 from tcs_events.reports import FunnelStep, Step, step
-from tcs_events.reports.funnel import FunnelSoFar, funnel_so_far
+from tcs_events.reports.funnel import FUNNEL_COLUMNS, FunnelSoFar, funnel_so_far
 from tcs_events.reports.reading import FUNNEL_SECONDS
-from tcs_events.reports.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
 
 DEFAULT_STEPS = tuple(map(str, DEFAULT_FUNNEL))
 MAX_STEPS = 8
@@ -88,22 +87,7 @@ table = Table(
     "Steps",
     "Visits that took the steps in this order, with anything in between. The first step is in the"
     " period, the others follow within 24 hours. A visit is a session on a day.",
-    (
-        Column(
-            "step", "Step", "the event, and what is true of it", value=lambda row: str(row.step)
-        ),
-        Column("visits", "Visits", "visits that got as far", "bar", value=lambda row: row.sessions),
-        Column("of_previous", OF_THE_STEP_BEFORE, "of the visits at the step before", "share"),
-        Column("of_first", OF_THE_FIRST, "of the visits at the first step", "share"),
-        Column(
-            "days_counted",
-            "Days counted",
-            "days of the period that the steps are counted for so far",
-            "count",
-            is_extra=True,
-        ),
-        Column("days", "Days", "days of the period", "count", is_extra=True),
-    ),
+    FUNNEL_COLUMNS,
     _rows,
     keeps=("step",),
 )

@@ -7,10 +7,10 @@ from typing import Any, get_args
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.page import RAW_MAX_DAYS, Answer, Page
 from tcs_events.dashboard.pages.funnel import names_in_words, read_step
-from tcs_events.dashboard.tables import Column, Table
+from tcs_events.dashboard.tables import Table
 from tcs_events.reports import Cohort, Step
 from tcs_events.reports.names import Rows
-from tcs_events.reports.retention import CohortUnit
+from tcs_events.reports.retention import COHORT_COLUMNS, CohortUnit
 
 UNITS: tuple[CohortUnit, ...] = ("week", "day")
 MAX_DAYS = {"week": 731, "day": 31}
@@ -55,22 +55,7 @@ table = Table(
     "retention",
     "Cohorts",
     "Visitors by when they came first, and how many of them came back.",
-    (
-        Column(
-            "starts_on",
-            "Came first",
-            "the day, or the Monday of the week, of their first visit",
-            "day",
-        ),
-        Column("size", "Visitors", "visitors that came for the first time ever", "bar"),
-        Column("returned", "Came back", "how many of them came 0, 1, 2 ... days or weeks later"),
-        Column(
-            "is_complete",
-            "Over",
-            "whether that day or week is over, and whole in the period; if not, more may come",
-            is_extra=True,
-        ),
-    ),
+    COHORT_COLUMNS,
     _rows,
     keeps=("unit", "returning"),
 )

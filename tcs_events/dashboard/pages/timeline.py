@@ -7,9 +7,10 @@ from typing import Any
 
 from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import Answer, Page
-from tcs_events.dashboard.tables import Column, Table
+from tcs_events.dashboard.tables import Table
 from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
 from tcs_events.reports import TimelineEvent
+from tcs_events.reports.timeline import TIMELINE_COLUMNS
 
 SHOWN_EVENTS = 100
 
@@ -38,13 +39,7 @@ table = Table(
     "timeline",
     "Timeline",
     "What happened, oldest first.",
-    (
-        Column("at", "When", "when it happened", "moment"),
-        Column("session_id", "Session", "the session it belongs to"),
-        Column("event_type", "Type", "what the browser said had happened"),
-        Column("payload", "Payload", "what the browser sent with it"),
-        Column("is_known", "Known", "whether it was known by then who the visitor is"),
-    ),
+    TIMELINE_COLUMNS,
     # The report gives the last of them, a table begins with the first.
     lambda asked, limit, offset=0: _rows(asked, limit, offset),
     keeps=("session", "email"),
