@@ -1,4 +1,4 @@
-"""How much was going on."""
+"""How many events and visits there were, over time and by event type."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ class Activity:
     """The events of one type in one hour, day or week."""
 
     starts_at: datetime
-    """When it began, in the zone of the reports. A week begins on Monday, or with the period."""
+    """The start, in the time zone of the reports. A week starts on Monday, or with the period."""
     event_type: str
     """The type; "" for all types together."""
     events: int
     sessions: int
-    """Sessions that sent at least one of these events: in an hour; on a day; or the sum of the
-    days of a week."""
+    """Visits with at least one such event; of an hour, the visitors. A week adds up its days."""
 
 
 _OF_A_TYPE: Columns = (
@@ -59,10 +58,10 @@ ACTIVITY_COLUMNS: Columns = (
 
 
 def activity(reading: Reading, period: Period, unit: Unit = "day") -> list[Activity]:
-    """Return what was going on, oldest first and then by type.
+    """Return the counts of each hour, day or week, oldest first and then by event type.
 
-    Days and weeks without events are there, with 0, under the types that the period has; hours
-    are listed only where something happened. No events in the period give an empty list.
+    A day or week without events has a row with 0 for each type of the period. An hour without
+    events has no row. A period without events gives an empty list.
     """
     if unit == "hour":
         return _hours(reading, period)
@@ -73,18 +72,18 @@ def activity(reading: Reading, period: Period, unit: Unit = "day") -> list[Activ
             )
         ).all()
     buckets: dict[tuple[date, str], list[int]] = {
-        (_bucket(of_day, unit, period), event_type): [0, 0]
+        (_bucket(date_, unit, period), event_type): [0, 0]
         for event_type in {row.event_type for row in rows}
-        for of_day in period.dates()
+        for date_ in period.dates()
     }
-    for of_day, event_type, events, sessions in rows:
-        bucket = buckets[_bucket(of_day, unit, period), event_type]
+    for date_, event_type, events, sessions in rows:
+        bucket = buckets[_bucket(date_, unit, period), event_type]
         bucket[0] += events
         bucket[1] += sessions
     zone = reading.zone
     return [
-        Activity(day(of_day, zone).start.astimezone(zone), event_type, events, sessions)
-        for (of_day, event_type), (events, sessions) in sorted(buckets.items())
+        Activity(day(start, zone).start.astimezone(zone), event_type, events, sessions)
+        for (start, event_type), (events, sessions) in sorted(buckets.items())
     ]
 
 
@@ -108,21 +107,21 @@ def _hours(reading: Reading, period: Period) -> list[Activity]:
     ]
 
 
-def _bucket(of_day: date, unit: Unit, period: Period) -> date:
+def _bucket(date_: date, unit: Unit, period: Period) -> date:
     if unit == "day":
-        return of_day
-    return max(of_day - timedelta(days=of_day.weekday()), period.first)
+        return date_
+    return max(date_ - timedelta(days=date_.weekday()), period.first)
 
 
 def first_day(reading: Reading) -> date | None:
-    """Return the day of the oldest event, in the zone of the reports; None where there is none."""
+    """Return the day of the oldest event, in the time zone of the reports; None without events."""
     with reading.counts() as connection:
         first: date | None = connection.scalar(sa.select(sa.func.min(days.c.day)))
     return first
 
 
 def total_activity(reading: Reading, period: Period) -> dict[str, Activity]:
-    """Return the sums over a period by type, "" for all types; an empty dict where nothing was."""
+    """Return the sums of a period by event type, "" for all types; empty without events."""
     with reading.counts() as connection:
         rows = connection.execute(
             sa.select(counts.c.event_type, total(counts.c.events), total(counts.c.sessions))

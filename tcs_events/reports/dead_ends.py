@@ -1,4 +1,4 @@
-"""Filters after which nothing was left."""
+"""Filters that left nothing to choose from."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tcs_events.reports.wording import LEFT_WITH_NOTHING, SET_TO
 
 @dataclass(frozen=True, slots=True)
 class DeadEnd:
-    """A value of a filter, or a combination of filters, that left nothing. In sessions."""
+    """A filter value, or filters together, that left nothing. Counts are visits."""
 
     filter: str | None
-    """The filter that was set; None for a combination."""
+    """The filter that was set; None for filters together."""
     value: Any
-    """The value it was set to; for a combination a dict of all active filters."""
+    """The value it was set to; for filters together, a dict of them all."""
     dead: int
-    """Sessions that were left with nothing."""
+    """Visits that were left with nothing."""
     sessions: int
-    """Sessions that used it."""
+    """Visits that used it."""
 
     @property
     def share(self) -> float:
-        """The part of the sessions that used it which were left with nothing, 0 to 1."""
+        """The share of its visits that were left with nothing, 0 to 1."""
         return self.dead / self.sessions
 
 
@@ -53,9 +53,9 @@ COMBINATION_COLUMNS: Columns = (
 def dead_end_values(
     reading: Reading, period: Period, limit: int = 20, offset: int = 0
 ) -> list[DeadEnd]:
-    """Return the filter values after which nothing was left, first the most sessions.
+    """Return the filter values that left nothing, those with the most such visits first.
 
-    At most `limit`, after the first `offset`.
+    At most `limit` rows, after the first `offset`.
     """
     return [
         DeadEnd(row.name, parsed(row.detail), row.dead, row.sessions)
@@ -66,9 +66,9 @@ def dead_end_values(
 def dead_end_combinations(
     reading: Reading, period: Period, limit: int = 20, offset: int = 0
 ) -> list[DeadEnd]:
-    """Return the combinations of filters after which nothing was left, first the most sessions.
+    """Return the filters that together left nothing, those with the most such visits first.
 
-    At most `limit`, after the first `offset`.
+    At most `limit` rows, after the first `offset`.
     """
     return [
         DeadEnd(None, parsed(row.name), row.dead, row.sessions)
@@ -80,12 +80,12 @@ def _dead_ends(
     reading: Reading, dead_kind: str, kind: str, period: Period, limit: int, offset: int
 ) -> list[Any]:
     with reading.counts() as connection:
-        is_within = in_period(connection, uses, period)
+        is_in_period = in_period(connection, uses, period)
 
-        def sums(of_kind: str, label: str) -> sa.Subquery:
+        def sums(use: str, label: str) -> sa.Subquery:
             return (
                 sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions).label(label))
-                .where(is_within, uses.c.kind == of_kind)
+                .where(is_in_period, uses.c.kind == use)
                 .group_by(uses.c.name, uses.c.detail)
                 .subquery()
             )

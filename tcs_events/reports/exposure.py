@@ -1,4 +1,4 @@
-"""Who is before visitors, and who is never seen."""
+"""How often each expert is shown, and who never is."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from tcs_events.reports.rungs import Rung
 from tcs_events.reports.wording import CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
 
 FIRST_POSITIONS = 5
-"""How many results a visitor looks at before anything else."""
+"""How many results count as the first ones, those that a visitor looks at first."""
 CONFIDENCE_Z = 1.96  # 95 %, two-sided
 
 
 @dataclass(frozen=True, slots=True)
 class ExpertExposure:
-    """How often an expert was before visitors. All counts are sessions, each once a day."""
+    """How often an expert was shown and clicked. All counts are visits."""
 
     expert_id: str
     exposed: int
-    """Returned, seen or clicked: a click implies an exposure."""
+    """Returned, seen or clicked. A visit that clicked an expert counts as exposed too."""
     returned: int
     """Returned by a query."""
     returned_first: int
     """Returned among the first `first_positions`."""
     best_position: int | None
-    """The best position of the period, from 1; None where never returned."""
+    """The best position in the period, from 1; None if never returned."""
     mean_position: float | None
-    """The mean of the best position of each session; None where never returned."""
+    """The mean of each visit's best position; None if never returned."""
     seen: int
-    """Seen for a second, where the host sends `card_impression`."""
+    """In view for a second; 0 unless the host sends `card_impression`."""
     clicked: int
     click_through: float | None
-    """`clicked` of `exposed`, 0 to 1; None where never exposed."""
+    """`clicked` divided by `exposed`, 0 to 1; None if never exposed."""
     expected_click_through: float | None
-    """What all experts reach at the same positions; None where never exposed."""
+    """The click rate of all experts at the same positions; None if never exposed."""
     rung: Rung | None
-    """What is missing; None where nothing is, or where there is too little to tell."""
+    """The first step the expert did not reach; None for all reached, or too few visits to tell."""
 
 
 EXPOSURE_COLUMNS: Columns = (
@@ -96,19 +96,19 @@ EXPOSURE_COLUMNS: Columns = (
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Who is before visitors."""
+    """Every expert's exposure, and how evenly it is spread."""
 
     experts: list[ExpertExposure]
-    """The least exposed first. With a catalogue, its experts and no others."""
+    """The least exposed first. With a catalogue, exactly its experts."""
     coverage: float | None
-    """The part of the catalogue that was exposed at all, 0 to 1; None without a catalogue."""
+    """The share of the catalogue that was exposed at all, 0 to 1; None without a catalogue."""
     gini: float | None
-    """How unequally exposure is spread: 0 evenly, towards 1 all on one; None without exposures."""
+    """The Gini coefficient: 0 is even, near 1 is all on one expert; None without exposures."""
 
 
 Catalogue = sa.Select[Any] | Iterable[Any]
-"""The ids of the experts there are: a query of the host's own for one column, or the ids.
-They may be of any type: `rollups.ids` says which are the same as those of events."""
+"""The ids of all experts, or the host's query for the column that has them. Ids may be of any type:
+`counts.ids` says which ids equal those in events."""
 
 
 def exposure(  # noqa: D417 - `Reports` passes itself
@@ -119,15 +119,15 @@ def exposure(  # noqa: D417 - `Reports` passes itself
     first_positions: int = FIRST_POSITIONS,
     min_sessions: int | None = None,
 ) -> Exposure:
-    """Return who was before visitors, and how far they got.
+    """Return how often each expert was shown, and how far they got.
 
     Args:
         period: the days.
-        catalogue: with it the report knows of experts that no event names:
-            `catalogue=select(Expert.username)`. Ids may be texts, numbers, `UUID`s: 7 and "7" are
-            the same. NULL, and what else is not an id, is left out.
+        catalogue: all experts, also those that no event names: `select(Expert.username)`. Ids may
+            be texts, numbers or `UUID`s; 7 and "7" are the same. NULL and what is not an id are
+            left out.
         first_positions: how many results count as the first ones.
-        min_sessions: an expert exposed in fewer sessions is not judged by clicks. Defaults to
+        min_sessions: an expert exposed in fewer visits is not judged by clicks. Defaults to
             `TCS_EVENTS_MIN_SESSIONS`.
 
     Raises:
@@ -137,7 +137,7 @@ def exposure(  # noqa: D417 - `Reports` passes itself
         min_sessions = reading.settings.min_sessions
     known = None if catalogue is None else _ids(reading, catalogue)
     with reading.counts() as connection:
-        found = connection.execute(
+        result = connection.execute(
             sa.select(
                 counts.c.expert_id,
                 counts.c.position,
@@ -148,7 +148,7 @@ def exposure(  # noqa: D417 - `Reports` passes itself
             .where(in_period(connection, counts, period))
             .group_by(counts.c.expert_id, counts.c.position)
         )
-        rows = list(in_time(connection, found))
+        rows = list(in_time(connection, result))
         by_expert: dict[str, list[Any]] = defaultdict(list)
         for row in in_time(connection, rows):
             by_expert[row.expert_id].append(row)
@@ -169,7 +169,7 @@ def exposure(  # noqa: D417 - `Reports` passes itself
 
 
 def _ids(reading: Reading, catalogue: Catalogue) -> set[str]:
-    """Return the texts of the ids, as events name them."""
+    """Return the ids as texts, as they stand in events."""
     if isinstance(catalogue, sa.Select):
         if len(catalogue.selected_columns) != 1:
             raise ValueError(
@@ -183,7 +183,7 @@ def _ids(reading: Reading, catalogue: Catalogue) -> set[str]:
 
 
 def _usual_click_through(rows: Iterable[Any]) -> dict[int, float]:
-    """Return what all experts together reach at each position."""
+    """Return the click rate of all experts together at each position."""
     exposed: dict[int, int] = defaultdict(int)
     clicked: dict[int, int] = defaultdict(int)
     for row in rows:

@@ -1,4 +1,4 @@
-"""How many visitors go on from one step to the next."""
+"""How many visits go on from one step to the next."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from tcs_events.watch.log import log
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """How many visits got as far as a step: sessions, each once for a day on which it entered."""
+    """How many visits reached a step."""
 
     step: Step
     sessions: int
     of_first: float | None
-    """The part of those at the first step, 0 to 1; None where there were none."""
+    """The share of the visits at the first step, 0 to 1; None if there were none."""
     of_previous: float | None
-    """The part of those at the step before, 0 to 1; None at the first, or where there were none."""
+    """The share of the visits at the step before, 0 to 1; None at the first, or without any."""
 
 
 FUNNEL_COLUMNS: Columns = (
@@ -64,48 +64,48 @@ FUNNEL_COLUMNS: Columns = (
 
 @dataclass(frozen=True, slots=True)
 class FunnelSoFar:
-    """A funnel of the days that are counted for it."""
+    """A funnel over the days that are counted so far."""
 
     steps: list[FunnelStep]
     days_counted: int
     days: int
-    """How many days the period has."""
+    """All days of the period."""
     notices: list[str] = field(default_factory=list)
-    """What whoever reads this should know: such as a field that no event has."""
+    """Sentences for the reader, such as one about a field that no event has."""
 
 
 def funnel(reading: Reading, period: Period, steps: Sequence[Step]) -> Rows[FunnelStep]:
-    """Return how many visits took the steps, in their order, with anything in between.
+    """Return how many visits took the steps in this order, with anything in between.
 
-    The first step lies in the period. The others may follow for 24 hours after it, on the next day
-    and after the period, too. A session counts once for each day on which it takes the first step.
-    A later step follows the last first step that it can follow, so that it counts for one day.
+    The first step is in the period. The others may follow for 24 hours, also on the next day and
+    after the period. A session counts once for each day on which it takes the first step. A later
+    step belongs to the latest first step before it, so it counts for one day only.
 
-    The answer is a list with a row for each step, and its `notices` name a field that no event has
-    and a type that is accepted and was never sent.
+    The answer is a list with a row for each step. Its `notices` name a field that no event has, and
+    a type that is accepted but was never sent.
 
-    Of a funnel that is kept (the dashboard and the command line keep the last ones they were asked
-    for) the counts of its days are read. Days that it is not counted for, and all days of another
-    funnel, are counted now from the events themselves: that takes the longer, the more there are of
-    the types of the steps. This function keeps none, so that a program may ask for thousands.
+    The dashboard and the command keep the funnels they were last asked for, counted by day. Other
+    funnels, and days not yet counted, are read from the events: this takes longer, the more events
+    there are of the steps' types. This function keeps no funnel, so a program may ask for
+    thousands.
 
     Raises:
         ValueError: there are no steps.
-        UnknownEventType: a ValueError, too: a type is neither accepted nor stored.
+        UnknownEventType: a `ValueError`; a type is neither accepted nor stored.
     """
     _demand_steps(steps)
     with reading.counts() as connection:
         notices = look_at_names(reading, connection, steps)
         kept = find_funnel(connection, steps)
         reached, counted = _counted(connection, kept, period) if kept else ([0] * len(steps), set())
-        for first, last in _runs(of for of in period.dates() if of not in counted):
+        for first, last in _runs(date_ for date_ in period.dates() if date_ not in counted):
             for place, sessions in enumerate(_read(reading, connection, first, last, steps)):
                 reached[place] += sessions
     return Rows(_shares(steps, reached), notices)
 
 
 def keep_asked(reading: Reading, steps: Sequence[Step]) -> None:
-    """Have a funnel counted with every day from now on, for as long as it is asked for.
+    """Keep a funnel: from now on, its days are counted as they come, while it is asked for.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the database takes no writes.
@@ -124,19 +124,20 @@ def keep_asked(reading: Reading, steps: Sequence[Step]) -> None:
 def funnel_so_far(
     reading: Reading, period: Period, steps: Sequence[Step], seconds: float
 ) -> FunnelSoFar:
-    """Keep a funnel, count it for about so many seconds, and return what is counted of it.
+    """Keep a funnel, count it for about `seconds`, and return what is counted so far.
 
-    The newest days are counted first. Where the database takes no writes, everything is read.
+    The newest days are counted first. If the database takes no writes, all days are read from the
+    events.
 
     Raises:
         ValueError: there are no steps.
-        UnknownEventType: a ValueError, too: a type is neither accepted nor stored.
+        UnknownEventType: a `ValueError`; a type is neither accepted nor stored.
     """
     _demand_steps(steps)
     reading.refresh_if_old()
     try:
         keep_asked(reading, steps)
-        with suppress(OutOfTime):  # what is counted by then is shown
+        with suppress(OutOfTime):  # what is counted by now is shown
             reading.refresher.count_funnel(
                 steps, period.first, period.last, seconds, reading.time_to_count()
             )
@@ -147,7 +148,7 @@ def funnel_so_far(
     with reading.counts() as connection:
         notices = look_at_names(reading, connection, steps)
         kept = find_funnel(connection, steps)
-        if kept is None:  # twenty others were asked for at this very moment
+        if kept is None:  # others that were asked for meanwhile took its place
             return FunnelSoFar(_shares(steps, [0] * len(steps)), 0, period.days, notices)
         reached, _ = _counted(connection, kept, period)
         missing = len(uncounted_days(connection, kept, period.first, period.last))
@@ -160,31 +161,31 @@ def _demand_steps(steps: Sequence[Step]) -> None:
 
 
 def _counted(connection: Connection, kept: Funnel, period: Period) -> tuple[list[int], set[date]]:
-    """Return what is counted of a period by step, and for which days."""
+    """Return the visits of each step that are counted for a period, and the days counted."""
     counts, crossings = tables.funnel_counts.c, tables.funnel_crossings.c
-    of_period = (counts.funnel_id == kept.id) & counts.day.between(period.first, period.last)
-    days = set(connection.scalars(sa.select(counts.day).where(of_period, counts.step == 0)))
+    in_days = (counts.funnel_id == kept.id) & counts.day.between(period.first, period.last)
+    days = set(connection.scalars(sa.select(counts.day).where(in_days, counts.step == 0)))
     later = sa.select(crossings.step, crossings.sessions, crossings.day).where(
         crossings.funnel_id == kept.id, crossings.day.between(period.first, period.last)
     )
     reached = [0] * len(kept.steps)
     for place, sessions in connection.execute(
-        sa.select(counts.step, sa.func.sum(counts.sessions)).where(of_period).group_by(counts.step)
+        sa.select(counts.step, sa.func.sum(counts.sessions)).where(in_days).group_by(counts.step)
     ):
         reached[place] = int(sessions)
-    for place, sessions, of_day in connection.execute(later):
-        reached[place] += sessions if of_day in days else 0
+    for place, sessions, entered_on in connection.execute(later):
+        reached[place] += sessions if entered_on in days else 0
     return reached, days
 
 
 def _read(
     reading: Reading, connection: Connection, first: date, last: date, steps: Sequence[Step]
 ) -> list[int]:
-    """Count from the events themselves."""
+    """Count the visits of each step from the events themselves."""
     zone = reading.zone
     start, end = day(first, zone).start, day(last, zone).end
     reached = [0] * len(steps)
-    types = {one.event_type for one in steps}
+    types = {step_.event_type for step_ in steps}
     with events_between(connection, start, end + WITHIN, types) as events:
         for _, session in groupby(events, key=lambda event: event[0]):
             taken = {
@@ -197,21 +198,21 @@ def _read(
 
 
 def _runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:
-    """Give the first and the last of days that follow each other."""
+    """Yield the first and the last of each run of consecutive days."""
     for _, run in groupby(enumerate(days), key=lambda pair: pair[1] - timedelta(days=pair[0])):
-        of_run = [of_day for _, of_day in run]
-        yield of_run[0], of_run[-1]
+        run_days = [date_ for _, date_ in run]
+        yield run_days[0], run_days[-1]
 
 
 def _shares(steps: Sequence[Step], reached: Sequence[int]) -> list[FunnelStep]:
     return [
         FunnelStep(
-            one,
+            step_,
             sessions,
             sessions / reached[0] if reached[0] else None,
             sessions / reached[place - 1] if place and reached[place - 1] else None,
         )
-        for place, (one, sessions) in enumerate(zip(steps, reached, strict=True))
+        for place, (step_, sessions) in enumerate(zip(steps, reached, strict=True))
     ]
 
 

@@ -1,4 +1,4 @@
-"""What visitors wanted and did not get."""
+"""What visitors wanted and did not find."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tcs_events.reports.wording import AS_TYPED, ASKED_AGAIN, HIDDEN, NO_CLICK, 
 
 @dataclass(frozen=True, slots=True)
 class UnmetDemand:
-    """A query that did not lead to what was wanted. All counts are sessions, each once a day."""
+    """A query that led nowhere. All counts are visits."""
 
     query: str
-    """The normalised text: NFKC_Casefold, and what else looks the same."""
+    """The normalised text: NFKC_Casefold, with characters that look the same made one."""
     sample: str
-    """The text as most visits have typed it."""
+    """The spelling that most visits typed."""
     sessions: int
-    """Sessions that asked it."""
+    """Visits that asked it."""
     no_result: int
-    """Sessions that were shown nothing at least once: `hidden_by_filter` + `not_available`."""
+    """Visits that were shown nothing at least once: `hidden_by_filter` + `not_available`."""
     hidden_by_filter: int
-    """Of these, those whose filters hid what there is: without any, the query had results."""
+    """Of these, visits whose filters hid the results: without filters, the query had some."""
     not_available: int
-    """The rest of these: we do not have it."""
+    """The rest: there was nothing to show, with or without filters."""
     no_click: int
-    """Sessions that were shown something and clicked nothing within five minutes."""
+    """Visits that were shown something and clicked nothing within five minutes."""
     reformulated: int
-    """Sessions that asked something else within 60 seconds."""
+    """Visits that asked something else within 60 seconds."""
 
 
 GAP_COLUMNS: Columns = (
@@ -71,17 +71,18 @@ def unmet_demand(  # noqa: D417 - `Reports` passes itself
     min_sessions: int | None = None,
     offset: int = 0,
 ) -> list[UnmetDemand]:
-    """Return the queries that were not answered, first what we do not have.
+    """Return the queries that led nowhere, those with no results at all first.
 
-    Ordered by `not_available`, `hidden_by_filter`, `no_click` and `reformulated`, each the most
-    first. The three reasons may overlap: a session may be shown nothing, and later something.
+    Ordered by `not_available`, `hidden_by_filter`, `no_click` and `reformulated`, the highest
+    first. One visit may count in several of them: it may be shown nothing, and later something.
 
     Args:
-        period: the days of the queries. "Without filters it had results" is looked for in it, too.
-        limit: how many queries at most.
-        min_sessions: a query asked in fewer sessions is not listed: one visitor is no demand, and
+        period: the days of the queries. Whether a query has results without filters is also
+            looked up in these days.
+        limit: the most queries to return.
+        min_sessions: a query asked in fewer visits is left out: one visitor is not a demand, and
             rare words may be personal. Defaults to `TCS_EVENTS_MIN_SESSIONS`.
-        offset: how many to leave out before the first one.
+        offset: how many queries to skip.
     """
     if min_sessions is None:
         min_sessions = reading.settings.min_sessions

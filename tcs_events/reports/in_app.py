@@ -36,10 +36,10 @@ def of_current_app(
 
 
 def last_days(days: int, today: date | None = None) -> Period:
-    """Return the last so many days, today included.
+    """Return the last `days` days, today included.
 
     Raises:
-        ValueError: it is not 1 to 3660 days.
+        ValueError: `days` is not 1 to 3660.
     """
     from tcs_events.host_reports import current_day
 

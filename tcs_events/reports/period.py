@@ -12,7 +12,7 @@ MAX_DAYS = 3660
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Days from `first` to `last`, both included, in the zone of `TCS_EVENTS_TIMEZONE`.
+    """Days from `first` to `last`, both included, in the time zone of `TCS_EVENTS_TIMEZONE`.
 
     Raises:
         ValueError: the last day is before the first one, or more than ten years after it.
@@ -30,22 +30,22 @@ class Period:
 
     @property
     def days(self) -> int:
-        """How many days it has."""
+        """The number of days."""
         return (self.last - self.first).days + 1
 
     def dates(self) -> list[date]:
-        """Return its days, oldest first."""
+        """Return the days, oldest first."""
         return list(dates(self.first, self.last))
 
     def before(self) -> Period:
-        """Return the period of the same length that ends where this one begins."""
+        """Return the period of the same length just before this one."""
         return Period(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
 
 
 def days_until(last: date, days: int) -> Period:
-    """Return the last so many days up to one, which is included.
+    """Return the given number of days that ends with `last`.
 
     Raises:
-        ValueError: it is not 1 to 3660 days.
+        ValueError: `days` is not 1 to 3660.
     """
     return Period(last - timedelta(days=days - 1), last)

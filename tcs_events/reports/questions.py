@@ -63,10 +63,10 @@ class Reports(Reading):
         super().__init__(engine, settings, refresher, run_select)
 
     def last_days(self, days: int, today: date | None = None) -> Period:
-        """Return the last so many days, today included.
+        """Return the last `days` days, today included.
 
         Raises:
-            ValueError: it is not 1 to 3660 days.
+            ValueError: `days` is not 1 to 3660.
         """
         return days_until(today or date_in(self.zone, datetime.now(UTC)), days)
 

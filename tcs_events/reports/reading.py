@@ -1,4 +1,4 @@
-"""How reports read: on a connection of the host's pool, from counts of the last minute."""
+"""How reports read: on a connection of the engine's pool, from counts at most a minute old."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ FRESH_FOR = timedelta(seconds=60)
 COUNTED_PER_MS = 10
 """How many events are counted in a millisecond, with room to spare: 27 and 40 were measured."""
 COUNTING_SHARE = 0.75
-"""Of the time that is left for an answer, so much may go into counting; the rest is for reading."""
+"""The share of the time left for an answer that counting may take; the rest is for reading."""
 FUNNEL_SECONDS = 1.0
-"""So long whoever asks waits for funnels that are new to be counted, and for a day more at most."""
+"""How long a question waits for new funnels to be counted. A day that was begun is finished."""
 TABLE_NAMES_SECONDS = 0.5
-"""How long the database may take to say which tables it has, once it has refused a question."""
+"""How long the database may take to list its tables, after it refused a question."""
 
 RunSelect = Callable[[sa.Select[Any]], Iterable[Any]]
-"""Runs a query for one column, and gives its values."""
+"""Runs a query for one column, and returns its values."""
 
 
 class Reading:
@@ -67,10 +67,10 @@ class Reading:
     def for_one_answer(self) -> Self:
         """Return the same, with one `TCS_EVENTS_REPORT_TIMEOUT_MS` for all that is asked of it.
 
-        It is for an answer that somebody waits for. The counts are refreshed at most once, and only
-        as far as that leaves time to read: else older counts are read. Where nothing is counted
-        yet, counting and reading may each take as long. Where even that is too short, questions
-        raise `NotCounted`.
+        Use it for an answer that somebody waits for. The counts are refreshed at most once. If that
+        would leave too little time to read, older counts are read instead. If nothing is counted
+        yet, counting and reading may each take that long; if that is too short, questions raise
+        `NotCounted`.
         """
         reading = copy(self)
         reading._deadline, reading._is_refreshed = self._new_deadline(), False
@@ -86,15 +86,15 @@ class Reading:
 
     @contextmanager
     def counts(self) -> Iterator[Connection]:
-        """Give a connection, after the counts were refreshed if they are older than a minute.
+        """Yield a connection for reading counts; those older than a minute are refreshed first.
 
-        Where they cannot be, for the database is locked or read-only, they are read as they are.
-        All that is read on the connection is of one moment, whatever is counted meanwhile.
+        If the database is locked or read-only, the counts are read as they are. All reads on the
+        connection see the same moment, whatever is counted meanwhile.
 
         Raises:
             NotCounted: somebody waits for the answer, and there is too much to be counted.
-            QuestionTimeout: reading took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`; refreshing
-                may.
+            QuestionTimeout: reading took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`. The time for
+                refreshing does not count.
             TableMissing: the database has not all of our tables.
             sqlalchemy.exc.DBAPIError: the database does not answer.
         """
@@ -105,7 +105,7 @@ class Reading:
 
     @contextmanager
     def events(self) -> Iterator[Connection]:
-        """Give a connection to read the events themselves, for a limited time.
+        """Yield a connection for reading the events themselves, for a limited time.
 
         Raises:
             QuestionTimeout: it took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`.
@@ -119,19 +119,17 @@ class Reading:
 
     @contextmanager
     def without_limit(self) -> Iterator[Connection]:
-        """Give a connection to read the events themselves, for as long as that takes."""
+        """Yield a connection for reading the events themselves, without a time limit."""
         with self._naming_a_missing_table(), self.engine.connect() as connection:
             yield connection
 
     def refresh_if_old(self) -> None:
-        """Refresh the counts if they are older than a minute, where they can be refreshed.
-
-        For one answer that is done at most once.
+        """Refresh the counts if they are older than a minute; for one answer, at most once.
 
         Raises:
             NotCounted: somebody waits for the answer, and there is too much to be counted.
             TableMissing: the database has not all of our tables.
-            sqlalchemy.exc.DBAPIError: they cannot be, and never were.
+            sqlalchemy.exc.DBAPIError: they cannot be refreshed, and there are none yet.
         """
         if self._is_refreshed:
             return
@@ -140,13 +138,13 @@ class Reading:
         self._is_refreshed = self._deadline is not None
 
     def counted_at(self) -> datetime | None:
-        """Return until when the counts are complete; None where all is still to be counted."""
+        """Return the time up to which the counts are complete; None if nothing is counted yet."""
         return self.refresher.refreshed_at()
 
     def time_to_count(self) -> float | None:
-        """Return until when to count, in `monotonic()` seconds, so that there is time to read.
+        """Return when counting must end to leave time to read, in `monotonic()` seconds.
 
-        None where nobody waits for an answer.
+        None if there is no shared time limit.
         """
         if self._deadline is None:
             return None
@@ -161,14 +159,13 @@ class Reading:
             return connection.scalars(query).all()
 
     def _refresh(self) -> None:
-        """Refresh old counts; where somebody waits for an answer, only as far as there is time."""
+        """Refresh old counts; for an answer that somebody waits for, only if there is time."""
         before, is_waited_for = self.counted_at(), self._deadline is not None
         if before is not None and self.refresher.is_fresh(FRESH_FOR):
             return
         until = self.time_to_count()
         if is_waited_for and before is None:
-            # There is nothing else to show: all of the time goes into counting. Reading is quick
-            # then.
+            # There are no older counts to show, so all of the time may go into counting.
             until = self._new_deadline().until
         if is_waited_for and self._takes_long():
             if before is None:
@@ -177,13 +174,13 @@ class Reading:
         try:
             self.refresher.refresh(funnel_seconds=FUNNEL_SECONDS, until=until)
         except OutOfTime:
-            pass  # the older counts are read; where there are none, that is said below
+            pass  # older counts are read; if there are none, NotCounted is raised below
         except sa.exc.DBAPIError as error:
             if before is None:
                 raise
             log.warning("tcs_events.counts_not_refreshed", reason=type(error.orig).__name__)
         if is_waited_for and before is None and self.counted_at() is None:
-            raise NotCounted  # it takes longer, or somebody else has not got far enough with it
+            raise NotCounted  # out of time, or another process is still counting
 
     def _takes_long(self) -> bool:
         many = int(self.settings.report_timeout_ms * COUNTED_PER_MS)
@@ -192,13 +189,13 @@ class Reading:
 
     @contextmanager
     def _naming_a_missing_table(self) -> Iterator[None]:
-        """Say what to do where the database refuses because a table of ours is not there."""
+        """Name the missing table if that is why the database refused."""
         try:
             yield
         except sa.exc.DBAPIError:
             missing: list[str] = []
             with suppress(StoreUnavailable, sa.exc.SQLAlchemyError):
-                missing = self._missing_tables()  # else it is the database's own error that is told
+                missing = self._missing_tables()  # otherwise the database's own error is raised
             if missing:
                 raise TableMissing(missing[0]) from None
             raise
@@ -209,18 +206,18 @@ class Reading:
 
 
 def _hold_still(connection: Connection) -> None:
-    """Have everything that is read from here on be of one moment.
+    """Make all reads from here on see the same moment.
 
-    Which spans there are is read before their rows. In between, a refresh may delete a span to
-    count one of its days again: its rows would be missing. So both are read from one snapshot.
+    The list of spans is read before their rows. In between, a refresh may delete a span to count
+    one of its days again, and its rows would be missing. So both are read from one snapshot.
     """
     if connection.dialect.name == "postgresql":
         # As its first statement, so that it ends with the transaction that the time limit began.
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     if connection.dialect.name != "sqlite":
-        return  # of MySQL and MariaDB it is the default
-    # Python's driver begins no transaction for a SELECT: each would see a moment of its own. A host
-    # may have told SQLAlchemy to begin one by itself.
+        return  # MySQL and MariaDB do so by default
+    # Python's driver begins no transaction for a SELECT, so each would see another moment. A host
+    # may have told SQLAlchemy to begin one itself.
     connection.begin()
     driver = connection.connection.dbapi_connection
     if not getattr(driver, "in_transaction", False):
@@ -230,8 +227,8 @@ def _hold_still(connection: Connection) -> None:
 def in_period(connection: Connection, table: sa.Table, period: Period) -> sa.ColumnElement[bool]:
     """Return the condition for the rows that add up to a period.
 
-    These are rows of whole months and weeks, where they are summed up, and of the days between.
-    Its rows are to be read on the same connection, one of `Reading.counts`.
+    These are rows of whole months and weeks, as far as they are summed up, and of single days. Read
+    the rows on the same connection, one of `Reading.counts`.
     """
     built = built_spans(connection, period.first, period.last)
     return in_pieces(table, pieces_of(period.first, period.last, built))
@@ -243,8 +240,8 @@ def total(column: sa.Column[Any]) -> sa.Label[int]:
 
 
 def by_code_points(connection: Connection, column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """Return a text to be ordered as Python and SQLite order it: "B" before "a".
+    """Return a text column that is ordered as in Python and SQLite: "B" before "a".
 
-    PostgreSQL orders by the collation of the database, so that ties would come in another order.
+    PostgreSQL orders by the collation of the database, so ties would come in another order.
     """
     return sa.collate(column, "C") if connection.dialect.name == "postgresql" else column

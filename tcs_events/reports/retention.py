@@ -24,21 +24,21 @@ from tcs_events.reports.reading import Reading
 
 CohortUnit = Literal["day", "week"]
 Cells = dict[tuple[date, date], int]
-"""Sessions by the beginnings of two days or weeks: that of the cohort, and when they were there."""
+"""Visitors by two dates: the first day of their cohort, and of the day or week they came again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """The sessions that came for the first time ever in the same day or week."""
+    """The visitors whose first visit was on the same day, or in the same week."""
 
     starts_on: date
     size: int
     returned: list[int]
-    """How many of them were there 0, 1, 2 ... days or weeks later, as far as the period goes, and
-    at most 31 days later. The first is `size`."""
+    """How many of them came 0, 1, 2 ... days or weeks later, up to the end of the period, and up to
+    31 days. The first number is `size`."""
     is_complete: list[bool]
-    """Whether that day or week, for each of `returned`, is over and whole in the period. Where it
-    is not, the number may be too low; so is `size` where the first is not complete."""
+    """For each number of `returned`, whether that day or week is over and wholly in the period. If
+    not, the number may grow; the first one is about `size`."""
 
 
 COHORT_COLUMNS: Columns = (
@@ -67,32 +67,31 @@ def retention(  # noqa: D417 - `Reports` passes itself
 ) -> Rows[Cohort]:
     """Return how many visitors came back, the oldest cohort first.
 
-    A session lives in the browser's storage, so that it is a visitor for as long as that lasts. It
-    belongs to the day of its first event that is stored, whatever the period is.
-
-    Days or weeks without a new visitor are left out.
+    A visitor is a session in the browser's storage, for as long as that lasts. Visitors belong to
+    the day of their first stored event, even if that is before the period. Days or weeks without a
+    new visitor are left out.
 
     Args:
-        period: the days. Cohorts are those that begin in it: of weeks, those whose Monday is in it.
-            Of the last 30 days, these are the four or five weeks that began in them, the current
-            one among them; a week that the period only has the end of would miss new visitors.
-        unit: of cohorts and of returning. Weeks are calendar weeks, from Monday to Sunday.
-        returning: what counts as coming back: any event where it is None. With conditions, the
-            events of its type are read themselves, which takes the longer the more there are. The
-            `notices` of the answer name a field that no event has.
+        period: the days. A cohort starts in the period: a week if its Monday does. In the last 30
+            days, four or five weeks start, the current one included. A partial first week is left
+            out, as it would miss new visitors.
+        unit: of cohorts and of coming back. Weeks run from Monday to Sunday.
+        returning: what counts as coming back; any event if None. A step with conditions is counted
+            from the events themselves: this takes longer, the more there are. The `notices` of the
+            answer name a field that no event has.
 
     Raises:
-        UnknownEventType: a ValueError: the type of `returning` is neither accepted nor stored.
+        UnknownEventType: a `ValueError`; the type of `returning` is neither accepted nor stored.
     """
-    places = sorted({_place(of_day, unit) for of_day in period.dates()})
+    places = sorted({_place(date_, unit) for date_ in period.dates()})
     places = [place for place in places if place >= period.first]
     if not places:
         return Rows([], [])
     with reading.counts() as connection:
         notices = look_at_names(reading, connection, [returning]) if returning else []
-        there = _counted(connection, period, unit, ALL_TYPES)
+        visitors = _counted(connection, period, unit, ALL_TYPES)
         if returning is None:
-            back = there
+            back = visitors
         elif returning.conditions:
             back = _read(reading, connection, period, unit, returning)
         else:
@@ -101,12 +100,12 @@ def retention(  # noqa: D417 - `Reports` passes itself
     cohorts = [
         Cohort(
             place,
-            there[place, place],
-            [there[place, place], *(back[place, later] for later in following[1:])],
+            visitors[place, place],
+            [visitors[place, place], *(back[place, later] for later in following[1:])],
             [_is_complete(later, unit, period, today) for later in following],
         )
         for number, place in enumerate(places)
-        if there[place, place]
+        if visitors[place, place]
         for following in [places[number:][: LATER_DAYS + 1 if unit == "day" else None]]
     ]
     return Rows(cohorts, notices)
@@ -122,31 +121,31 @@ def _counted(connection: Connection, period: Period, unit: CohortUnit, event_typ
         )
     )
     cells: Cells = defaultdict(int)
-    for cohort, of_day, sessions in rows:
-        cells[cohort, _place(of_day, unit)] += sessions
+    for cohort, date_, sessions in rows:
+        cells[cohort, _place(date_, unit)] += sessions
     return cells
 
 
 def _read(
     reading: Reading, connection: Connection, period: Period, unit: CohortUnit, returning: Step
 ) -> Cells:
-    """Count from the events themselves who did a step with conditions."""
+    """Count the visitors who took a step with conditions, from the events themselves."""
     zone = reading.zone
     start, end = day(period.first, zone).start, day(period.last, zone).end
-    there: dict[str, set[date]] = defaultdict(set)
+    places: dict[str, set[date]] = defaultdict(set)
     with events_between(connection, start, end, [returning.event_type]) as events:
         for session_id, event_type, payload, at in events:
             if returning.matches(event_type, payload):
-                there[session_id].add(_place(date_in(zone, at), unit))
+                places[session_id].add(_place(date_in(zone, at), unit))
     cells: Cells = defaultdict(int)
-    for session_id, first in first_days(connection, there).items():
-        for place in there[session_id]:
+    for session_id, first in first_days(connection, places).items():
+        for place in places[session_id]:
             cells[_place(first, unit), place] += 1
     return cells
 
 
-def _place(of_day: date, unit: CohortUnit) -> date:
-    return of_day if unit == "day" else week_of(of_day).first
+def _place(date_: date, unit: CohortUnit) -> date:
+    return date_ if unit == "day" else week_of(date_).first
 
 
 def _is_complete(place: date, unit: CohortUnit, period: Period, today: date) -> bool:

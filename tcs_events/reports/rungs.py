@@ -6,13 +6,13 @@ from enum import StrEnum
 
 
 class Rung(StrEnum):
-    """How far an expert gets with visitors: the first rung that is missing."""
+    """The first step towards a click that an expert did not reach."""
 
     NEVER_RETURNED = "never_returned"
     """No query returned the expert."""
     NEVER_FIRST = "never_first"
     """Returned, but never among the first."""
     NEVER_CLICKED = "never_clicked"
-    """Before enough visitors, and clicked by none."""
+    """Shown in enough visits, and clicked in none."""
     UNDER_CLICKED = "under_clicked"
-    """Clicked less than the positions predict, by more than chance explains."""
+    """Clicked less than others at the same positions, by more than chance explains."""

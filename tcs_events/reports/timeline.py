@@ -1,4 +1,4 @@
-"""What one visitor did, one thing after the other."""
+"""What one visitor did, event by event."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tcs_events.rights.subject import find_subject
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """Something a visitor did."""
+    """An event of one visitor."""
 
     at: datetime
-    """When, in the zone of the reports."""
+    """When it happened, in the time zone of the reports."""
     session_id: str
     event_type: str
     payload: dict[str, Any]
     is_known: bool
-    """Whether it was known by then who the visitor is."""
+    """Whether the visitor's e-mail address was known by then."""
 
 
 TIMELINE_COLUMNS: Columns = (
@@ -42,9 +42,9 @@ TIMELINE_COLUMNS: Columns = (
 def session_timeline(
     reading: Reading, session_id: str, limit: int = 500, offset: int | None = None
 ) -> list[TimelineEvent]:
-    """Return what happened in a session, oldest first; the last `limit` of it.
+    """Return the last `limit` events of a session, oldest first.
 
-    With an `offset`, even 0: the first `limit` of it, after leaving out so many.
+    With an `offset`, even 0, the first `limit` events after skipping that many.
     """
     return _timeline(reading, lambda _: UserEvent.session_id == session_id, limit, offset)
 
@@ -52,11 +52,11 @@ def session_timeline(
 def person_timeline(
     reading: Reading, email: str, limit: int = 500, offset: int | None = None
 ) -> list[TimelineEvent]:
-    """Return what a person did, before and after being known, oldest first; the last `limit` of it.
+    """Return the last `limit` events of a person, before and after being known, oldest first.
 
-    It finds the events that `forget` would delete: those that carry the address, in any spelling,
-    and those of the sessions that were linked to it, but for events that carry another address.
-    An `offset` is that of `session_timeline`.
+    These are the events that `forget` would delete: those with the address, in any spelling, and
+    those of sessions linked to it, except events with another address. `offset` is used as in
+    `session_timeline`.
     """
 
     def condition(connection: sa.Connection) -> sa.ColumnElement[bool]:

@@ -19,7 +19,7 @@ from tcs_events.reports.reading import Reading, by_code_points, in_period, total
 from tcs_events.reports.wording import AS_TYPED, SET_TO
 
 NAMES_AT_ONCE = 500
-"""How many a query names: databases have a limit. Of more names, those of all are read."""
+"""The most names in one SQL query, as databases have a limit. For more, all names are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +30,17 @@ class TopExpert:
     clicks: int
     sessions: int
     by_context: dict[str, int]
-    """Sessions by the context of the click: `grid`, `sage_panel`. A session may be in both."""
+    """Visits by the context of the click: `grid`, `sage_panel`. One visit may count in both."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopQuery:
-    """A query, in all its spellings."""
+    """A query, with all its spellings counted together."""
 
     query: str
-    """The normalised text: NFKC_Casefold, and what else looks the same."""
+    """The normalised text: NFKC_Casefold, with characters that look the same made one."""
     sample: str
-    """The text as most visits have typed it."""
+    """The spelling that most visits typed."""
     asks: int
     sessions: int
 
@@ -78,7 +78,7 @@ FILTER_COLUMNS: Columns = (
 def top_experts(
     reading: Reading, period: Period, limit: int = 20, offset: int = 0
 ) -> list[TopExpert]:
-    """Return the experts clicked in most sessions, first the most; `limit` from `offset` on."""
+    """Return the experts clicked in the most visits, at most `limit` after the first `offset`."""
     clicked = _top(reading, "click", period, limit, offset)
     with reading.counts() as connection:
         contexts = _details(connection, "click_in", period, [row.name for row in clicked])
@@ -96,7 +96,7 @@ def top_experts(
 def top_queries(
     reading: Reading, period: Period, limit: int = 20, offset: int = 0
 ) -> list[TopQuery]:
-    """Return the queries asked in most sessions, first the most; `limit` from `offset` on."""
+    """Return the queries asked in the most visits, at most `limit` after the first `offset`."""
     asked = _top(reading, "query", period, limit, offset)
     with reading.counts() as connection:
         samples = spellings(connection, period, [row.name for row in asked])
@@ -106,7 +106,7 @@ def top_queries(
 def top_filters(
     reading: Reading, period: Period, limit: int = 20, offset: int = 0
 ) -> list[TopFilter]:
-    """Return the filter values set in most sessions, first the most; `limit` from `offset` on."""
+    """Return the filter values set in the most visits, at most `limit` after the first `offset`."""
     return [
         TopFilter(row.name, parsed(row.detail), row.events, row.sessions)
         for row in _top(reading, "filter", period, limit, offset)
@@ -115,7 +115,7 @@ def top_filters(
 
 def _top(reading: Reading, kind: str, period: Period, limit: int, offset: int) -> list[Any]:
     with reading.counts() as connection:
-        # A query is in one row for each of its spellings, an expert has no detail.
+        # A query has one row for each of its spellings; an expert has no detail.
         keys = [uses.c.name, uses.c.detail] if kind == "filter" else [uses.c.name]
         query = (
             sa.select(*keys, total(uses.c.events), total(uses.c.sessions))
@@ -131,25 +131,25 @@ def _top(reading: Reading, kind: str, period: Period, limit: int, offset: int) -
 def _details(
     connection: Connection, kind: str, period: Period, names: Sequence[str]
 ) -> dict[str, dict[str, tuple[int, int]]]:
-    """Return the visits and events of each name by detail: of an expert, by the clicks' context."""
+    """Return visits and events by name and detail: of an expert, the context of the clicks."""
     is_named = uses.c.name.in_(names) if len(names) <= NAMES_AT_ONCE else sa.true()
     query = (
         sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions), total(uses.c.events))
         .where(in_period(connection, uses, period), uses.c.kind == kind, is_named)
         .group_by(uses.c.name, uses.c.detail)
     )
-    found: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in names}
+    details: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in names}
     for name, detail, *counts in in_time(connection, connection.execute(query)):
-        if name in found:
-            found[name][detail] = counts[0], counts[1]
-    return found
+        if name in details:
+            details[name][detail] = counts[0], counts[1]
+    return details
 
 
 def spellings(connection: Connection, period: Period, queries: Sequence[str]) -> dict[str, str]:
-    """Return each query as most visits of a period have typed it.
+    """Return the commonest spelling of each query in a period.
 
-    A visit has typed it as it has typed it most often. Where two spellings have as many visits, the
-    one of the visits with more queries is taken, and then the one that comes first in Unicode.
+    Each visit counts for the spelling it typed most often. A tie is decided by the number of
+    queries, then by the order of Unicode.
     """
     return {
         query: commonest({spelling or query: counts for spelling, counts in typed.items()})
@@ -158,7 +158,7 @@ def spellings(connection: Connection, period: Period, queries: Sequence[str]) ->
 
 
 def parsed(text: str) -> Any:
-    """Return the value of a filter, or its text where it was too long to be kept whole."""
+    """Return the value of a filter, or its text if it was too long to be kept whole."""
     try:
         return json.loads(text)
     except ValueError:

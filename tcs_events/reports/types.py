@@ -1,4 +1,4 @@
-"""Which event types there are."""
+"""The event types there are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tcs_events.reports.reading import Reading
 
 
 def known_types(reading: Reading) -> list[str]:
-    """Return the event types that are accepted, and then those only stored, in their order.
+    """Return the accepted event types in their order, then those that are only stored, by name.
 
     Raises:
         TableMissing: the database has not all of our tables.
