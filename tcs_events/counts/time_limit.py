@@ -6,7 +6,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from time import monotonic
 from typing import TypeVar
 
@@ -26,18 +25,6 @@ T = TypeVar("T")
 
 class OutOfTime(Exception):
     """It took longer than it may."""
-
-
-class Deadline:
-    """The end of the time for one answer. The time runs from the first look at it on."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    @cached_property
-    def until(self) -> float:
-        """When time is over, in `monotonic()` seconds."""
-        return monotonic() + self._seconds
 
 
 @contextmanager

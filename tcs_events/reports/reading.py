@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
 from datetime import datetime, timedelta
+from functools import cached_property
 from time import monotonic
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from sqlalchemy import Connection, Engine
 from tcs_events.counts.pending import events_to_count
 from tcs_events.counts.refresh import Refresher
 from tcs_events.counts.spans import built_spans, in_pieces, pieces_of
-from tcs_events.counts.time_limit import Deadline, OutOfTime, ended_at
+from tcs_events.counts.time_limit import OutOfTime, ended_at
 from tcs_events.database.connection import within
 from tcs_events.database.transactions import with_transactions
 from tcs_events.errors import NotCounted, QuestionTimeout, StoreUnavailable, TableMissing
@@ -37,6 +38,18 @@ TABLE_NAMES_SECONDS = 0.5
 
 RunSelect = Callable[[sa.Select[Any]], Iterable[Any]]
 """Runs a query for one column, and returns its values."""
+
+
+class Deadline:
+    """The end of the time for one answer. The time starts when `until` is first read."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    @cached_property
+    def until(self) -> float:
+        """The end, in `monotonic()` seconds."""
+        return monotonic() + self._seconds
 
 
 class Reading:
