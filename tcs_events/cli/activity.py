@@ -9,16 +9,20 @@ import click
 from flask import current_app
 
 from tcs_events.cli import options
+from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
 from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
 from tcs_events.cli.output import bar, print_json, print_line, print_table, sparkline
 from tcs_events.host import registration_of
+from tcs_events.host_reports import current_reports
 from tcs_events.reports import Activity, Period, activity, total_activity
-from tcs_events.reports.activity import ALL_TYPES, Unit
+from tcs_events.reports.activity import ALL_TYPES, TOTAL_COLUMNS, Unit
 from tcs_events.reports.types import known_types
 
 UNITS = {"hour": "%Y-%m-%d %H:%M", "day": "%a %Y-%m-%d", "week": "%Y-%m-%d"}
 """The units of time, and the format of their start."""
+
+_TYPE = Printed(TOTAL_COLUMNS, "event_type", "events", "visits")
 
 
 @command("stats")
@@ -75,16 +79,14 @@ def _print_times(unit: str, rows: list[Activity], total: Activity) -> None:
 
 def _print_types(rows: list[Activity], total: dict[str, Activity]) -> None:
     print_table(
-        ("event type", "events", "visits", ""),
+        (*_TYPE.titles, ""),
         [
             (
-                event_type,
-                sums.events,
-                sums.sessions,
-                sparkline([row.events for row in rows if row.event_type == event_type]),
+                *_TYPE.cells(sums),
+                sparkline([row.events for row in rows if row.event_type == name]),
             )
-            for event_type, sums in sorted(total.items(), key=lambda item: -item[1].events)
-            if event_type != ALL_TYPES
+            for name, sums in sorted(total.items(), key=lambda item: -item[1].events)
+            if name != ALL_TYPES
         ],
     )
 
@@ -122,7 +124,7 @@ def types(period: Period, as_json: bool) -> None:
             events=total[name].events if name in total else 0,
             visits=total[name].sessions if name in total else 0,
         )
-        for name in known_types()
+        for name in known_types(current_reports())
     ]
     if as_json:
         print_json(rows)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import click
 
 from tcs_events.cli import options
+from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
 from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
-from tcs_events.cli.output import Share, print_json, print_line, print_paragraph, print_table
-from tcs_events.cli.visible import visible_json
+from tcs_events.cli.output import print_json, print_line, print_paragraph, print_table
 from tcs_events.reports import (
-    DeadEnd,
     Period,
     TopExpert,
     TopFilter,
@@ -22,18 +21,21 @@ from tcs_events.reports import (
     top_queries,
     unmet_demand,
 )
-from tcs_events.reports.wording import (
-    A_VISIT,
-    AS_TYPED,
-    ASKED_AGAIN,
-    HIDDEN,
-    LEFT_WITH_NOTHING,
-    NO_CLICK,
-    NOT_AVAILABLE,
-    SET_TO,
-)
+from tcs_events.reports.dead_ends import COMBINATION_COLUMNS, VALUE_COLUMNS
+from tcs_events.reports.gaps import GAP_COLUMNS
+from tcs_events.reports.top import EXPERT_COLUMNS, FILTER_COLUMNS, QUERY_COLUMNS
+from tcs_events.reports.wording import A_VISIT
 
-_TOPS = ("experts", "queries", "filters")
+_PRINTED = {
+    "experts": Printed(EXPERT_COLUMNS, "expert_id", "clicks", "visits", "by_context"),
+    "queries": Printed(QUERY_COLUMNS, "query", "asks", "visits", "sample"),
+    "filters": Printed(FILTER_COLUMNS, "filter", "uses", "visits", "value"),
+}
+_TOPS = tuple(_PRINTED)
+_REASONS = ("not_available", "hidden_by_filter", "no_click", "reformulated")
+_GAPS = Printed(GAP_COLUMNS, "query", "visits", *_REASONS)
+_DEAD_VALUES = Printed(VALUE_COLUMNS, "filter", "dead", "visits", "share", "value")
+_DEAD_COMBINATIONS = Printed(COMBINATION_COLUMNS, "value", "dead", "visits", "share")
 
 
 @command("top")
@@ -57,7 +59,7 @@ def top(names: tuple[str, ...], period: Period, limit: int, as_json: bool) -> No
         if number:
             print_line()
         if rows:
-            _print_top(rows)
+            print_table(_PRINTED[name].titles, map(_PRINTED[name].cells, rows))
         else:
             print_nothing(period, name)
 
@@ -68,24 +70,6 @@ def _top(name: str, period: Period, limit: int) -> list[TopExpert | TopQuery | T
     if name == "queries":
         return [*top_queries(period, limit)]
     return [*top_filters(period, limit)]
-
-
-def _print_top(rows: list[TopExpert | TopQuery | TopFilter]) -> None:
-    titles: tuple[str, ...] = ()
-    cells: list[tuple[object, ...]] = []
-    for row in rows:
-        match row:
-            case TopExpert():
-                titles = ("expert", "clicks", "visits", "where")
-                contexts = ", ".join(f"{name} {count:,}" for name, count in row.by_context.items())
-                cells.append((row.expert_id, row.clicks, row.sessions, contexts))
-            case TopQuery():
-                titles = ("query", "asks", "visits", AS_TYPED.lower())
-                cells.append((row.query, row.asks, row.sessions, row.sample))
-            case TopFilter():
-                titles = ("filter", "uses", "visits", SET_TO.lower())
-                cells.append((row.filter, row.uses, row.sessions, _value(row.value)))
-    print_table(titles, cells)
 
 
 @command("gaps")
@@ -107,26 +91,10 @@ def gaps(period: Period, limit: int, min_sessions: int | None, as_json: bool) ->
     else:
         print_heading(period)
         print_table(
-            (
-                "query",
-                "visits",
-                NOT_AVAILABLE.lower(),
-                HIDDEN.lower(),
-                NO_CLICK.lower(),
-                ASKED_AGAIN.lower(),
-            ),
-            [
-                (
-                    row.sample,
-                    row.sessions,
-                    row.not_available,
-                    row.hidden_by_filter,
-                    row.no_click,
-                    row.reformulated,
-                )
-                for row in rows
-            ],
-            optional=(ASKED_AGAIN.lower(), NO_CLICK.lower()),
+            _GAPS.titles,
+            # Where a page has a column for each, there is room for one: the text as it was typed.
+            [(row.sample, *_GAPS.cells(row)[1:]) for row in rows],
+            optional=_GAPS.titles_of("reformulated", "no_click"),
         )
         print_paragraph(f"Counts are visits; {A_VISIT}.")
 
@@ -149,22 +117,7 @@ def dead_ends(period: Period, limit: int, as_json: bool) -> None:
         print_nothing(period, "filters that left nothing")
     else:
         print_heading(period)
-        print_table(
-            ("filter", LEFT_WITH_NOTHING.lower(), "used by", "share", SET_TO.lower()),
-            [(row.filter, *_dead(row), _value(row.value)) for row in values],
-        )
+        print_table(_DEAD_VALUES.titles, map(_DEAD_VALUES.cells, values))
         print_line()
-        print_table(
-            ("filters", LEFT_WITH_NOTHING.lower(), "used by", "share"),
-            [(_value(row.value), *_dead(row)) for row in combinations],
-        )
+        print_table(_DEAD_COMBINATIONS.titles, map(_DEAD_COMBINATIONS.cells, combinations))
         print_paragraph(f"Counts are visits; {A_VISIT}.")
-
-
-def _dead(row: DeadEnd) -> tuple[object, ...]:
-    return row.dead, row.sessions, Share(row.share)
-
-
-def _value(value: object) -> str:
-    """Return the value of a filter as text, so that a number is not aligned to the right."""
-    return value if isinstance(value, str) else visible_json(value)

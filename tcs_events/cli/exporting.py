@@ -18,8 +18,8 @@ from tcs_events.counts.days import day
 from tcs_events.export.formats import FORMATS, STREAMS, open_writer
 from tcs_events.export.rows import Row, Selection, count_rows, read_rows
 from tcs_events.host import registration_of
+from tcs_events.host_reports import current_reports
 from tcs_events.reports import Period
-from tcs_events.reports.reading import reading_everything
 
 
 @command("export")
@@ -82,7 +82,7 @@ def _selection(period: Period | None, types: tuple[str, ...]) -> Selection:
 
 def _export(target: IO[bytes], format_name: str, selection: Selection, raw: bool) -> int:
     writer, count = open_writer(target, format_name, raw=raw), 0
-    with reading_everything() as connection:
+    with current_reports().without_limit() as connection:
         length = count_rows(connection, selection) if sys.stderr.isatty() else None
         with _progress(read_rows(connection, selection), length) as batches:
             for rows in batches:

@@ -10,6 +10,7 @@ from flask import current_app
 
 from tcs_events import reports
 from tcs_events.cli import options
+from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
 from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
 from tcs_events.cli.output import (
@@ -18,11 +19,14 @@ from tcs_events.cli.output import (
     print_line,
     print_paragraph,
     print_table,
-    share,
 )
 from tcs_events.reports import Period
-from tcs_events.reports.exposure import Catalogue
-from tcs_events.reports.wording import A_VISIT, CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
+from tcs_events.reports.exposure import EXPOSURE_COLUMNS, Catalogue
+from tcs_events.reports.wording import A_VISIT
+
+_PRINTED = Printed(EXPOSURE_COLUMNS, *(column.name for column in EXPOSURE_COLUMNS))
+_OPTIONAL = ("mean_position", "seen", "best_position", "returned_first", "expected_click_through")
+"""The columns that go where there is no room, the first one first."""
 
 
 @command("exposure")
@@ -66,37 +70,10 @@ def exposure(
     else:
         print_heading(period)
         print_table(
-            (
-                "expert",
-                "exposed",
-                "returned",
-                "first five",
-                "best place",
-                "mean place",
-                "seen",
-                "clicked",
-                CLICK_RATE.lower(),
-                USUAL_RATE.lower(),
-                HELD_UP.lower(),
-            ),
-            [
-                (
-                    expert.expert_id,
-                    expert.exposed,
-                    expert.returned,
-                    expert.returned_first,
-                    expert.best_position,
-                    expert.mean_position,
-                    expert.seen,
-                    expert.clicked,
-                    share(expert.click_through),
-                    share(expert.expected_click_through),
-                    None if expert.rung is None else RUNGS[expert.rung][0].lower(),
-                )
-                for expert in experts
-            ],
-            optional=("mean place", "seen", "best place", "first five", USUAL_RATE.lower()),
-            keep=(HELD_UP.lower(),),
+            _PRINTED.titles,
+            map(_PRINTED.cells, experts),
+            optional=_PRINTED.titles_of(*_OPTIONAL),
+            keep=_PRINTED.titles_of("rung"),
         )
         print_paragraph(f"Counts are visits; {A_VISIT}.")
         if report.coverage is not None:

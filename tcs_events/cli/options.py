@@ -12,6 +12,7 @@ from flask import current_app
 
 from tcs_events.counts.days import date_in
 from tcs_events.host import registration_of
+from tcs_events.host_reports import current_reports
 from tcs_events.reports import Period, Step, step
 from tcs_events.reports.period import MAX_DAYS
 from tcs_events.reports.types import known_types
@@ -43,7 +44,7 @@ def check_types(types: Sequence[str]) -> None:
     Raises:
         click.BadParameter: a type is neither; the message lists all known types.
     """
-    known = known_types() if types else []
+    known = known_types(current_reports()) if types else []
     for event_type in types:
         if event_type not in known:
             raise click.BadParameter(

@@ -18,10 +18,10 @@ from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line, print_table
 from tcs_events.database.stored_json import read_columns
 from tcs_events.host import registration_of
+from tcs_events.host_reports import current_reports
 from tcs_events.intake.replay import Replayed, count_kept
 from tcs_events.intake.replay import replay as replay_all
 from tcs_events.models import UserEventRejection
-from tcs_events.reports.reading import reading_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _groups(limit: int) -> list[_Group]:
         .order_by(count.desc(), row.reason, row.event_type)
         .limit(limit)
     )
-    with reading_events() as connection:
+    with current_reports().events() as connection:
         groups = connection.execute(grouped).all()
         columns = read_columns(row.__table__, ("id", "errors", "sample"))
         newest = sa.select(*columns).where(row.id.in_([group.newest for group in groups]))

@@ -18,7 +18,7 @@ from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.stopping import said_at_the_end
 from tcs_events.cli.target import STDOUT, check_stdout, writing_to
 from tcs_events.host import registration_of
-from tcs_events.reports.reading import reading_events
+from tcs_events.host_reports import current_reports
 from tcs_events.rights.deleting import Deleter
 from tcs_events.rights.forget import Holdings, count_holdings
 from tcs_events.rights.forget import forget as delete_all_of
@@ -121,7 +121,7 @@ def export_subject(
     """
     check_stdout(file)
     subject = _subject(emails, sessions)
-    with writing_to(file, replace=force) as target, reading_events() as connection:
+    with writing_to(file, replace=force) as target, current_reports().events() as connection:
         counts = write_held(connection, subject, target)
     click.echo(f"Exported {_in_words(counts)}.", err=True)
 
@@ -129,7 +129,7 @@ def export_subject(
 def _subject(emails: tuple[str, ...], sessions: tuple[str, ...]) -> Subject:
     if not (emails or sessions):
         raise click.UsageError("Give --email ADDRESS or --session SESSION.")
-    with reading_events() as connection:
+    with current_reports().events() as connection:
         return find_subject(connection, emails, sessions)
 
 

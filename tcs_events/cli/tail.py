@@ -18,8 +18,8 @@ from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.visible import visible, visible_json
 from tcs_events.database.stored_json import read_columns
 from tcs_events.host import registration_of
+from tcs_events.host_reports import current_reports
 from tcs_events.models import UserEvent
-from tcs_events.reports.reading import reading_everything
 
 POLL_SECONDS = 0.5
 LATE_SECONDS = 5.0
@@ -93,7 +93,7 @@ class _Newest:
 
     def first(self, limit: int) -> list[_Row]:
         """Return the newest events, oldest first. `more` goes on from here."""
-        with reading_everything() as connection:
+        with current_reports().without_limit() as connection:
             newest_id = _newest_id(connection)
             above = newest_id - IDS_IN_FLIGHT
             # Rows that are visible now must not be printed as new later, even if not printed now.
@@ -111,7 +111,7 @@ class _Newest:
         while len(self._polls) > 1 and now - self._polls[1][0] > LATE_SECONDS:
             self._polls.popleft()
         above = self._polls[0][1]
-        with reading_everything() as connection:
+        with current_reports().without_limit() as connection:
             self._polls.append((now, _newest_id(connection)))
             query = self._query().where(UserEvent.id > above).order_by(UserEvent.id)
             events = [_Row(*row) for row in connection.execute(query)]

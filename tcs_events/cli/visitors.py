@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from tcs_events import reports
 from tcs_events.cli import options
+from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
 from tcs_events.cli.heading import print_heading, print_nothing
 from tcs_events.cli.output import (
@@ -21,14 +22,18 @@ from tcs_events.cli.output import (
     print_line,
     print_paragraph,
     print_table,
-    share,
 )
 from tcs_events.cli.visible import visible
 from tcs_events.errors import UnknownEventType
+from tcs_events.host_reports import current_reports
 from tcs_events.reports import Cohort, Period, Step
-from tcs_events.reports.funnel import keep_asked
-from tcs_events.reports.retention import CohortUnit
-from tcs_events.reports.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
+from tcs_events.reports.funnel import FUNNEL_COLUMNS, keep_asked
+from tcs_events.reports.retention import COHORT_COLUMNS, CohortUnit
+from tcs_events.reports.timeline import TIMELINE_COLUMNS
+
+_STEP = Printed(FUNNEL_COLUMNS, "step", "visits", "of_first", "of_previous")
+_COHORT = Printed(COHORT_COLUMNS, "starts_on", "size")
+_EVENT = Printed(TIMELINE_COLUMNS, "at", "session_id", "is_known", "event_type", "payload")
 
 
 @command("funnel")
@@ -53,7 +58,7 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
     """  # noqa: D301 - to click, a real backspace means: keep these lines as they are
     with _names_in_words():
         with contextlib.suppress(sa.exc.DBAPIError):  # a read-only database can still be asked
-            keep_asked(steps)
+            keep_asked(current_reports(), steps)
         rows = reports.funnel(period, steps)
     _print_notices(rows.notices)
     if as_json:
@@ -61,17 +66,8 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
         return
     print_heading(period)
     print_table(
-        ("step", "visits", OF_THE_FIRST.lower(), OF_THE_STEP_BEFORE.lower(), ""),
-        [
-            (
-                str(row.step),
-                row.sessions,
-                share(row.of_first),
-                share(row.of_previous),
-                bar(row.sessions, rows[0].sessions),
-            )
-            for row in rows
-        ],
+        (*_STEP.titles, ""),
+        [(*_STEP.cells(row), bar(row.sessions, rows[0].sessions)) for row in rows],
     )
 
 
@@ -124,7 +120,7 @@ def retention(unit: str, returning: Step | None, period: Period, as_json: bool) 
         print_heading(period)
         longest = max(len(cohort.returned) for cohort in cohorts)
         print_table(
-            ("first visit", "visitors", *(f"+{later}" for later in range(1, longest))),
+            (*_COHORT.titles, *(f"+{later}" for later in range(1, longest))),
             [
                 (
                     cohort.starts_on,
@@ -133,7 +129,7 @@ def retention(unit: str, returning: Step | None, period: Period, as_json: bool) 
                 )
                 for cohort in cohorts
             ],
-            keep=("visitors",),
+            keep=_COHORT.titles_of("size"),
         )
         if not all(all(cohort.is_complete) for cohort in cohorts):
             print_paragraph(f"* so far: the {unit} is not over, or only partly in the period.")
@@ -171,11 +167,8 @@ def timeline(session_id: str | None, email: str | None, limit: int, as_json: boo
         print_line("No events.")
     else:
         print_table(
-            ("when", "session", "known", "event type", "payload"),
-            [
-                (event.at, event.session_id, event.is_known, event.event_type, event.payload)
-                for event in events
-            ],
-            optional=("known",),
-            keep=("event type",),
+            _EVENT.titles,
+            map(_EVENT.cells, events),
+            optional=_EVENT.titles_of("is_known"),
+            keep=_EVENT.titles_of("event_type"),
         )

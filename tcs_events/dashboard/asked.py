@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 from werkzeug.datastructures import MultiDict
 
-from tcs_events.reports import Period, last_days
+from tcs_events.reports import Period, Reports
 from tcs_events.reports.exposure import Catalogue
 from tcs_events.reports.period import MAX_DAYS
 
@@ -32,6 +32,8 @@ class Asked:
     """What a URL asks for."""
 
     args: MultiDict[str, str]
+    reports: Reports
+    """Answers the question. All that one page asks of it shares one time limit."""
     period: Period
     days: int | None
     """The number of days up to today; None when the URL gives dates."""
@@ -88,7 +90,7 @@ class Asked:
         return replace(self, period=cut, cut_from=self.cut_from or self.period)
 
 
-def ask(args: MultiDict[str, str], catalogue: Catalogue | None = None) -> Asked:
+def ask(args: MultiDict[str, str], reports: Reports, catalogue: Catalogue | None = None) -> Asked:
     """Read the period from the query string. The default is the last 30 days.
 
     Raises:
@@ -99,12 +101,12 @@ def ask(args: MultiDict[str, str], catalogue: Catalogue | None = None) -> Asked:
         raise BadParameter("“days” and “from” both say where to begin; give one of them.")
     days = _number("days", texts["days"], MAX_DAYS) if texts["days"] else DEFAULT_DAYS
     if not (texts["from"] or texts["to"]):
-        return Asked(args, last_days(days), days, catalogue)
-    today = last_days(1).last
+        return Asked(args, reports, reports.last_days(days), days, catalogue)
+    today = reports.last_days(1).last
     last = _date("to", texts["to"]) if texts["to"] else today
     first = _date("from", texts["from"]) if texts["from"] else last - timedelta(days=days - 1)
     try:
-        return Asked(args, Period(first, last), None, catalogue)
+        return Asked(args, reports, Period(first, last), None, catalogue)
     except ValueError:
         raise BadParameter(
             f"“from” ({first}) cannot be after “to” ({last}) or more than ten years before it."

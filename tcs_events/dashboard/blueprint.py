@@ -33,8 +33,8 @@ from tcs_events.dashboard.rendering import render
 from tcs_events.dashboard.tables import MAX_ROWS, Table
 from tcs_events.dashboard.troubles import NoSuchPage, in_words, method_not_allowed, not_found
 from tcs_events.errors import ConfigError
+from tcs_events.host_reports import current_reports
 from tcs_events.reports.exposure import Catalogue
-from tcs_events.reports.reading import counted_at, this_registration
 
 ASK_AGAIN_SECONDS = 2
 UNKNOWN_NAMED, UNKNOWN_MAX_LENGTH = 5, 60
@@ -86,7 +86,11 @@ def create_dashboard(
 
     def add(path: str, endpoint: str, view: Callable[..., Response]) -> None:
         def answer(**names: str) -> Response:
-            return in_words(lambda: view(ask(request.args, ids), **own_names(names)))
+            def answer_in_time() -> Response:
+                reports = current_reports().for_one_answer()
+                return view(ask(request.args, reports, ids), **own_names(names))
+
+            return in_words(answer_in_time)
 
         blueprint.add_url_rule(path, endpoint, answer, strict_slashes=False)
 
@@ -134,7 +138,7 @@ def _show_page(page: Page, asked: Asked) -> Response:
             for table in page.tables
             if isinstance(answer.get(table.name), list)
         },
-        zone=this_registration().settings.timezone.key,
+        zone=asked.reports.zone.key,
         old=_old(page, asked),
         unknown=_unknown(asked, page.keeps),
         **page.show(asked, answer),
@@ -153,8 +157,8 @@ def _show_json(asked: Asked, question: str) -> Response:
     answer = {
         "question": page.name,
         "period": asked.period if page.has_period else None,
-        "timezone": this_registration().settings.timezone.key,
-        "counted_at": None if page.reads_events(asked) else counted_at(),
+        "timezone": asked.reports.zone.key,
+        "counted_at": None if page.reads_events(asked) else asked.reports.counted_at(),
         "answer": rows,
     }
     return Response(json_text(answer), mimetype="application/json")
@@ -182,10 +186,10 @@ def _refuse_unknown(asked: Asked, names: Sequence[str]) -> None:
 
 def _old(page: Page, asked: Asked) -> datetime | None:
     """Return when the counts were last complete if they are older than `OLD_AFTER`, else None."""
-    at = None if page.reads_events(asked) else counted_at()
+    at = None if page.reads_events(asked) else asked.reports.counted_at()
     if at is None or datetime.now(UTC) - at <= OLD_AFTER:
         return None
-    return at.astimezone(this_registration().settings.timezone)
+    return at.astimezone(asked.reports.zone)
 
 
 def _find_table(asked: Asked, name: str) -> tuple[Page, Table, Asked]:
@@ -209,7 +213,7 @@ def _show_table(asked: Asked, name: str) -> Response:
         max_rows=MAX_ROWS,
         old=_old(page, asked),
         unknown=_unknown(asked, [*table.keeps, "page"]),
-        zone=this_registration().settings.timezone.key,
+        zone=asked.reports.zone.key,
     )
 
 

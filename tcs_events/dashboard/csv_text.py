@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tcs_events.dashboard.json_text import plain
-from tcs_events.dashboard.tables import Columns
+from tcs_events.reports.columns import Columns
 
 # Some spreadsheet takes a cell that starts with one of these, or with its full-width form, for a
 # formula: https://owasp.org/www-community/attacks/CSV_Injection

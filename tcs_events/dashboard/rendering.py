@@ -18,7 +18,6 @@ from tcs_events.dashboard.mount import names_of_the_place
 from tcs_events.dashboard.page import Page
 from tcs_events.dashboard.pages import PAGES
 from tcs_events.dashboard.tables import Table
-from tcs_events.reports import last_days
 
 templates = Environment(
     loader=PackageLoader("tcs_events.dashboard", "templates/tcs_events"),
@@ -89,7 +88,7 @@ def render(
         links=Links(asked),
         pages=PAGES.values(),
         periods=PERIODS,
-        **{"page": None, "today": last_days(1).last if asked else None, **context},
+        **{"page": None, "today": asked.reports.last_days(1).last if asked else None, **context},
     )
     # A host may have stored half of a surrogate pair, which UTF-8 cannot encode.
     return Response(html.encode("utf-8", "replace"), status, mimetype="text/html")

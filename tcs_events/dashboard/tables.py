@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from tcs_events.dashboard.asked import Asked
+from tcs_events.reports.columns import Columns
 
 FIRST_ROWS = 15
 """The most rows of a table on a question's page."""
@@ -14,38 +15,6 @@ PAGE_ROWS = 100
 """The rows of one page of "See all"."""
 MAX_ROWS = 10_000
 """The most rows of a table in all, also as CSV."""
-
-Show = Literal["text", "count", "bar", "share", "decimal", "day", "moment", "filters", "contexts"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: a field of a report's row, and how a page shows it."""
-
-    name: str
-    """The field's name: the heading in CSV, the key in JSON."""
-    heading: str
-    means: str
-    """What the value is, with its unit."""
-    show: Show = "text"
-    value: Callable[[Any], Any] | None = None
-    """Returns the value from a row; None to read the field `name`."""
-    words: Mapping[str, str] | None = None
-    """Maps values to the words that a page shows for them."""
-    is_extra: bool = False
-    """Whether only "See all" and CSV have it, and not the question's page."""
-
-    def of(self, row: Any) -> Any:
-        """Return the value of a row in this column."""
-        return self.value(row) if self.value else getattr(row, self.name)
-
-    @property
-    def is_number(self) -> bool:
-        """Whether its cells are aligned to the right."""
-        return self.show in ("count", "share", "decimal")
-
-
-Columns = tuple[Column, ...]
 
 
 @dataclass(frozen=True)
@@ -96,9 +65,7 @@ class Shown:
     def columns(self) -> Columns:
         """The columns that are shown."""
         columns = self.table.columns
-        return (
-            columns if self.is_whole else tuple(column for column in columns if not column.is_extra)
-        )
+        return columns if self.is_whole else tuple(c for c in columns if not c.is_extra)
 
     @property
     def widest(self) -> float:

@@ -20,7 +20,6 @@ from tcs_events.errors import (
 )
 from tcs_events.host import registration_of
 from tcs_events.intake.answers import log_trouble
-from tcs_events.reports.reading import one_answer
 from tcs_events.watch.log import log
 
 DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, StoreUnavailable, DatabaseMissing)
@@ -40,8 +39,7 @@ def in_words(view: Callable[[], Response]) -> Response:
     raises.
     """
     try:
-        with one_answer():
-            return view()
+        return view()
     except BadParameter as error:
         return bad_parameter(error)
     except NoSuchPage as error:

@@ -1,25 +1,38 @@
 """What visitors wanted and did not find, and who is never seen: one question per function.
 
-Ask in an app context. A visitor is a `session_id`, and a visit is a visitor's day. Reports count
-visits, so that days add up: fields named `sessions` count visits.
+The functions ask in an app context; `Reports` asks with an engine alone. What is counted are
+visits, so that days add up: a visit is a visitor's day, and a visitor is a `session_id`. Fields
+named `sessions` count visits.
 """
 
-from tcs_events.reports.activity import Activity, activity, first_day, total_activity
-from tcs_events.reports.dead_ends import DeadEnd, dead_end_combinations, dead_end_values
-from tcs_events.reports.exposure import ExpertExposure, Exposure, Rung, exposure
-from tcs_events.reports.funnel import Condition, FunnelStep, Step, funnel, step
-from tcs_events.reports.gaps import UnmetDemand, unmet_demand
-from tcs_events.reports.period import Period, last_days
-from tcs_events.reports.retention import Cohort, retention
-from tcs_events.reports.timeline import TimelineEvent, person_timeline, session_timeline
-from tcs_events.reports.top import (
-    TopExpert,
-    TopFilter,
-    TopQuery,
+from tcs_events.reports.activity import Activity
+from tcs_events.reports.dead_ends import DeadEnd
+from tcs_events.reports.exposure import ExpertExposure, Exposure
+from tcs_events.reports.funnel import Condition, FunnelStep, Step, step
+from tcs_events.reports.gaps import UnmetDemand
+from tcs_events.reports.in_app import (
+    activity,
+    dead_end_combinations,
+    dead_end_values,
+    exposure,
+    first_day,
+    funnel,
+    last_days,
+    person_timeline,
+    retention,
+    session_timeline,
     top_experts,
     top_filters,
     top_queries,
+    total_activity,
+    unmet_demand,
 )
+from tcs_events.reports.period import Period
+from tcs_events.reports.questions import Reports
+from tcs_events.reports.retention import Cohort
+from tcs_events.reports.rungs import Rung
+from tcs_events.reports.timeline import TimelineEvent
+from tcs_events.reports.top import TopExpert, TopFilter, TopQuery
 
 __all__ = [
     "Activity",
@@ -30,6 +43,7 @@ __all__ = [
     "Exposure",
     "FunnelStep",
     "Period",
+    "Reports",
     "Rung",
     "Step",
     "TimelineEvent",

@@ -1,4 +1,4 @@
-"""Filters after which nothing was left."""
+"""Filters that left nothing to choose from."""
 
 from __future__ import annotations
 
@@ -8,60 +8,84 @@ from typing import Any
 import sqlalchemy as sa
 
 from tcs_events.counts.tables import uses
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import by_code_points, reading_counts, total, within
+from tcs_events.reports.reading import Reading, by_code_points, in_period, total
 from tcs_events.reports.top import parsed
+from tcs_events.reports.wording import LEFT_WITH_NOTHING, SET_TO
 
 
 @dataclass(frozen=True, slots=True)
 class DeadEnd:
-    """A filter value, or a combination of filters, after which no expert was left."""
+    """A filter value, or filters together, that left nothing. Counts are visits."""
 
     filter: str | None
-    """The filter that was set. None for a combination."""
+    """The filter that was set; None for filters together."""
     value: Any
-    """The value it was set to. For a combination: a dict of all active filters."""
+    """The value it was set to; for filters together, a dict of them all."""
     dead: int
-    """Visits that were left with no expert."""
+    """Visits that were left with nothing."""
     sessions: int
     """Visits that used it."""
 
     @property
     def share(self) -> float:
-        """The part of these visits that were left with no expert, 0 to 1."""
+        """The share of its visits that were left with nothing, 0 to 1."""
         return self.dead / self.sessions
 
 
-def dead_end_values(period: Period, limit: int = 20, offset: int = 0) -> list[DeadEnd]:
-    """Return the filter values after which no expert was left, those of the most visits first.
+_COUNTS: Columns = (
+    Column("dead", LEFT_WITH_NOTHING, "visits in which no expert was left", "bar"),
+    Column("visits", "Used by", "visits that used it", "count"),
+    Column("share", "Share", "share of the visits that used it", "share"),
+)
+VALUE_COLUMNS: Columns = (
+    Column("filter", "Filter", "which filter was set"),
+    Column("value", SET_TO, "the value it was set to", "value"),
+    *_COUNTS,
+)
+COMBINATION_COLUMNS: Columns = (
+    Column("value", "Filters", "all filters that were set", "filters"),
+    *_COUNTS,
+)
+
+
+def dead_end_values(
+    reading: Reading, period: Period, limit: int = 20, offset: int = 0
+) -> list[DeadEnd]:
+    """Return the filter values that left nothing, those with the most such visits first.
 
     At most `limit` rows, after the first `offset`.
     """
     return [
         DeadEnd(row.name, parsed(row.detail), row.dead, row.sessions)
-        for row in _dead_ends("dead_filter", "filter", period, limit, offset)
+        for row in _dead_ends(reading, "dead_filter", "filter", period, limit, offset)
     ]
 
 
-def dead_end_combinations(period: Period, limit: int = 20, offset: int = 0) -> list[DeadEnd]:
-    """Return the filter combinations after which no expert was left, the most visits first.
+def dead_end_combinations(
+    reading: Reading, period: Period, limit: int = 20, offset: int = 0
+) -> list[DeadEnd]:
+    """Return the filters that together left nothing, those with the most such visits first.
 
     At most `limit` rows, after the first `offset`.
     """
     return [
         DeadEnd(None, parsed(row.name), row.dead, row.sessions)
-        for row in _dead_ends("dead_combination", "combination", period, limit, offset)
+        for row in _dead_ends(reading, "dead_combination", "combination", period, limit, offset)
     ]
 
 
-def _dead_ends(dead_kind: str, kind: str, period: Period, limit: int, offset: int) -> list[Any]:
-    with reading_counts() as connection:
-        is_within = within(connection, uses, period)
+def _dead_ends(
+    reading: Reading, dead_kind: str, kind: str, period: Period, limit: int, offset: int
+) -> list[Any]:
+    with reading.counts() as connection:
+        is_in_period = in_period(connection, uses, period)
 
-        def sums(of_kind: str, label: str) -> sa.Subquery:
+        def sums(use: str, label: str) -> sa.Subquery:
             return (
                 sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions).label(label))
-                .where(is_within, uses.c.kind == of_kind)
+                .where(is_in_period, uses.c.kind == use)
                 .group_by(uses.c.name, uses.c.detail)
                 .subquery()
             )
@@ -71,7 +95,9 @@ def _dead_ends(dead_kind: str, kind: str, period: Period, limit: int, offset: in
             sa.select(dead.c.name, dead.c.detail, dead.c.dead, used.c.sessions)
             .join(used, (used.c.name == dead.c.name) & (used.c.detail == dead.c.detail))
             .order_by(
-                dead.c.dead.desc(), by_code_points(dead.c.name), by_code_points(dead.c.detail)
+                dead.c.dead.desc(),
+                by_code_points(connection, dead.c.name),
+                by_code_points(connection, dead.c.detail),
             )
             .limit(limit)
             .offset(offset)

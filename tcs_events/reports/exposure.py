@@ -1,112 +1,143 @@
-"""Who is before visitors, and who is never seen."""
+"""How often each expert is shown, and who never is."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from math import sqrt
 from typing import Any
 
 import sqlalchemy as sa
-from flask import current_app
 
 from tcs_events.counts.ids import id_text
 from tcs_events.counts.tables import exposure as counts
 from tcs_events.counts.time_limit import in_time
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import reading_counts, this_registration, total, within
+from tcs_events.reports.reading import Reading, in_period, total
+from tcs_events.reports.rungs import Rung
+from tcs_events.reports.wording import CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
 
 FIRST_POSITIONS = 5
-"""How many results a visitor looks at before anything else."""
+"""How many results count as the first ones, those that a visitor looks at first."""
 CONFIDENCE_Z = 1.96  # 95 %, two-sided
-
-
-class Rung(StrEnum):
-    """How far an expert gets with visitors, named by the first step that the expert misses."""
-
-    NEVER_RETURNED = "never_returned"
-    """No query returned the expert."""
-    NEVER_FIRST = "never_first"
-    """Returned, but never among the first."""
-    NEVER_CLICKED = "never_clicked"
-    """Shown to enough visitors, and clicked by none."""
-    UNDER_CLICKED = "under_clicked"
-    """Clicked less often than others at the same positions, by more than chance explains."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpertExposure:
-    """How often an expert was shown to visitors. All counts are visits."""
+    """How often an expert was shown and clicked. All counts are visits."""
 
     expert_id: str
     exposed: int
-    """Visits in which the expert was returned, seen or clicked."""
+    """Returned, seen or clicked. A visit that clicked an expert counts as exposed too."""
     returned: int
-    """Visits in which a query returned the expert."""
+    """Returned by a query."""
     returned_first: int
-    """Visits in which that was among the first `first_positions`."""
+    """Returned among the first `first_positions`."""
     best_position: int | None
-    """The best position of the period, from 1. None if no query returned the expert."""
+    """The best position in the period, from 1; None if never returned."""
     mean_position: float | None
-    """The mean of the best position of each visit. None if no query returned the expert."""
+    """The mean of each visit's best position; None if never returned."""
     seen: int
-    """Visits in which the card was in view for a second, if the host sends `card_impression`."""
+    """In view for a second; 0 unless the host sends `card_impression`."""
     clicked: int
-    """Visits in which the card was clicked."""
     click_through: float | None
-    """`clicked` divided by `exposed`, 0 to 1. None if the expert was never shown."""
+    """`clicked` divided by `exposed`, 0 to 1; None if never exposed."""
     expected_click_through: float | None
-    """The same of all experts at the same positions. None if the expert was never shown."""
+    """The click rate of all experts at the same positions; None if never exposed."""
     rung: Rung | None
-    """What is missing. None if nothing is, or if there are too few visits to tell."""
+    """The first step the expert did not reach; None for all reached, or too few visits to tell."""
+
+
+EXPOSURE_COLUMNS: Columns = (
+    Column("expert_id", "Expert", "the expert's id in events and in the catalogue"),
+    Column("exposed", "Exposed", "visits in which they were returned, seen or clicked", "bar"),
+    Column("returned", "Returned", "visits in which a query returned them", "count"),
+    Column(
+        "returned_first",
+        "First five",
+        "visits in which they were among the first five returned",
+        "count",
+    ),
+    Column(
+        "best_position", "Best place", "their best place in the period; 1 is the first", "count"
+    ),
+    Column(
+        "mean_position",
+        "Mean place",
+        "the mean of their best place in each visit",
+        "decimal",
+        is_extra=True,
+    ),
+    Column(
+        "seen",
+        "Seen",
+        "visits in which their card was in view for a second",
+        "count",
+        is_extra=True,
+    ),
+    Column("clicked", "Clicked", "visits with a click on them", "count"),
+    Column("click_through", CLICK_RATE, "clicked, as a share of exposed", "share"),
+    Column(
+        "expected_click_through",
+        USUAL_RATE,
+        "the click rate of all experts at the same places",
+        "share",
+    ),
+    Column(
+        "rung",
+        HELD_UP,
+        "the first step that the expert did not reach; empty if they reached all",
+        words={rung: title for rung, (title, _) in RUNGS.items()},
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Who was shown to visitors."""
+    """Every expert's exposure, and how evenly it is spread."""
 
     experts: list[ExpertExposure]
-    """Those that were shown least come first. With a catalogue: its experts, and no others."""
+    """The least exposed first. With a catalogue, exactly its experts."""
     coverage: float | None
-    """The part of the catalogue that was shown at least once, 0 to 1. None without a catalogue."""
+    """The share of the catalogue that was exposed at all, 0 to 1; None without a catalogue."""
     gini: float | None
-    """The Gini coefficient of `exposed`: 0 if all are shown equally often, near 1 if one expert has
-    it all. None if nobody was shown."""
+    """The Gini coefficient: 0 is even, near 1 is all on one expert; None without exposures."""
 
 
 Catalogue = sa.Select[Any] | Iterable[Any]
-"""The ids of the experts there are: a query of the host's own for one column, or the ids.
-They may be of any type: `rollups.ids` says which are the same as those of events."""
+"""The ids of all experts, or the host's query for the column that has them. Ids may be of any type:
+`counts.ids` says which ids equal those in events."""
 
 
-def exposure(
+def exposure(  # noqa: D417 - `Reports` passes itself
+    reading: Reading,
     period: Period,
     catalogue: Catalogue | None = None,
     *,
     first_positions: int = FIRST_POSITIONS,
     min_sessions: int | None = None,
 ) -> Exposure:
-    """Return how often each expert was shown to visitors, and how far each got.
+    """Return how often each expert was shown, and how far they got.
 
     Args:
         period: the days.
-        catalogue: the ids of all experts, or a query for them: `select(Expert.username)`. With it,
-            experts that no event names are in the answer. Ids may be texts, numbers or UUIDs; 7 and
-            "7" are the same. NULL, and anything else that is not an id, is left out.
+        catalogue: all experts, also those that no event names: `select(Expert.username)`. Ids may
+            be texts, numbers or `UUID`s; 7 and "7" are the same. NULL and what is not an id are
+            left out.
         first_positions: how many results count as the first ones.
-        min_sessions: an expert with fewer visits is not judged by clicks. Defaults to
+        min_sessions: an expert exposed in fewer visits is not judged by clicks. Defaults to
             `TCS_EVENTS_MIN_SESSIONS`.
 
     Raises:
         ValueError: the catalogue is a query for more than one column.
     """
     if min_sessions is None:
-        min_sessions = this_registration().settings.min_sessions
-    known = None if catalogue is None else _ids(catalogue)
-    with reading_counts() as connection:
-        found = connection.execute(
+        min_sessions = reading.settings.min_sessions
+    known = None if catalogue is None else _ids(reading, catalogue)
+    with reading.counts() as connection:
+        result = connection.execute(
             sa.select(
                 counts.c.expert_id,
                 counts.c.position,
@@ -114,10 +145,10 @@ def exposure(
                 total(counts.c.seen),
                 total(counts.c.clicked),
             )
-            .where(within(connection, counts, period))
+            .where(in_period(connection, counts, period))
             .group_by(counts.c.expert_id, counts.c.position)
         )
-        rows = list(in_time(connection, found))
+        rows = list(in_time(connection, result))
         by_expert: dict[str, list[Any]] = defaultdict(list)
         for row in in_time(connection, rows):
             by_expert[row.expert_id].append(row)
@@ -137,22 +168,22 @@ def exposure(
     )
 
 
-def _ids(catalogue: Catalogue) -> set[str]:
-    """Return the texts of the ids, as events name them."""
+def _ids(reading: Reading, catalogue: Catalogue) -> set[str]:
+    """Return the ids as texts, as they stand in events."""
     if isinstance(catalogue, sa.Select):
         if len(catalogue.selected_columns) != 1:
             raise ValueError(
                 "The catalogue is a query for one column, that of the ids:"
                 " select(Expert.username), not select(Expert)."
             )
-        values: Iterable[Any] = current_app.extensions["sqlalchemy"].session.scalars(catalogue)
+        values: Iterable[Any] = reading.select(catalogue)
     else:
         values = catalogue
     return {text for value in values if (text := id_text(value))}
 
 
 def _usual_click_through(rows: Iterable[Any]) -> dict[int, float]:
-    """Return what all experts together reach at each position."""
+    """Return the click rate of all experts together at each position."""
     exposed: dict[int, int] = defaultdict(int)
     clicked: dict[int, int] = defaultdict(int)
     for row in rows:

@@ -1,4 +1,4 @@
-"""How many visitors go on from one step to the next."""
+"""How many visits go on from one step to the next."""
 
 from __future__ import annotations
 
@@ -26,115 +26,129 @@ from tcs_events.counts.funnels import (
 )
 from tcs_events.counts.steps import Condition, Step, step
 from tcs_events.counts.time_limit import OutOfTime
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import (
-    reading_counts,
-    refresh_if_old,
-    this_registration,
-    time_to_count,
-)
+from tcs_events.reports.reading import Reading
+from tcs_events.reports.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
 from tcs_events.watch.log import log
 
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """How many visits got as far as a step."""
+    """How many visits reached a step."""
 
     step: Step
     sessions: int
-    """Visits: a session counts once for each day on which it took the first step."""
     of_first: float | None
-    """The part of the visits at the first step, 0 to 1. None if there were none."""
+    """The share of the visits at the first step, 0 to 1; None if there were none."""
     of_previous: float | None
-    """The part of the visits at the step before, 0 to 1. None at the first step, or if there were
-    none."""
+    """The share of the visits at the step before, 0 to 1; None at the first, or without any."""
+
+
+FUNNEL_COLUMNS: Columns = (
+    Column("step", "Step", "the event type and its conditions", value=lambda row: str(row.step)),
+    Column("visits", "Visits", "visits that reached the step", "bar"),
+    Column("of_previous", OF_THE_STEP_BEFORE, "share of the visits at the step before", "share"),
+    Column("of_first", OF_THE_FIRST, "share of the visits at the first step", "share"),
+    Column(
+        "days_counted",
+        "Days counted",
+        "days of the period that are counted so far",
+        "count",
+        is_extra=True,
+    ),
+    Column("days", "Days", "days of the period", "count", is_extra=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class FunnelSoFar:
-    """A funnel of the days that are counted for it."""
+    """A funnel over the days that are counted so far."""
 
     steps: list[FunnelStep]
     days_counted: int
     days: int
-    """How many days the period has."""
+    """All days of the period."""
     notices: list[str] = field(default_factory=list)
-    """What whoever reads this should know: such as a field that no event has."""
+    """Sentences for the reader, such as one about a field that no event has."""
 
 
-def funnel(period: Period, steps: Sequence[Step]) -> Rows[FunnelStep]:
-    """Return how many visits took the steps in this order, whatever happened in between.
+def funnel(reading: Reading, period: Period, steps: Sequence[Step]) -> Rows[FunnelStep]:
+    """Return how many visits took the steps in this order, with anything in between.
 
-    The first step lies in the period. The others may follow within 24 hours, also on the next day
-    and after the end of the period. A later step belongs to the last first step that it can follow,
-    so that it counts for one day.
+    The first step is in the period. The others may follow for 24 hours, also on the next day and
+    after the period. A session counts once for each day on which it takes the first step. A later
+    step belongs to the latest first step before it, so it counts for one day only.
 
-    The answer is a list with a row for each step. Its `notices` are sentences about a field that no
-    event has, and about a type that is accepted but was never sent.
+    The answer is a list with a row for each step. Its `notices` name a field that no event has, and
+    a type that is accepted but was never sent.
 
-    The dashboard and the command keep the last funnels that they were asked for, and count them
-    with every day. This function reads those counts. It counts all other days from the events
-    themselves, which takes longer the more events of these types there are. It keeps no funnel, so
-    a program may ask for thousands.
+    The dashboard and the command keep the funnels they were last asked for, counted by day. Other
+    funnels, and days not yet counted, are read from the events: this takes longer, the more events
+    there are of the steps' types. This function keeps no funnel, so a program may ask for
+    thousands.
 
     Raises:
         ValueError: there are no steps.
-        UnknownEventType: a `ValueError`: an event type is neither accepted nor stored.
+        UnknownEventType: a `ValueError`; a type is neither accepted nor stored.
     """
     _demand_steps(steps)
-    with reading_counts() as connection:
-        notices = look_at_names(connection, steps)
+    with reading.counts() as connection:
+        notices = look_at_names(reading, connection, steps)
         kept = find_funnel(connection, steps)
         reached, counted = _counted(connection, kept, period) if kept else ([0] * len(steps), set())
-        for first, last in _runs(of for of in period.dates() if of not in counted):
-            for place, sessions in enumerate(_read(connection, first, last, steps)):
+        for first, last in _runs(date_ for date_ in period.dates() if date_ not in counted):
+            for place, sessions in enumerate(_read(reading, connection, first, last, steps)):
                 reached[place] += sessions
     return Rows(_shares(steps, reached), notices)
 
 
-def keep_asked(steps: Sequence[Step]) -> None:
-    """Have a funnel counted with every day from now on, for as long as it is asked for.
+def keep_asked(reading: Reading, steps: Sequence[Step]) -> None:
+    """Keep a funnel: from now on, its days are counted as they come, while it is asked for.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the database takes no writes.
         UnknownEventType: a type is neither accepted nor stored.
     """
     _demand_steps(steps)
-    engine, now = this_registration().store.engine, datetime.now(UTC)
+    engine, now = reading.engine, datetime.now(UTC)
     with engine.connect() as connection:
         if is_kept(connection, steps, now):
             return
-        look_at_names(connection, steps)
+        look_at_names(reading, connection, steps)
     with engine.begin() as connection:
         keep_funnel(connection, steps, now)
 
 
-def funnel_so_far(period: Period, steps: Sequence[Step], seconds: float) -> FunnelSoFar:
-    """Keep a funnel, count it for about so many seconds, and return what is counted of it.
+def funnel_so_far(
+    reading: Reading, period: Period, steps: Sequence[Step], seconds: float
+) -> FunnelSoFar:
+    """Keep a funnel, count it for about `seconds`, and return what is counted so far.
 
-    The newest days are counted first. Where the database takes no writes, everything is read.
+    The newest days are counted first. If the database takes no writes, all days are read from the
+    events.
 
     Raises:
         ValueError: there are no steps.
-        UnknownEventType: a ValueError, too: a type is neither accepted nor stored.
+        UnknownEventType: a `ValueError`; a type is neither accepted nor stored.
     """
     _demand_steps(steps)
-    refresh_if_old()
+    reading.refresh_if_old()
     try:
-        keep_asked(steps)
-        with suppress(OutOfTime):  # what is counted by then is shown
-            this_registration().refresher.count_funnel(
-                steps, period.first, period.last, seconds, time_to_count()
+        keep_asked(reading, steps)
+        with suppress(OutOfTime):  # what is counted by now is shown
+            reading.refresher.count_funnel(
+                steps, period.first, period.last, seconds, reading.time_to_count()
             )
     except sa.exc.DBAPIError as error:
         log.warning("tcs_events.counts_not_refreshed", reason=type(error.orig).__name__)
-        rows = funnel(period, steps)
+        rows = funnel(reading, period, steps)
         return FunnelSoFar(rows, period.days, period.days, rows.notices)
-    with reading_counts() as connection:
-        notices = look_at_names(connection, steps)
+    with reading.counts() as connection:
+        notices = look_at_names(reading, connection, steps)
         kept = find_funnel(connection, steps)
-        if kept is None:  # twenty others were asked for at this very moment
+        if kept is None:  # others that were asked for meanwhile took its place
             return FunnelSoFar(_shares(steps, [0] * len(steps)), 0, period.days, notices)
         reached, _ = _counted(connection, kept, period)
         missing = len(uncounted_days(connection, kept, period.first, period.last))
@@ -147,29 +161,31 @@ def _demand_steps(steps: Sequence[Step]) -> None:
 
 
 def _counted(connection: Connection, kept: Funnel, period: Period) -> tuple[list[int], set[date]]:
-    """Return what is counted of a period by step, and for which days."""
+    """Return the visits of each step that are counted for a period, and the days counted."""
     counts, crossings = tables.funnel_counts.c, tables.funnel_crossings.c
-    of_period = (counts.funnel_id == kept.id) & counts.day.between(period.first, period.last)
-    days = set(connection.scalars(sa.select(counts.day).where(of_period, counts.step == 0)))
+    in_days = (counts.funnel_id == kept.id) & counts.day.between(period.first, period.last)
+    days = set(connection.scalars(sa.select(counts.day).where(in_days, counts.step == 0)))
     later = sa.select(crossings.step, crossings.sessions, crossings.day).where(
         crossings.funnel_id == kept.id, crossings.day.between(period.first, period.last)
     )
     reached = [0] * len(kept.steps)
     for place, sessions in connection.execute(
-        sa.select(counts.step, sa.func.sum(counts.sessions)).where(of_period).group_by(counts.step)
+        sa.select(counts.step, sa.func.sum(counts.sessions)).where(in_days).group_by(counts.step)
     ):
         reached[place] = int(sessions)
-    for place, sessions, of_day in connection.execute(later):
-        reached[place] += sessions if of_day in days else 0
+    for place, sessions, entered_on in connection.execute(later):
+        reached[place] += sessions if entered_on in days else 0
     return reached, days
 
 
-def _read(connection: Connection, first: date, last: date, steps: Sequence[Step]) -> list[int]:
-    """Count from the events themselves."""
-    zone = this_registration().settings.timezone
+def _read(
+    reading: Reading, connection: Connection, first: date, last: date, steps: Sequence[Step]
+) -> list[int]:
+    """Count the visits of each step from the events themselves."""
+    zone = reading.zone
     start, end = day(first, zone).start, day(last, zone).end
     reached = [0] * len(steps)
-    types = {one.event_type for one in steps}
+    types = {step_.event_type for step_ in steps}
     with events_between(connection, start, end + WITHIN, types) as events:
         for _, session in groupby(events, key=lambda event: event[0]):
             taken = {
@@ -182,21 +198,21 @@ def _read(connection: Connection, first: date, last: date, steps: Sequence[Step]
 
 
 def _runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:
-    """Give the first and the last of days that follow each other."""
+    """Yield the first and the last of each run of consecutive days."""
     for _, run in groupby(enumerate(days), key=lambda pair: pair[1] - timedelta(days=pair[0])):
-        of_run = [of_day for _, of_day in run]
-        yield of_run[0], of_run[-1]
+        run_days = [date_ for _, date_ in run]
+        yield run_days[0], run_days[-1]
 
 
 def _shares(steps: Sequence[Step], reached: Sequence[int]) -> list[FunnelStep]:
     return [
         FunnelStep(
-            one,
+            step_,
             sessions,
             sessions / reached[0] if reached[0] else None,
             sessions / reached[place - 1] if place and reached[place - 1] else None,
         )
-        for place, (one, sessions) in enumerate(zip(steps, reached, strict=True))
+        for place, (step_, sessions) in enumerate(zip(steps, reached, strict=True))
     ]
 
 

@@ -1,4 +1,4 @@
-"""What visitors wanted and did not get."""
+"""What visitors wanted and did not find."""
 
 from __future__ import annotations
 
@@ -7,63 +7,91 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from tcs_events.counts.tables import demand
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import (
-    by_code_points,
-    reading_counts,
-    this_registration,
-    total,
-    within,
-)
+from tcs_events.reports.reading import Reading, by_code_points, in_period, total
 from tcs_events.reports.top import spellings
+from tcs_events.reports.wording import AS_TYPED, ASKED_AGAIN, HIDDEN, NO_CLICK, NOT_AVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
 class UnmetDemand:
-    """A query that did not lead to what was wanted. All counts are visits."""
+    """A query that led nowhere. All counts are visits."""
 
     query: str
-    """The normalised text: queries that look the same are one."""
+    """The normalised text: NFKC_Casefold, with characters that look the same made one."""
     sample: str
-    """The text as most visits have typed it."""
+    """The spelling that most visits typed."""
     sessions: int
     """Visits that asked it."""
     no_result: int
-    """Visits that got no result at least once: `hidden_by_filter` + `not_available`."""
+    """Visits that were shown nothing at least once: `hidden_by_filter` + `not_available`."""
     hidden_by_filter: int
-    """Those of them whose filters hid the results: without filters the query had some."""
+    """Of these, visits whose filters hid the results: without filters, the query had some."""
     not_available: int
-    """The rest of them: you do not have it."""
+    """The rest: there was nothing to show, with or without filters."""
     no_click: int
-    """Visits that got results and clicked none within five minutes."""
+    """Visits that were shown something and clicked nothing within five minutes."""
     reformulated: int
     """Visits that asked something else within 60 seconds."""
 
 
-def unmet_demand(
-    period: Period, limit: int = 50, min_sessions: int | None = None, offset: int = 0
-) -> list[UnmetDemand]:
-    """Return the queries that were not answered, those that you do not have first.
+GAP_COLUMNS: Columns = (
+    Column("query", "Query", "the query in lower case, with single spaces"),
+    Column("visits", "Visits", "visits that asked it", "count"),
+    Column("not_available", NOT_AVAILABLE, "shown nothing, and not because of filters", "bar"),
+    Column(
+        "hidden_by_filter",
+        HIDDEN,
+        "shown nothing because of filters; without them there were results",
+        "bar",
+    ),
+    Column(
+        "no_click",
+        NO_CLICK,
+        "shown something, and clicked nothing within five minutes",
+        "count",
+    ),
+    Column("reformulated", ASKED_AGAIN, "asked something else within 60 seconds", "count"),
+    Column(
+        "no_result",
+        "Nothing shown",
+        "not available and hidden by filters together",
+        "count",
+        is_extra=True,
+    ),
+    Column("sample", AS_TYPED, "the query as one visitor typed it", is_extra=True),
+)
 
-    Ordered by `not_available`, `hidden_by_filter`, `no_click` and `reformulated`, the most first.
-    The reasons may overlap: a visit may get no result, and later some.
+
+def unmet_demand(  # noqa: D417 - `Reports` passes itself
+    reading: Reading,
+    period: Period,
+    limit: int = 50,
+    min_sessions: int | None = None,
+    offset: int = 0,
+) -> list[UnmetDemand]:
+    """Return the queries that led nowhere, those with no results at all first.
+
+    Ordered by `not_available`, `hidden_by_filter`, `no_click` and `reformulated`, the highest
+    first. One visit may count in several of them: it may be shown nothing, and later something.
 
     Args:
-        period: the days of the queries. Whether a query had results without filters is looked up in
-            these days, too.
-        limit: how many queries at most.
-        min_sessions: a query with fewer visits is not listed, because one visitor is not a demand,
-            and rare words may be personal. Defaults to `TCS_EVENTS_MIN_SESSIONS`.
+        period: the days of the queries. Whether a query has results without filters is also
+            looked up in these days.
+        limit: the most queries to return.
+        min_sessions: a query asked in fewer visits is left out: one visitor is not a demand, and
+            rare words may be personal. Defaults to `TCS_EVENTS_MIN_SESSIONS`.
         offset: how many queries to skip.
     """
     if min_sessions is None:
-        min_sessions = this_registration().settings.min_sessions
+        min_sessions = reading.settings.min_sessions
     sums = {name: total(demand.c[name]) for name in _COUNTS}
     hidden = sa.case(
         (sums["found_unfiltered"].element > 0, sums["no_result_filtered"].element), else_=0
     )
     missing = sums["no_result"].element - hidden
-    with reading_counts() as connection:
+    with reading.counts() as connection:
         query = (
             sa.select(
                 demand.c.query,
@@ -71,7 +99,7 @@ def unmet_demand(
                 hidden.label("hidden_by_filter"),
                 missing.label("not_available"),
             )
-            .where(within(connection, demand, period))
+            .where(in_period(connection, demand, period))
             .group_by(demand.c.query)
             .having(
                 sums["sessions"].element >= min_sessions,
@@ -83,7 +111,7 @@ def unmet_demand(
                     sa.desc(name)
                     for name in ("not_available", "hidden_by_filter", "no_click", "reformulated")
                 ),
-                by_code_points(demand.c.query),
+                by_code_points(connection, demand.c.query),
             )
             .limit(limit)
             .offset(offset)

@@ -1,4 +1,4 @@
-"""Whether the types and fields that somebody asks for exist: a misspelt one is named, not 0."""
+"""Checks the event types and fields of a question: a misspelt one is named, not counted as 0."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tcs_events.database.stored_json import read_columns
 from tcs_events.database.streaming import stream
 from tcs_events.errors import UnknownEventType
 from tcs_events.models import UserEvent
-from tcs_events.reports.reading import this_registration
+from tcs_events.reports.reading import Reading
 
 FIELDS_LOOKED_AT = 5_000
-"""In so many events of a type, the newest ones, a field is looked for (50 ms where it is not)."""
+"""How many of a type's newest events are searched for a field: 50 ms if none has it."""
 Row = TypeVar("Row")
 
 
 class Rows(list[Row], Generic[Row]):
-    """The rows of an answer, and what whoever reads them should know."""
+    """The rows of an answer, with notices for the reader."""
 
     def __init__(self, rows: Iterable[Row], notices: Sequence[str]) -> None:
         super().__init__(rows)
@@ -32,14 +32,14 @@ class Rows(list[Row], Generic[Row]):
         """Sentences, such as "No card_click event has a field contxt; did you mean context?" """
 
 
-def look_at_names(connection: Connection, steps: Sequence[Step]) -> list[str]:
-    """Return notices about types that nobody has sent yet, and about fields that no event has.
+def look_at_names(reading: Reading, connection: Connection, steps: Sequence[Step]) -> list[str]:
+    """Return notices about accepted types without events, and about fields that no event has.
 
     Raises:
-        UnknownEventType: a type is neither accepted nor stored. The default funnel is asked for by
-            nobody, so that there it is only a notice.
+        UnknownEventType: a type is neither accepted nor stored. In the default funnel, which
+            nobody typed, that is only a notice.
     """
-    stored, accepted = event_types(connection), this_registration().settings.event_types
+    stored, accepted = event_types(connection), reading.settings.event_types
     notices: list[str] = []
     for event_type in dict.fromkeys(step.event_type for step in steps):
         if event_type in stored:
@@ -80,7 +80,7 @@ def _missing_fields(connection: Connection, event_type: str, fields: set[str]) -
 
 
 def suggestion(name: str, known: Collection[str]) -> str:
-    """Return how a sentence about a name that is not known ends: with the one that was meant."""
+    """Return the end of a sentence about an unknown name: the known one that was probably meant."""
     near = get_close_matches(name, known, 1)
     near += [other for other in known if _letters(other) == _letters(name)]
     return f"; did you mean {near[0]}?" if near else "."

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
-from flask import current_app
-
-from tcs_events.counts.days import date_in, dates
-from tcs_events.host import registration_of
+from tcs_events.counts.days import dates
 
 MAX_DAYS = 3660
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The days from `first` to `last`, both included, in `TCS_EVENTS_TIMEZONE`.
+    """Days from `first` to `last`, both included, in the time zone of `TCS_EVENTS_TIMEZONE`.
 
     Raises:
         ValueError: the last day is before the first one, or more than ten years after it.
@@ -37,19 +34,18 @@ class Period:
         return (self.last - self.first).days + 1
 
     def dates(self) -> list[date]:
-        """Return its days, oldest first."""
+        """Return the days, oldest first."""
         return list(dates(self.first, self.last))
 
     def before(self) -> Period:
-        """Return the period of the same length that ends where this one begins."""
+        """Return the period of the same length just before this one."""
         return Period(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
 
 
-def last_days(days: int, today: date | None = None) -> Period:
-    """Return the period of the last `days` days, including today.
+def days_until(last: date, days: int) -> Period:
+    """Return the given number of days that ends with `last`.
 
     Raises:
-        ValueError: `days` is not from 1 to 3660.
+        ValueError: `days` is not 1 to 3660.
     """
-    last = today or date_in(registration_of(current_app).settings.timezone, datetime.now(UTC))
     return Period(last - timedelta(days=days - 1), last)

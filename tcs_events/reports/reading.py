@@ -1,220 +1,247 @@
-"""How reports read: on a connection of the host's pool, from counts of the last minute."""
+"""How reports read: on a connection of the engine's pool, from counts at most a minute old."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from copy import copy
 from datetime import datetime, timedelta
+from functools import cached_property
 from time import monotonic
-from typing import Any
+from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from flask import current_app
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from tcs_events.counts.pending import events_to_count
+from tcs_events.counts.refresh import Refresher
 from tcs_events.counts.spans import built_spans, in_pieces, pieces_of
 from tcs_events.counts.time_limit import OutOfTime, ended_at
+from tcs_events.database.connection import within
+from tcs_events.database.transactions import with_transactions
 from tcs_events.errors import NotCounted, QuestionTimeout, StoreUnavailable, TableMissing
-from tcs_events.host import Registration, registration_of
+from tcs_events.models import own_metadata
 from tcs_events.reports.period import Period
+from tcs_events.settings import Settings
 from tcs_events.watch.log import log
 
 FRESH_FOR = timedelta(seconds=60)
 COUNTED_PER_MS = 10
 """How many events are counted in a millisecond, with room to spare: 27 and 40 were measured."""
 COUNTING_SHARE = 0.75
-"""Of the time that is left for an answer, so much may go into counting; the rest is for reading."""
+"""The share of the time left for an answer that counting may take; the rest is for reading."""
 FUNNEL_SECONDS = 1.0
-"""So long whoever asks waits for funnels that are new to be counted, and for a day more at most."""
+"""How long a question waits for new funnels to be counted. A day that was begun is finished."""
+TABLE_NAMES_SECONDS = 0.5
+"""How long the database may take to list its tables, after it refused a question."""
+
+RunSelect = Callable[[sa.Select[Any]], Iterable[Any]]
+"""Runs a query for one column, and returns its values."""
 
 
-class _Answer:
-    """What all readings for one answer share."""
+class Deadline:
+    """The end of the time for one answer. The time starts when `until` is first read."""
 
-    def __init__(self) -> None:
-        self._until: float | None = None
-        self.is_refreshed = False
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    @cached_property
+    def until(self) -> float:
+        """The end, in `monotonic()` seconds."""
+        return monotonic() + self._seconds
+
+
+class Reading:
+    """The database that questions are asked of, and the time there is for their answers.
+
+    Args:
+        engine: of the database that holds the events.
+        settings: those of the web app.
+        refresher: keeps the counts up to date, on the same engine; made here where it is None.
+        run_select: runs the host's query for a catalogue; on `engine` where it is None.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        refresher: Refresher | None = None,
+        run_select: RunSelect | None = None,
+    ) -> None:
+        if refresher is None:
+            engine = with_transactions(engine)
+            refresher = Refresher(engine, settings.timezone)
+        self.engine, self.settings, self.refresher = engine, settings, refresher
+        self._run_select = run_select
+        self._deadline: Deadline | None = None
+        self._is_refreshed = False
+
+    def for_one_answer(self) -> Self:
+        """Return the same, with one `TCS_EVENTS_REPORT_TIMEOUT_MS` for all that is asked of it.
+
+        Use it for an answer that somebody waits for. The counts are refreshed at most once. If that
+        would leave too little time to read, older counts are read instead. If nothing is counted
+        yet, counting and reading may each take that long; if that is too short, questions raise
+        `NotCounted`.
+        """
+        reading = copy(self)
+        reading._deadline, reading._is_refreshed = self._new_deadline(), False
+        return reading
+
+    def _new_deadline(self) -> Deadline:
+        return Deadline(self.settings.report_timeout_ms / 1000)
 
     @property
-    def until(self) -> float:
-        """When time is over, in `monotonic()` seconds; it runs from the first look on."""
-        if self._until is None:
-            self._until = monotonic() + this_registration().settings.report_timeout_ms / 1000
-        return self._until
+    def zone(self) -> ZoneInfo:
+        """The time zone of the days in reports."""
+        return self.settings.timezone
 
+    @contextmanager
+    def counts(self) -> Iterator[Connection]:
+        """Yield a connection for reading counts; those older than a minute are refreshed first.
 
-_answer: ContextVar[_Answer | None] = ContextVar("tcs_events_answer", default=None)
+        If the database is locked or read-only, the counts are read as they are. All reads on the
+        connection see the same moment, whatever is counted meanwhile.
 
+        Raises:
+            NotCounted: somebody waits for the answer, and there is too much to be counted.
+            QuestionTimeout: reading took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`. The time for
+                refreshing does not count.
+            TableMissing: the database has not all of our tables.
+            sqlalchemy.exc.DBAPIError: the database does not answer.
+        """
+        self.refresh_if_old()
+        with self.events() as connection:
+            _hold_still(connection)
+            yield connection
 
-def this_registration() -> Registration:
-    """Return what the current app has of us."""
-    return registration_of(current_app)
+    @contextmanager
+    def events(self) -> Iterator[Connection]:
+        """Yield a connection for reading the events themselves, for a limited time.
 
+        Raises:
+            QuestionTimeout: it took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`.
+        """
+        deadline = self._deadline or self._new_deadline()
+        try:
+            with self.without_limit() as connection, ended_at(connection, deadline.until):
+                yield connection
+        except OutOfTime as error:
+            raise QuestionTimeout(self.settings.report_timeout_ms) from error
 
-@contextmanager
-def one_answer() -> Iterator[None]:
-    """Have all that is asked inside share one `TCS_EVENTS_REPORT_TIMEOUT_MS`: somebody waits.
+    @contextmanager
+    def without_limit(self) -> Iterator[Connection]:
+        """Yield a connection for reading the events themselves, without a time limit."""
+        with self._naming_a_missing_table(), self.engine.connect() as connection:
+            yield connection
 
-    The counts are refreshed at most once, and only as far as that leaves time to read: else older
-    counts are read. Where nothing is counted yet, counting and reading may each take as long.
+    def refresh_if_old(self) -> None:
+        """Refresh the counts if they are older than a minute; for one answer, at most once.
 
-    Raises:
-        NotCounted: they would have to be, for there are none.
-    """
-    token = _answer.set(_Answer())
-    try:
-        yield
-    finally:
-        _answer.reset(token)
+        Raises:
+            NotCounted: somebody waits for the answer, and there is too much to be counted.
+            TableMissing: the database has not all of our tables.
+            sqlalchemy.exc.DBAPIError: they cannot be refreshed, and there are none yet.
+        """
+        if self._is_refreshed:
+            return
+        with self._naming_a_missing_table():
+            self._refresh()
+        self._is_refreshed = self._deadline is not None
 
+    def counted_at(self) -> datetime | None:
+        """Return the time up to which the counts are complete; None if nothing is counted yet."""
+        return self.refresher.refreshed_at()
 
-@contextmanager
-def reading_counts() -> Iterator[Connection]:
-    """Give a connection, after the counts were refreshed if they are older than a minute.
+    def time_to_count(self) -> float | None:
+        """Return when counting must end to leave time to read, in `monotonic()` seconds.
 
-    Where they cannot be, for the database is locked or read-only, they are read as they are. All
-    that is read on the connection is of one moment, whatever is counted meanwhile.
+        None if there is no shared time limit.
+        """
+        if self._deadline is None:
+            return None
+        now = monotonic()
+        return now + COUNTING_SHARE * (self._deadline.until - now)
 
-    Raises:
-        RuntimeError: there is no app context.
-        ConfigError: the app has not registered the blueprint, or has no database.
-        QuestionTimeout: reading took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`; refreshing may.
-        TableMissing: the database has not all of our tables.
-        sqlalchemy.exc.DBAPIError: the database does not answer.
-    """
-    refresh_if_old()
-    with reading_events() as connection:
-        _hold_still(connection)
-        yield connection
+    def select(self, query: sa.Select[Any]) -> Iterable[Any]:
+        """Return the values of the host's own query for one column."""
+        if self._run_select is not None:
+            return self._run_select(query)
+        with self.engine.connect() as connection:
+            return connection.scalars(query).all()
 
+    def _refresh(self) -> None:
+        """Refresh old counts; for an answer that somebody waits for, only if there is time."""
+        before, is_waited_for = self.counted_at(), self._deadline is not None
+        if before is not None and self.refresher.is_fresh(FRESH_FOR):
+            return
+        until = self.time_to_count()
+        if is_waited_for and before is None:
+            # There are no older counts to show, so all of the time may go into counting.
+            until = self._new_deadline().until
+        if is_waited_for and self._takes_long():
+            if before is None:
+                raise NotCounted
+            return
+        try:
+            self.refresher.refresh(funnel_seconds=FUNNEL_SECONDS, until=until)
+        except OutOfTime:
+            pass  # older counts are read; if there are none, NotCounted is raised below
+        except sa.exc.DBAPIError as error:
+            if before is None:
+                raise
+            log.warning("tcs_events.counts_not_refreshed", reason=type(error.orig).__name__)
+        if is_waited_for and before is None and self.counted_at() is None:
+            raise NotCounted  # out of time, or another process is still counting
 
-def refresh_if_old() -> None:
-    """Refresh the counts if they are older than a minute, where they can be refreshed.
+    def _takes_long(self) -> bool:
+        many = int(self.settings.report_timeout_ms * COUNTED_PER_MS)
+        with self.without_limit() as connection:
+            return events_to_count(connection, self.zone, many) >= many
 
-    For one answer that is done at most once.
-
-    Raises:
-        NotCounted: somebody waits for the answer, and there is too much to be counted.
-        TableMissing: the database has not all of our tables.
-        sqlalchemy.exc.DBAPIError: they cannot be, and never were.
-    """
-    answer = _answer.get()
-    if answer is None or not answer.is_refreshed:
-        with _naming_a_missing_table():
-            _refresh(answer)
-    if answer is not None:
-        answer.is_refreshed = True
-
-
-def counted_at() -> datetime | None:
-    """Return until when the counts are complete; None where everything is still to be counted."""
-    return this_registration().refresher.refreshed_at()
-
-
-def _refresh(answer: _Answer | None) -> None:
-    """Refresh old counts; where somebody waits for an answer, only as far as there is time."""
-    before, refresher = counted_at(), this_registration().refresher
-    if before is not None and refresher.is_fresh(FRESH_FOR):
-        return
-    until = time_to_count()
-    if answer is not None and before is None:
-        # There is nothing else to show: all of the time goes into counting. Reading is quick then.
-        until = monotonic() + this_registration().settings.report_timeout_ms / 1000
-    if answer is not None and _takes_long():
-        if before is None:
-            raise NotCounted
-        return
-    try:
-        refresher.refresh(funnel_seconds=FUNNEL_SECONDS, until=until)
-    except OutOfTime:
-        pass  # the older counts are read; where there are none, that is said below
-    except sa.exc.DBAPIError as error:
-        if before is None:
+    @contextmanager
+    def _naming_a_missing_table(self) -> Iterator[None]:
+        """Name the missing table if that is why the database refused."""
+        try:
+            yield
+        except sa.exc.DBAPIError:
+            missing: list[str] = []
+            with suppress(StoreUnavailable, sa.exc.SQLAlchemyError):
+                missing = self._missing_tables()  # otherwise the database's own error is raised
+            if missing:
+                raise TableMissing(missing[0]) from None
             raise
-        log.warning("tcs_events.counts_not_refreshed", reason=type(error.orig).__name__)
-    if answer is not None and before is None and counted_at() is None:
-        raise NotCounted  # it takes longer, or somebody else is at it and has not got far enough
 
-
-def time_to_count() -> float | None:
-    """Return until when to count, in `monotonic()` seconds, so that there is time left to read.
-
-    None where nobody waits for an answer.
-    """
-    answer, now = _answer.get(), monotonic()
-    return None if answer is None else now + COUNTING_SHARE * (answer.until - now)
-
-
-def _takes_long() -> bool:
-    settings = this_registration().settings
-    many = int(settings.report_timeout_ms * COUNTED_PER_MS)
-    with reading_everything() as connection:
-        return events_to_count(connection, settings.timezone, many) >= many
+    def _missing_tables(self) -> list[str]:
+        names = within(TABLE_NAMES_SECONDS, lambda: set(sa.inspect(self.engine).get_table_names()))
+        return [name for name in own_metadata.tables if name not in names]
 
 
 def _hold_still(connection: Connection) -> None:
-    """Have everything that is read from here on be of one moment.
+    """Make all reads from here on see the same moment.
 
-    Which spans there are is read before their rows. In between, a refresh may delete a span to
-    count one of its days again: its rows would be missing. So both are read from one snapshot.
+    The list of spans is read before their rows. In between, a refresh may delete a span to count
+    one of its days again, and its rows would be missing. So both are read from one snapshot.
     """
     if connection.dialect.name == "postgresql":
         # As its first statement, so that it ends with the transaction that the time limit began.
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     if connection.dialect.name != "sqlite":
-        return  # of MySQL and MariaDB it is the default
-    # Python's driver begins no transaction for a SELECT: each would see a moment of its own. A host
-    # may have told SQLAlchemy to begin one by itself.
+        return  # MySQL and MariaDB do so by default
+    # Python's driver begins no transaction for a SELECT, so each would see another moment. A host
+    # may have told SQLAlchemy to begin one itself.
     connection.begin()
     driver = connection.connection.dbapi_connection
     if not getattr(driver, "in_transaction", False):
         connection.exec_driver_sql("BEGIN")
 
 
-@contextmanager
-def reading_events() -> Iterator[Connection]:
-    """Give a connection to read the events themselves, for a limited time.
-
-    Raises:
-        QuestionTimeout: it took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`.
-    """
-    timeout_ms = this_registration().settings.report_timeout_ms
-    answer = _answer.get() or _Answer()
-    try:
-        with reading_everything() as connection, ended_at(connection, answer.until):
-            yield connection
-    except OutOfTime as error:
-        raise QuestionTimeout(timeout_ms) from error
-
-
-@contextmanager
-def reading_everything() -> Iterator[Connection]:
-    """Give a connection to read the events themselves, for as long as that takes."""
-    with _naming_a_missing_table(), this_registration().store.engine.connect() as connection:
-        yield connection
-
-
-@contextmanager
-def _naming_a_missing_table() -> Iterator[None]:
-    """Say what to do where the database refuses because a table of ours is not there."""
-    try:
-        yield
-    except sa.exc.DBAPIError:
-        missing: list[str] = []
-        with suppress(StoreUnavailable):  # then it is the database's own error that is told
-            missing = this_registration().missing_tables()
-        if missing:
-            raise TableMissing(missing[0]) from None
-        raise
-
-
-def within(connection: Connection, table: sa.Table, period: Period) -> sa.ColumnElement[bool]:
+def in_period(connection: Connection, table: sa.Table, period: Period) -> sa.ColumnElement[bool]:
     """Return the condition for the rows that add up to a period.
 
-    These are rows of whole months and weeks, where they are summed up, and of the days between.
-    Its rows are to be read on the same connection, one of `reading_counts`.
+    These are rows of whole months and weeks, as far as they are summed up, and of single days. Read
+    the rows on the same connection, one of `Reading.counts`.
     """
     built = built_spans(connection, period.first, period.last)
     return in_pieces(table, pieces_of(period.first, period.last, built))
@@ -225,11 +252,9 @@ def total(column: sa.Column[Any]) -> sa.Label[int]:
     return sa.func.coalesce(sa.func.sum(column), 0).label(column.name)
 
 
-def by_code_points(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """Return a text to be ordered as Python and SQLite order it: "B" before "a".
+def by_code_points(connection: Connection, column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """Return a text column that is ordered as in Python and SQLite: "B" before "a".
 
-    PostgreSQL orders by the collation of the database, so that ties would come in another order.
+    PostgreSQL orders by the collation of the database, so ties would come in another order.
     """
-    if this_registration().store.engine.dialect.name != "postgresql":
-        return column
-    return sa.collate(column, "C")
+    return sa.collate(column, "C") if connection.dialect.name == "postgresql" else column

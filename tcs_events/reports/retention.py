@@ -17,74 +17,95 @@ from tcs_events.counts.spans import week_of
 from tcs_events.counts.steps import Step
 from tcs_events.counts.tables import retention as counts
 from tcs_events.counts.visits import LATER_DAYS, first_days
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import reading_counts, this_registration
+from tcs_events.reports.reading import Reading
 
 CohortUnit = Literal["day", "week"]
 Cells = dict[tuple[date, date], int]
-"""Sessions by the beginnings of two days or weeks: that of the cohort, and when they were there."""
+"""Visitors by two dates: the first day of their cohort, and of the day or week they came again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """The visitors who came for the first time ever on the same day or in the same week."""
+    """The visitors whose first visit was on the same day, or in the same week."""
 
     starts_on: date
-    """That day, or the Monday of that week."""
     size: int
-    """How many visitors these are."""
     returned: list[int]
-    """How many of them were there 0, 1, 2 ... days or weeks later, up to the end of the period, and
-    at most 31 days. The first number is `size`."""
+    """How many of them came 0, 1, 2 ... days or weeks later, up to the end of the period, and up to
+    31 days. The first number is `size`."""
     is_complete: list[bool]
-    """For each number of `returned`: whether its day or week is over, and whole in the period. If
-    not, the number may still grow; so may `size` if the first is not complete."""
+    """For each number of `returned`, whether that day or week is over and wholly in the period. If
+    not, the number may grow; the first one is about `size`."""
 
 
-def retention(
-    period: Period, unit: CohortUnit = "week", returning: Step | None = None
+COHORT_COLUMNS: Columns = (
+    Column(
+        "starts_on",
+        "First visit",
+        "the day, or the Monday of the week, of their first visit",
+        "day",
+    ),
+    Column("size", "Visitors", "visitors whose first visit was then", "bar"),
+    Column("returned", "Came back", "how many of them came 0, 1, 2 ... days or weeks later"),
+    Column(
+        "is_complete",
+        "Complete",
+        "whether that day or week is over and wholly in the period; if not, the number may grow",
+        is_extra=True,
+    ),
+)
+
+
+def retention(  # noqa: D417 - `Reports` passes itself
+    reading: Reading,
+    period: Period,
+    unit: CohortUnit = "week",
+    returning: Step | None = None,
 ) -> Rows[Cohort]:
     """Return how many visitors came back, the oldest cohort first.
 
-    A visitor is a session, which lasts as long as the storage of the browser. A visitor is new on
-    the day of the first event that is stored, whatever the period is. Days and weeks without a new
-    visitor have no row.
+    A visitor is a session in the browser's storage, for as long as that lasts. Visitors belong to
+    the day of their first stored event, even if that is before the period. Days or weeks without a
+    new visitor are left out.
 
     Args:
-        period: the days. By week, the cohorts are the weeks whose Monday is in the period; partial
-            first weeks are left out. The last 30 days have four or five cohorts, including the
-            current week.
-        unit: whether cohorts and returns are counted by day or by calendar week.
-        returning: which event counts as coming back. None is any event. With conditions, the events
-            of its type are read, which takes longer the more there are. The `notices` of the answer
-            name a field that no event has.
+        period: the days. A cohort starts in the period: a week if its Monday does. In the last 30
+            days, four or five weeks start, the current one included. A partial first week is left
+            out, as it would miss new visitors.
+        unit: of cohorts and of coming back. Weeks run from Monday to Sunday.
+        returning: what counts as coming back; any event if None. A step with conditions is counted
+            from the events themselves: this takes longer, the more there are. The `notices` of the
+            answer name a field that no event has.
 
     Raises:
-        UnknownEventType: a `ValueError`: the type of `returning` is neither accepted nor stored.
+        UnknownEventType: a `ValueError`; the type of `returning` is neither accepted nor stored.
     """
-    places = sorted({_place(of_day, unit) for of_day in period.dates()})
+    places = sorted({_place(date_, unit) for date_ in period.dates()})
     places = [place for place in places if place >= period.first]
     if not places:
         return Rows([], [])
-    with reading_counts() as connection:
-        notices = look_at_names(connection, [returning]) if returning else []
-        there = _counted(connection, period, unit, ALL_TYPES)
+    with reading.counts() as connection:
+        notices = look_at_names(reading, connection, [returning]) if returning else []
+        visitors = _counted(connection, period, unit, ALL_TYPES)
         if returning is None:
-            back = there
+            back = visitors
         elif returning.conditions:
-            back = _read(connection, period, unit, returning)
+            back = _read(reading, connection, period, unit, returning)
         else:
             back = _counted(connection, period, unit, returning.event_type)
+    today = date_in(reading.zone, datetime.now(UTC))
     cohorts = [
         Cohort(
             place,
-            there[place, place],
-            [there[place, place], *(back[place, later] for later in following[1:])],
-            [_is_complete(later, unit, period) for later in following],
+            visitors[place, place],
+            [visitors[place, place], *(back[place, later] for later in following[1:])],
+            [_is_complete(later, unit, period, today) for later in following],
         )
         for number, place in enumerate(places)
-        if there[place, place]
+        if visitors[place, place]
         for following in [places[number:][: LATER_DAYS + 1 if unit == "day" else None]]
     ]
     return Rows(cohorts, notices)
@@ -100,32 +121,33 @@ def _counted(connection: Connection, period: Period, unit: CohortUnit, event_typ
         )
     )
     cells: Cells = defaultdict(int)
-    for cohort, of_day, sessions in rows:
-        cells[cohort, _place(of_day, unit)] += sessions
+    for cohort, date_, sessions in rows:
+        cells[cohort, _place(date_, unit)] += sessions
     return cells
 
 
-def _read(connection: Connection, period: Period, unit: CohortUnit, returning: Step) -> Cells:
-    """Count from the events themselves who did a step with conditions."""
-    zone = this_registration().settings.timezone
+def _read(
+    reading: Reading, connection: Connection, period: Period, unit: CohortUnit, returning: Step
+) -> Cells:
+    """Count the visitors who took a step with conditions, from the events themselves."""
+    zone = reading.zone
     start, end = day(period.first, zone).start, day(period.last, zone).end
-    there: dict[str, set[date]] = defaultdict(set)
+    places: dict[str, set[date]] = defaultdict(set)
     with events_between(connection, start, end, [returning.event_type]) as events:
         for session_id, event_type, payload, at in events:
             if returning.matches(event_type, payload):
-                there[session_id].add(_place(date_in(zone, at), unit))
+                places[session_id].add(_place(date_in(zone, at), unit))
     cells: Cells = defaultdict(int)
-    for session_id, first in first_days(connection, there).items():
-        for place in there[session_id]:
+    for session_id, first in first_days(connection, places).items():
+        for place in places[session_id]:
             cells[_place(first, unit), place] += 1
     return cells
 
 
-def _place(of_day: date, unit: CohortUnit) -> date:
-    return of_day if unit == "day" else week_of(of_day).first
+def _place(date_: date, unit: CohortUnit) -> date:
+    return date_ if unit == "day" else week_of(date_).first
 
 
-def _is_complete(place: date, unit: CohortUnit, period: Period) -> bool:
+def _is_complete(place: date, unit: CohortUnit, period: Period, today: date) -> bool:
     last = place if unit == "day" else place + timedelta(days=6)
-    today = date_in(this_registration().settings.timezone, datetime.now(UTC))
     return last <= period.last and last < today

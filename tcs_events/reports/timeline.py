@@ -1,4 +1,4 @@
-"""What one visitor did, one thing after the other."""
+"""What one visitor did, event by event."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import sqlalchemy as sa
 
 from tcs_events.database.stored_json import read_columns
 from tcs_events.models import UserEvent, UserEventIdentity
-from tcs_events.reports.reading import reading_events, this_registration
+from tcs_events.reports.columns import Column, Columns
+from tcs_events.reports.reading import Reading
 from tcs_events.rights.places import EVENTS
 from tcs_events.rights.subject import find_subject
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """An event in the order of a visitor's events."""
+    """An event of one visitor."""
 
     at: datetime
     """When it happened, in the time zone of the reports."""
@@ -26,45 +27,57 @@ class TimelineEvent:
     event_type: str
     payload: dict[str, Any]
     is_known: bool
-    """Whether the visitor had been identified by then."""
+    """Whether the visitor's e-mail address was known by then."""
+
+
+TIMELINE_COLUMNS: Columns = (
+    Column("at", "When", "when it happened", "moment"),
+    Column("session_id", "Session", "the session that sent it"),
+    Column("event_type", "Event type", "the type of the event"),
+    Column("payload", "Payload", "the data that was sent with it"),
+    Column("is_known", "Known", "whether the visitor was known by then"),
+)
 
 
 def session_timeline(
-    session_id: str, limit: int = 500, offset: int | None = None
+    reading: Reading, session_id: str, limit: int = 500, offset: int | None = None
 ) -> list[TimelineEvent]:
     """Return the last `limit` events of a session, oldest first.
 
-    With an `offset`, even 0, it is the first `limit` events after skipping so many.
+    With an `offset`, even 0, the first `limit` events after skipping that many.
     """
-    return _timeline(lambda _: UserEvent.session_id == session_id, limit, offset)
+    return _timeline(reading, lambda _: UserEvent.session_id == session_id, limit, offset)
 
 
-def person_timeline(email: str, limit: int = 500, offset: int | None = None) -> list[TimelineEvent]:
-    """Return the last `limit` events of a person, oldest first.
+def person_timeline(
+    reading: Reading, email: str, limit: int = 500, offset: int | None = None
+) -> list[TimelineEvent]:
+    """Return the last `limit` events of a person, before and after being known, oldest first.
 
-    These are the events that `flask tcs-events forget` would delete: those that carry the address,
-    in upper or lower case, and those of the sessions that were linked to it, before and after,
-    except events that carry another address. `offset` works as in `session_timeline`.
+    These are the events that `forget` would delete: those with the address, in any spelling, and
+    those of sessions linked to it, except events with another address. `offset` is used as in
+    `session_timeline`.
     """
 
     def condition(connection: sa.Connection) -> sa.ColumnElement[bool]:
         subject = find_subject(connection, [email], [])
         return sa.or_(sa.false(), *subject.conditions(EVENTS))
 
-    return _timeline(condition, limit, offset)
+    return _timeline(reading, condition, limit, offset)
 
 
 _COLUMNS = ("created_at", "session_id", "event_type", "payload", "email")
 
 
 def _timeline(
+    reading: Reading,
     condition_on: Callable[[sa.Connection], sa.ColumnElement[bool]],
     limit: int,
     offset: int | None,
 ) -> list[TimelineEvent]:
-    zone = this_registration().settings.timezone
+    zone = reading.zone
     order = sa.desc if offset is None else sa.asc
-    with reading_events() as connection:
+    with reading.events() as connection:
         condition = condition_on(connection)
         events = connection.execute(
             sa.select(*read_columns(UserEvent.__table__, _COLUMNS))

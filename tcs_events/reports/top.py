@@ -13,11 +13,13 @@ from sqlalchemy import Connection
 from tcs_events.counts.spellings import commonest
 from tcs_events.counts.tables import uses
 from tcs_events.counts.time_limit import in_time
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import by_code_points, reading_counts, total, within
+from tcs_events.reports.reading import Reading, by_code_points, in_period, total
+from tcs_events.reports.wording import AS_TYPED, SET_TO
 
 NAMES_AT_ONCE = 500
-"""How many a query names: databases have a limit. Of more names, those of all are read."""
+"""The most names in one SQL query, as databases have a limit. For more, all names are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +30,17 @@ class TopExpert:
     clicks: int
     sessions: int
     by_context: dict[str, int]
-    """Visits by the context of the click, such as `grid`. A visit may be in several."""
+    """Visits by the context of the click: `grid`, `sage_panel`. One visit may count in both."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopQuery:
-    """A query in all its spellings."""
+    """A query, with all its spellings counted together."""
 
     query: str
-    """The normalised text: queries that look the same are one."""
+    """The normalised text: NFKC_Casefold, with characters that look the same made one."""
     sample: str
-    """The text as most visits have typed it."""
+    """The spelling that most visits typed."""
     asks: int
     sessions: int
 
@@ -53,10 +55,32 @@ class TopFilter:
     sessions: int
 
 
-def top_experts(period: Period, limit: int = 20, offset: int = 0) -> list[TopExpert]:
-    """Return the experts that were clicked in the most visits: `limit` rows after `offset`."""
-    clicked = _top("click", period, limit, offset)
-    with reading_counts() as connection:
+EXPERT_COLUMNS: Columns = (
+    Column("expert_id", "Expert", "the expert's id in events"),
+    Column("visits", "Visits", "visits with a click", "bar"),
+    Column("clicks", "Clicks", "every click", "count"),
+    Column("by_context", "Where", "visits by the place of the card", "contexts"),
+)
+QUERY_COLUMNS: Columns = (
+    Column("query", "Query", "the query in lower case, with single spaces"),
+    Column("visits", "Visits", "visits that asked it", "bar"),
+    Column("asks", "Asks", "every time it was asked", "count"),
+    Column("sample", AS_TYPED, "the query as one visitor typed it"),
+)
+FILTER_COLUMNS: Columns = (
+    Column("filter", "Filter", "which filter was set"),
+    Column("value", SET_TO, "the value it was set to", "value"),
+    Column("visits", "Visits", "visits that set it", "bar"),
+    Column("uses", "Uses", "every time it was set", "count"),
+)
+
+
+def top_experts(
+    reading: Reading, period: Period, limit: int = 20, offset: int = 0
+) -> list[TopExpert]:
+    """Return the experts clicked in the most visits, at most `limit` after the first `offset`."""
+    clicked = _top(reading, "click", period, limit, offset)
+    with reading.counts() as connection:
         contexts = _details(connection, "click_in", period, [row.name for row in clicked])
     return [
         TopExpert(
@@ -69,31 +93,35 @@ def top_experts(period: Period, limit: int = 20, offset: int = 0) -> list[TopExp
     ]
 
 
-def top_queries(period: Period, limit: int = 20, offset: int = 0) -> list[TopQuery]:
-    """Return the queries that were asked in the most visits: `limit` rows after `offset`."""
-    asked = _top("query", period, limit, offset)
-    with reading_counts() as connection:
+def top_queries(
+    reading: Reading, period: Period, limit: int = 20, offset: int = 0
+) -> list[TopQuery]:
+    """Return the queries asked in the most visits, at most `limit` after the first `offset`."""
+    asked = _top(reading, "query", period, limit, offset)
+    with reading.counts() as connection:
         samples = spellings(connection, period, [row.name for row in asked])
     return [TopQuery(row.name, samples[row.name], row.events, row.sessions) for row in asked]
 
 
-def top_filters(period: Period, limit: int = 20, offset: int = 0) -> list[TopFilter]:
-    """Return the filter values that were set in the most visits: `limit` rows after `offset`."""
+def top_filters(
+    reading: Reading, period: Period, limit: int = 20, offset: int = 0
+) -> list[TopFilter]:
+    """Return the filter values set in the most visits, at most `limit` after the first `offset`."""
     return [
         TopFilter(row.name, parsed(row.detail), row.events, row.sessions)
-        for row in _top("filter", period, limit, offset)
+        for row in _top(reading, "filter", period, limit, offset)
     ]
 
 
-def _top(kind: str, period: Period, limit: int, offset: int) -> list[Any]:
-    with reading_counts() as connection:
-        # A query is in one row for each of its spellings, an expert has no detail.
+def _top(reading: Reading, kind: str, period: Period, limit: int, offset: int) -> list[Any]:
+    with reading.counts() as connection:
+        # A query has one row for each of its spellings; an expert has no detail.
         keys = [uses.c.name, uses.c.detail] if kind == "filter" else [uses.c.name]
         query = (
             sa.select(*keys, total(uses.c.events), total(uses.c.sessions))
-            .where(within(connection, uses, period), uses.c.kind == kind)
+            .where(in_period(connection, uses, period), uses.c.kind == kind)
             .group_by(*keys)
-            .order_by(sa.desc("sessions"), *map(by_code_points, keys))
+            .order_by(sa.desc("sessions"), *(by_code_points(connection, key) for key in keys))
             .limit(limit)
             .offset(offset)
         )
@@ -103,25 +131,25 @@ def _top(kind: str, period: Period, limit: int, offset: int) -> list[Any]:
 def _details(
     connection: Connection, kind: str, period: Period, names: Sequence[str]
 ) -> dict[str, dict[str, tuple[int, int]]]:
-    """Return the visits and events of each name by detail: of an expert, by the clicks' context."""
+    """Return visits and events by name and detail: of an expert, the context of the clicks."""
     is_named = uses.c.name.in_(names) if len(names) <= NAMES_AT_ONCE else sa.true()
     query = (
         sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions), total(uses.c.events))
-        .where(within(connection, uses, period), uses.c.kind == kind, is_named)
+        .where(in_period(connection, uses, period), uses.c.kind == kind, is_named)
         .group_by(uses.c.name, uses.c.detail)
     )
-    found: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in names}
+    details: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in names}
     for name, detail, *counts in in_time(connection, connection.execute(query)):
-        if name in found:
-            found[name][detail] = counts[0], counts[1]
-    return found
+        if name in details:
+            details[name][detail] = counts[0], counts[1]
+    return details
 
 
 def spellings(connection: Connection, period: Period, queries: Sequence[str]) -> dict[str, str]:
-    """Return each query as most visits of a period have typed it.
+    """Return the commonest spelling of each query in a period.
 
-    A visit has typed it as it has typed it most often. Where two spellings have as many visits, the
-    one of the visits with more queries is taken, and then the one that comes first in Unicode.
+    Each visit counts for the spelling it typed most often. A tie is decided by the number of
+    queries, then by the order of Unicode.
     """
     return {
         query: commonest({spelling or query: counts for spelling, counts in typed.items()})
@@ -130,7 +158,7 @@ def spellings(connection: Connection, period: Period, queries: Sequence[str]) ->
 
 
 def parsed(text: str) -> Any:
-    """Return the value of a filter, or its text where it was too long to be kept whole."""
+    """Return the value of a filter, or its text if it was too long to be kept whole."""
     try:
         return json.loads(text)
     except ValueError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tcs_events.reports.exposure import Rung
+from tcs_events.reports.rungs import Rung
 
 A_VISIT: Final = "a visit is a visitor's day"
 NOT_AVAILABLE: Final = "Not available"

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from tcs_events import reports
 from tcs_events.counts import tables
+from tcs_events.host_reports import current_reports
 from tcs_events.reports import Period, step
 from tcs_events.reports.funnel import funnel_so_far
 from tests.conftest import MakeHost
@@ -57,7 +58,7 @@ def test_two_minutes_before_and_after_midnight_are_a_conversion(
         steps = [step("a"), step("b")]
         for ask_funnel in (
             lambda period: reports.funnel(period, steps),
-            lambda period: funnel_so_far(period, steps, 60).steps,
+            lambda period: funnel_so_far(current_reports(), period, steps, 60).steps,
             lambda period: reports.funnel(period, steps),  # which is kept now
         ):
             for period, expected in (

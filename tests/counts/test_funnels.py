@@ -12,6 +12,7 @@ from tcs_events.counts import funnels as funnels_module
 from tcs_events.counts import tables
 from tcs_events.counts.funnels import DEFAULT_FUNNEL, MAX_FUNNELS, find_funnel, uncounted_days
 from tcs_events.counts.refresh import SETTLED_AFTER
+from tcs_events.host_reports import current_reports
 from tcs_events.reports import Period, Step, step
 from tcs_events.reports.funnel import FunnelSoFar, funnel_so_far
 from tests.counts.counting import Clock, Counting, ask, click
@@ -47,7 +48,7 @@ def sessions(counting: Counting, steps: list[Step] = STEPS) -> list[int]:
 
 def so_far(counting: Counting, seconds: float) -> FunnelSoFar:
     with counting.app.app_context():
-        return funnel_so_far(PERIOD, STEPS, seconds)
+        return funnel_so_far(current_reports(), PERIOD, STEPS, seconds)
 
 
 def test_the_default_is_counted_from_the_first_refresh_on(counting: Counting) -> None:

@@ -12,6 +12,7 @@ from tcs_events.counts import tables
 from tcs_events.counts.days import dates
 from tcs_events.counts.refresh import SETTLED_AFTER, _Refresh
 from tcs_events.counts.spans import Piece, month_of, pieces_of, week_of
+from tcs_events.host_reports import current_reports
 from tcs_events.reports import Period, reading
 from tests.counts.counting import Counting, ask, click
 from tests.reports.test_against_truth import check_exposure, check_top, check_unmet_demand
@@ -166,14 +167,14 @@ def test_what_is_counted_between_two_looks_is_not_seen(
         monkeypatch.setattr(reading, "_hold_still", lambda connection: None)
     period = Period(FIRST.date(), FIRST.date() + timedelta(days=DAYS - 1))
     exposed = func.sum(tables.exposure.c.exposed)
-    with counting.app.app_context(), reading.reading_counts() as connection:
-        is_within = reading.within(connection, tables.exposure, period)
+    with counting.app.app_context(), current_reports().counts() as connection:
+        is_within = reading.in_period(connection, tables.exposure, period)
         with monkeypatch.context() as patch:
             patch.setattr(_Refresh, "_build_spans", lambda *_: None)
             counting.add(click(FIRST + timedelta(days=40), "cy"))
             counting.refresher.refresh()
         found = connection.scalar(select(exposed).where(is_within))
-    with counting.app.app_context(), reading.reading_counts() as connection:
-        is_within = reading.within(connection, tables.exposure, period)
+    with counting.app.app_context(), current_reports().counts() as connection:
+        is_within = reading.in_period(connection, tables.exposure, period)
         whole = connection.scalar(select(exposed).where(is_within))
     assert (found == whole - 1) is holds_still

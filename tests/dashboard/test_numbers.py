@@ -21,6 +21,7 @@ from tcs_events.dashboard.json_text import plain
 from tcs_events.dashboard.pages import PAGES, TABLES
 from tcs_events.dashboard.pages.funnel import CountedStep
 from tcs_events.event import Event
+from tcs_events.host_reports import current_reports
 from tests.dashboard.visitors import EXPERTS, fill, noon_today, visit
 
 DAYS = 11
@@ -339,5 +340,5 @@ def test_every_row_is_a_dataclass(filled: FlaskClient) -> None:
 
             from tcs_events.dashboard.asked import ask as asked
 
-            for row in table.rows(asked(request.args, EXPERTS), 3):
+            for row in table.rows(asked(request.args, current_reports(), EXPERTS), 3):
                 assert is_dataclass(row)

@@ -15,6 +15,7 @@ from werkzeug.datastructures import MultiDict
 from tcs_events.dashboard.asked import ask
 from tcs_events.dashboard.pages import TABLES
 from tcs_events.dashboard.tables import MAX_ROWS
+from tcs_events.host_reports import current_reports
 from tcs_events.reports import session_timeline
 
 SKIPPING = [name for name, (_, table) in TABLES.items() if table.can_skip]
@@ -45,7 +46,7 @@ def test_pages_are_the_rows_of_the_table(filled: FlaskClient, name: str) -> None
     table = TABLES[name][1]
     args = MultiDict({"days": "20", "session": "visitor-0007"})
     with filled.application.app_context():
-        asked = ask(args)
+        asked = ask(args, current_reports())
         every = list(table.rows(asked, MAX_ROWS))
         assert len(every) >= 2 * SIZE
         found: list[Any] = []
@@ -82,7 +83,7 @@ def test_the_last_page_is_where_a_table_ends(
     monkeypatch.setattr("tcs_events.dashboard.tables.MAX_ROWS", 2 * SIZE)
     table = TABLES["queries"][1]
     with filled.application.app_context():
-        asked = ask(MultiDict({"days": "20"}))
+        asked = ask(MultiDict({"days": "20"}), current_reports())
         assert table.page(asked, 1, SIZE).has_more
         last = table.page(asked, 2, SIZE)
         assert len(last.rows) == SIZE

@@ -16,8 +16,7 @@ from tcs_events import create_blueprint, reports
 from tcs_events.counts.events import events_between
 from tcs_events.database import streaming
 from tcs_events.errors import QuestionTimeout
-from tcs_events.reports import reading
-from tcs_events.reports.reading import one_answer, reading_events, reading_everything
+from tcs_events.host_reports import current_reports
 from tests.conftest import MakeHost
 from tests.support import post
 
@@ -49,7 +48,7 @@ def hosts_own(app: Flask) -> Iterator[object]:
 
 
 def test_a_question_that_never_ends_is_ended(hurried: Flask) -> None:
-    with pytest.raises(QuestionTimeout) as caught, reading_events() as connection:
+    with pytest.raises(QuestionTimeout) as caught, current_reports().events() as connection:
         connection.execute(text(ENDLESS)).all()
     assert str(caught.value) == (
         "The question took longer than 0.3 s and was given up. Ask for fewer days, or set"
@@ -74,7 +73,7 @@ def test_the_connection_of_the_host_has_no_limit_afterwards(hurried: Flask) -> N
         was = before(connection)
     for question in ("SELECT 1", ENDLESS):
         try:
-            with reading_events() as connection:
+            with current_reports().events() as connection:
                 connection.execute(text(question)).all()
         except QuestionTimeout:
             assert question == ENDLESS
@@ -94,7 +93,7 @@ def test_a_host_in_autocommit_is_held_to_it_and_stays_so(
         SQLALCHEMY_ENGINE_OPTIONS={"isolation_level": "AUTOCOMMIT", "pool_size": 1},
     )
     with app.app_context():
-        with pytest.raises(QuestionTimeout), reading_events() as connection:
+        with pytest.raises(QuestionTimeout), current_reports().events() as connection:
             connection.execute(text(ENDLESS)).all()
         with app.extensions["sqlalchemy"].engine.connect() as connection:
             raw = connection.connection.dbapi_connection
@@ -111,17 +110,17 @@ def test_rows_that_come_quickly_are_ended_too(
     monkeypatch.setattr(streaming, "FETCH_ROWS", 1)
     period = reports.last_days(1)
     start = monotonic()
-    with reading_everything() as connection:
+    with current_reports().without_limit() as connection:
         assert len(list(all_events(connection, period, 0.12))) == 4  # no limit, no end
     assert monotonic() - start > 0.3
-    with pytest.raises(QuestionTimeout), reading_events() as connection:
+    with pytest.raises(QuestionTimeout), current_reports().events() as connection:
         list(all_events(connection, period, 0.12))
 
 
 def all_events(connection: object, period: reports.Period, pause: float) -> Iterator[object]:
     from tcs_events.counts.days import day
 
-    zone = reading.this_registration().settings.timezone
+    zone = current_reports().zone
     start, end = day(period.first, zone).start, day(period.last, zone).end
     with events_between(connection, start, end, ["card_click"]) as events:  # type: ignore[arg-type]
         for event in events:
@@ -130,13 +129,13 @@ def all_events(connection: object, period: reports.Period, pause: float) -> Iter
 
 
 def test_all_that_is_asked_for_one_answer_shares_the_time(hurried: Flask) -> None:
-    with one_answer():
-        with reading_events() as connection:
-            connection.execute(text("SELECT 1")).all()
-        sleep(0.35)
-        with pytest.raises(QuestionTimeout), reading_events() as connection:
-            connection.execute(text("SELECT 1")).all()
-    with reading_events() as connection:  # and whoever asks by himself has it again
+    reports = current_reports().for_one_answer()
+    with reports.events() as connection:
+        connection.execute(text("SELECT 1")).all()
+    sleep(0.35)
+    with pytest.raises(QuestionTimeout), reports.events() as connection:
+        connection.execute(text("SELECT 1")).all()
+    with current_reports().events() as connection:  # and whoever asks by himself has it again
         assert connection.scalar(text("SELECT 1")) == 1
 
 
@@ -148,7 +147,7 @@ def test_in_one_connection_for_all_threads_only_the_question_is_ended(make_host:
         with app.app_context(), hosts_own(app) as connection:
             answers.append(connection.execute(text(LONG)).scalar())  # type: ignore[attr-defined]
 
-    with app.app_context(), reading_events() as connection:
+    with app.app_context(), current_reports().events() as connection:
         connection.execute(text("SELECT 1")).all()
         sleep(0.35)
         other = threading.Thread(target=of_the_host)

@@ -11,10 +11,9 @@ from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import BarChart, Point, bar_chart
 from tcs_events.dashboard.formats import day, moment, short_day
 from tcs_events.dashboard.page import Answer, Page
-from tcs_events.dashboard.tables import MAX_ROWS, Column, Table
-from tcs_events.reports import Activity, Period, activity, last_days, total_activity
-from tcs_events.reports.activity import Unit
-from tcs_events.reports.reading import this_registration
+from tcs_events.dashboard.tables import MAX_ROWS, Table
+from tcs_events.reports import Activity
+from tcs_events.reports.activity import ACTIVITY_COLUMNS, TOTAL_COLUMNS, Unit
 
 UNITS: tuple[Unit, ...] = ("day", "hour", "week")
 MAX_DAYS = {"hour": 14, "day": 400, "week": 3660}
@@ -30,48 +29,20 @@ by_type = Table(
     "totals",
     "By event type",
     "All events of the period, by type.",
-    (
-        Column(
-            "event_type",
-            "Event type",
-            "the type of the events",
-            value=lambda row: row.event_type or "all types",
-        ),
-        Column("events", "Events", "every event that was stored", "count"),
-        Column(
-            "visits",
-            "Visits",
-            "visits with at least one such event",
-            "bar",
-            value=lambda row: row.sessions,
-        ),
-    ),
+    TOTAL_COLUMNS,
     lambda asked, limit: [
-        row for _, row in sorted(total_activity(asked.period).items(), key=lambda item: item[0])
+        row
+        for _, row in sorted(
+            asked.reports.total_activity(asked.period).items(), key=lambda item: item[0]
+        )
     ][:limit],
 )
 over_time = Table(
     "activity",
     "Every count",
     "Events and visits over time, by event type. By hour, the visitors of each hour are counted.",
-    (
-        Column("starts_at", "Begins", "when the day, hour or week begins", "moment"),
-        Column(
-            "event_type",
-            "Event type",
-            "the type of the events",
-            value=lambda row: row.event_type or "all types",
-        ),
-        Column("events", "Events", "every event that was stored", "count"),
-        Column(
-            "visits",
-            "Visits",
-            "visits with at least one such event; by hour, visitors of the hour",
-            "count",
-            value=lambda row: row.sessions,
-        ),
-    ),
-    lambda asked, limit: activity(asked.period, unit_of(asked))[:limit],
+    ACTIVITY_COLUMNS,
+    lambda asked, limit: asked.reports.activity(asked.period, unit_of(asked))[:limit],
     keeps=("unit",),
 )
 
@@ -95,37 +66,39 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
     """Return a chart of all visits, and a small one for each event type."""
     rows: list[Activity] = sorted(answer["activity"], key=lambda row: row.event_type)
     charts = [
-        chart(f"type-{number}", event_type, answer["unit"], asked.period, list(type_rows))
+        chart(f"type-{number}", event_type, answer["unit"], asked, list(type_rows))
         for number, (event_type, type_rows) in enumerate(groupby(rows, lambda row: row.event_type))
     ]
     return {"charts": charts, "units": UNITS, "is_empty": not rows}
 
 
 def chart(
-    chart_id: str, event_type: str, unit: Unit, period: Period, rows: list[Activity]
+    chart_id: str, event_type: str, unit: Unit, asked: Asked, rows: list[Activity]
 ) -> BarChart:
     """Return a chart of one type's visits over time, with 0 where there were none."""
     visits = {row.starts_at.astimezone(UTC): row.sessions for row in rows}
-    starts = _hours(period) if unit == "hour" else [row.starts_at for row in rows]
-    points = [Point(*label(start, unit), visits.get(start.astimezone(UTC), 0)) for start in starts]
+    starts = _hours(asked) if unit == "hour" else [row.starts_at for row in rows]
+    points = [
+        Point(*label(start, unit, asked), visits.get(start.astimezone(UTC), 0)) for start in starts
+    ]
     title = f"{event_type or 'All types'} by {unit}"
     return bar_chart(
         chart_id, title, MEANS[unit], points, counts=COUNTS[unit], is_small=bool(event_type)
     )
 
 
-def label(start: datetime, unit: Unit) -> tuple[str, str]:
+def label(start: datetime, unit: Unit, asked: Asked) -> tuple[str, str]:
     """Return the name of an hour, day or week: in full, and for the axis."""
     if unit == "hour":
         return moment(start), short_day(start) if start.hour == 0 else ""
     if unit == "week":
         return f"week from {day(start)}", short_day(start)
-    is_today = start.date() == last_days(1).last
+    is_today = start.date() == asked.reports.last_days(1).last
     return day(start) + (" so far" if is_today else ""), short_day(start)
 
 
-def _hours(period: Period) -> list[datetime]:
-    zone = this_registration().settings.timezone
+def _hours(asked: Asked) -> list[datetime]:
+    zone, period = asked.reports.zone, asked.period
     start, end = day_of(period.first, zone).start, day_of(period.last, zone).end
     hours = []
     while start < end:

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 from tcs_events.dashboard.page import Page, rows_of
-from tcs_events.dashboard.tables import Column, Table
-from tcs_events.reports import dead_end_combinations, dead_end_values
-from tcs_events.reports.wording import LEFT_WITH_NOTHING, SET_TO
+from tcs_events.dashboard.tables import Table
+from tcs_events.reports.dead_ends import COMBINATION_COLUMNS, VALUE_COLUMNS
 
-_COUNTS = (
-    Column("dead", LEFT_WITH_NOTHING, "visits in which no expert was left", "bar"),
-    Column("visits", "Used by", "visits that used it", "count", value=lambda row: row.sessions),
-    Column("share", "Share", "share of the visits that used it", "share"),
-)
 values = Table(
     "dead_end_values",
     "One filter",
     "Filter values that left no expert, alone or with other filters. Counts are visits.",
-    (
-        Column("filter", "Filter", "which filter was set"),
-        Column("value", SET_TO, "the value it was set to"),
-        *_COUNTS,
-    ),
-    lambda asked, limit, offset=0: dead_end_values(asked.period, limit, offset),
+    VALUE_COLUMNS,
+    lambda asked, limit, offset=0: asked.reports.dead_end_values(asked.period, limit, offset),
     can_skip=True,
 )
 combinations = Table(
     "dead_end_combinations",
     "Filters together",
     "All filters that were set when no expert was left. Counts are visits.",
-    (Column("value", "Filters", "all filters that were set", "filters"), *_COUNTS),
-    lambda asked, limit, offset=0: dead_end_combinations(asked.period, limit, offset),
+    COMBINATION_COLUMNS,
+    lambda asked, limit, offset=0: asked.reports.dead_end_combinations(asked.period, limit, offset),
     can_skip=True,
 )
 

@@ -8,10 +8,10 @@ from typing import Any
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import lorenz
 from tcs_events.dashboard.page import Answer, Page
-from tcs_events.dashboard.tables import Column, Table
-from tcs_events.reports import ExpertExposure, Exposure, Rung, exposure
-from tcs_events.reports.reading import this_registration
-from tcs_events.reports.wording import CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
+from tcs_events.dashboard.tables import Table
+from tcs_events.reports import ExpertExposure, Exposure, Rung
+from tcs_events.reports.exposure import EXPOSURE_COLUMNS
+from tcs_events.reports.wording import RUNGS
 
 RUNG_EXPERTS = 12
 """The most experts that the ladder names on one rung."""
@@ -42,7 +42,7 @@ def rung_of(asked: Asked) -> str:
 
 def _rows(asked: Asked, limit: int) -> list[ExpertExposure]:
     rung = rung_of(asked)
-    experts = exposure(asked.period, asked.catalogue).experts
+    experts = asked.reports.exposure(asked.period, asked.catalogue).experts
     return [expert for expert in experts if rung in ("", expert.rung)][:limit]
 
 
@@ -50,48 +50,7 @@ table = Table(
     "exposure",
     "All experts, the least exposed first",
     "Counts are visits. A visit that clicked an expert counts as exposed too.",
-    (
-        Column("expert_id", "Expert", "the expert's id in events and in the catalogue"),
-        Column("exposed", "Exposed", "visits in which they were returned, seen or clicked", "bar"),
-        Column("returned", "Returned", "visits in which a query returned them", "count"),
-        Column(
-            "returned_first",
-            "First five",
-            "visits in which they were among the first five returned",
-            "count",
-        ),
-        Column(
-            "best_position", "Best place", "their best place in the period; 1 is the first", "count"
-        ),
-        Column(
-            "mean_position",
-            "Mean place",
-            "the mean of their best place in each visit",
-            "decimal",
-            is_extra=True,
-        ),
-        Column(
-            "seen",
-            "Seen",
-            "visits in which their card was in view for a second",
-            "count",
-            is_extra=True,
-        ),
-        Column("clicked", "Clicked", "visits with a click on them", "count"),
-        Column("click_through", CLICK_RATE, "clicked, as a share of exposed", "share"),
-        Column(
-            "expected_click_through",
-            USUAL_RATE,
-            "the click rate of all experts at the same places",
-            "share",
-        ),
-        Column(
-            "rung",
-            HELD_UP,
-            "the first step that the expert did not reach; empty if they reached all",
-            words={rung: title for rung, (title, _) in RUNGS.items()},
-        ),
-    ),
+    EXPOSURE_COLUMNS,
     _rows,
     keeps=("rung",),
 )
@@ -99,7 +58,7 @@ table = Table(
 
 def answer(asked: Asked, limit: int) -> Answer:
     """Return the report with every expert: the ladder needs them all."""
-    return {"exposure": exposure(asked.period, asked.catalogue)}
+    return {"exposure": asked.reports.exposure(asked.period, asked.catalogue)}
 
 
 def show(asked: Asked, answer: Answer) -> dict[str, Any]:
@@ -114,7 +73,7 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
         "exposed": sum(expert.exposed > 0 for expert in report.experts),
         "has_catalogue": asked.catalogue is not None,
         "has_seen": any(expert.seen for expert in report.experts),
-        "min_sessions": this_registration().settings.min_sessions,
+        "min_sessions": asked.reports.settings.min_sessions,
     }
 
 

@@ -10,12 +10,11 @@ from typing import Any
 from tcs_events.counts.funnels import DEFAULT_FUNNEL
 from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import Answer, Page
-from tcs_events.dashboard.tables import Column, Table
+from tcs_events.dashboard.tables import Table
 from tcs_events.errors import UnknownEventType
 from tcs_events.reports import FunnelStep, Step, step
-from tcs_events.reports.funnel import FunnelSoFar, funnel_so_far
-from tcs_events.reports.reading import FUNNEL_SECONDS, this_registration
-from tcs_events.reports.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
+from tcs_events.reports.funnel import FUNNEL_COLUMNS, FunnelSoFar, funnel_so_far
+from tcs_events.reports.reading import FUNNEL_SECONDS
 
 DEFAULT_STEPS = tuple(map(str, DEFAULT_FUNNEL))
 MAX_STEPS = 8
@@ -65,7 +64,7 @@ def names_in_words() -> Iterator[None]:
 def _ask(asked: Asked) -> FunnelSoFar:
     steps = [read_step(text) for text in texts_of(asked)]
     with names_in_words():
-        return funnel_so_far(asked.period, steps, FUNNEL_SECONDS)
+        return funnel_so_far(asked.reports, asked.period, steps, FUNNEL_SECONDS)
 
 
 def _rows(asked: Asked, limit: int) -> list[CountedStep]:
@@ -88,30 +87,7 @@ table = Table(
     "Steps",
     "Visits that took the steps in this order, with anything in between. The first step is in the"
     " period; the others follow within 24 hours. A visit is a visitor's day.",
-    (
-        Column(
-            "step", "Step", "the event type and its conditions", value=lambda row: str(row.step)
-        ),
-        Column(
-            "visits",
-            "Visits",
-            "visits that reached the step",
-            "bar",
-            value=lambda row: row.sessions,
-        ),
-        Column(
-            "of_previous", OF_THE_STEP_BEFORE, "share of the visits at the step before", "share"
-        ),
-        Column("of_first", OF_THE_FIRST, "share of the visits at the first step", "share"),
-        Column(
-            "days_counted",
-            "Days counted",
-            "days of the period that are counted so far",
-            "count",
-            is_extra=True,
-        ),
-        Column("days", "Days", "days of the period", "count", is_extra=True),
-    ),
+    FUNNEL_COLUMNS,
     _rows,
     keeps=("step",),
 )
@@ -140,7 +116,7 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
     return {
         "steps": texts,
         "room": len(texts) < MAX_STEPS,
-        "event_types": list(this_registration().settings.event_types),
+        "event_types": list(asked.reports.settings.event_types),
         "is_done": is_done(answer),
         "is_empty": is_done(answer) and not any(row.sessions for row in rows),
         "bars": [

@@ -11,7 +11,7 @@ from tcs_events.dashboard.page import Answer, Page
 from tcs_events.dashboard.pages import activity as activity_page
 from tcs_events.dashboard.pages import dead_ends, gaps, top
 from tcs_events.dashboard.pages.exposure import rungs_of
-from tcs_events.reports import Activity, activity, exposure, first_day, total_activity
+from tcs_events.reports import Activity
 from tcs_events.reports.activity import ALL_TYPES, Unit
 from tcs_events.reports.wording import RUNGS
 
@@ -44,19 +44,20 @@ def answer(asked: Asked, limit: int) -> Answer:
     The previous period is None if it begins before the first event: its counts would be too low,
     and the comparison would look like growth.
     """
-    period, before, first = asked.period, asked.period.before(), first_day()
+    reports, period, before = asked.reports, asked.period, asked.period.before()
+    first = reports.first_day()
     has_before = first is not None and first <= before.first
-    exposures = exposure(period, asked.catalogue)
+    exposures = reports.exposure(period, asked.catalogue)
     unit = unit_for(asked)
     few = min(limit, FINDINGS)
     return {
         "unit": unit,
         "first_day": first,
         "before": before if has_before else None,
-        "activity": _all_types(activity(period, unit)),
-        "activity_before": _all_types(activity(before, unit)) if has_before else None,
-        "totals": total_activity(period),
-        "totals_before": total_activity(before) if has_before else None,
+        "activity": _all_types(reports.activity(period, unit)),
+        "activity_before": _all_types(reports.activity(before, unit)) if has_before else None,
+        "totals": reports.total_activity(period),
+        "totals_before": reports.total_activity(before) if has_before else None,
         "gaps": gaps.table.rows(asked, few),
         "coverage": exposures.coverage,
         "gini": exposures.gini,
@@ -80,7 +81,7 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
     then = answer["activity_before"] or []
     points = [
         Point(
-            *activity_page.label(row.starts_at, answer["unit"]),
+            *activity_page.label(row.starts_at, answer["unit"], asked),
             row.sessions,
             then[place].sessions if place < len(then) else None,
         )

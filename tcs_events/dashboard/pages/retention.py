@@ -7,11 +7,10 @@ from typing import Any, get_args
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.page import RAW_MAX_DAYS, Answer, Page
 from tcs_events.dashboard.pages.funnel import names_in_words, read_step
-from tcs_events.dashboard.tables import Column, Table
-from tcs_events.reports import Cohort, Step, retention
+from tcs_events.dashboard.tables import Table
+from tcs_events.reports import Cohort, Step
 from tcs_events.reports.names import Rows
-from tcs_events.reports.reading import this_registration
-from tcs_events.reports.retention import CohortUnit
+from tcs_events.reports.retention import COHORT_COLUMNS, CohortUnit
 
 UNITS: tuple[CohortUnit, ...] = ("week", "day")
 MAX_DAYS = {"week": 731, "day": 31}
@@ -45,7 +44,7 @@ def max_days(asked: Asked) -> int:
 
 def _ask(asked: Asked) -> Rows[Cohort]:
     with names_in_words():
-        return retention(asked.period, unit_of(asked), returning_of(asked))
+        return asked.reports.retention(asked.period, unit_of(asked), returning_of(asked))
 
 
 def _rows(asked: Asked, limit: int) -> list[Cohort]:
@@ -56,23 +55,7 @@ table = Table(
     "retention",
     "Cohorts",
     "Visitors by their first visit, and how many of them came back.",
-    (
-        Column(
-            "starts_on",
-            "First visit",
-            "the day, or the Monday of the week, of their first visit",
-            "day",
-        ),
-        Column("size", "Visitors", "visitors whose first visit was then", "bar"),
-        Column("returned", "Came back", "how many of them came 0, 1, 2 ... days or weeks later"),
-        Column(
-            "is_complete",
-            "Complete",
-            "whether that day or week is over and wholly in the period; if not, the number may"
-            " grow",
-            is_extra=True,
-        ),
-    ),
+    COHORT_COLUMNS,
     _rows,
     keeps=("unit", "returning"),
 )
@@ -94,7 +77,7 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
     return {
         "units": UNITS,
         "returning": asked.text("returning"),
-        "event_types": list(this_registration().settings.event_types),
+        "event_types": list(asked.reports.settings.event_types),
         "is_unfinished": any(not all(cohort.is_complete) for cohort in cohorts),
         "columns": max((len(cohort.returned) for cohort in cohorts), default=0),
         "triangle": [

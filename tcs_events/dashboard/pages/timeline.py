@@ -7,9 +7,10 @@ from typing import Any
 
 from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import Answer, Page
-from tcs_events.dashboard.tables import Column, Table
+from tcs_events.dashboard.tables import Table
 from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
-from tcs_events.reports import TimelineEvent, person_timeline, session_timeline
+from tcs_events.reports import TimelineEvent
+from tcs_events.reports.timeline import TIMELINE_COLUMNS
 
 SHOWN_EVENTS = 100
 
@@ -30,21 +31,15 @@ def visitor_of(asked: Asked) -> tuple[str, str]:
 def _rows(asked: Asked, limit: int, offset: int | None = None) -> list[TimelineEvent]:
     session, email = visitor_of(asked)
     if session:
-        return session_timeline(session, limit, offset)
-    return person_timeline(email, limit, offset) if email else []
+        return asked.reports.session_timeline(session, limit, offset)
+    return asked.reports.person_timeline(email, limit, offset) if email else []
 
 
 table = Table(
     "timeline",
     "Timeline",
     "What happened, oldest first.",
-    (
-        Column("at", "When", "when it happened", "moment"),
-        Column("session_id", "Session", "the session that sent it"),
-        Column("event_type", "Event type", "the type of the event"),
-        Column("payload", "Payload", "the data that was sent with it"),
-        Column("is_known", "Known", "whether the visitor was known by then"),
-    ),
+    TIMELINE_COLUMNS,
     # With an offset the report gives the oldest events first; without one, the newest.
     lambda asked, limit, offset=0: _rows(asked, limit, offset),
     keeps=("session", "email"),

@@ -1,0 +1,48 @@
+"""The columns of a question, as its command prints them: the titles of the page in lower case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tcs_events.cli.output import share
+from tcs_events.cli.visible import visible_json
+from tcs_events.reports.columns import Column, Columns
+
+
+class Printed:
+    """The columns that a command prints, in its own order."""
+
+    def __init__(self, columns: Columns, *names: str) -> None:
+        by_name = {column.name: column for column in columns}
+        self._columns = [by_name[name] for name in names]
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The titles of the columns."""
+        return tuple(_title(column) for column in self._columns)
+
+    def titles_of(self, *names: str) -> tuple[str, ...]:
+        """Return the titles of the named columns, in the order of the names."""
+        titles = {column.name: _title(column) for column in self._columns}
+        return tuple(titles[name] for name in names)
+
+    def cells(self, row: Any) -> tuple[object, ...]:
+        """Return a row of a question as the cells of these columns."""
+        return tuple(_cell(column, column.of(row)) for column in self._columns)
+
+
+def _title(column: Column) -> str:
+    return column.heading.lower()
+
+
+def _cell(column: Column, value: Any) -> object:
+    if column.words is not None:
+        return column.words[value].lower() if value is not None else None
+    if column.show == "share":
+        return share(value)
+    if column.show == "contexts":
+        return ", ".join(f"{name} {count:,}" for name, count in value.items())
+    if column.show in ("value", "filters"):
+        # As text, so that a number that a browser sent is not aligned like a count.
+        return value if isinstance(value, str) else visible_json(value)
+    return value

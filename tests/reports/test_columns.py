@@ -1,0 +1,76 @@
+"""A question's columns stand once: its page, its files and its command have them from there."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from tcs_events import reports
+from tcs_events.cli import activity as activity_command
+from tcs_events.cli import demand, visitors
+from tcs_events.cli.columns import Printed
+from tcs_events.cli.exposure import _PRINTED as EXPOSURE_PRINTED
+from tcs_events.dashboard.pages import TABLES
+from tcs_events.reports.activity import ACTIVITY_COLUMNS, TOTAL_COLUMNS
+from tcs_events.reports.columns import Columns
+from tcs_events.reports.dead_ends import COMBINATION_COLUMNS, VALUE_COLUMNS
+from tcs_events.reports.exposure import EXPOSURE_COLUMNS
+from tcs_events.reports.funnel import FUNNEL_COLUMNS
+from tcs_events.reports.gaps import GAP_COLUMNS
+from tcs_events.reports.retention import COHORT_COLUMNS
+from tcs_events.reports.timeline import TIMELINE_COLUMNS
+from tcs_events.reports.top import EXPERT_COLUMNS, FILTER_COLUMNS, QUERY_COLUMNS
+from tcs_events.reports.wording import RENAMED
+
+COLUMNS: dict[str, tuple[Columns, Any]] = {
+    "totals": (TOTAL_COLUMNS, reports.Activity),
+    "activity": (ACTIVITY_COLUMNS, reports.Activity),
+    "experts": (EXPERT_COLUMNS, reports.TopExpert),
+    "queries": (QUERY_COLUMNS, reports.TopQuery),
+    "filters": (FILTER_COLUMNS, reports.TopFilter),
+    "gaps": (GAP_COLUMNS, reports.UnmetDemand),
+    "exposure": (EXPOSURE_COLUMNS, reports.ExpertExposure),
+    "dead_end_values": (VALUE_COLUMNS, reports.DeadEnd),
+    "dead_end_combinations": (COMBINATION_COLUMNS, reports.DeadEnd),
+    "funnel": (FUNNEL_COLUMNS, reports.FunnelStep),
+    "retention": (COHORT_COLUMNS, reports.Cohort),
+    "timeline": (TIMELINE_COLUMNS, reports.TimelineEvent),
+}
+PRINTED: dict[str, Printed] = {
+    "totals": activity_command._TYPE,
+    "experts": demand._PRINTED["experts"],
+    "queries": demand._PRINTED["queries"],
+    "filters": demand._PRINTED["filters"],
+    "gaps": demand._GAPS,
+    "exposure": EXPOSURE_PRINTED,
+    "dead_end_values": demand._DEAD_VALUES,
+    "dead_end_combinations": demand._DEAD_COMBINATIONS,
+    "funnel": visitors._STEP,
+    "retention": visitors._COHORT,
+    "timeline": visitors._EVENT,
+}
+
+
+def test_every_table_of_the_pages_has_the_columns_of_its_question() -> None:
+    assert {name: table.columns for name, (_, table) in TABLES.items()} == {
+        name: columns for name, (columns, _) in COLUMNS.items()
+    }
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_column_is_called_as_the_json_calls_its_field(name: str) -> None:
+    columns, row = COLUMNS[name]
+    keys = {RENAMED.get(field.name, field.name) for field in fields(row)}
+    keys |= {"share"} if row is reports.DeadEnd else set()  # counted from two fields
+    keys |= {"days_counted", "days"} if row is reports.FunnelStep else set()  # of the whole answer
+    assert {column.name for column in columns} <= keys
+    assert len({column.heading for column in columns}) == len(columns)
+    assert all(column.means for column in columns)
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_a_command_prints_titles_of_the_page(name: str) -> None:
+    headings = [column.heading.lower() for column in COLUMNS[name][0]]
+    assert set(PRINTED[name].titles) <= set(headings)
