@@ -12,8 +12,8 @@ Flask-Limiter) are not run for the events it answers: it is for the host that wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from http import HTTPStatus
+from types import MethodType
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -116,5 +116,5 @@ class EventsMiddleware:
         self._registration.on_first_request(self._app)
         with self._app.app_context():
             collector = self._registration.collector
-        collect = self._collect[route] = partial(INGESTION[route], collector)
+        collect = self._collect[route] = MethodType(INGESTION[route], collector)
         return collect
