@@ -21,6 +21,31 @@ from tests.support import need, postgres_binary, postgres_server
 
 MakeHost = Callable[..., Flask]
 
+MARKERS = {
+    "browser": "proof",
+    "cli/test_counting.py": "proof",
+    "cli/test_export_processes.py": "proof",
+    "cli/test_spreadsheet.py": "proof",
+    "cli/test_stdout.py": "proof",
+    "deployment": "proof",
+    "ended": "timing",
+    "faces/test_fuzz.py": "proof",
+    "faces/test_naughty.py": "proof",
+    "faces/test_openapi.py": "proof",
+    "faces/test_prometheus.py": "proof",
+    "faces/test_sequences.py": "proof",
+    "faults": "proof",
+    "figures": "proof",
+    "frontend": "proof",
+    "packaging": "proof",
+    "reports/test_flood.py": "timing",
+    "reports/test_time_limit.py": "timing",
+    "stores/test_pace.py": "timing",
+}
+"""The marker of the tests in a folder or file of `tests/`."""
+ABOUT_DATABASES = ("database", "hosts", "stores")
+"""The folders whose tests run on each kind of database even under `--one-database`."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -28,12 +53,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail where a test would be skipped, for a machine that should have everything",
     )
+    parser.addoption(
+        "--one-database",
+        action="store_true",
+        help="of tests that run on each kind of database, run the one on SQLite",
+    )
 
 
 def pytest_configure() -> None:
+    # pytest-xdist sets it to 80 in its workers, and what commands print follows it.
+    os.environ.pop("COLUMNS", None)
     # A shell's background job ignores Ctrl-C, and so would the programs that tests interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    kept, left_out = [], []
+    for item in items:
+        place = item.path.relative_to(Path(__file__).parent)
+        for marked in (place.parts[0], place.as_posix()):
+            if marked in MARKERS:
+                item.add_marker(MARKERS[marked])
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        is_extra = (
+            config.getoption("--one-database")
+            and params.get("database_url") == "postgresql"
+            and place.parts[0] not in ABOUT_DATABASES
+        )
+        (left_out if is_extra else kept).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Runs the tests of every day, on two processors at once: SQLite, and PostgreSQL for what is about
+# it, where it is installed. It installs Python packages alone. `bash tests/all.sh` runs the rest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+[ -x .venv/bin/pip ] || python3 -m venv .venv
+if ! .venv/bin/python -c "import tcs_events, xdist" 2>/dev/null; then
+    .venv/bin/pip install --quiet --editable '.[test]'
+fi
+
+# Left out by their markers too; ignored, they need not be read.
+ignored=()
+for folder in benchmarks browser deployment faults figures frontend packaging; do
+    ignored+=("--ignore=tests/$folder")
+done
+exec .venv/bin/pytest -q --numprocesses 2 --dist worksteal --one-database \
+    -m "not proof and not timing" "${ignored[@]}" "$@"
