@@ -1,14 +1,14 @@
-"""Everything that can go wrong, as one small tree.
+"""All errors of the package, as one small tree.
 
-Two kinds must never be confused: what is *final* (`EventInvalid`, `BodyTooLarge`, `BodyEncoded`:
-the browser drops the event) and what is *for now* (`StoreUnavailable`, `RateLimited`: it keeps the
-event and sends it again).
+Two kinds must not be confused. After a *final* error (`EventInvalid`, `BodyTooLarge`,
+`BodyEncoded`) the browser drops the event. After a *temporary* error (`StoreUnavailable`,
+`RateLimited`) it keeps the event and sends it again.
 """
 
 from __future__ import annotations
 
 ErrorMessages = dict[str, object]
-"""Field name to its messages, as marshmallow words them; nested where the payload is nested."""
+"""Messages by field name, as marshmallow gives them. Nested like the payload."""
 
 
 class TcsEventsError(Exception):
@@ -99,14 +99,14 @@ class StoreUnavailable(TcsEventsError):
 
     retry_after_seconds = 5
     remedy = "see that the database runs, is reachable and has room, and that nothing locks it"
-    """What to do where nothing is known but that it failed."""
+    """What to do if nothing more is known."""
 
     def __init__(self, reason: str, remedy: str = "", *, is_news: bool = True) -> None:
         super().__init__(f"The event could not be stored: {reason}.")
         self.reason = reason
         self.remedy = remedy or self.remedy
         self.is_news = is_news
-        """False where the log has said so since an event was last stored."""
+        """False if this was logged already and no event was stored since."""
 
 
 class TableMissing(StoreUnavailable):

@@ -1,4 +1,8 @@
-"""What one app has of us: how it finds the host's database, whichever of the two came first."""
+"""The extension's state on one app: its settings, the host's database, the stores, the collector.
+
+The host may call `db.init_app` before or after it registers the blueprint, so the database is
+looked up when it is first needed.
+"""
 
 from __future__ import annotations
 
@@ -44,24 +48,24 @@ from tcs_events.watch.tally import Tally
 
 EXTENSION_KEY = "tcs_events"
 ANY_HOST = "tcs_events_host"
-"""The variable that stands for the host name, on an app that matches by it and names none for us.
+"""The URL variable for the host name, on an app with `host_matching` that names no host for us.
 
-Without it the routes of the blueprint would match no request at all."""
+Without it the blueprint's routes would match no request."""
 MODELS = (UserEvent, UserEventIdentity, UserEventBotSession, UserEventRejection)
 
 
 class Registration:
-    """The blueprint on one app; lives in `app.extensions["tcs_events"]`."""
+    """The state of the blueprint on one app. It lives in `app.extensions["tcs_events"]`."""
 
     def __init__(self, app: Flask, blueprint: Blueprint, settings: Settings) -> None:
         self.blueprint = blueprint
         self.settings = settings
         self.tables: Tables = {}
-        """Our tables in the metadata of the host's `db`; none while the app has no `db`."""
+        """Our tables in the metadata of the host's `db`. Empty while the app has no `db`."""
         self.counters = Counters()
-        """What became of the events that reached this process."""
+        """How the events of this process ended."""
         self.tally = Tally(self.counters, lambda: self.opened_store)
-        """Adds that up with what the other processes have counted."""
+        """Writes these counts into a table, where those of all processes add up."""
         self.health = Health(self)
         self._had_request = False
         self._stores: dict[str, SqlStore] = {}
@@ -79,7 +83,7 @@ class Registration:
         self._opening = threading.Lock()
 
     def join(self, app: Flask) -> bool:
-        """Put our tables into the metadata of the host's `db`; False while the app has none."""
+        """Add our tables to the metadata of the host's `db`. Return False if there is no `db`."""
         if not self.tables and (database := app.extensions.get("sqlalchemy")) is not None:
             bind_key = self.settings.bind_key
             if bind_key not in database.metadatas:
@@ -91,27 +95,27 @@ class Registration:
 
     @property
     def store(self) -> SqlStore:
-        """The store of the current app's events; raises what `store_for` raises."""
+        """The store of the current app's events. Raises what `store_for` raises."""
         return self._kept(EVENTS_TABLE, self.settings)
 
     @property
     def opened_store(self) -> SqlStore | None:
-        """The store of events, None where nothing was stored or asked yet. This opens none."""
+        """The store of events if it was needed before, else None. Asking opens no connection."""
         return self._stores.get(EVENTS_TABLE)
 
     @property
     def identity_store(self) -> SqlStore:
-        """The store of the owners of sessions; raises what `store_for` raises."""
+        """The store of the owners of sessions. Raises what `store_for` raises."""
         return self._kept(IDENTITIES_TABLE, self.settings)
 
     @cached_property
     def refresher(self) -> Refresher:
-        """Keeps the counts of the current app up to date; raises what `store_for` raises."""
+        """Keeps the counts of the current app up to date. Raises what `store_for` raises."""
         return Refresher(self.store.engine, self.settings.timezone)
 
     @property
     def rejection_store(self) -> SqlStore:
-        """The store of refused events; raises what `store_for` raises."""
+        """The store of refused events. Raises what `store_for` raises."""
         hasty = replace(self.settings, timeout_ms=TIMEOUT_MS, durability=LOST_ON_POWER_CUT)
         return self._kept(REJECTIONS_TABLE, hasty)
 
@@ -129,7 +133,7 @@ class Registration:
 
     @cached_property
     def rejections(self) -> KeptRejections | None:
-        """Keeps refused events, if the settings say so; raises what `store_for` raises."""
+        """Keeps refused events. None unless the settings say so. Raises what `store_for` raises."""
         keep = self.settings.keep_rejected
         return KeptRejections(self.rejection_store, keep, self.counters) if keep else None
 
@@ -152,21 +156,21 @@ class Registration:
             )
         engine = engines[self.settings.bind_key]
         if self._pid != os.getpid():
-            # What the factory connected, `db.create_all()` for one, before a server forked.
+            # The app factory may have connected before the server forked, as by `db.create_all()`.
             leave_pool_of_parent(engine)
             self._pid = os.getpid()
         return SqlStore(engine, self.tables[table], settings)
 
     @cached_property
     def reader(self) -> Reader:
-        """Makes events of what was sent, now or when it was refused."""
+        """Makes events from request bodies, and from refused events that are replayed."""
         settings = self.settings
         scrub = Scrubber(settings.scrub_fields) if settings.scrub_fields else None
         return Reader(event_schema(settings.event_types), scrub, settings.max_values)
 
     @cached_property
     def collector(self) -> Collector:
-        """The collector of the current app; raises what `store` raises."""
+        """The collector of the current app. Raises what `store` raises."""
         settings = self.settings
         return Collector(
             self.reader,
@@ -182,7 +186,10 @@ class Registration:
         )
 
     def _limits(self) -> Limits | None:
-        """Return what the current app allows to send; raises what `shared_secret` raises."""
+        """Return the rate limits of the current app, None without limits.
+
+        Raises what `shared_secret` raises.
+        """
         settings = self.settings
         if settings.client_limit is None and settings.session_limit is None:
             return None
@@ -213,21 +220,21 @@ class Registration:
         return rule.endpoint.removeprefix(prefix) if rule.endpoint.startswith(prefix) else None
 
     def routes(self, app: Flask) -> Iterator[tuple[str, Rule]]:
-        """Give all our routes, as the host has mounted them: the name of each, and its rule."""
+        """Yield all our routes as the host has mounted them: the name and the rule of each."""
         for rule in app.url_map.iter_rules():
             if (name := self.route_of(app, rule)) is not None:
                 yield name, rule
 
     def rules(self, app: Flask) -> Iterator[Rule]:
-        """Give the rules of all our routes."""
+        """Return the rules of all our routes."""
         return (rule for _, rule in self.routes(app))
 
     def name_on(self, app: Flask) -> str:
-        """Return the name the host gave the blueprint, its parents' names included."""
+        """Return the name of the blueprint on this app, with the names of its parents."""
         return next(name for name, found in app.blueprints.items() if found is self.blueprint)
 
     def log_tables(self) -> None:
-        """Say in the log whether the events of the current app have their tables."""
+        """Log whether the current app has all tables."""
         try:
             if missing := self.missing_tables():
                 raise TableMissing(missing[0])
@@ -237,7 +244,7 @@ class Registration:
             log.info("tcs_events.tables_ready", tables=list(self.tables))
 
     def missing_tables(self) -> list[str]:
-        """Return our tables that the database of the current app has not.
+        """Return the names of our tables that are missing in the current app's database.
 
         Raises:
             DatabaseMissing: the app has no `SQLAlchemy`.
@@ -251,22 +258,21 @@ class Registration:
             appcontext_pushed.disconnect(self._on_appcontext_pushed, app)
 
     def _on_request_started(self, app: Flask, **_: object) -> None:
-        """Before every `before_request` of the host, and after all it does to set itself up."""
+        """Run before the host's `before_request` functions, when the host is set up completely."""
         if not self._had_request:
             self.on_first_request(app)
 
     def on_first_request(self, app: Flask) -> None:
-        """Do once what must wait for a host that has set itself up.
+        """Do once what needs a host that is set up completely.
 
-        A request that arrives meanwhile waits, so that none is refused for want of the CSRF
-        exemption.
+        Requests that arrive meanwhile wait. Without the CSRF exemption they would be refused.
         """
         ensure_own_state()
         with self._first_request:
             if self._had_request:
                 return
             if (csrf := app.extensions.get("csrf")) is not None:
-                # Flask-WTF protects what a cookie gives authority to. Our routes ask for none.
+                # Flask-WTF protects actions that a cookie authorizes. Our routes use no cookie.
                 csrf.exempt(self.blueprint)
             with app.app_context():
                 self.log_tables()
@@ -283,8 +289,8 @@ def registration_of(app: Flask) -> Registration:
     """Return the registration of an app that has registered the blueprint.
 
     Raises:
-        ConfigError: it has not. There are no defaults instead: the time zone of the web app decides
-            how days are counted, and a script with another one would count them all again.
+        ConfigError: it has not. Defaults would be wrong: the time zone of the web app decides how
+            days are counted, and a script with another one would count them all again.
     """
     registration: Registration | None = app.extensions.get(EXTENSION_KEY)
     if registration is None:
@@ -298,10 +304,10 @@ def registration_of(app: Flask) -> Registration:
 
 @event.listens_for(MetaData, "before_create")
 def _join_before_create_all(metadata: MetaData, connection: Connection, **_: object) -> None:
-    """Catch the one order in which no app context is pushed once the host has its `db`.
+    """Create our tables in the one order of calls in which they would be missed.
 
-    That is: push a context, register the blueprint, `db.init_app`, `db.create_all`. The tables to
-    be created are listed by then, so ours are created here.
+    That order is: push an app context, register the blueprint, `db.init_app`, `db.create_all`. No
+    context is pushed after `init_app`, and SQLAlchemy has already listed the tables to create.
     """
     if not has_app_context() or EXTENSION_KEY not in current_app.extensions:
         return

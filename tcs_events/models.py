@@ -1,9 +1,9 @@
-"""`UserEvent`, and how its table joins the metadata of a host.
+"""`UserEvent`, and how its table gets into the metadata of a host.
 
-The class belongs to a `SQLAlchemy` of our own that is never initialised on an app: a second one on
-the host's app is refused by Flask-SQLAlchemy, and a class made anew for each app could not be
-imported before there is one. Instead the *table* is copied into the host's metadata, where the
-host's `create_all` and Flask-Migrate see it; queries on the class reach the host's engine.
+The class belongs to a `SQLAlchemy` object of our own, which is never initialised on an app:
+Flask-SQLAlchemy refuses a second one on the host's app. A class made for each app could not be
+imported before there is an app. So the *table* is copied into the host's metadata, where the host's
+`create_all` and Flask-Migrate see it. Queries on the class use the host's engine.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from tcs_events.event import (
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 
 db = SQLAlchemy()
-"""For a host that has no `SQLAlchemy` of its own: `db.init_app(app)` and it is the host's."""
+"""For a host without a `SQLAlchemy` object: call `db.init_app(app)` and use it as your own."""
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A moment, in UTC on the way in and out. SQLite and MariaDB keep no time zone themselves."""
+    """An aware datetime, in UTC on the way in and out. SQLite and MariaDB store no time zone."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -53,7 +53,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
 
 class _HostInfo(dict[Any, Any]):
-    """`MetaData.info` whose `bind_key` is the one of the app at hand.
+    """`MetaData.info` whose `bind_key` is that of the current app.
 
     Flask-SQLAlchemy's session finds the engine of a table by this key, and one class serves apps
     with different binds.
@@ -67,7 +67,7 @@ class _HostInfo(dict[Any, Any]):
 
 
 class _HostQuery:
-    """`UserEvent.query` on the session of the app at hand, where Flask-SQLAlchemy has its own."""
+    """`UserEvent.query` on the session of the current app."""
 
     def __get__(self, _: object, cls: Any) -> Query:
         query: Query = cls.query_class(cls, session=current_app.extensions["sqlalchemy"].session())
@@ -76,7 +76,7 @@ class _HostQuery:
 
 _own = SQLAlchemy()
 own_metadata = _own.metadata
-"""All our tables, as they are before a host has them."""
+"""All our tables, before they are copied into the metadata of a host."""
 own_metadata.info = _HostInfo(own_metadata.info)
 
 
@@ -170,7 +170,7 @@ IDENTITIES_TABLE = UserEventIdentity.__tablename__
 BOT_SESSIONS_TABLE = UserEventBotSession.__tablename__
 REJECTIONS_TABLE = UserEventRejection.__tablename__
 WRITTEN_TABLES = (EVENTS_TABLE, IDENTITIES_TABLE)
-"""Those that a visitor's request has to write into."""
+"""The tables that a visitor's request writes into."""
 _COPIES_KEY = "tcs_events_copies"  # in the info of the metadata: Alembic writes out a table's info
 
 
@@ -195,10 +195,10 @@ def _migration_type(column_type: TypeEngine[Any]) -> TypeEngine[Any]:
 
 
 def join_metadata(metadata: sa.MetaData) -> Tables:
-    """Return the copies of our tables in `metadata`, made now or by an earlier app of the process.
+    """Return the copies of our tables in `metadata`. They are made if they do not exist yet.
 
     Raises:
-        ConfigError: the host has a table of one of these names itself.
+        ConfigError: the host has a table of its own with one of these names.
     """
     copied: Tables | None = metadata.info.get(_COPIES_KEY)
     for name in own_metadata.tables:
@@ -216,8 +216,8 @@ def join_metadata(metadata: sa.MetaData) -> Tables:
 
 
 def _copy(table: sa.Table, metadata: sa.MetaData) -> sa.Table:
-    # Our class names no schema, so its copy must not take the default schema of the host's
-    # metadata: the class would then look for the table elsewhere than `create_all` made it.
+    # The class names no schema. If its copy took the default schema of the host's metadata,
+    # `create_all` would make the table in another place than the class looks for it.
     host_schema, metadata.schema = metadata.schema, None
     try:
         copy: sa.Table = table.to_metadata(metadata)

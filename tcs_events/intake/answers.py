@@ -1,4 +1,4 @@
-"""What is answered, in no framework's terms, and the one place where an error gets its status."""
+"""The answers of the endpoint, without a web framework. Each error gets its status here."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ from tcs_events.watch.log import log
 from tcs_events.watch.log_lines import TROUBLES_PER_SECOND, log_lines
 
 MARK = ("X-TCS-Events", "1")
-"""The header of every answer of ours, and of no other. A client tells by it that a 422 is ours, and
-final, and not that of a proxy or of a hook of the host."""
-
+"""The header of all our answers. By it a client knows that a 422 is ours and final, and does not
+come from a proxy or a hook of the host."""
 
 _JSON = ("Content-Type", "application/json")
 _RETRY_AFTER = ("Retry-After", str(StoreUnavailable.retry_after_seconds))
@@ -51,22 +50,22 @@ def answer(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Answ
 
 
 def method_not_allowed(allowed: Sequence[str]) -> Answer:
-    """Answer a method that a route of ours does not take: 405."""
+    """Answer 405: our route does not allow this method."""
     message = f"This address takes {' and '.join(allowed)}."
     return answer(405, {"errors": {"_schema": [message]}}, ("Allow", ", ".join(allowed)))
 
 
 def host_not_served() -> Answer:
-    """Answer a request whose `Host` header Flask does not take: 421 (RFC 9110, section 15.5.20).
+    """Answer 421: Flask refuses the `Host` header. See RFC 9110, section 15.5.20.
 
-    Not 400, which is final: the host may only have forgotten a domain of its own.
+    A 400 would be final, and the host may only have forgotten one of its domains.
     """
     message = "This host name is not served here. If it should be, add it to TRUSTED_HOSTS."
     return answer(421, {"errors": {"_schema": [message]}})
 
 
 def answer_health(report: dict[str, Any]) -> Answer:
-    """Answer a question after health: 200, or 503 where the report has problems."""
+    """Answer with a health report: 200, or 503 if the report has problems."""
     no_store = ("Cache-Control", "no-store")
     if not report["problems"]:
         return answer(200, report, no_store)
@@ -80,13 +79,13 @@ def answer_error(
     sent: Any = None,
     explain: bool = False,
 ) -> Answer:
-    """Turn an error into its log line and its answer.
+    """Log an error, and return its answer.
 
     Args:
-        error: what went wrong.
-        events: those that it kept out.
-        sent: the event that was refused, as parsed; its type is named in the log.
-        explain: whether the client may know what is wrong with the app.
+        error: the error.
+        events: the events that were not stored because of it.
+        sent: the refused event as it was sent. The log names its type.
+        explain: whether the answer may say what is wrong with the app.
     """
     match error:
         case EventInvalid():
@@ -123,10 +122,10 @@ MAX_TYPES_LOGGED = 10
 
 
 def refused_types(sent: Iterable[Any]) -> list[str]:
-    """Return the types of refused events that may be put into the log, ten at most.
+    """Return the types of refused events for the log, at most ten.
 
-    A type is what a developer has misspelt; anything else that was sent may be personal. So it is
-    told only where it is one plain word, without a long number.
+    A developer may have misspelt a type, so the log should show it. But any text may have been
+    sent, also a personal one, so only plain words without long numbers are returned.
     """
     types = [event.get("event_type") for event in sent if isinstance(event, dict)]
     texts = {event_type for event_type in types if isinstance(event_type, str)}
@@ -143,14 +142,14 @@ def _refused_type(sent: Any) -> dict[str, str]:
 
 
 def log_refused(outcome: Outcome, **keys: object) -> None:
-    """Say in the log how a request ended, in one line, unless there are too many of them."""
+    """Log how a request ended, unless there are too many such lines."""
     if log_lines.allows(f"event_{outcome}"):
         level = log.error if outcome is Outcome.FAILED else log.info
         level(f"tcs_events.event_{outcome}", **keys)
 
 
 _logged: WeakSet[TcsEventsError] = WeakSet()
-"""Errors that the log has already. All requests that waited for one commit share its error."""
+"""Errors that were logged. All requests that waited for one commit share its error object."""
 
 
 def _is_news(error: TcsEventsError) -> bool:
@@ -158,9 +157,9 @@ def _is_news(error: TcsEventsError) -> bool:
 
 
 def log_trouble(error: TcsEventsError) -> None:
-    """Say in the log what keeps events from being stored, and what to do about it.
+    """Log why events cannot be stored, and the remedy.
 
-    Once: thousands of requests may meet the same trouble until it is over.
+    Each error is logged once: thousands of requests may get it until the trouble is over.
     """
     if not _is_news(error):
         return

@@ -1,6 +1,6 @@
-"""Bytes in, verdict out: what every face of the endpoint does, whatever speaks HTTP for it.
+"""Takes the body of a request, stores its events and returns the answer, for all faces.
 
-Every event that comes in ends as exactly one `Outcome`, and is counted as that.
+Every event ends as exactly one `Outcome`, and is counted once.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ _STORED = {
 }
 
 BROKEN = Outcome.FAILED, "error"
-"""How an event ends whose request broke: nothing that should happen, but it is counted."""
+"""The end of an event whose request broke off, by an error of ours or because it was ended."""
 
 Screen = Callable[[Sender], tuple[Outcome, str] | None]
-"""Tells whose events are not to be stored: how they end, and why. None: they are welcome."""
+"""Returns how the events of a sender end if they must not be stored, and why; else None."""
 
 
 class Limits(Protocol):
-    """How much one client and one session may send."""
+    """Limits what one client and one session may send."""
 
     def check_client(self, address: str, events: int) -> None:
-        """Count what a client sends.
+        """Count the events of a client.
 
         Raises:
-            RateLimited: it is too much.
+            RateLimited: there are too many.
         """
 
     def check_sessions(self, events: Mapping[str, int]) -> None:
-        """Count what sessions send: so many events each.
+        """Count the events of sessions. `events` is the number of events by session.
 
         Raises:
-            RateLimited: it is too much from one of them.
+            RateLimited: one session has too many.
         """
 
 
@@ -145,7 +145,7 @@ class Collector:
                 self._limits.check_client(address_of(environ), 1)
             parsed, size = self._reader.parse(body), len(body)
             del body  # the values take as much again, and the row does
-            event = self._reader.event(parsed, parsed.data, now)
+            event = self._reader.event(parsed, now)
             if self._limits is not None:
                 self._limits.check_sessions({event.session_id: 1})
             if self._bot_marks is not None:
@@ -194,7 +194,7 @@ class Collector:
             verdicts: list[Event | Result] = []
             for item in items:
                 try:
-                    verdicts.append(self._reader.event(parsed, item, now))
+                    verdicts.append(self._reader.event(parsed.part(item), now))
                 except EventInvalid as error:
                     # A new one: that which was raised holds on to all that its traceback saw.
                     verdicts.append(EventInvalid(error.errors))
@@ -259,7 +259,7 @@ class Collector:
         return ACCEPTED
 
     def _note_corrections(self, sent: Any, email: str | None) -> None:
-        """Count what of a stored event is not as it was sent."""
+        """Count the fields of a stored event that were corrected or left out."""
         for name in corrections(sent, email):
             self._counters.note(name)
 
@@ -269,9 +269,10 @@ class Collector:
 
 
 def refuse(error: TcsEventsError, counters: Counters, *, explain: bool = False) -> Answer:
-    """Answer a request that no collector has seen. It counts as one event.
+    """Answer a request that fails before the collector sees it. It counts as one event.
 
-    `explain` tells a developer what is wrong; a visitor is told only to come back.
+    With `explain` the answer says what is wrong, for a developer. Otherwise it only asks to send
+    the event again.
     """
     counters.end(((*outcome_of(error), 1),), 0.0)
     return answer_error(error, explain=explain)
@@ -299,7 +300,7 @@ def _batch_answer(results: Sequence[Result], refused: Sequence[Any]) -> Answer:
     accepted = sum(result is Outcome.ACCEPTED for result in results)
     duplicates = sum(result is Outcome.DUPLICATE for result in results)
     fields = {field for one in results if isinstance(one, EventInvalid) for field in one.errors}
-    # A batch of which nothing was taken is a refused request; the others cost their sender more.
+    # Only lines of batches that are refused whole are limited: a flood costs its sender nothing.
     if accepted or duplicates or log_lines.allows("batch_answered"):
         log.info(
             "tcs_events.batch_answered",

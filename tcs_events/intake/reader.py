@@ -24,39 +24,39 @@ Scrub = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Parsed(NamedTuple):
-    """A JSON value, and whether its texts are still to be looked at."""
+    """A value of a JSON body, or a part of it."""
 
     data: Any
     unsure: bool
+    """Whether its texts may hold NUL or half an emoji. All parts of one body share this."""
 
-    def check(self, data: Any) -> None:
-        """Refuse a part of it that some reader of a stored row could not read.
+    def part(self, data: Any) -> Parsed:
+        """Return a part of this value, such as one event of a batch."""
+        return Parsed(data, self.unsure)
+
+    def checked(self) -> Any:
+        """Return the data if every reader of a stored row can read it.
+
+        A wrong `age_ms` or `email` is left out if the rest can be read.
 
         Raises:
-            EventInvalid: it holds such a text or number, or is nested too deep.
+            EventInvalid: some reader could not read it: a text, a number, or too many levels.
         """
+        try:
+            self._check(self.data)
+        except EventInvalid:
+            kept = _without_odd_values(self.data)
+            if kept == self.data:
+                raise
+            self._check(kept)
+            return kept
+        return self.data
+
+    def _check(self, data: Any) -> None:
         try:
             strict_json.check(data) if self.unsure else strict_json.check_numbers(data)
         except strict_json.NotStrictJson as error:
             raise EventInvalid({"_schema": [str(error)]}) from None
-
-    def checked(self, data: Any) -> Any:
-        """Return a part of it that every reader of a stored row can read.
-
-        Where only an age or an address stands in the way of that, the part is returned without.
-
-        Raises:
-            EventInvalid: something else does.
-        """
-        try:
-            self.check(data)
-        except EventInvalid:
-            kept = _without_odd_values(data)
-            if kept == data:
-                raise
-            self.check(kept)
-            return kept
-        return data
 
 
 def _without_odd_values(data: Any) -> Any:
@@ -71,11 +71,11 @@ def _without_odd_values(data: Any) -> Any:
 
 
 def corrections(data: Any, email: str | None) -> list[str]:
-    """Return what was corrected of what was sent, by the names it is counted under.
+    """Return the names under which corrections of a stored event are counted.
 
     Args:
-        data: an event or an identity that was taken, as it was parsed.
-        email: the address that was taken from it.
+        data: the event or identity as it was sent.
+        email: the address that was stored with it.
     """
     age_ms, found = data.get("age_ms", 0), []
     if type(age_ms) is not int or not 0 <= age_ms <= MAX_AGE_MS:
@@ -86,10 +86,10 @@ def corrections(data: Any, email: str | None) -> list[str]:
 
 
 def batch_items(data: Any, max_events: int) -> list[Any]:
-    """Return what is in the envelope of a batch.
+    """Return the events of a batch, as they were sent.
 
     Raises:
-        EventInvalid: it is no batch, or one that is empty or too large.
+        EventInvalid: this is not a batch, or it is empty or too large.
     """
     items = data.get("events") if isinstance(data, dict) else None
     if not isinstance(items, list):
@@ -100,7 +100,7 @@ def batch_items(data: Any, max_events: int) -> list[Any]:
 
 
 def count_of(data: Any) -> int:
-    """Return how many events a parsed batch holds; one where it is none."""
+    """Return the number of events in a batch, 1 if this is not a batch."""
     items = data.get("events") if isinstance(data, dict) else None
     return len(items) or 1 if isinstance(items, list) else 1
 
@@ -110,8 +110,8 @@ class Reader:
 
     Args:
         schema: which events are allowed.
-        scrub: takes out of a payload what is not to be kept; None leaves it as it is.
-        max_values: what the values of a body may come to.
+        scrub: removes personal data from a payload. None leaves payloads as they are.
+        max_values: the most values of a body; see `strict_json.parse`.
     """
 
     def __init__(
@@ -127,33 +127,33 @@ class Reader:
         self._identity_schema = IdentitySchema()
 
     def parse(self, body: bytes) -> Parsed:
-        """Return what a body holds.
+        """Return the value of a body.
 
         Raises:
-            EventInvalid: it is no JSON, or has too many values.
+            EventInvalid: the body is not JSON, or has too many values.
         """
         try:
             return Parsed(*strict_json.parse(body, self._max_values))
         except strict_json.NotStrictJson as error:
             raise EventInvalid({"_schema": [str(error)]}) from None
 
-    def event(self, parsed: Parsed, data: Any, received_at: datetime) -> Event:
-        """Return the event that `data`, a part of what was parsed, is.
+    def event(self, parsed: Parsed, received_at: datetime) -> Event:
+        """Return the event.
 
         Raises:
             EventInvalid: it is not allowed.
         """
-        data = parsed.checked(data)
+        data = parsed.checked()
         event = self._precheck(data, received_at) or self._load(data, received_at)
         return event._replace(payload=self._scrub(event.payload)) if self._scrub else event
 
     def identity(self, parsed: Parsed, received_at: datetime) -> Identity:
-        """Return who a session belongs to.
+        """Return the owner of a session.
 
         Raises:
-            EventInvalid: that is not what was parsed.
+            EventInvalid: it is not allowed.
         """
-        loaded = _loaded(self._identity_schema, parsed.checked(parsed.data))
+        loaded = _loaded(self._identity_schema, parsed.checked())
         session_id, email = loaded["session_id"], loaded["email"]
         return Identity(
             identity_id=identity_id(session_id, email),

@@ -115,7 +115,7 @@ def _event(reader: Reader, row: sa.Row[Any], max_bytes: int) -> Event | None:
         if "event_id" not in data:
             event_id = uuid5(NAMESPACE_URL, f"tcs_events:rejection:{row.rejection_id}")
             data["event_id"] = str(event_id)
-        return reader.event(parsed, data, row.received_at)
+        return reader.event(parsed, row.received_at)
     except EventInvalid:
         return None
 

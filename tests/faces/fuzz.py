@@ -150,7 +150,7 @@ def make_check() -> Callable[[bytes], None]:
                 hold(same(parsed.data, strict(body)), "read another value than the text has")
                 agreed(parsed.data)
                 try:
-                    storable(reader.event(parsed, parsed.data, now), parsed.data)
+                    storable(reader.event(parsed, now), parsed.data)
                 except EventInvalid as error:
                     hold(error.errors, "refused without a reason")
             by_parser.append((verdict, answers(body)))
