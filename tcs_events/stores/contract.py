@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from tcs_events.errors import EventInvalid, StoreUnavailable
@@ -14,6 +15,20 @@ Result = Outcome | EventInvalid | StoreUnavailable
 ACCEPTED, DUPLICATE, an `EventInvalid` if the record can never be stored, or a `StoreUnavailable` if
 it can be stored once the database is repaired.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state of this process's commits. Times are `monotonic()` seconds, -inf for never."""
+
+    waiting_events: int
+    waiting_bytes: int
+    writing: int
+    """The number of groups that are being written now."""
+    is_failing: bool
+    """Whether the last commit failed."""
+    succeeded_at: float
+    failed_at: float
 
 
 class Store(Protocol):
@@ -38,3 +53,9 @@ class Store(Protocol):
             StoreUnavailable: the database is down, hung, locked or full, or too much is waiting.
                 No record is acknowledged. A retry with the same id is stored once.
         """
+
+    def state(self) -> State:
+        """Return what waits in this process, and how its last commits ended."""
+
+    def close(self) -> None:
+        """Close all connections. The next record opens new ones."""

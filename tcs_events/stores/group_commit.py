@@ -23,13 +23,12 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import monotonic
 
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Record
-from tcs_events.stores.contract import Result
+from tcs_events.stores.contract import Result, State
 from tcs_events.stores.pace import Pace
 from tcs_events.stores.patience import Patience
 
@@ -117,20 +116,6 @@ class _Entry:
         if group is None or group.results is None:
             raise (group and group.error) or StoreUnavailable("Interrupted")
         return group.results[self.start : self.start + self.count]
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """The state of this process's commits. Times are `monotonic()` seconds, -inf for never."""
-
-    waiting_events: int
-    waiting_bytes: int
-    writing: int
-    """The number of groups that are being written now."""
-    is_failing: bool
-    """Whether the last commit failed."""
-    succeeded_at: float
-    failed_at: float
 
 
 class GroupCommit:

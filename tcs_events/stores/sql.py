@@ -27,9 +27,9 @@ from tcs_events.errors import ColumnsMissing, EventInvalid, StoreUnavailable, Ta
 from tcs_events.event import Record
 from tcs_events.settings import Settings
 from tcs_events.stores.columns import unique_id
-from tcs_events.stores.contract import Result
+from tcs_events.stores.contract import Result, State
 from tcs_events.stores.generic import GenericCommitter
-from tcs_events.stores.group_commit import GroupCommit, State
+from tcs_events.stores.group_commit import GroupCommit
 from tcs_events.stores.postgresql import PostgresCommitter
 from tcs_events.stores.sqlite import SqliteCommitter, is_busy
 
