@@ -262,11 +262,12 @@ class GroupCommit:
     def _commit(self, entry: _Entry, committer: _Committer) -> None:
         """Write the front of the queue, then free the committer for the rest."""
         group = _Group()
-        seconds = 0.0
+        seconds, is_full = 0.0, False
         try:
             with self._mutex:
                 self._refuse_late()
                 self._fill(group, entry)
+                is_full = bool(self._queue)
             if group.events:
                 began = monotonic()
                 deadline = self._patience.limit(entry.deadline)
@@ -277,7 +278,7 @@ class GroupCommit:
         finally:
             group.is_done = True
             committer.owner = None
-            self._finish(entry, group, seconds)
+            self._finish(entry, group, seconds, is_full)
 
     def _refuse_late(self) -> None:
         """On a slow database, refuse the requests that could not be written in time."""
@@ -317,12 +318,12 @@ class GroupCommit:
             size_bytes += entry.size_bytes
         self._waiting_events, self._waiting_bytes = events, size_bytes
 
-    def _finish(self, entry: _Entry, group: _Group, seconds: float) -> None:
+    def _finish(self, entry: _Entry, group: _Group, seconds: float, is_full: bool) -> None:
         to_wake = group.entries
         with self._mutex:
             if group.results is not None:
                 self._patience.succeeded()
-                self._pace.wrote(len(group.events), seconds)
+                self._pace.wrote(len(group.events), seconds, is_full=is_full)
             elif group.error is not None:
                 self._patience.failed()
                 self._pace.failed()

@@ -31,15 +31,23 @@ class Pace:
         self.events_per_second: float | None = None
         """What one committer writes, or None if the database is not slow."""
 
-    def wrote(self, events: int, seconds: float) -> None:
-        """Note that a commit succeeded."""
+    def wrote(self, events: int, seconds: float, *, is_full: bool = True) -> None:
+        """Note that a commit succeeded.
+
+        Args:
+            events: the number of events in the group.
+            seconds: how long the commit took.
+            is_full: whether more events were waiting than the group could hold.
+        """
         per_second = events / max(seconds, 1e-6)
         events_in_time = int(per_second * self._target_seconds)
         largest = min(max(self.group_max_events, GROWTH * events), GROUP_MAX_EVENTS)
         self.group_max_events = max(1, min(events_in_time, largest))
         # One slow commit may be a pause of the disk. Two in a row mean a slow database. A quick
-        # commit says little about larger groups: most of its time is the sync, not the rows.
-        is_slow = seconds > self._target_seconds / GROWTH
+        # commit says little about larger groups: most of its time is the sync, not the rows. Nor
+        # does a slow commit of all that was waiting: on a busy machine one event takes as long as
+        # twelve, and a rate taken from it would refuse events that are in time.
+        is_slow = is_full and seconds > self._target_seconds / GROWTH
         self.events_per_second = per_second if is_slow and self._was_slow else None
         self._was_slow = is_slow
 

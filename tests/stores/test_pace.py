@@ -42,3 +42,14 @@ def test_after_a_failure_a_single_request_finds_out() -> None:
     pace.wrote(100, 0.01)
     pace.failed()
     assert pace.group_max_events == 1
+
+
+def test_a_slow_commit_of_all_that_was_waiting_says_nothing_of_larger_groups() -> None:
+    """On a busy machine one event takes as long as twelve."""
+    pace = Pace(1.5)
+    for _ in range(5):
+        pace.wrote(1, 0.3, is_full=False)
+    assert pace.seconds_for(12, committers=1) == 0.0
+    for _ in range(2):
+        pace.wrote(1, 0.3, is_full=True)
+    assert pace.seconds_for(12, committers=1) > 1.5
