@@ -268,7 +268,7 @@ MEDDLING = {
 @pytest.mark.parametrize(
     ("what", "words"),
     [
-        ("drops", "drop the trigger, rule or policy on user_events that leaves rows out"),
+        ("drops", "drop the trigger, rule or policy on user_events that drops rows"),
         ("changes", "stored differently from how they were sent: session_id;"),
     ],
 )
