@@ -83,7 +83,7 @@ class Load:
 class NoPace(Pace):
     """As it was: a group holds whatever waits."""
 
-    def wrote(self, events: int, seconds: float) -> None:
+    def wrote(self, events: int, seconds: float, *, is_full: bool = True) -> None:
         self.group_max_events = GROUP_MAX_EVENTS
 
     failed = lambda self: None  # noqa: E731
