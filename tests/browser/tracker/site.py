@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Flask, Response
 from sqlalchemy import Engine, create_engine, select
+from sqlalchemy.exc import OperationalError
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from tcs_events import UserEvent
@@ -79,9 +80,15 @@ class Site:
 
     def events(self) -> list[dict[str, Any]]:
         """Return the rows of `user_events`, oldest first."""
-        with self._database.connect() as connection:
-            rows = connection.execute(select(UserEvent.__table__).order_by(UserEvent.id))
-            return [dict(row) for row in rows.mappings()]
+        query = select(UserEvent.__table__).order_by(UserEvent.id)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                with self._database.connect() as connection:
+                    return [dict(row) for row in connection.execute(query).mappings()]
+            except OperationalError:  # locked, for as long as a busy machine takes for a commit
+                if time.monotonic() > deadline:
+                    raise
 
     def numbers(self) -> list[int]:
         """Return the number in the payload of each row, in order of the numbers."""
