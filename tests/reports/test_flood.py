@@ -40,7 +40,7 @@ from tests.reports.truth import World
 NOON = datetime(2025, 3, 5, 12, tzinfo=UTC)
 DAY = Period(NOON.date(), NOON.date())
 SMALL, FACTOR, ATTEMPTS = 1_000, 3, 8
-LINEAR = 5.0
+LINEAR = 7.0
 """Linear is 3 and less, quadratic is 9."""
 TYPES = [f"type-{number}" for number in range(600)]
 ALL_TYPES = ["sage_query", "card_click", "card_impression", "filter_change", *TYPES]
