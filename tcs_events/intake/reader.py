@@ -43,16 +43,21 @@ class Parsed(NamedTuple):
             EventInvalid: some reader could not read it: a text, a number, or too many levels.
         """
         try:
-            self._check(self.data)
+            self.check(self.data)
         except EventInvalid:
             kept = _without_odd_values(self.data)
             if kept == self.data:
                 raise
-            self._check(kept)
+            self.check(kept)
             return kept
         return self.data
 
-    def _check(self, data: Any) -> None:
+    def check(self, data: Any) -> None:
+        """Refuse data of this body that some reader of a stored row could not read.
+
+        Raises:
+            EventInvalid: it could not read a text, a number, or so many levels.
+        """
         try:
             strict_json.check(data) if self.unsure else strict_json.check_numbers(data)
         except strict_json.NotStrictJson as error:
