@@ -26,7 +26,7 @@ from tcs_events.reports.wording import A_VISIT
 
 _PRINTED = Printed(EXPOSURE_COLUMNS, *(column.name for column in EXPOSURE_COLUMNS))
 _OPTIONAL = ("mean_position", "seen", "best_position", "returned_first", "expected_click_through")
-"""The columns that go where there is no room, the first one first."""
+"""The columns that are left out on a narrow terminal, the first one first."""
 
 
 @command("exposure")

@@ -123,7 +123,7 @@ def step(text: str) -> Step:
     text that contains a comma or a bracket as JSON: `"a, b"`.
 
     Raises:
-        ValueError: the text is no step.
+        ValueError: the text is not a step.
     """
     event_type, bracket, rest = text.strip().partition("[")
     if not event_type.strip() or "]" in event_type or (bracket and not rest.endswith("]")):

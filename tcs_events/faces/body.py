@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_body(environ: WSGIEnvironment, limit_bytes: int, host_limit_bytes: int | None) -> bytes:
-    """Return the body of a request. The lower of the two limits counts; None is no limit.
+    """Return the body of a request. The lower of the two limits applies. None means no limit.
 
     Raises:
         BodyEncoded: the body is compressed.
