@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from flask import Blueprint, Flask, appcontext_pushed, current_app, has_app_context, request_started
 from sqlalchemy import Connection, MetaData, event
@@ -18,17 +18,18 @@ from werkzeug.routing import Rule
 
 from tcs_events.counts.refresh import Refresher
 from tcs_events.database.forks import ensure_own_state, in_each_child
+from tcs_events.database.host_database import HostDatabase
 from tcs_events.database.pools import leave_pool_of_parent
 from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
 from tcs_events.event_types.schemas import event_schema
 from tcs_events.intake.answers import log_trouble
-from tcs_events.intake.collector import BotMarks, Collector, Limits
+from tcs_events.intake.collector import Collector
+from tcs_events.intake.intake import BotMarks, Intake, Limits
 from tcs_events.intake.reader import Reader
 from tcs_events.intake.rejections import TIMEOUT_MS, KeptRejections
 from tcs_events.intake.screening import Screening
 from tcs_events.intake.scrub import Scrubber
 from tcs_events.models import (
-    BOT_SESSIONS_TABLE,
     EVENTS_TABLE,
     IDENTITIES_TABLE,
     REJECTIONS_TABLE,
@@ -40,7 +41,7 @@ from tcs_events.models import (
     join_metadata,
 )
 from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, Settings
-from tcs_events.stores import SqlStore
+from tcs_events.stores import SqlStore, Store
 from tcs_events.watch.counters import Counters
 from tcs_events.watch.health import Health
 from tcs_events.watch.log import log
@@ -64,7 +65,7 @@ class Registration:
         """Our tables in the metadata of the host's `db`. Empty while the app has no `db`."""
         self.counters = Counters()
         """How the events of this process ended."""
-        self.tally = Tally(self.counters, lambda: self.opened_store)
+        self.tally = Tally(self.counters, self)
         """Writes these counts into a table, where those of all processes add up."""
         self.health = Health(self)
         self._had_request = False
@@ -93,52 +94,9 @@ class Registration:
             self.tables = join_metadata(database.metadatas[bind_key])
         return bool(self.tables)
 
-    @property
-    def store(self) -> SqlStore:
-        """The store of the current app's events. Raises what `store_for` raises."""
-        return self._kept(EVENTS_TABLE, self.settings)
-
-    @property
-    def opened_store(self) -> SqlStore | None:
-        """The store of events if it was needed before, else None. Asking opens no connection."""
-        return self._stores.get(EVENTS_TABLE)
-
-    @property
-    def identity_store(self) -> SqlStore:
-        """The store of the owners of sessions. Raises what `store_for` raises."""
-        return self._kept(IDENTITIES_TABLE, self.settings)
-
     @cached_property
-    def refresher(self) -> Refresher:
-        """Keeps the counts of the current app up to date. Raises what `store_for` raises."""
-        return Refresher(self.store.engine, self.settings.timezone)
-
-    @property
-    def rejection_store(self) -> SqlStore:
-        """The store of refused events. Raises what `store_for` raises."""
-        hasty = replace(self.settings, timeout_ms=TIMEOUT_MS, durability=LOST_ON_POWER_CUT)
-        return self._kept(REJECTIONS_TABLE, hasty)
-
-    def close(self) -> None:
-        """Close all connections that events are written on. The next event opens new ones."""
-        for store in [*self._stores.values()]:
-            store.close()
-
-    def _kept(self, table: str, settings: Settings) -> SqlStore:
-        ensure_own_state()
-        with self._opening:
-            if table not in self._stores:
-                self._stores[table] = self.store_for(table, settings)
-            return self._stores[table]
-
-    @cached_property
-    def rejections(self) -> KeptRejections | None:
-        """Keeps refused events. None unless the settings say so. Raises what `store_for` raises."""
-        keep = self.settings.keep_rejected
-        return KeptRejections(self.rejection_store, keep, self.counters) if keep else None
-
-    def store_for(self, table: str, settings: Settings) -> SqlStore:
-        """Return a store that writes into one of our tables, for the current app.
+    def database(self) -> HostDatabase:
+        """The current app's database, for all that does not store events.
 
         Raises:
             DatabaseMissing: the app has no `SQLAlchemy`.
@@ -158,8 +116,53 @@ class Registration:
         if self._pid != os.getpid():
             # The app factory may have connected before the server forked, as by `db.create_all()`.
             leave_pool_of_parent(engine)
-            self._pid = os.getpid()
-        return SqlStore(engine, self.tables[table], settings)
+        return HostDatabase(engine)
+
+    @property
+    def store(self) -> Store:
+        """The store of the current app's events. Raises what `database` raises."""
+        return self._kept(EVENTS_TABLE, self.settings)
+
+    @property
+    def opened_store(self) -> Store | None:
+        """The store of events if it was needed before, else None. Asking opens no connection."""
+        return self._stores.get(EVENTS_TABLE)
+
+    @property
+    def identity_store(self) -> Store:
+        """The store of the owners of sessions. Raises what `database` raises."""
+        return self._kept(IDENTITIES_TABLE, self.settings)
+
+    @cached_property
+    def refresher(self) -> Refresher:
+        """Keeps the counts of the current app up to date. Raises what `database` raises."""
+        return Refresher(self.database.engine, self.settings.timezone)
+
+    @property
+    def rejection_store(self) -> SqlStore:
+        """The store of refused events. Raises what `database` raises."""
+        hasty = replace(self.settings, timeout_ms=TIMEOUT_MS, durability=LOST_ON_POWER_CUT)
+        return self._kept(REJECTIONS_TABLE, hasty)
+
+    def close(self) -> None:
+        """Close all connections that events are written on. The next event opens new ones."""
+        for store in [*self._stores.values()]:
+            store.close()
+
+    def _kept(self, table: str, settings: Settings) -> SqlStore:
+        ensure_own_state()
+        with self._opening:
+            if table not in self._stores:
+                self._stores[table] = SqlStore(self.database, self.tables[table], settings)
+            return self._stores[table]
+
+    @cached_property
+    def rejections(self) -> KeptRejections | None:
+        """Keeps refused events. None unless the settings say so. Raises what `database` raises."""
+        keep = self.settings.keep_rejected
+        if not keep:
+            return None
+        return KeptRejections(self.rejection_store, self.database.engine, keep, self.counters)
 
     @cached_property
     def reader(self) -> Reader:
@@ -172,16 +175,19 @@ class Registration:
     def collector(self) -> Collector:
         """The collector of the current app. Raises what `store` raises."""
         settings = self.settings
+        intake = partial(
+            Intake,
+            counters=self.counters,
+            screen=Screening(settings),
+            limits=self._limits(),
+            bot_marks=self._bot_marks() if settings.bots == BOTS_MARK else None,
+        )
         return Collector(
             self.reader,
-            self.store,
-            self.identity_store,
+            intake(self.reader.event, self.store, rejections=self.rejections),
+            intake(self.reader.identity, self.identity_store),
             settings.max_batch_events,
             self.counters,
-            screen=Screening(settings),
-            bot_marks=self._bot_marks() if settings.bots == BOTS_MARK else None,
-            limits=self._limits(),
-            rejections=self.rejections,
             accepted_log_level=settings.accepted_log_level,
         )
 
@@ -203,8 +209,7 @@ class Registration:
         from tcs_events.intake.bot_sessions import BotSessions  # needs tcs-events[bots]
 
         settings = self.settings
-        store = self._kept(BOT_SESSIONS_TABLE, settings)
-        return BotSessions(store, settings.timezone, settings.timeout_ms / 1000)
+        return BotSessions(self.database, settings.timezone, settings.timeout_ms / 1000)
 
     def ingestion_rules(self, app: Flask) -> list[Rule]:
         """Return the routes that take events."""
@@ -250,7 +255,7 @@ class Registration:
             DatabaseMissing: the app has no `SQLAlchemy`.
             StoreUnavailable: the database does not answer.
         """
-        there = self.store.table_names()
+        there = self.database.table_names()
         return [name for name in self.tables if name not in there]
 
     def _on_appcontext_pushed(self, app: Flask) -> None:

@@ -23,7 +23,7 @@ def reports_of(app: Flask) -> Reports:
     """
     registration = registration_of(app)
     return Reports(
-        registration.store.engine,
+        registration.database.engine,
         registration.settings,
         refresher=registration.refresher,
         run_select=lambda query: app.extensions["sqlalchemy"].session.scalars(query),

@@ -61,7 +61,7 @@ def check_tables() -> None:
         StoreUnavailable: the database does not answer. `TableMissing`: it lacks a table.
     """
     registration = registration_of(current_app)
-    engine = registration.store.engine
+    engine = registration.database.engine
     try:
         names = within(ANSWER_SECONDS, lambda: set(sa.inspect(engine).get_table_names()))
     except sa.exc.SQLAlchemyError as error:

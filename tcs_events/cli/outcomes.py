@@ -33,7 +33,7 @@ def outcomes(days: int, as_json: bool) -> None:
     and by what a killed process had not yet saved. JSON: a list of days, oldest first.
     """
     first = datetime.now(UTC).date() - timedelta(days=days - 1)
-    with registration_of(current_app).store.engine.connect() as connection:
+    with registration_of(current_app).database.engine.connect() as connection:
         days_counted = read_days(connection, first)
     if as_json:
         print_json([_document(day) for day in days_counted])

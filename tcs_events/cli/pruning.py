@@ -61,7 +61,7 @@ def prune(age: timedelta | date, dry_run: bool, as_json: bool) -> None:
     meanwhile. You may stop it and run it again.
     """
     registration = registration_of(current_app)
-    engine, zone = registration.store.engine, registration.settings.timezone
+    engine, zone = registration.database.engine, registration.settings.timezone
     before = datetime.now(UTC) - age if isinstance(age, timedelta) else day(age, zone).start
     if before > datetime.now(UTC):
         raise click.BadParameter(f"{age} is in the future.", param_hint="--older-than")

@@ -140,6 +140,7 @@ def _replay(is_dry_run: bool) -> Replayed:
     registration = registration_of(current_app)
     replay_kept = partial(
         replay_all,
+        registration.database.engine,
         registration.store,
         registration.reader,
         max_bytes=registration.settings.max_body_bytes,
@@ -147,6 +148,6 @@ def _replay(is_dry_run: bool) -> Replayed:
     )
     if not sys.stderr.isatty():
         return replay_kept()
-    kept = count_kept(registration.store)
+    kept = count_kept(registration.database.engine)
     with click.progressbar(length=kept, label="Replaying", file=sys.stderr) as bar:
         return replay_kept(progress=bar.update)

@@ -67,7 +67,7 @@ def forget(
     sessions, too. Then counts the affected days again.
     """
     registration = registration_of(current_app)
-    engine, zone = registration.store.engine, registration.settings.timezone
+    engine, zone = registration.database.engine, registration.settings.timezone
     subject = _subject(emails, sessions)
     holdings = count_holdings(engine, subject)
     if dry_run:

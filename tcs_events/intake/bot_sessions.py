@@ -12,15 +12,16 @@ from sqlalchemy import exc, select
 from tcs_events.counts.stale import mark_stale
 from tcs_events.database.connection import within
 from tcs_events.database.forks import ensure_own_state, in_each_child
+from tcs_events.database.host_database import HostDatabase
 from tcs_events.database.troubles import unavailable
 from tcs_events.errors import TableMissing
 from tcs_events.event import Outcome
 from tcs_events.intake.bots import is_crawler
 from tcs_events.intake.sender import Sender
 from tcs_events.models import UserEvent, UserEventBotSession
-from tcs_events.stores import SqlStore
 from tcs_events.stores.generic import insert_once
 
+TABLE = UserEventBotSession.__table__
 REMEMBERED = 10_000
 """How many marked sessions a process remembers, so that it does not mark them again."""
 
@@ -29,13 +30,13 @@ class BotSessions:
     """Marks the sessions of crawlers in the host's database.
 
     Args:
-        store: the store of the marked sessions, in the database of the events.
+        database: the database of the events.
         zone: the time zone of the days that reports count.
         timeout_seconds: how long the database may take.
     """
 
-    def __init__(self, store: SqlStore, zone: ZoneInfo, timeout_seconds: float) -> None:
-        self._store = store
+    def __init__(self, database: HostDatabase, zone: ZoneInfo, timeout_seconds: float) -> None:
+        self._database = database
         self._zone = zone
         self._timeout_seconds = timeout_seconds
         self._reset()
@@ -64,9 +65,9 @@ class BotSessions:
             within(self._timeout_seconds, lambda: self._mark(sorted(new), at))
         except (exc.DBAPIError, exc.TimeoutError) as error:
             # has_table() is another query: it is only made if the error names the table.
-            if self._store.table_name in str(error) and not self._store.has_table():
-                raise TableMissing(self._store.table_name) from None
-            raise unavailable(error, self._store.table_name, "session_id") from None
+            if TABLE.name in str(error) and not self._database.has_table(TABLE):
+                raise TableMissing(TABLE.name) from None
+            raise unavailable(error, TABLE.name, "session_id") from None
         with self._lock:
             self._marked |= new
             while len(self._marked) > REMEMBERED:
@@ -74,13 +75,12 @@ class BotSessions:
 
     def _mark(self, session_ids: list[str], at: datetime) -> None:
         """Mark the sessions and the days to be counted again, in one transaction."""
-        table = UserEventBotSession.__table__
-        with self._store.engine.begin() as connection:
+        with self._database.engine.begin() as connection:
             # The ids are sorted: two transactions with the same ids then cannot deadlock.
             new = [
                 session_id
                 for session_id in session_ids
-                if insert_once(connection, table, {"session_id": session_id, "marked_at": at})
+                if insert_once(connection, TABLE, {"session_id": session_id, "marked_at": at})
                 is Outcome.ACCEPTED
             ]
             times = select(UserEvent.created_at).where(UserEvent.session_id.in_(new))

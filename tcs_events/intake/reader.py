@@ -90,18 +90,18 @@ def corrections(data: Any, email: str | None) -> list[str]:
     return found
 
 
-def batch_items(data: Any, max_events: int) -> list[Any]:
-    """Return the events of a batch, as they were sent.
+def batch_items(batch: Parsed, max_events: int) -> list[Parsed]:
+    """Return the events of a batch.
 
     Raises:
         EventInvalid: this is not a batch, or it is empty or too large.
     """
-    items = data.get("events") if isinstance(data, dict) else None
+    items = batch.data.get("events") if isinstance(batch.data, dict) else None
     if not isinstance(items, list):
         raise EventInvalid({"events": ["Must be a list of events."]})
     if not 0 < len(items) <= max_events:
         raise EventInvalid({"events": [f"Must be 1 to {max_events} events, not {len(items)}."]})
-    return items
+    return [batch.part(item) for item in items]
 
 
 def count_of(data: Any) -> int:

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import Engine
 
 from tcs_events.database.connection import within
 from tcs_events.database.forks import ensure_own_state, in_each_child
@@ -26,11 +27,11 @@ from tcs_events.event import (
     Rejection,
     new_event_id,
 )
-from tcs_events.intake.collector import Rejected
+from tcs_events.intake.intake import Rejected
 from tcs_events.intake.scrub import scrub_text
 from tcs_events.models import UserEventRejection
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
-from tcs_events.stores import SqlStore
+from tcs_events.stores import Store
 from tcs_events.strict_json import MAX_DEPTH
 from tcs_events.watch.counters import Counters
 from tcs_events.watch.log import log
@@ -56,13 +57,15 @@ class KeptRejections:
 
     Args:
         store: the store of the table.
+        engine: the engine of its database.
         keep: the most rows to keep.
         counters: count the events as `rejections_kept`, as `rejections_left_out` if there are too
             many, or as `rejections_failed`.
     """
 
-    def __init__(self, store: SqlStore, keep: int, counters: Counters) -> None:
+    def __init__(self, store: Store, engine: Engine, keep: int, counters: Counters) -> None:
         self._store = store
+        self._engine = engine
         self._keep = keep
         self._counters = counters
         self._reset()
@@ -124,10 +127,10 @@ class KeptRejections:
         surplus = sa.select(row_id).order_by(row_id.desc()).offset(self._keep).limit(1)
         # Two transactions: in SQLite, one that has read cannot write once another has written.
         # https://www.sqlite.org/rescode.html#busy_snapshot
-        with self._store.engine.connect() as connection:
+        with self._engine.connect() as connection:
             last_surplus_id = connection.scalar(surplus)
         if last_surplus_id is not None:
-            with self._store.engine.begin() as connection:
+            with self._engine.begin() as connection:
                 connection.execute(sa.delete(UserEventRejection).where(row_id <= last_surplus_id))
 
 

@@ -8,12 +8,13 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import sqlalchemy as sa
+from sqlalchemy import Engine
 
 from tcs_events.errors import EventInvalid
 from tcs_events.event import Event, Outcome
 from tcs_events.intake.reader import Reader
 from tcs_events.models import UserEvent, UserEventRejection
-from tcs_events.stores import SqlStore
+from tcs_events.stores import Store
 from tcs_events.stores.contract import Result
 
 BATCH_ROWS = 200
@@ -30,14 +31,15 @@ class Replayed:
     """Still refused, or too long to be kept whole. Their rows stay."""
 
 
-def count_kept(store: SqlStore) -> int:
+def count_kept(engine: Engine) -> int:
     """Return how many refused events are kept."""
-    with store.engine.connect() as connection:
+    with engine.connect() as connection:
         return connection.scalar(sa.select(sa.func.count(UserEventRejection.id))) or 0
 
 
 def replay(
-    store: SqlStore,
+    engine: Engine,
+    store: Store,
     reader: Reader,
     *,
     max_bytes: int,
@@ -50,6 +52,7 @@ def replay(
     its row, so that it is stored once even if the process is killed before the row is deleted.
 
     Args:
+        engine: the engine of the database, which has the kept events.
         store: the store of the events.
         reader: the reader of the endpoint, so that the same is stored as there.
         max_bytes: the limit of a body. An event whose JSON is longer is still refused.
@@ -60,13 +63,13 @@ def replay(
         StoreUnavailable: the database failed. Events that are not stored yet are still kept.
     """
     replayed, seen = Replayed(), set[UUID]()
-    for rows in _batches(store):
+    for rows in _batches(engine):
         events = [_event(reader, row, max_bytes) for row in rows]
         valid = [event for event in events if event is not None]
         if not valid:
             results: list[Result] = []
         elif is_dry_run:
-            results = _expected(store, valid, seen)
+            results = _expected(engine, valid, seen)
         else:
             results = store.append(valid)
         outcomes = iter(results)
@@ -82,23 +85,23 @@ def replay(
                     continue
             done_ids.append(row.id)
         if done_ids and not is_dry_run:
-            _delete(store, done_ids)
+            _delete(engine, done_ids)
         progress(len(rows))
     return replayed
 
 
-def _batches(store: SqlStore) -> Iterator[Sequence[sa.Row[Any]]]:
+def _batches(engine: Engine) -> Iterator[Sequence[sa.Row[Any]]]:
     """Yield the rows that exist at the start, oldest first."""
     table = UserEventRejection.__table__.c
     columns = (table.id, table.rejection_id, table.received_at, table.sample)
     last_read_id = 0
     # Without the rows that are added meanwhile, so that the replay comes to an end.
-    with store.engine.connect() as connection:
+    with engine.connect() as connection:
         end_id = connection.scalar(sa.select(sa.func.max(table.id))) or 0
     while True:
         query = sa.select(*columns).where(table.id > last_read_id, table.id <= end_id)
         # No transaction is open while the events of the batch are stored.
-        with store.engine.connect() as connection:
+        with engine.connect() as connection:
             rows = connection.execute(query.order_by(table.id).limit(BATCH_ROWS)).all()
         if not rows:
             return
@@ -120,11 +123,11 @@ def _event(reader: Reader, row: sa.Row[Any], max_bytes: int) -> Event | None:
         return None
 
 
-def _expected(store: SqlStore, events: Sequence[Event], seen: set[UUID]) -> list[Result]:
+def _expected(engine: Engine, events: Sequence[Event], seen: set[UUID]) -> list[Result]:
     """Return the outcomes that the events would have. `seen` holds the ids of earlier batches."""
     ids = [event.event_id for event in events]
     query = sa.select(UserEvent.event_id).where(UserEvent.event_id.in_(ids))
-    with store.engine.connect() as connection:
+    with engine.connect() as connection:
         seen.update(connection.scalars(query))
     results: list[Result] = []
     for event_id in ids:
@@ -133,6 +136,6 @@ def _expected(store: SqlStore, events: Sequence[Event], seen: set[UUID]) -> list
     return results
 
 
-def _delete(store: SqlStore, ids: Sequence[int]) -> None:
-    with store.engine.begin() as connection:
+def _delete(engine: Engine, ids: Sequence[int]) -> None:
+    with engine.begin() as connection:
         connection.execute(sa.delete(UserEventRejection).where(UserEventRejection.id.in_(ids)))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from tcs_events.event import Outcome
+from tcs_events.intake.intake import Verdict
 from tcs_events.intake.sender import Sender
 from tcs_events.settings import BOTS_DROP, Settings
-
-Verdict = tuple[Outcome, str]
 
 GPC: Verdict = (Outcome.OPTED_OUT, "gpc")
 DNT: Verdict = (Outcome.OPTED_OUT, "dnt")

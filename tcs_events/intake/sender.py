@@ -12,8 +12,11 @@ class Sender(NamedTuple):
     """What decides whether the events of a request are accepted. None of it is ever stored."""
 
     address: str
-    """The other end of the connection, as the server reports it. Headers are not believed: behind a
-    proxy, the host's ProxyFix replaces the address by the one that the proxy saw."""
+    """The other end of the connection as the server reports it, "" if it does not.
+
+    Headers are not believed. Behind a proxy, the host's ProxyFix replaces the address by the one
+    that the proxy saw.
+    """
     user_agent: str
     refuses_sale: bool
     """`Sec-GPC: 1`: https://www.w3.org/TR/gpc/"""
@@ -21,16 +24,11 @@ class Sender(NamedTuple):
     """`DNT: 1`: https://www.w3.org/TR/tracking-dnt/"""
 
 
-def address_of(environ: WSGIEnvironment) -> str:
-    """Return the address at the other end of the connection, "" if the server does not say."""
-    return environ.get("REMOTE_ADDR") or ""
-
-
 def sender_of(environ: WSGIEnvironment) -> Sender:
     """Return the sender of a request."""
     get = environ.get
     return Sender(
-        address_of(environ),
+        get("REMOTE_ADDR") or "",
         get("HTTP_USER_AGENT") or "",
         get("HTTP_SEC_GPC") == "1",
         get("HTTP_DNT") == "1",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tcs_events.database.problems import Problem
 from tcs_events.errors import EventInvalid, StoreUnavailable
 from tcs_events.event import Outcome, Record
 
@@ -56,6 +57,13 @@ class Store(Protocol):
 
     def state(self) -> State:
         """Return what waits in this process, and how its last commits ended."""
+
+    def problem(self) -> Problem | None:
+        """Return a problem that shows without a write, such as a deleted file. Else None."""
+
+    @property
+    def trouble(self) -> StoreUnavailable | None:
+        """The error of the last records. None if they were stored."""
 
     def close(self) -> None:
         """Close all connections. The next record opens new ones."""

@@ -7,15 +7,14 @@ from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
-from sqlalchemy import Engine, Table, exc, inspect
+from sqlalchemy import Engine, Table, exc
 
 from tcs_events.database.asking import briefly
 from tcs_events.database.connection import OwnConnection, within
-from tcs_events.database.forks import ensure_own_state, in_each_child
+from tcs_events.database.host_database import CHECK_SECONDS, HostDatabase
 from tcs_events.database.numbering import Numbering, numberings
-from tcs_events.database.pools import is_lasting, leave_pool_of_parent
+from tcs_events.database.pools import is_lasting
 from tcs_events.database.problems import Problem
-from tcs_events.database.transactions import with_transactions
 from tcs_events.database.troubles import (
     driver_error,
     is_about_one_row,
@@ -23,7 +22,7 @@ from tcs_events.database.troubles import (
     sqlstate_of,
     unavailable,
 )
-from tcs_events.errors import ColumnsMissing, EventInvalid, StoreUnavailable, TableMissing
+from tcs_events.errors import ColumnsMissing, EventInvalid, StoreUnavailable
 from tcs_events.event import Record
 from tcs_events.settings import Settings
 from tcs_events.stores.columns import unique_id
@@ -33,8 +32,6 @@ from tcs_events.stores.group_commit import GroupCommit
 from tcs_events.stores.postgresql import PostgresCommitter
 from tcs_events.stores.sqlite import SqliteCommitter, is_busy
 
-CHECK_SECONDS = 0.5
-"""How long a look at the database's tables may take."""
 NEW_CONNECTION_HELPS = ("0A000", "25006")
 """SQLSTATEs after which a new connection may succeed.
 
@@ -76,9 +73,9 @@ class SqlStore:
     rollback in the host never removes an event.
     """
 
-    def __init__(self, engine: Engine, table: Table, settings: Settings) -> None:
-        in_each_child(self._leave_pool_of_parent)
-        self._engine = with_transactions(engine)
+    def __init__(self, database: HostDatabase, table: Table, settings: Settings) -> None:
+        self._database = database
+        self._engine = database.engine
         self._table = table
         self._trouble: StoreUnavailable | None = None
         self._committers = make_committers(self._engine, table, settings)
@@ -88,9 +85,6 @@ class SqlStore:
             max_bytes=settings.queue_max_bytes,
             timeout_seconds=settings.timeout_ms / 1000,
         )
-
-    def _leave_pool_of_parent(self) -> None:
-        leave_pool_of_parent(self._engine)
 
     def append(self, events: Sequence[Record], size_bytes: int = 0) -> list[Result]:
         return self._group_commit.append(events, size_bytes) if events else []
@@ -215,7 +209,7 @@ class SqlStore:
         # about a missing column does.
         if self._table.name in str(error):
             try:
-                if columns := self.missing_columns():
+                if columns := self._database.missing_columns(self._table):
                     return ColumnsMissing(self._table.name, columns)
             except StoreUnavailable as failure:
                 return failure
@@ -245,75 +239,6 @@ class SqlStore:
     def trouble(self) -> StoreUnavailable | None:
         """The error of the last events, or None if they were stored."""
         return self._trouble
-
-    def table_names(self) -> set[str]:
-        """Return the names of all tables in the schema, including the host's.
-
-        Raises:
-            StoreUnavailable: the database does not answer.
-        """
-        try:
-            return within(
-                CHECK_SECONDS,
-                lambda: set(inspect(self._engine).get_table_names(self._table.schema)),
-            )
-        except (exc.DBAPIError, exc.TimeoutError) as error:
-            raise StoreUnavailable(type(error).__name__) from None
-
-    def has_table(self) -> bool:
-        """Return whether the database has our table.
-
-        Raises:
-            StoreUnavailable: the database does not answer.
-        """
-        try:
-            return within(
-                CHECK_SECONDS,
-                lambda: inspect(self._engine).has_table(self._table.name, self._table.schema),
-            )
-        except (exc.DBAPIError, exc.TimeoutError) as error:
-            raise StoreUnavailable(type(error).__name__) from None
-
-    def missing_columns(self) -> list[str]:
-        """Return the names of our table's columns that the database's table lacks.
-
-        Raises:
-            TableMissing: the database has no such table.
-            StoreUnavailable: the database does not answer.
-        """
-        if not self.has_table():
-            raise TableMissing(self._table.name)
-        try:
-            columns = within(
-                CHECK_SECONDS,
-                lambda: inspect(self._engine).get_columns(self._table.name, self._table.schema),
-            )
-        except exc.NoSuchTableError:
-            raise TableMissing(self._table.name) from None
-        except (exc.DBAPIError, exc.TimeoutError) as error:
-            raise StoreUnavailable(type(error).__name__) from None
-        names = {column["name"] for column in columns}
-        return [column.name for column in self._table.columns if column.name not in names]
-
-    @property
-    def engine(self) -> Engine:
-        """The host's pool, for reports and anything else that does not store events.
-
-        Its connections begin a transaction even if the host's connections autocommit. Events are
-        written on separate connections.
-        """
-        ensure_own_state()
-        return self._engine
-
-    @property
-    def table_name(self) -> str:
-        """The name of the table that events are stored in."""
-        return self._table.name
-
-    @property
-    def address(self) -> str:
-        """The URL of the database, without its password."""
-        return self._engine.url.render_as_string(hide_password=True)
 
 
 def _refused() -> EventInvalid:

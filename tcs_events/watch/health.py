@@ -13,10 +13,11 @@ from time import monotonic
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, exc
+from sqlalchemy import Connection, Engine, exc
 
 from tcs_events.database.asking import Asker, briefly
 from tcs_events.database.forks import ensure_own_state, in_each_child
+from tcs_events.database.host_database import HostDatabase
 from tcs_events.database.pools import is_lasting
 from tcs_events.database.problems import NO_RIGHT, READ_ONLY, Problem
 from tcs_events.database.troubles import problem_of
@@ -28,7 +29,7 @@ from tcs_events.errors import (
     TcsEventsError,
 )
 from tcs_events.models import WRITTEN_TABLES, Tables
-from tcs_events.stores import SqlStore
+from tcs_events.stores import Store
 from tcs_events.watch.counters import LATENCY_BOUNDS_MS, Counters
 from tcs_events.watch.insert_check import insert_problems
 from tcs_events.watch.log import Log, log
@@ -50,10 +51,13 @@ class Watched(Protocol):
     tables: Tables
 
     @property
-    def store(self) -> SqlStore: ...
+    def database(self) -> HostDatabase: ...
 
     @property
-    def opened_store(self) -> SqlStore | None: ...
+    def store(self) -> Store: ...
+
+    @property
+    def opened_store(self) -> Store | None: ...
 
 
 class Health:
@@ -105,15 +109,16 @@ class Health:
             if problem := store.problem():
                 return [problem]
             problems = []
-            if is_lasting(store.engine):
-                problems = self._asker.ask(LOOK_SECONDS, lambda: self._ask(store))
-            return problems or self._look_at_writing(store)
+            engine = self._watched.database.engine
+            if is_lasting(engine):
+                problems = self._asker.ask(LOOK_SECONDS, lambda: self._ask(engine, store))
+            return problems or self._look_at_writing(engine, store)
         except Exception as error:
             return [explain(error)]
 
-    def _ask(self, store: SqlStore) -> list[Problem]:
+    def _ask(self, engine: Engine, store: Store) -> list[Problem]:
         """Check the tables, and whether the database accepts a write."""
-        with briefly(store.engine, int(LOOK_SECONDS * 1000)) as connection:
+        with briefly(engine, int(LOOK_SECONDS * 1000)) as connection:
             now = monotonic()
             if now - self._schema_was_right_at >= SCHEMA_SECONDS:
                 if problems := _wrong_tables(connection, self._watched.tables):
@@ -130,7 +135,7 @@ class Health:
     def _written(self) -> list[sa.Table]:
         return [self._watched.tables[name] for name in WRITTEN_TABLES]
 
-    def _look_at_writing(self, store: SqlStore) -> list[Problem]:
+    def _look_at_writing(self, engine: Engine, store: Store) -> list[Problem]:
         """Check whether our own writes succeed: only they fail if the disk is full.
 
         A failed commit counts as a problem for `FAILURE_SECONDS`. After that the counts are
@@ -139,12 +144,12 @@ class Health:
         """
         state = store.state()
         if state.is_failing and (
-            monotonic() - state.failed_at < FAILURE_SECONDS or not is_lasting(store.engine)
+            monotonic() - state.failed_at < FAILURE_SECONDS or not is_lasting(engine)
         ):
             remedy = (store.trouble or StoreUnavailable).remedy
             return [Problem("writing", "the last event was not stored", remedy)]
         is_in_doubt = state.is_failing or self._watched.tally.is_failing
-        if is_in_doubt and not self._watched.tally.write_now(store.engine, LOOK_SECONDS):
+        if is_in_doubt and not self._watched.tally.write_now(engine, LOOK_SECONDS):
             problem = "the counts of events cannot be written"
             return [Problem("writing", problem, StoreUnavailable.remedy)]
         return []

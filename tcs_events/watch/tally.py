@@ -11,10 +11,11 @@ import os
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from time import monotonic
+from typing import Protocol
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -22,11 +23,12 @@ from sqlalchemy import Connection, Engine
 
 from tcs_events.database.asking import Asker, briefly
 from tcs_events.database.forks import ensure_own_state, in_each_child
+from tcs_events.database.host_database import HostDatabase
 from tcs_events.database.pools import is_lasting
 from tcs_events.database.troubles import unavailable
 from tcs_events.event import Outcome
 from tcs_events.models import own_metadata, row_number
-from tcs_events.stores import SqlStore
+from tcs_events.stores import Store
 from tcs_events.watch.counters import Counters
 from tcs_events.watch.log import log
 from tcs_events.watch.log_lines import log_lines
@@ -69,6 +71,16 @@ def _seconds_left_of_today() -> float:
     return (tomorrow - now).total_seconds()
 
 
+class Place(Protocol):
+    """Where the counts are written."""
+
+    @property
+    def opened_store(self) -> Store | None: ...
+
+    @property
+    def database(self) -> HostDatabase: ...
+
+
 class Tally:
     """Writes the counts of one process into the table.
 
@@ -77,12 +89,12 @@ class Tally:
 
     Args:
         counters: the counts of this process.
-        store: returns the store, or None as long as there is none. The table is in its database.
+        place: the database, once the store of events is open. Before, nothing is written.
     """
 
-    def __init__(self, counters: Counters, store: Callable[[], SqlStore | None]) -> None:
+    def __init__(self, counters: Counters, place: Place) -> None:
         self._counters = counters
-        self._store = store
+        self._place = place
         self._reset()
         counters.when_due = self.write_if_due
         in_each_child(self._reset)
@@ -121,11 +133,21 @@ class Tally:
                 self._be_due_later()
                 self._take()
                 log_lines.settle()
-                store = self._store()
-                if store is not None and is_lasting(store.engine) and not store.state().is_failing:
-                    self._write(store.engine, PATIENCE_SECONDS)
+                if (engine := self._lasting_engine()) and not self._is_store_failing():
+                    self._write(engine, PATIENCE_SECONDS)
             except Exception as error:
                 self._failed(error)
+
+    def _lasting_engine(self) -> Engine | None:
+        """Return the engine to write on, None if nothing shall be written."""
+        if self._place.opened_store is None:
+            return None
+        engine = self._place.database.engine
+        return engine if is_lasting(engine) else None
+
+    def _is_store_failing(self) -> bool:
+        store = self._place.opened_store
+        return store is not None and store.state().is_failing
 
     def write_now(self, engine: Engine, seconds: float) -> bool:
         """Write at least one row, and return whether that succeeded. Never raises."""
@@ -190,14 +212,14 @@ class Tally:
 
     def _at_exit(self) -> None:
         """Write the remaining counts, but only in the process that counted them."""
-        store = self._store()
-        if self._pid != os.getpid() or store is None or not is_lasting(store.engine):
+        engine = self._lasting_engine()
+        if self._pid != os.getpid() or engine is None:
             return
         try:
             with self._mutex:
                 self._take()
-                if not store.state().is_failing:
-                    self._write(store.engine, EXIT_SECONDS)
+                if not self._is_store_failing():
+                    self._write(engine, EXIT_SECONDS)
         except Exception as error:
             self._failed(error)
         log_lines.settle()

@@ -84,7 +84,7 @@ def database_url(sqlite_host: Flask) -> str:
     assert answer.status_code == 422
     with sqlite_host.app_context():
         registration = sqlite_host.extensions["tcs_events"]
-        assert registration.tally.write_now(registration.store.engine, 5)
+        assert registration.tally.write_now(registration.database.engine, 5)
     return database_url_of(sqlite_host)
 
 

@@ -58,7 +58,7 @@ class Counting:
         self.clock = Clock()
         self.registration = registration_of(app)
         with app.app_context():
-            self.engine: Engine = self.registration.store.engine
+            self.engine: Engine = self.registration.database.engine
         self.refresher = self.another_refresher()
         vars(self.registration)["refresher"] = self.refresher
         for texts in FUNNELS:

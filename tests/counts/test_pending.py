@@ -20,7 +20,7 @@ ZONE = ZoneInfo("UTC")
 
 
 def pending(app: Flask, enough: int = 10_000, zone: ZoneInfo = ZONE) -> int:
-    with registration_of(app).store.engine.connect() as connection:
+    with registration_of(app).database.engine.connect() as connection:
         return events_to_count(connection, zone, enough)
 
 
@@ -49,7 +49,7 @@ def test_days_of_deleted_events_are_to_be_counted(make_host: MakeHost, database_
         registration = registration_of(app)
         append(app, events)
         registration.refresher.refresh()
-        with registration.store.engine.begin() as connection:
+        with registration.database.engine.begin() as connection:
             connection.execute(delete(UserEvent).where(UserEvent.id > 0))
             mark_stale(connection, ZONE, [events[0].created_at + timedelta(hours=0)])
         assert 0 < pending(app) < len(events)

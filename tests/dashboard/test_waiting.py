@@ -70,7 +70,7 @@ def make_stale(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_question_without_end_is_answered_503_in_words(hurried: FlaskClient) -> None:
     assert hurried.get("/insights/").status_code == 200
-    engine = hurried.application.extensions["tcs_events"].store.engine
+    engine = hurried.application.extensions["tcs_events"].database.engine
     with hurried.application.app_context(), engine.begin() as connection:
         connection.execute(text("DROP TABLE user_event_daily_demand"))
         connection.execute(text(ENDLESS))

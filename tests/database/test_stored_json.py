@@ -117,7 +117,7 @@ def test_what_was_sent_is_stored_and_read(
             assert post(app, event_type="nobody knows").status_code == 422
             registration_of(app).refresher.refresh(rebuild=True)
             told.append(tell(app, tmp_path))
-            with registration_of(app).store.engine.begin() as connection:
+            with registration_of(app).database.engine.begin() as connection:
                 for table in ("user_events", "user_event_rejections"):
                     connection.execute(text(f"DELETE FROM {table}"))
     plain, other = told
@@ -140,7 +140,7 @@ def test_what_a_host_has_stored_itself_stops_no_report(
     app = make_app(make_host, database_url)
     with app.app_context():
         post(app, payload=PAYLOADS["card_click"])
-        with registration_of(app).store.engine.begin() as connection:
+        with registration_of(app).database.engine.begin() as connection:
             connection.exec_driver_sql(f"UPDATE user_events SET payload = '{stored}'")
         post(app, payload=PAYLOADS["card_click"])
         period = reports.last_days(2)

@@ -37,7 +37,7 @@ def test_a_day_is_read_without_walking_the_whole_table(
         .order_by(UserEvent.session_id)
     )
     with app.app_context():
-        engine = registration_of(app).store.engine
+        engine = registration_of(app).database.engine
         with engine.connect() as connection:
             with events_between(connection, start, end, TYPES) as events:
                 of_the_day = sum(1 for _ in events)
@@ -57,7 +57,7 @@ def test_all_rows_come_and_never_too_many_at_once(
     app = make_host(database_url)
     if rows:
         fill(database_url, rows, 1)
-    with app.app_context(), registration_of(app).store.engine.connect() as connection:
+    with app.app_context(), registration_of(app).database.engine.connect() as connection:
         query = select(UserEvent.id).order_by(UserEvent.id)
         parts = [len(part) for part in stream(connection, query).partitions()]
     assert sum(parts) == (rows + 1 if rows else 0)

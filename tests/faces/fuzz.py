@@ -65,6 +65,7 @@ def make_check() -> Callable[[bytes], None]:
     from tcs_events.event import Event, Outcome, Record
     from tcs_events.event_types.schemas import event_schema
     from tcs_events.intake.collector import Collector
+    from tcs_events.intake.intake import Intake
     from tcs_events.intake.precheck import Precheck
     from tcs_events.intake.reader import Reader
     from tcs_events.watch.counters import Counters
@@ -87,7 +88,8 @@ def make_check() -> Callable[[bytes], None]:
     schema = event_schema({"card_click": None, "sage_query": None, "sign_up": SignUp})
     precheck, reader, store, counters = Precheck(schema), Reader(schema), Kept(), Counters()
     now = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
-    collector = Collector(reader, store, store, 500, counters, clock=lambda: now)
+    events, identities = (Intake(read, store, counters) for read in (reader.event, reader.identity))
+    collector = Collector(reader, events, identities, 500, counters, clock=lambda: now)
     orjson = strict_json.orjson
 
     def storable(event: Event, sent: Any) -> None:

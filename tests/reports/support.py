@@ -17,7 +17,7 @@ APPEND_EVENTS = 2_000
 def fill(app: Flask, events: Sequence[Event], identities: Sequence[Identity] = ()) -> None:
     """Put events in the place of all there are, and count them. Needs an app context."""
     registration = registration_of(app)
-    with registration.store.engine.begin() as connection:
+    with registration.database.engine.begin() as connection:
         for model in (UserEvent, UserEventIdentity):
             connection.execute(delete(model))
     append(app, events, identities)

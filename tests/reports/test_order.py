@@ -138,7 +138,7 @@ def test_types_and_hours_come_in_the_same_order_everywhere(sorted_host: Flask) -
     with sorted_host.app_context():
         post(sorted_host)
         for event_type in ("b_old", "B_old"):
-            with events.store.engine.begin() as connection:
+            with events.database.engine.begin() as connection:
                 connection.execute(
                     text(
                         "INSERT INTO user_events (event_id, session_id, event_type, payload,"

@@ -299,7 +299,7 @@ class TestOthersMeanwhile:
         save(host, *(at(100) for _ in range(500)))
         deleted: list[int] = []
         with host.app_context():
-            engine = registration_of(host).store.engine
+            engine = registration_of(host).database.engine
 
         def before_delete(
             connection: Any, cursor: Any, statement: str, *_: object, **__: object
@@ -401,7 +401,7 @@ def test_the_index_finds_what_is_old(host: Flask) -> None:
     """Ten million rows are not walked through, neither to count nor to delete."""
     save(host, *(at(100, event_type=name) for name in TYPES))
     with host.app_context():
-        engine = registration_of(host).store.engine
+        engine = registration_of(host).database.engine
     asked: list[tuple[str, Any]] = []
 
     def remember(

@@ -15,6 +15,7 @@ from tcs_events.errors import RateLimited, StoreUnavailable
 from tcs_events.event import Outcome
 from tcs_events.event_types.schemas import event_schema
 from tcs_events.intake.collector import Collector
+from tcs_events.intake.intake import Intake
 from tcs_events.intake.reader import Reader
 from tcs_events.watch.counters import Counters
 from tcs_events.watch.log_lines import LINES_PER_SECOND, LogLines, log_lines
@@ -65,7 +66,8 @@ class Limited:
 
 def collector(counters: Counters, **options: Any) -> Collector:
     reader = Reader(event_schema({"card_click": None}))
-    return Collector(reader, Failing(), Failing(), 500, counters, **options)
+    events = Intake(reader.event, Failing(), counters, **options)
+    return Collector(reader, events, events, 500, counters)
 
 
 def test_a_hundred_thousand_bad_requests_are_counted_and_not_all_logged(clock: Clock) -> None:

@@ -60,11 +60,11 @@ def _findings(app: Flask) -> Iterator[Finding]:
     # The requests that the checks send are not a visitor's, so they must not be counted.
     registration.tally.stop()
     try:
-        engine = registration.store.engine
+        engine = registration.database.engine
     except TcsEventsError as error:
         yield Finding("database", WRONG, str(error))
         return
-    address = f"database {registration.store.address}"
+    address = f"database {registration.database.address}"
     is_reachable = yield from _asked(address, lambda: database_findings(registration, address))
     yield from place_findings(app, engine)
     if is_reachable:

@@ -17,6 +17,7 @@ from tcs_events.database.pools import is_lasting
 from tcs_events.database.sqlite_file import path_of
 from tcs_events.host import Registration
 from tcs_events.settings import SYNCED
+from tcs_events.stores import SqlStore
 from tcs_events.watch.health import explain
 
 SECONDS = 2.0
@@ -34,7 +35,7 @@ def database_findings(registration: Registration, what: str) -> list[Finding]:
     Raises:
         sqlalchemy.exc.SQLAlchemyError: it does not answer.
     """
-    engine = registration.store.engine
+    engine = registration.database.engine
     is_synced = registration.settings.durability == SYNCED
     with briefly(engine, int(SECONDS * 1000)) as connection:
         connection.exec_driver_sql("SELECT 1")
@@ -48,10 +49,16 @@ def database_findings(registration: Registration, what: str) -> list[Finding]:
     return findings
 
 
+def _own_connection(registration: Registration) -> Any:
+    """Return the driver's connection that events are written on, None if there is none."""
+    store = registration.store
+    return store.own_connection(monotonic() + SECONDS) if isinstance(store, SqlStore) else None
+
+
 def _of_sqlite(engine: Engine, registration: Registration, is_synced: bool) -> list[Finding]:
     path = path_of(engine)
     try:
-        driver = registration.store.own_connection(monotonic() + SECONDS)
+        driver = _own_connection(registration)
         driver.execute("BEGIN IMMEDIATE")
         driver.execute(f"PRAGMA user_version = {_pragma(driver, 'user_version')}")
         driver.execute("ROLLBACK")
@@ -111,7 +118,7 @@ def _of_postgresql(engine: Engine, registration: Registration, is_synced: bool) 
         if show("autovacuum") == "off":
             remedy = "it is off, so deleted events still take up space; set autovacuum = on"
             findings.append(Finding("PostgreSQL autovacuum", HINT, remedy))
-    driver = registration.store.own_connection(monotonic() + SECONDS)
+    driver = _own_connection(registration)
     if driver is not None:
         findings.append(
             _commits(driver.execute("SHOW synchronous_commit").fetchone()[0], is_synced)

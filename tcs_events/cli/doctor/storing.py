@@ -40,7 +40,7 @@ def storing_findings(registration: Registration) -> list[Finding]:
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the database does not answer.
     """
-    engine = registration.store.engine
+    engine = registration.database.engine
     event_type = max(registration.settings.event_types, key=len)
     rows = {EVENTS_TABLE: _event(event_type), IDENTITIES_TABLE: _identity()}
     models = {EVENTS_TABLE: UserEvent.__table__, IDENTITIES_TABLE: UserEventIdentity.__table__}
