@@ -28,7 +28,9 @@ from tcs_events.faces.cors import cors_headers
 from tcs_events.faces.openapi import document_of
 from tcs_events.faces.routes import Route, add_routes, fill_in, matched
 from tcs_events.faces.script import TAG_ROUTE, script_tag, tracker
-from tcs_events.host import EXTENSION_KEY, Registration, registration_of
+from tcs_events.host import EXTENSION_KEY, registration_of
+from tcs_events.host.mounted import is_ours, name_on
+from tcs_events.host.wiring import register as register_on
 from tcs_events.intake.answers import (
     MARK,
     Answer,
@@ -68,7 +70,7 @@ def create_blueprint(
                 " all event types: create_blueprint(event_types=[...])."
             )
         app = cast(Flask, state.app)
-        registration = Registration(app, blueprint, read_settings(app.config, options))
+        registration = register_on(app, blueprint, read_settings(app.config, options))
         add_routes(state, ROUTES)
         request_started.connect(_take_body, app)
         if registration.settings.cors_origins:
@@ -165,7 +167,7 @@ def _let_other_origins_read(app: Flask, response: Response, **_: object) -> None
     its routes, and let in whom our list leaves out.
     """
     registration = registration_of(app)
-    if request.method == "GET" or registration.name_on(app) not in request.blueprints:
+    if request.method == "GET" or name_on(app) not in request.blueprints:
         return
     headers = response.headers
     for name in {name for name, _ in headers if name.lower().startswith("access-control-")}:
@@ -200,11 +202,10 @@ def _is_path_of_ours(app: Flask, refusal: MethodNotAllowed | BadRequest) -> bool
     """Tell whether a request that Flask has refused would be ours with another method or host."""
     is_host_good = isinstance(refusal, MethodNotAllowed)
     adapter = app.create_url_adapter(request) if is_host_good else app.url_map.bind("localhost")
-    registration = registration_of(app)
     rules = (
         [matched(adapter, request.path, method) for method in ("POST", "GET")] if adapter else []
     )
-    return any(rule is not None and registration.is_ours(app, rule) for rule in rules)
+    return any(rule is not None and is_ours(app, rule) for rule in rules)
 
 
 _BODY = "tcs_events.faces.body"
@@ -216,8 +217,8 @@ def _take_body(app: Flask, **_: object) -> None:
     A hook that reads `request.stream` keeps nothing of it. And the input of Flask's development
     server does not end: reading it again would wait for ever.
     """
-    rule, registration = request.url_rule, registration_of(app)
-    if request.method == "POST" and rule is not None and registration.is_ours(app, rule):
+    rule = request.url_rule
+    if request.method == "POST" and rule is not None and is_ours(app, rule):
         try:
             request.environ[_BODY] = _read_body(app)
         except TcsEventsError as error:

@@ -24,6 +24,8 @@ from tcs_events.faces.body import read_body
 from tcs_events.faces.cors import cors_headers
 from tcs_events.faces.routes import INGESTION, is_fixed, matched
 from tcs_events.host import EXTENSION_KEY, registration_of
+from tcs_events.host.mounted import ingestion_rules, route_of
+from tcs_events.host.wiring import prepare
 from tcs_events.intake.answers import Answer
 from tcs_events.intake.collector import refuse
 
@@ -63,8 +65,8 @@ class EventsMiddleware:
         self._endpoints: dict[str, str] = {}
         """The same by endpoint, where Flask's routing must be asked: the prefix has variables, or
         the app looks at host names."""
-        for rule in self._registration.ingestion_rules(app):
-            route = self._registration.route_of(app, rule)
+        for rule in ingestion_rules(app):
+            route = route_of(app, rule)
             if route not in INGESTION:
                 continue
             if is_fixed(app, rule):
@@ -113,7 +115,7 @@ class EventsMiddleware:
 
     def _prepare(self, route: str) -> Callable[[bytes, WSGIEnvironment], Answer]:
         """Get ready at the first event: the host has set itself up by then."""
-        self._registration.on_first_request(self._app)
+        prepare(self._app)
         with self._app.app_context():
             collector = self._registration.collector
         collect = self._collect[route] = MethodType(INGESTION[route], collector)

@@ -20,6 +20,7 @@ from tcs_events.faces.cacheable import Cacheable
 from tcs_events.faces.json_schema import JsonSchema, json_schema
 from tcs_events.faces.routes import template, variables
 from tcs_events.host import registration_of
+from tcs_events.host.mounted import mounted_routes
 from tcs_events.intake.answers import MARK
 from tcs_events.settings import EventTypes, Settings
 from tcs_events.strict_json import MAX_NUMBER
@@ -50,7 +51,7 @@ class KeptDocument:
 
     def __init__(self, app: Flask) -> None:
         registration = registration_of(app)
-        app_document = document(registration.routes(app), registration.settings)
+        app_document = document(mounted_routes(app), registration.settings)
         self._text_at = lru_cache(MAX_MOUNTS)(lambda mount: _text(app_document, mount))
 
     def at(self, mount: str) -> Cacheable:

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, Rule
 
 from tcs_events.errors import ConfigError
-from tcs_events.host import ANY_HOST
+from tcs_events.host.mounted import ANY_HOST
 from tcs_events.intake.answers import Answer
 from tcs_events.intake.collector import Collector
 

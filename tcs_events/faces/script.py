@@ -11,7 +11,7 @@ from werkzeug.routing import BuildError
 
 from tcs_events.errors import ConfigError
 from tcs_events.faces.cacheable import MAX_AGE_SECONDS, Cacheable
-from tcs_events.host import registration_of
+from tcs_events.host.mounted import name_on
 
 VERSIONED_MAX_AGE_SECONDS = 365 * 24 * 3600
 TAG_ROUTE = "client"
@@ -96,7 +96,7 @@ def _attribute(name: str, value: str | None) -> Markup:
 
 
 def _address(app: Flask, variables: dict[str, object]) -> str:
-    name = registration_of(app).name_on(app)
+    name = name_on(app)
     try:
         return url_for(f"{name}.{TAG_ROUTE}", v=_script().version, **variables)  # type: ignore[arg-type]
     except BuildError as error:

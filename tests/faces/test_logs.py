@@ -56,8 +56,7 @@ class Deny:
 @pytest.mark.parametrize("face", FACES)
 def test_nothing_of_a_visitor_who_sends_too_much_is_logged(tmp_path: Path, face: str) -> None:
     with hosted(f"sqlite:///{tmp_path}/host.db", face) as app, logged("logfmt") as log:
-        with app.app_context():
-            app.extensions["tcs_events"].collector._limits = Deny()
+        app.extensions["tcs_events"].limits = Deny()
         answers = knock(app, [""])
     assert 429 in {answer.status_code for answer in answers}
     check(log)

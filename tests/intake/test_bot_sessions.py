@@ -133,7 +133,7 @@ def test_what_a_process_remembers_is_bounded(app: Flask, monkeypatch: pytest.Mon
         send(app, GOOGLEBOT, **card_click(session_id=f"visitor-{number}"))
     send(app, GOOGLEBOT, **card_click(session_id="visitor-0"))
     with app.app_context():
-        marks = app.extensions["tcs_events"].collector._bot_marks
+        marks = app.extensions["tcs_events"].bot_marks
     assert list(marks._marked) == ["visitor-4", "visitor-0"]
     assert len(marked(app)) == 5
 

@@ -46,7 +46,7 @@ def unavailable(app: Flask) -> int:
 
 
 def skip_the_back_off(app: Flask) -> None:
-    app.extensions["tcs_events"].collector._limits._quiet_until = 0.0
+    app.extensions["tcs_events"].limits._quiet_until = 0.0
 
 
 def test_apps_with_the_same_secret_count_together(

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from tcs_events import ConfigError
 from tcs_events.event import Outcome
+from tcs_events.host.wiring import prepare
 from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
 from tests.figures.browsers import BROWSERS
@@ -90,7 +91,7 @@ def test_nothing_is_kept_or_said_of_it_but_why(
 ) -> None:
     app = make_app(TCS_EVENTS_KEEP_REJECTED=100, **config)
     with app.app_context():
-        app.extensions["tcs_events"].on_first_request(app)
+        prepare(app)
     with capture_logs() as logs:
         answer = send(app, path, **headers)
     outcome, reason = verdict

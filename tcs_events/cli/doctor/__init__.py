@@ -75,7 +75,7 @@ def _findings(app: Flask) -> Iterator[Finding]:
             yield from _asked("storing an event", lambda: storing_findings(registration))
             refresher = registration.refresher
             yield from _asked("counts", lambda: count_findings(engine, refresher))
-    yield from address_findings(app, registration)
+    yield from address_findings(app)
     yield from limit_findings(registration.settings)
     yield extras_finding()
 

@@ -1,28 +1,24 @@
 """The extension's state on one app: its settings, the host's database, the stores, the collector.
 
-The host may call `db.init_app` before or after it registers the blueprint, so the database is
-looked up when it is first needed.
+Each part is made when it is first needed: the host may call `db.init_app` after it registers the
+blueprint.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property, partial
 
-from flask import Blueprint, Flask, appcontext_pushed, current_app, has_app_context, request_started
-from sqlalchemy import Connection, MetaData, event
-from werkzeug.routing import Rule
+from flask import Blueprint, Flask, current_app
 
 from tcs_events.counts.refresh import Refresher
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.host_database import HostDatabase
 from tcs_events.database.pools import leave_pool_of_parent
-from tcs_events.errors import ConfigError, DatabaseMissing, TableMissing, TcsEventsError
+from tcs_events.errors import ConfigError, DatabaseMissing
 from tcs_events.event_types.schemas import event_schema
-from tcs_events.intake.answers import log_trouble
 from tcs_events.intake.collector import Collector
 from tcs_events.intake.intake import BotMarks, Intake, Limits
 from tcs_events.intake.reader import Reader
@@ -34,31 +30,21 @@ from tcs_events.models import (
     IDENTITIES_TABLE,
     REJECTIONS_TABLE,
     Tables,
-    UserEvent,
-    UserEventBotSession,
-    UserEventIdentity,
-    UserEventRejection,
     join_metadata,
 )
 from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, Settings
 from tcs_events.stores import SqlStore, Store
 from tcs_events.watch.counters import Counters
 from tcs_events.watch.health import Health
-from tcs_events.watch.log import log
 from tcs_events.watch.tally import Tally
 
 EXTENSION_KEY = "tcs_events"
-ANY_HOST = "tcs_events_host"
-"""The URL variable for the host name, on an app with `host_matching` that names no host for us.
-
-Without it the blueprint's routes would match no request."""
-MODELS = (UserEvent, UserEventIdentity, UserEventBotSession, UserEventRejection)
 
 
 class Registration:
     """The state of the blueprint on one app. It lives in `app.extensions["tcs_events"]`."""
 
-    def __init__(self, app: Flask, blueprint: Blueprint, settings: Settings) -> None:
+    def __init__(self, blueprint: Blueprint, settings: Settings) -> None:
         self.blueprint = blueprint
         self.settings = settings
         self.tables: Tables = {}
@@ -68,20 +54,17 @@ class Registration:
         self.tally = Tally(self.counters, self)
         """Writes these counts into a table, where those of all processes add up."""
         self.health = Health(self)
-        self._had_request = False
+        self.is_prepared = False
+        """Whether the app has had its first request."""
         self._stores: dict[str, SqlStore] = {}
         self._reset()
         in_each_child(self._reset)
         self._pid = os.getpid()
-        app.extensions[EXTENSION_KEY] = self
-        app.shell_context_processor(lambda: {model.__name__: model for model in MODELS})
-        request_started.connect(self._on_request_started, app)
-        if not self.join(app):
-            appcontext_pushed.connect(self._on_appcontext_pushed, app)
 
     def _reset(self) -> None:
-        self._first_request = threading.Lock()
         self._opening = threading.Lock()
+        self.preparing = threading.Lock()
+        """Held during the first request's preparations, while later requests wait."""
 
     def join(self, app: Flask) -> bool:
         """Add our tables to the metadata of the host's `db`. Return False if there is no `db`."""
@@ -172,27 +155,8 @@ class Registration:
         return Reader(event_schema(settings.event_types), scrub, settings.max_values)
 
     @cached_property
-    def collector(self) -> Collector:
-        """The collector of the current app. Raises what `store` raises."""
-        settings = self.settings
-        intake = partial(
-            Intake,
-            counters=self.counters,
-            screen=Screening(settings),
-            limits=self._limits(),
-            bot_marks=self._bot_marks() if settings.bots == BOTS_MARK else None,
-        )
-        return Collector(
-            self.reader,
-            intake(self.reader.event, self.store, rejections=self.rejections),
-            intake(self.reader.identity, self.identity_store),
-            settings.max_batch_events,
-            self.counters,
-            accepted_log_level=settings.accepted_log_level,
-        )
-
-    def _limits(self) -> Limits | None:
-        """Return the rate limits of the current app, None without limits.
+    def limits(self) -> Limits | None:
+        """How much may be sent to the current app. None is without limit.
 
         Raises what `shared_secret` raises.
         """
@@ -205,48 +169,38 @@ class Registration:
         secret = os.urandom(32) if url == MEMORY else shared_secret(current_app.secret_key)
         return RateLimits(settings.client_limit, settings.session_limit, url, secret, self.counters)
 
-    def _bot_marks(self) -> BotMarks:
+    @cached_property
+    def bot_marks(self) -> BotMarks | None:
+        """Marks the sessions of crawlers. None unless the settings say so.
+
+        Raises what `database` raises.
+        """
+        settings = self.settings
+        if settings.bots != BOTS_MARK:
+            return None
         from tcs_events.intake.bot_sessions import BotSessions  # needs tcs-events[bots]
 
-        settings = self.settings
         return BotSessions(self.database, settings.timezone, settings.timeout_ms / 1000)
 
-    def ingestion_rules(self, app: Flask) -> list[Rule]:
-        """Return the routes that take events."""
-        return [rule for rule in self.rules(app) if "POST" in (rule.methods or ())]
-
-    def is_ours(self, app: Flask, rule: Rule) -> bool:
-        """Tell whether a route is one of ours."""
-        return self.route_of(app, rule) is not None
-
-    def route_of(self, app: Flask, rule: Rule) -> str | None:
-        """Return the name of a route of ours, such as `collect`; None for a route of the host."""
-        prefix = f"{self.name_on(app)}."
-        return rule.endpoint.removeprefix(prefix) if rule.endpoint.startswith(prefix) else None
-
-    def routes(self, app: Flask) -> Iterator[tuple[str, Rule]]:
-        """Yield all our routes as the host has mounted them: the name and the rule of each."""
-        for rule in app.url_map.iter_rules():
-            if (name := self.route_of(app, rule)) is not None:
-                yield name, rule
-
-    def rules(self, app: Flask) -> Iterator[Rule]:
-        """Return the rules of all our routes."""
-        return (rule for _, rule in self.routes(app))
-
-    def name_on(self, app: Flask) -> str:
-        """Return the name of the blueprint on this app, with the names of its parents."""
-        return next(name for name, found in app.blueprints.items() if found is self.blueprint)
-
-    def log_tables(self) -> None:
-        """Log whether the current app has all tables."""
-        try:
-            if missing := self.missing_tables():
-                raise TableMissing(missing[0])
-        except TcsEventsError as error:
-            log_trouble(error)
-        else:
-            log.info("tcs_events.tables_ready", tables=list(self.tables))
+    @cached_property
+    def collector(self) -> Collector:
+        """The collector of the current app. Raises what `store` raises."""
+        settings = self.settings
+        intake = partial(
+            Intake,
+            counters=self.counters,
+            screen=Screening(settings),
+            limits=self.limits,
+            bot_marks=self.bot_marks,
+        )
+        return Collector(
+            self.reader,
+            intake(self.reader.event, self.store, rejections=self.rejections),
+            intake(self.reader.identity, self.identity_store),
+            settings.max_batch_events,
+            self.counters,
+            accepted_log_level=settings.accepted_log_level,
+        )
 
     def missing_tables(self) -> list[str]:
         """Return the names of our tables that are missing in the current app's database.
@@ -257,37 +211,6 @@ class Registration:
         """
         there = self.database.table_names()
         return [name for name in self.tables if name not in there]
-
-    def _on_appcontext_pushed(self, app: Flask) -> None:
-        if self.join(app):
-            appcontext_pushed.disconnect(self._on_appcontext_pushed, app)
-
-    def _on_request_started(self, app: Flask, **_: object) -> None:
-        """Run before the host's `before_request` functions, when the host is set up completely."""
-        if not self._had_request:
-            self.on_first_request(app)
-
-    def on_first_request(self, app: Flask) -> None:
-        """Do once what needs a host that is set up completely.
-
-        Requests that arrive meanwhile wait. Without the CSRF exemption they would be refused.
-        """
-        ensure_own_state()
-        with self._first_request:
-            if self._had_request:
-                return
-            if (csrf := app.extensions.get("csrf")) is not None:
-                # Flask-WTF protects actions that a cookie authorizes. Our routes use no cookie.
-                csrf.exempt(self.blueprint)
-            with app.app_context():
-                self.log_tables()
-            self._had_request = True
-
-
-def is_reachable_by_path(rule: Rule) -> bool:
-    """Tell whether a request to the path of a rule reaches it, on the app's own host name."""
-    is_on_any_host = not rule.subdomain and rule.host in (None, "", f"<{ANY_HOST}>")
-    return rule.arguments <= {ANY_HOST} and is_on_any_host
 
 
 def registration_of(app: Flask) -> Registration:
@@ -305,20 +228,3 @@ def registration_of(app: Flask) -> Registration:
             " TCS_EVENTS_ keys of your web app; a script without pages needs both, too."
         )
     return registration
-
-
-@event.listens_for(MetaData, "before_create")
-def _join_before_create_all(metadata: MetaData, connection: Connection, **_: object) -> None:
-    """Create our tables in the one order of calls in which they would be missed.
-
-    That order is: push an app context, register the blueprint, `db.init_app`, `db.create_all`. No
-    context is pushed after `init_app`, and SQLAlchemy has already listed the tables to create.
-    """
-    if not has_app_context() or EXTENSION_KEY not in current_app.extensions:
-        return
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
-    registration = registration_of(app)
-    if not registration.tables and registration.join(app):
-        for table in registration.tables.values():
-            if table.metadata is metadata:
-                table.create(connection, checkfirst=True)
