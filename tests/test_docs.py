@@ -339,6 +339,9 @@ def test_the_readme_is_short_and_shows_all_a_newcomer_needs() -> None:
     assert all(word in text for word in needed)
 
 
+ROOMS = sorted(path.parent.name for path in (ROOT / "tcs_events").glob("*/__init__.py"))
+
+
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     command = page(README).block("sh", "tests/all.sh")
     assert command.strip() in (ROOT / ".ci" / "run").read_text().splitlines()
@@ -358,6 +361,19 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(name: str) -> N
 def test_every_file_of_the_repository_that_is_named_is_there(name: str) -> None:
     for target in re.findall(r"`((?:frontend_snippets|tests|docs)/[\w./-]+)`", page(name).prose()):
         assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_module_that_is_to_be_run_is_there(name: str) -> None:
+    for module in re.findall(r"python -m ((?:tests|tcs_events)[\w.]*)", page(name).prose()):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_file_of_the_package_that_is_named_is_there(name: str) -> None:
+    for target in re.findall(rf"`((?:{'|'.join(ROOMS)})/[\w./-]+)`", page(name).prose()):
+        assert (ROOT / "tcs_events" / target).exists(), target
 
 
 def test_every_page_is_reached_from_the_readme() -> None:

@@ -19,10 +19,9 @@ FLOORS = [
     {"counts"},
     {"intake"},
     {"export"},
-    {"host"},
     {"rights"},
     {"reports"},
-    {"host_reports"},
+    {"host"},
     {"cli"},
     {"faces"},
     {"dashboard"},
@@ -32,7 +31,7 @@ FLOORS = [
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 DOOR_OF_THE_APP = PACKAGE / "reports" / "in_app.py"
 """Today's functions, which find the app that is asked about when they are called."""
-FLASK_ROOMS = {"host", "host_reports", "faces", "cli", "dashboard", "demo", "models"}
+FLASK_ROOMS = {"host", "faces", "cli", "dashboard", "demo", "models"}
 
 
 def imports(path: Path) -> set[str]:

@@ -14,7 +14,7 @@ from tcs_events.cli.command import command
 from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
 from tcs_events.cli.output import bar, print_json, print_line, print_table, sparkline
 from tcs_events.host import registration_of
-from tcs_events.host_reports import current_reports
+from tcs_events.host.reports import current_reports
 from tcs_events.reports import Activity, Period, activity, total_activity
 from tcs_events.reports.activity import ALL_TYPES, TOTAL_COLUMNS, Unit
 from tcs_events.reports.types import known_types

@@ -18,7 +18,7 @@ from tcs_events.counts.days import day
 from tcs_events.export.formats import FORMATS, STREAMS, open_writer
 from tcs_events.export.rows import Row, Selection, count_rows, read_rows
 from tcs_events.host import registration_of
-from tcs_events.host_reports import current_reports
+from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period
 
 

@@ -12,7 +12,7 @@ from flask import current_app
 
 from tcs_events.counts.days import date_in
 from tcs_events.host import registration_of
-from tcs_events.host_reports import current_reports
+from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period, Step, step
 from tcs_events.reports.period import MAX_DAYS
 from tcs_events.reports.types import known_types

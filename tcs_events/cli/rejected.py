@@ -18,7 +18,7 @@ from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line, print_table
 from tcs_events.database.stored_json import read_columns
 from tcs_events.host import registration_of
-from tcs_events.host_reports import current_reports
+from tcs_events.host.reports import current_reports
 from tcs_events.intake.replay import Replayed, count_kept
 from tcs_events.intake.replay import replay as replay_all
 from tcs_events.models import UserEventRejection

@@ -18,7 +18,7 @@ from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.stopping import said_at_the_end
 from tcs_events.cli.target import STDOUT, check_stdout, writing_to
 from tcs_events.host import registration_of
-from tcs_events.host_reports import current_reports
+from tcs_events.host.reports import current_reports
 from tcs_events.rights.deleting import Deleter
 from tcs_events.rights.forget import Holdings, count_holdings
 from tcs_events.rights.forget import forget as delete_all_of

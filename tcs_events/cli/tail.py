@@ -18,7 +18,7 @@ from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.visible import visible, visible_json
 from tcs_events.database.stored_json import read_columns
 from tcs_events.host import registration_of
-from tcs_events.host_reports import current_reports
+from tcs_events.host.reports import current_reports
 from tcs_events.models import UserEvent
 
 POLL_SECONDS = 0.5

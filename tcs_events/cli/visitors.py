@@ -25,7 +25,7 @@ from tcs_events.cli.output import (
 )
 from tcs_events.cli.visible import visible
 from tcs_events.errors import UnknownEventType
-from tcs_events.host_reports import current_reports
+from tcs_events.host.reports import current_reports
 from tcs_events.reports import Cohort, Period, Step
 from tcs_events.reports.funnel import FUNNEL_COLUMNS, keep_asked
 from tcs_events.reports.retention import COHORT_COLUMNS, CohortUnit

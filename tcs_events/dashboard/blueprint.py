@@ -33,7 +33,7 @@ from tcs_events.dashboard.rendering import render
 from tcs_events.dashboard.tables import MAX_ROWS, Table
 from tcs_events.dashboard.troubles import NoSuchPage, in_words, method_not_allowed, not_found
 from tcs_events.errors import ConfigError
-from tcs_events.host_reports import current_reports
+from tcs_events.host.reports import current_reports
 from tcs_events.reports.exposure import Catalogue
 
 ASK_AGAIN_SECONDS = 2

@@ -25,7 +25,7 @@ def of_current_app(
 
     @wraps(question)
     def ask(*args: Arguments.args, **values: Arguments.kwargs) -> Answer:
-        from tcs_events.host_reports import current_reports
+        from tcs_events.host.reports import current_reports
 
         return question(current_reports(), *args, **values)
 
@@ -41,7 +41,7 @@ def last_days(days: int, today: date | None = None) -> Period:
     Raises:
         ValueError: `days` is not 1 to 3660.
     """
-    from tcs_events.host_reports import current_day
+    from tcs_events.host.reports import current_day
 
     return days_until(today or current_day(), days)
 

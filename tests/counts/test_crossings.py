@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from tcs_events import reports
 from tcs_events.counts import tables
-from tcs_events.host_reports import current_reports
+from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period, step
 from tcs_events.reports.funnel import funnel_so_far
 from tests.conftest import MakeHost

@@ -12,7 +12,7 @@ from tcs_events.counts import tables
 from tcs_events.counts.days import dates
 from tcs_events.counts.refresh import SETTLED_AFTER, _Refresh
 from tcs_events.counts.spans import Piece, month_of, pieces_of, week_of
-from tcs_events.host_reports import current_reports
+from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period, reading
 from tests.counts.counting import Counting, ask, click
 from tests.reports.test_against_truth import check_exposure, check_top, check_unmet_demand

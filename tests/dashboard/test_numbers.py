@@ -21,7 +21,7 @@ from tcs_events.dashboard.json_text import plain
 from tcs_events.dashboard.pages import PAGES, TABLES
 from tcs_events.dashboard.pages.funnel import CountedStep
 from tcs_events.event import Event
-from tcs_events.host_reports import current_reports
+from tcs_events.host.reports import current_reports
 from tests.dashboard.visitors import EXPERTS, fill, noon_today, visit
 
 DAYS = 11

@@ -15,7 +15,7 @@ from werkzeug.datastructures import MultiDict
 from tcs_events.dashboard.asked import ask
 from tcs_events.dashboard.pages import TABLES
 from tcs_events.dashboard.tables import MAX_ROWS
-from tcs_events.host_reports import current_reports
+from tcs_events.host.reports import current_reports
 from tcs_events.reports import session_timeline
 
 SKIPPING = [name for name, (_, table) in TABLES.items() if table.can_skip]

@@ -153,4 +153,4 @@ def test_no_file_of_reports_imports_flask_or_what_stands_above_it(path: Path) ->
     }
     names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     found = {name for name in names if name.startswith(above)}
-    assert found == ({"tcs_events.host_reports"} if path.stem == "in_app" else set())
+    assert found == ({"tcs_events.host.reports"} if path.stem == "in_app" else set())

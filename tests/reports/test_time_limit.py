@@ -16,7 +16,7 @@ from tcs_events import create_blueprint, reports
 from tcs_events.counts.events import events_between
 from tcs_events.database import streaming
 from tcs_events.errors import QuestionTimeout
-from tcs_events.host_reports import current_reports
+from tcs_events.host.reports import current_reports
 from tests.conftest import MakeHost
 from tests.support import post
 
