@@ -108,15 +108,22 @@ class StoreUnavailable(TcsEventsError):
         self.is_news = is_news
         """False if this was logged already and no event was stored since."""
 
+    def again(self) -> StoreUnavailable:
+        """Return this error for a request that meets it again, as one that is no news."""
+        return StoreUnavailable(self.reason, self.remedy, is_news=False)
+
 
 class TableMissing(StoreUnavailable):
     """The database has no such `table`."""
 
     remedy = "run `db.create_all()` in an app context, or `flask db migrate` and `flask db upgrade`"
 
-    def __init__(self, table: str) -> None:
-        super().__init__(f"there is no table {table}")
+    def __init__(self, table: str, *, is_news: bool = True) -> None:
+        super().__init__(f"there is no table {table}", is_news=is_news)
         self.table = table
+
+    def again(self) -> TableMissing:
+        return TableMissing(self.table, is_news=False)
 
     def __str__(self) -> str:
         return f"There is no table {self.table}; {self.remedy}."
@@ -127,7 +134,10 @@ class ColumnsMissing(StoreUnavailable):
 
     remedy = "run `flask db migrate` and `flask db upgrade`; `db.create_all()` adds no columns"
 
-    def __init__(self, table: str, columns: list[str]) -> None:
-        super().__init__(f"the table {table} has no column {', '.join(columns)}")
+    def __init__(self, table: str, columns: list[str], *, is_news: bool = True) -> None:
+        super().__init__(f"the table {table} has no column {', '.join(columns)}", is_news=is_news)
         self.table = table
         self.columns = columns
+
+    def again(self) -> ColumnsMissing:
+        return ColumnsMissing(self.table, self.columns, is_news=False)

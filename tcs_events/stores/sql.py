@@ -230,10 +230,9 @@ class SqlStore:
         return next(filter(None, problems), None)
 
     def _noted(self, trouble: StoreUnavailable) -> StoreUnavailable:
-        """Remember an error, and mark it as news only if it differs from the one before."""
-        trouble.is_news = str(trouble) != str(self._trouble)
-        self._trouble = trouble
-        return trouble
+        """Remember an error. Return it as no news if it is the same as the one before."""
+        before, self._trouble = self._trouble, trouble
+        return trouble.again() if str(trouble) == str(before) else trouble
 
     @property
     def trouble(self) -> StoreUnavailable | None:
