@@ -86,7 +86,8 @@ class Collector:
                 ended = verdict
                 return _ignored(verdict)
             item, size = self._reader.parse(body), len(body)
-            del body  # the values take as much again, and the row does
+            # The parsed values take as much memory again, and so does the row.
+            del body
             [taken] = self._events.take([item], sender, now, size)
             ended = _end_of(taken.result)
             self._events.settle([taken], now)

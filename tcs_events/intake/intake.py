@@ -43,13 +43,14 @@ class Limits(Protocol):
 
 
 class BotMarks(Protocol):
-    """Which sessions reports are to leave out."""
+    """The sessions that reports leave out."""
 
     def mark(self, sender: Sender, session_ids: Iterable[str], at: datetime) -> None:
-        """Remember the sessions, if it is a crawler that sends them.
+        """Remember the sessions if their sender is a crawler.
 
         Raises:
-            StoreUnavailable: that was not possible; then nothing of them may be stored either.
+            StoreUnavailable: that was not possible. Their events must not be stored then, or
+                reports would count a crawler as a visitor.
         """
 
 
@@ -58,10 +59,10 @@ Rejected = tuple[Any, EventInvalid]
 
 
 class Rejections(Protocol):
-    """Where refused events are kept, for whoever mends what refused them."""
+    """Where refused events are kept, so that they can be stored once the cause is fixed."""
 
     def keep(self, rejected: Sequence[Rejected], received_at: datetime) -> None:
-        """Keep them if that can be done now; nothing is raised where it cannot."""
+        """Keep them if that is possible now. Nothing is raised if it is not."""
 
 
 class Taken(NamedTuple):
@@ -107,9 +108,9 @@ class Intake:
         self._rejections = rejections
 
     def admit(self, sender: Sender, items: int) -> Verdict | None:
-        """Decide about a sender before anything is read: None lets the items in.
+        """Decide about a sender before any of the items is read.
 
-        Else they end as the returned verdict says, and must not be taken.
+        Returns None if the items may be taken. Otherwise the verdict says how they end.
 
         Raises:
             RateLimited: the client has sent too much.
@@ -153,8 +154,9 @@ class Intake:
     def settle(self, taken: Sequence[Taken], received_at: datetime) -> None:
         """Count the corrections of stored items, and keep the refused ones.
 
-        Nothing is done if one of them can still be stored: then all are sent again. It is not part
-        of `take` so that its caller can count first how the items ended: keeping takes time.
+        Nothing is done if one of them can still be stored: then the client sends all of them again.
+        This is not part of `take`, because keeping takes time. The caller first counts how the
+        items ended, so that a request that is interrupted here is counted right.
         """
         if any(isinstance(item.result, StoreUnavailable) for item in taken):
             return
@@ -172,7 +174,8 @@ class Intake:
         try:
             return self._read(item, now)
         except EventInvalid as error:
-            # A new one: that which was raised holds on to all that its traceback saw.
+            # Not the raised error itself: its traceback would keep every local value of the
+            # reader alive, for each refused event of a batch.
             return EventInvalid(error.errors)
 
     def _stored(
