@@ -49,7 +49,7 @@ def rejected(limit: int, as_json: bool) -> None:
     """
     groups = _groups(limit)
     if as_json:
-        print_json([asdict(group) for group in groups])
+        print_json(groups)
         return
     if not groups:
         print_line("No refused event is kept." + _hint())

@@ -62,7 +62,7 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
         rows = reports.funnel(period, steps)
     _print_notices(rows.notices)
     if as_json:
-        print_json(rows)
+        print_json([_STEP.by_name(row) for row in rows])
         return
     print_heading(period)
     print_table(

@@ -17,7 +17,6 @@ from tcs_events.dashboard.asked import (
     BadParameter,
     ask,
 )
-from tcs_events.dashboard.csv_text import csv_bytes
 from tcs_events.dashboard.guard import (
     Access,
     ask_access,
@@ -25,12 +24,11 @@ from tcs_events.dashboard.guard import (
     demand_events_blueprint,
     protect,
 )
-from tcs_events.dashboard.json_text import json_text
 from tcs_events.dashboard.mount import MountedAnywhere, own_names
 from tcs_events.dashboard.page import Page
 from tcs_events.dashboard.pages import PAGES, TABLES
-from tcs_events.dashboard.rendering import render
-from tcs_events.dashboard.tables import MAX_ROWS, Table
+from tcs_events.dashboard.rendering import json_response, render
+from tcs_events.dashboard.tables import MAX_ROWS, Table, csv_bytes
 from tcs_events.dashboard.troubles import NoSuchPage, in_words, method_not_allowed, not_found
 from tcs_events.errors import ConfigError
 from tcs_events.host.reports import current_reports
@@ -154,14 +152,15 @@ def _show_json(asked: Asked, question: str) -> Response:
     _refuse_unknown(asked, [*page.keeps, "limit"])
     asked = page.within_reach(asked)
     rows = page.answer(asked, asked.number("limit", JSON_ROWS, JSON_MAX_ROWS))
-    answer = {
-        "question": page.name,
-        "period": asked.period if page.has_period else None,
-        "timezone": asked.reports.zone.key,
-        "counted_at": None if page.reads_events(asked) else asked.reports.counted_at(),
-        "answer": rows,
-    }
-    return Response(json_text(answer), mimetype="application/json")
+    return json_response(
+        {
+            "question": page.name,
+            "period": asked.period if page.has_period else None,
+            "timezone": asked.reports.zone.key,
+            "counted_at": None if page.reads_events(asked) else asked.reports.counted_at(),
+            "answer": rows,
+        }
+    )
 
 
 def _unknown(asked: Asked, names: Sequence[str]) -> dict[str, list[str]] | None:

@@ -8,8 +8,7 @@ from flask import Response, current_app, request
 from sqlalchemy import exc
 
 from tcs_events.dashboard.asked import BadParameter
-from tcs_events.dashboard.json_text import json_text
-from tcs_events.dashboard.rendering import render
+from tcs_events.dashboard.rendering import json_response, render
 from tcs_events.errors import (
     DatabaseMissing,
     NotCounted,
@@ -103,7 +102,5 @@ def _trouble(error: Exception) -> TcsEventsError:
 
 def _answer(status: int, title: str, message: str) -> Response:
     if request.path.endswith(".json"):
-        return Response(
-            json_text({"errors": {"_schema": [message]}}), status, mimetype="application/json"
-        )
+        return json_response({"errors": {"_schema": [message]}}, status)
     return render("trouble.html", status=status, title=title, message=message)
