@@ -13,7 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from tcs_events.cli.stdout import only_data_on_stdout
-from tcs_events.database.connection import within
+from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.errors import StoreUnavailable, TableMissing, TcsEventsError
 from tcs_events.host import registration_of
 
@@ -63,7 +63,7 @@ def check_tables() -> None:
     registration = registration_of(current_app)
     engine = registration.database.engine
     try:
-        names = within(ANSWER_SECONDS, lambda: set(sa.inspect(engine).get_table_names()))
+        names = run_with_timeout(ANSWER_SECONDS, lambda: set(sa.inspect(engine).get_table_names()))
     except sa.exc.SQLAlchemyError as error:
         raise unavailable(error) from None
     for table in registration.tables:

@@ -124,7 +124,7 @@ def _check_place(state: BlueprintSetupState) -> None:
 
 
 def _show_page(page: Page, asked: Asked) -> Response:
-    asked = page.within_reach(asked)
+    asked = page.shortened(asked)
     answer = page.answer(asked, page.rows + 1)
     response = render(
         f"{page.name}.html",
@@ -150,7 +150,7 @@ def _show_json(asked: Asked, question: str) -> Response:
     if (page := PAGES.get(question)) is None:
         raise NoSuchPage("question", list(PAGES))
     _refuse_unknown(asked, [*page.keeps, "limit"])
-    asked = page.within_reach(asked)
+    asked = page.shortened(asked)
     rows = page.answer(asked, asked.number("limit", JSON_ROWS, JSON_MAX_ROWS))
     return json_response(
         {
@@ -195,7 +195,7 @@ def _find_table(asked: Asked, name: str) -> tuple[Page, Table, Asked]:
     if name not in TABLES:
         raise NoSuchPage("table", list(TABLES))
     page, table = TABLES[name]
-    return page, table, page.within_reach(asked)
+    return page, table, page.shortened(asked)
 
 
 def _show_table(asked: Asked, name: str) -> Response:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tcs_events.counts.funnels import DEFAULT_FUNNEL
 from tcs_events.dashboard.asked import Asked, BadParameter
-from tcs_events.dashboard.page import Answer, Page
+from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.tables import Table
 from tcs_events.errors import UnknownEventType
 from tcs_events.reports import FunnelStep, Step, step
@@ -93,7 +93,7 @@ table = Table(
 )
 
 
-def answer(asked: Asked, limit: int) -> Answer:
+def answer(asked: Asked, limit: int) -> Answers:
     """Return the steps with their visits, on the days that are counted so far."""
     counted = _ask(asked)
     return {
@@ -104,12 +104,12 @@ def answer(asked: Asked, limit: int) -> Answer:
     }
 
 
-def is_done(answer: Answer) -> bool:
+def is_done(answer: Answers) -> bool:
     """Return whether all days are counted."""
     return bool(answer["days_counted"] == answer["days"])
 
 
-def show(asked: Asked, answer: Answer) -> dict[str, Any]:
+def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the bars, and the steps for the form."""
     rows: list[FunnelStep] = answer["funnel"]
     texts = texts_of(asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked
-from tcs_events.dashboard.page import Answer, Page, rows_of
+from tcs_events.dashboard.page import Answers, Page, rows_of
 from tcs_events.dashboard.tables import Table
 from tcs_events.reports.gaps import GAP_COLUMNS
 
@@ -20,7 +20,7 @@ table = Table(
 )
 
 
-def show(asked: Asked, answer: Answer) -> dict[str, Any]:
+def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the number of visits from which on a query is listed."""
     return {"min_sessions": asked.reports.settings.min_sessions}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from tcs_events.dashboard.asked import Asked
-from tcs_events.dashboard.page import RAW_MAX_DAYS, Answer, Page
+from tcs_events.dashboard.page import RAW_MAX_DAYS, Answers, Page
 from tcs_events.dashboard.pages.funnel import names_in_words, read_step
 from tcs_events.dashboard.tables import Table
 from tcs_events.reports import Cohort, Step
@@ -61,13 +61,13 @@ table = Table(
 )
 
 
-def answer(asked: Asked, limit: int) -> Answer:
+def answer(asked: Asked, limit: int) -> Answers:
     """Return all cohorts; `max_days` keeps their number low."""
     cohorts = _ask(asked)
     return {"unit": unit_of(asked), "retention": cohorts, "notices": cohorts.notices}
 
 
-def show(asked: Asked, answer: Answer) -> dict[str, Any]:
+def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the triangle of cohorts. The more visitors came back, the darker the cell."""
     cohorts: list[Cohort] = answer["retention"]
     shares = [
