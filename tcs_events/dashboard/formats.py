@@ -109,13 +109,7 @@ def filters(value: Any) -> list[tuple[str, str]]:
     """Return the names and values of a filter combination; one that was cut has only its text."""
     if not isinstance(value, dict):
         return [("", value_text(value))]
-    return [
-        (
-            value_text(name),
-            value_text(set_to),
-        )
-        for name, set_to in value.items()
-    ]
+    return [(value_text(name), value_text(set_to)) for name, set_to in value.items()]
 
 
 def plural(value: int, one: str, many: str | None = None) -> str:

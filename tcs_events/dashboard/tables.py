@@ -51,6 +51,13 @@ class Table:
         return Shown(self, list(rows[start : start + size]), start, len(rows) > start + size)
 
 
+def ranked(question: Callable[..., Sequence[Any]]) -> Callable[..., Sequence[Any]]:
+    """Return the `rows` of a table that can skip: those of a question about the period."""
+    return lambda asked, limit, offset=0: question(
+        asked.reports, asked.period, limit=limit, offset=offset
+    )
+
+
 def csv_bytes(columns: Columns, rows: Iterable[Any]) -> bytes:
     """Return the rows as CSV for spreadsheets. The first line has the columns' names."""
     file = io.BytesIO()

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask import Flask, current_app
 
 from tcs_events.cli import options
-from tcs_events.cli.command import command, explain
+from tcs_events.cli.command import command, in_one_line
 from tcs_events.cli.doctor.addresses import address_findings
 from tcs_events.cli.doctor.counts import count_findings
 from tcs_events.cli.doctor.database import database_findings
@@ -86,7 +86,7 @@ def _asked(what: str, ask: Callable[[], list[Finding]]) -> Generator[Finding, No
         findings = run_with_timeout(LOOK_SECONDS, ask)
     except (TcsEventsError, sa.exc.SQLAlchemyError) as error:
         problem = problem_of(error)
-        words = f"{problem.problem}; {problem.remedy}" if problem else explain(error)
+        words = f"{problem.problem}; {problem.remedy}" if problem else in_one_line(error)
         findings = [Finding(what, WRONG, words)]
     yield from findings
     return all(finding.level != WRONG for finding in findings)

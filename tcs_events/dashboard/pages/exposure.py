@@ -37,7 +37,7 @@ def rungs_of(report: Exposure) -> list[RungShown]:
 
 def rung_of(asked: Asked) -> str:
     """Return the rung whose experts the table lists; "" for all experts."""
-    return asked.choice("rung", ["", *Rung])
+    return asked.choice("rung", ["", *map(str, Rung)])
 
 
 def _rows(asked: Asked, limit: int) -> list[ExpertExposure]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +9,6 @@ from tcs_events.counts.funnels import DEFAULT_FUNNEL
 from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.tables import Table
-from tcs_events.errors import UnknownEventType
 from tcs_events.reports import FunnelStep, Step, step
 from tcs_events.reports.funnel import FUNNEL_COLUMNS, FunnelSoFar, funnel_so_far
 from tcs_events.reports.reading import FUNNEL_SECONDS
@@ -48,23 +45,9 @@ class CountedStep(FunnelStep):
     days: int
 
 
-@contextmanager
-def names_in_words() -> Iterator[None]:
-    """Answer an unknown event type like any other invalid parameter.
-
-    Raises:
-        BadParameter: the block raised `UnknownEventType`.
-    """
-    try:
-        yield
-    except UnknownEventType as error:
-        raise BadParameter(str(error)) from None
-
-
 def _ask(asked: Asked) -> FunnelSoFar:
     steps = [read_step(text) for text in texts_of(asked)]
-    with names_in_words():
-        return funnel_so_far(asked.reports, asked.period, steps, FUNNEL_SECONDS)
+    return funnel_so_far(asked.reports, asked.period, steps, FUNNEL_SECONDS)
 
 
 def _rows(asked: Asked, limit: int) -> list[CountedStep]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.page import Answers, Page, rows_of
-from tcs_events.dashboard.tables import Table
+from tcs_events.dashboard.tables import Table, ranked
+from tcs_events.reports import Reports
 from tcs_events.reports.gaps import GAP_COLUMNS
 
 table = Table(
@@ -15,7 +16,7 @@ table = Table(
     "Counts are visits. One visit may count in several columns: it may be shown nothing at first,"
     " and something later.",
     GAP_COLUMNS,
-    lambda asked, limit, offset=0: asked.reports.unmet_demand(asked.period, limit, offset=offset),
+    ranked(Reports.unmet_demand),
     can_skip=True,
 )
 
