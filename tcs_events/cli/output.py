@@ -53,7 +53,8 @@ def print_table(
     Args:
         titles: the titles of the columns. The first column is never left out.
         rows: the cells of each row.
-        optional: titles of the columns to leave out first if there is no room, in this order.
+        optional: titles of columns that a narrow terminal can do without, the least important
+            first. They are left out one by one until the table fits.
         keep: titles of other columns that are never left out.
     """
     rows = [list(row) for row in rows]
