@@ -23,6 +23,9 @@ class Problem:
     problem: str
     remedy: str
 
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.remedy}"
+
 
 _writing = partial(Problem, "writing")
 _tables = partial(Problem, "tables")

@@ -86,7 +86,7 @@ def _asked(what: str, ask: Callable[[], list[Finding]]) -> Generator[Finding, No
         findings = run_with_timeout(LOOK_SECONDS, ask)
     except (TcsEventsError, sa.exc.SQLAlchemyError) as error:
         problem = problem_of(error)
-        words = f"{problem.problem}; {problem.remedy}" if problem else in_one_line(error)
+        words = str(problem) if problem else in_one_line(error)
         findings = [Finding(what, WRONG, words)]
     yield from findings
     return all(finding.level != WRONG for finding in findings)
