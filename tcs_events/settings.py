@@ -84,16 +84,16 @@ def _flag(value: object) -> bool:
     return value
 
 
-def _list(of: str, example: str, is_item: Callable[[str], object], item: str) -> Reader:
-    """Read a list of texts. `of` and `item` say in an error what they are, and what each one is."""
+def _list(plural: str, example: str, is_allowed: Callable[[str], object], rule: str) -> Reader:
+    """Read a list of texts. `rule` says in an error what a text that is not allowed should be."""
 
     def read(value: object) -> tuple[str, ...]:
         if isinstance(value, str) or not isinstance(value, Iterable):
-            raise ValueError(f"must be a list of {of}, such as [{example!r}]")
+            raise ValueError(f"must be a list of {plural}, such as [{example!r}]")
         texts = tuple(value)
         for text in texts:
-            if not (isinstance(text, str) and is_item(text)):
-                raise ValueError(f"has {text!r}, which is not {item}")
+            if not (isinstance(text, str) and is_allowed(text)):
+                raise ValueError(f"has {text!r}, which is not {rule}")
         return texts
 
     return read
