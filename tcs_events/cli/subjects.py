@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import click
 from flask import current_app
@@ -28,10 +26,9 @@ from tcs_events.rights.subject import Subject, find_subject
 
 COUNTED_BY_OTHERS_SECONDS = 60.0
 """How long to wait for another process that is counting."""
-Function = Callable[..., Any]
 
 
-def of_subject(function: Function) -> Function:
+def of_subject(function: options.Function) -> options.Function:
     """Add `--email` and `--session`, and pass them as `emails` and `sessions`."""
     for name, metavar, text in (
         ("session", "SESSION", "Everything of this session; may be repeated."),
