@@ -1,12 +1,13 @@
-"""The settings: one table of names, defaults and help, read once when the blueprint registers."""
+"""The settings, each declared once in `Settings`. They are read when the blueprint registers."""
 
 from __future__ import annotations
 
 import difflib
 import importlib.util
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -40,8 +41,84 @@ LOG_LEVELS = ("info", "debug", "off")
 Access = Callable[[], Any]
 """A function of the host that returns True if the current request may see the counts."""
 
+Reader = Callable[[object], Any]
+"""Returns the value that we use, or raises `ValueError`. The error's text continues a sentence that
+begins with the key: "must be True or False"."""
+
 EventTypes = dict[str, type[Schema] | None]
 """The allowlist: from event type to the marshmallow schema of its payload; None allows any."""
+
+
+def _whole_number(least: int = 1, most: int | None = None, reason: str = "") -> Reader:
+    """Read a whole number in bounds, which are inclusive. The reason explains the bounds."""
+    highest = math.inf if most is None else most
+    bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+    if reason:
+        bounds += f" ({reason})"
+
+    def read(value: Any) -> int:
+        # In Python True is an int. It must not pass as 1.
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if not (is_number and least <= value <= highest):
+            raise ValueError(f"must be a whole number {bounds}, not {value!r}")
+        return int(value)
+
+    return read
+
+
+def _choice(*words: str) -> Reader:
+    """Read one of a few words."""
+    *first, last = map(repr, words)
+
+    def read(value: object) -> str:
+        if value not in words:
+            raise ValueError(f"must be {', '.join(first)} or {last}, not {value!r}")
+        return str(value)
+
+    return read
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be True or False, not {value!r}")
+    return value
+
+
+def _list(plural: str, example: str, is_allowed: Callable[[str], object], rule: str) -> Reader:
+    """Read a list of texts. `rule` says in an error what a text that is not allowed should be."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise ValueError(f"must be a list of {plural}, such as [{example!r}]")
+        texts = tuple(value)
+        for text in texts:
+            if not (isinstance(text, str) and is_allowed(text)):
+                raise ValueError(f"has {text!r}, which is not {rule}")
+        return texts
+
+    return read
+
+
+def _none_or(what: str, is_allowed: Callable[[object], bool]) -> Reader:
+    """Read None or an allowed value."""
+
+    def read(value: object) -> Any:
+        if value is not None and not is_allowed(value):
+            raise ValueError(f"must be None or {what}, not {value!r}")
+        return value
+
+    return read
+
+
+_positive = _whole_number()
+_origins = _list(
+    "origins",
+    "https://shop.example",
+    _ORIGIN.fullmatch,
+    "an exact origin: scheme, host and optional port, in lower case, such as"
+    " 'https://shop.example'",
+)
+_field_names = _list("names of payload fields", "query_text", bool, "the name of a field")
 
 
 def _event_types(value: object) -> EventTypes:
@@ -74,84 +151,13 @@ def _suggestion(name: object) -> str:
     return f", such as {word.lower()[:EVENT_TYPE_MAX_LENGTH]!r}" if word else ""
 
 
-def _positive_int(value: object) -> int:
-    # In Python True is an int. It must not pass as 1.
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"must be a whole number of at least 1, not {value!r}")
-    return value
-
-
-def _timeout_ms(value: object) -> int:
-    milliseconds = _positive_int(value)
-    if not 100 <= milliseconds <= 1800:
-        raise ValueError(
-            f"must be from 100 to 1800 (answers come within two seconds), not {value!r}"
-        )
-    return milliseconds
-
-
-def _report_timeout_ms(value: object) -> int:
-    milliseconds = _positive_int(value)
-    if not 100 <= milliseconds <= 600_000:
-        raise ValueError(f"must be from 100 to 600000 (ten minutes), not {value!r}")
-    return milliseconds
-
-
-def _durability(value: object) -> str:
-    if value not in (SYNCED, LOST_ON_POWER_CUT):
-        raise ValueError(f"must be {SYNCED!r} or {LOST_ON_POWER_CUT!r}, not {value!r}")
-    return str(value)
-
-
-def _origins(value: object) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError("must be a list of origins, such as ['https://shop.example']")
-    origins = tuple(value)
-    for origin in origins:
-        if not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
-            raise ValueError(
-                f"has {origin!r}, which is not an exact origin: scheme, host and optional port, in"
-                " lower case, such as 'https://shop.example'"
-            )
-    return origins
-
-
-def _field_names(value: object) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError("must be a list of names of payload fields, such as ['query_text']")
-    names = tuple(value)
-    for name in names:
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"has {name!r}, which is not the name of a field")
-    return names
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"must be True or False, not {value!r}")
-    return value
-
-
 def _bots(value: object) -> str:
-    if value not in (BOTS_STORE, BOTS_MARK, BOTS_DROP):
-        raise ValueError(f"must be {BOTS_STORE!r}, {BOTS_MARK!r} or {BOTS_DROP!r}, not {value!r}")
-    if value != BOTS_STORE and importlib.util.find_spec("crawleruseragents") is None:
+    word: str = _choice(BOTS_STORE, BOTS_MARK, BOTS_DROP)(value)
+    if word != BOTS_STORE and importlib.util.find_spec("crawleruseragents") is None:
         raise ValueError(
-            f"is {value!r}, which needs crawler-user-agents: pip install 'tcs-events[bots]'"
+            f"is {word!r}, which needs crawler-user-agents: pip install 'tcs-events[bots]'"
         )
-    return str(value)
-
-
-def _log_level(value: object) -> str:
-    if value not in LOG_LEVELS:
-        raise ValueError(f"must be one of {', '.join(map(repr, LOG_LEVELS))}, not {value!r}")
-    return str(value)
-
-
-def _kept_rejected(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_REJECTED:
-        raise ValueError(f"must be a whole number from 0 to {MAX_REJECTED}, not {value!r}")
-    return value
+    return word
 
 
 def _timezone(value: object) -> ZoneInfo:
@@ -200,32 +206,13 @@ def _limit_storage(value: object) -> str:
     return value
 
 
-def _bind_key(value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"must be a key of SQLALCHEMY_BINDS or None, not {value!r}")
-    return value
-
-
-def _access(value: object) -> Access | None:
-    if value is not None and not callable(value):
-        raise ValueError(
-            "must be None, or a function without arguments that returns True or False, not"
-            f" {value!r}"
-        )
-    return value
-
-
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting.
-
-    `read` returns the value that we use, or raises `ValueError`. The text of that error continues a
-    sentence that begins with the key: "must be True or False".
-    """
+    """One setting."""
 
     option: str
     default: object
-    read: Callable[[object], Any]
+    read: Reader
     help: str
 
     @property
@@ -234,203 +221,162 @@ class Setting:
         return PREFIX + self.option.upper()
 
 
-SETTINGS = (
-    Setting(
-        "event_types",
+def _setting(default: object, read: Reader, text: str) -> Any:
+    """Declare a setting: a field of `Settings`, and what `Setting` knows about it."""
+    return field(metadata={"default": default, "read": read, "help": text})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one app. `SETTINGS` lists their names, defaults and help."""
+
+    event_types: EventTypes = _setting(
         ("card_click", "sage_query", "filter_change"),
         _event_types,
         "The event types that are accepted: a list, or a dict from event type to the marshmallow"
         " schema class of its payload. `None` is for a free-form payload.",
-    ),
-    Setting(
-        "max_body_bytes",
+    )
+    max_body_bytes: int = _setting(
         64 * 1024,
-        _positive_int,
+        _positive,
         "The longest request body, in bytes. A longer one is answered 413. Browsers allow 64 KiB"
         " for all requests together that outlive a page.",
-    ),
-    Setting(
-        "bind_key",
+    )
+    bind_key: str | None = _setting(
         None,
-        _bind_key,
+        _none_or("a key of SQLALCHEMY_BINDS", lambda value: isinstance(value, str)),
         "The key of `SQLALCHEMY_BINDS` whose database stores the events. `None` is the default"
         " database.",
-    ),
-    Setting(
-        "max_batch_events",
+    )
+    max_batch_events: int = _setting(
         50,
-        _positive_int,
+        _positive,
         "The most events of one batch. A larger batch is answered 422, and nothing of it is"
         " stored.",
-    ),
-    Setting(
-        "max_values",
+    )
+    max_values: int = _setting(
         MAX_VALUES,
-        _positive_int,
+        _positive,
         "The most JSON values of one body. An object or a list counts as three. A body with more is"
         " answered 422 before it is parsed. This bounds the memory that a request takes.",
-    ),
-    Setting(
-        "durability",
+    )
+    durability: str = _setting(
         SYNCED,
-        _durability,
+        _choice(SYNCED, LOST_ON_POWER_CUT),
         'What 202 promises. `"synced"`: the event is on the disk. `"lost_on_power_cut"`: the event'
         " survives the process, but a power cut may take the last events.",
-    ),
-    Setting(
-        "timeout_ms",
+    )
+    timeout_ms: int = _setting(
         1500,
-        _timeout_ms,
+        _whole_number(100, 1800, "answers come within two seconds"),
         "How long the database may take to store an event, in milliseconds, before 503 is"
         " answered.",
-    ),
-    Setting(
-        "queue_max_events",
+    )
+    queue_max_events: int = _setting(
         10_000,
-        _positive_int,
+        _positive,
         "How many events of one process may wait for the database. Beyond that, events are answered"
         " 503.",
-    ),
-    Setting(
-        "queue_max_bytes",
+    )
+    queue_max_bytes: int = _setting(
         8 * 1024 * 1024,
-        _positive_int,
+        _positive,
         "How many bytes of request bodies of one process may wait for the database. Beyond that,"
         " events are answered 503.",
-    ),
-    Setting(
-        "cors_origins",
+    )
+    cors_origins: tuple[str, ...] = _setting(
         (),
         _origins,
         "The origins of other sites whose pages may send events and read the answers, such as"
         ' `["https://shop.example"]`.',
-    ),
-    Setting(
-        "client_limit",
+    )
+    client_limit: RateLimitItem | None = _setting(
         None,
         _limit,
         'How many events one client address may send, such as `"600/minute"`. Of IPv6, a /64 counts'
         " as one address. Beyond that, events are answered 429. Needs `tcs-events[limits]`.",
-    ),
-    Setting(
-        "session_limit",
+    )
+    session_limit: RateLimitItem | None = _setting(
         None,
         _limit,
         'How many events one session may send, such as `"120/minute"`. Beyond that, events are'
         " answered 429. Needs `tcs-events[limits]`.",
-    ),
-    Setting(
-        "limit_storage",
+    )
+    limit_storage: str = _setting(
         "memory://",
         _limit_storage,
         "Where the events of both limits are counted. With `memory://` each process counts for"
         " itself. With `redis://host:6379/0` all processes count together; this needs"
         " `tcs-events[redis]` and `app.secret_key`.",
-    ),
-    Setting(
-        "respect_gpc",
+    )
+    respect_gpc: bool = _setting(
         True,
         _flag,
         "Whether to store nothing of a browser that sends Global Privacy Control (`Sec-GPC: 1`)."
         " The tracker does not send anything from such a browser.",
-    ),
-    Setting(
-        "respect_dnt",
+    )
+    respect_dnt: bool = _setting(
         False,
         _flag,
         "The same for Do Not Track (`DNT: 1`), which browsers are giving up.",
-    ),
-    Setting(
-        "bots",
+    )
+    bots: str = _setting(
         BOTS_STORE,
         _bots,
         'What happens to the events of crawlers. `"store"`: they are not recognised, and stored.'
         ' `"mark"`: they are stored, and reports leave their sessions out. `"drop"`: they are not'
         ' stored. `"mark"` and `"drop"` need `tcs-events[bots]`.',
-    ),
-    Setting(
-        "keep_rejected",
+    )
+    keep_rejected: int = _setting(
         0,
-        _kept_rejected,
+        _whole_number(0, MAX_REJECTED),
         "How many of the newest events that were answered 422 are kept for `flask tcs-events"
         " replay`. 0 keeps none.",
-    ),
-    Setting(
-        "accepted_log_level",
+    )
+    accepted_log_level: str = _setting(
         "info",
-        _log_level,
+        _choice(*LOG_LEVELS),
         'The level of the log line for each stored event: `"info"` or `"debug"`. `"off"` writes no'
         " line.",
-    ),
-    Setting(
-        "timezone",
+    )
+    timezone: ZoneInfo = _setting(
         "UTC",
         _timezone,
         "The time zone of the days, hours and weeks in reports. If you change it, everything is"
         " counted again. Any zone but UTC needs time zone data, from the system or from"
         " `pip install tzdata`.",
-    ),
-    Setting(
-        "min_sessions",
+    )
+    min_sessions: int = _setting(
         3,
-        _positive_int,
+        _positive,
         "How many visits it takes until a query is listed as unmet demand, and until an expert is"
         " judged by clicks. Fewer visits say too little, and a rare query may be personal.",
-    ),
-    Setting(
-        "scrub_fields",
+    )
+    scrub_fields: tuple[str, ...] = _setting(
         (),
         _field_names,
         "The payload fields, at any depth, whose text is scrubbed before it is stored, such as"
         ' `["query_text"]`. E-mail addresses become `[email]`, and numbers of 7 digits or more'
         " `[number]`.",
-    ),
-    Setting(
-        "report_timeout_ms",
+    )
+    report_timeout_ms: int = _setting(
         10_000,
-        _report_timeout_ms,
+        _whole_number(100, 600_000, "at most ten minutes"),
         "How long a question may take, in milliseconds. All questions of one page of the dashboard"
         " share this time, and so does the counting that the page waits for. PostgreSQL and SQLite"
         " stop at any moment; any other database stops between two rows, not before the first one."
         " Commands, the worker and exports have no limit for counting and writing.",
-    ),
-    Setting(
-        "health_access",
+    )
+    health_access: Access | None = _setting(
         None,
-        _access,
+        _none_or("a function without arguments that returns True or False", callable),
         "A function without arguments, called for each request of `health`. If it returns True, the"
         " answer contains the counts, too. `None` shows them to nobody.",
-    ),
-)
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings of one app, as read from `SETTINGS`."""
-
-    event_types: EventTypes
-    max_body_bytes: int
-    bind_key: str | None
-    max_batch_events: int
-    max_values: int
-    durability: str
-    timeout_ms: int
-    queue_max_events: int
-    queue_max_bytes: int
-    cors_origins: tuple[str, ...]
-    client_limit: RateLimitItem | None
-    session_limit: RateLimitItem | None
-    limit_storage: str
-    respect_gpc: bool
-    respect_dnt: bool
-    bots: str
-    keep_rejected: int
-    accepted_log_level: str
-    timezone: ZoneInfo
-    min_sessions: int
-    scrub_fields: tuple[str, ...]
-    report_timeout_ms: int
-    health_access: Access | None
+SETTINGS = tuple(Setting(field.name, **field.metadata) for field in fields(Settings))
+"""All settings, in the order of their declaration."""
 
 
 def check_names(names: Iterable[str], known: Iterable[str]) -> None:

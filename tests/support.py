@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -18,6 +19,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import create_engine, text
 from werkzeug.test import TestResponse
+
+from tcs_events.export.json_text import json_text
 
 ROOT = Path(__file__).parent.parent
 URL = "/api/events"
@@ -135,3 +138,8 @@ def new_database(server_url: str, name: str) -> Iterator[str]:
         with server.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
         server.dispose()
+
+
+def plain(value: object) -> Any:
+    """Return a value as a program reads it that was given our JSON."""
+    return json.loads(json_text(value))

@@ -46,12 +46,13 @@ def message_for(config: dict[str, object]) -> str:
         ),
         (
             {"TCS_EVENTS_TIMEOUT_MS": 2000},
-            "TCS_EVENTS_TIMEOUT_MS must be from 100 to 1800 (answers come within two seconds), not"
-            " 2000.",
+            "TCS_EVENTS_TIMEOUT_MS must be a whole number from 100 to 1800 (answers come within two"
+            " seconds), not 2000.",
         ),
         (
             {"TCS_EVENTS_REPORT_TIMEOUT_MS": 10},
-            "TCS_EVENTS_REPORT_TIMEOUT_MS must be from 100 to 600000 (ten minutes), not 10.",
+            "TCS_EVENTS_REPORT_TIMEOUT_MS must be a whole number from 100 to 600000 (at most ten"
+            " minutes), not 10.",
         ),
         (
             {"TCS_EVENTS_DURABILITY": "fast"},
@@ -71,7 +72,16 @@ def message_for(config: dict[str, object]) -> str:
         ),
         (
             {"TCS_EVENTS_BIND_KEY": 1},
-            "TCS_EVENTS_BIND_KEY must be a key of SQLALCHEMY_BINDS or None, not 1.",
+            "TCS_EVENTS_BIND_KEY must be None or a key of SQLALCHEMY_BINDS, not 1.",
+        ),
+        (
+            {"TCS_EVENTS_HEALTH_ACCESS": "nobody"},
+            "TCS_EVENTS_HEALTH_ACCESS must be None or a function without arguments that returns"
+            " True or False, not 'nobody'.",
+        ),
+        (
+            {"TCS_EVENTS_ACCEPTED_LOG_LEVEL": "warning"},
+            "TCS_EVENTS_ACCEPTED_LOG_LEVEL must be 'info', 'debug' or 'off', not 'warning'.",
         ),
         (
             {"TCS_EVENTS_EVENT_TYPES": "card_click"},

@@ -17,6 +17,7 @@ from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Activity, Period, activity, total_activity
 from tcs_events.reports.activity import ALL_TYPES, TOTAL_COLUMNS, Unit
+from tcs_events.reports.columns import Column
 from tcs_events.reports.types import known_types
 
 UNITS = {"hour": "%Y-%m-%d %H:%M", "day": "%a %Y-%m-%d", "week": "%Y-%m-%d"}
@@ -26,14 +27,7 @@ _TYPE = Printed(TOTAL_COLUMNS, "event_type", "events", "visits")
 
 
 @command("stats")
-@click.option(
-    "--by",
-    "unit",
-    type=click.Choice(list(UNITS)),
-    default="day",
-    show_default=True,
-    help="The unit of time.",
-)
+@options.by(*UNITS, default="day")
 @click.option(
     "--type", "event_type", metavar="TYPE", type=options.read_text, help="Only events of this type."
 )
@@ -101,8 +95,23 @@ class EventType:
     """Whether its payloads are checked against a schema."""
     events: int
     """Events in the period."""
-    visits: int
+    sessions: int
     """Visits in the period with at least one such event."""
+
+
+_EVENT_TYPE = Printed(
+    (
+        *TOTAL_COLUMNS,
+        Column("is_accepted", "Accepted", "whether events of the type are accepted now"),
+        Column(
+            "is_checked",
+            "Payload",
+            "whether its payloads are checked against a schema",
+            value=lambda row: "checked" if row.is_checked else "free-form",
+        ),
+    ),
+    *("event_type", "is_accepted", "is_checked", "events", "visits"),
+)
 
 
 @command("types")
@@ -122,7 +131,7 @@ def types(period: Period, as_json: bool) -> None:
             is_accepted=name in accepted,
             is_checked=accepted.get(name) is not None,
             events=total[name].events if name in total else 0,
-            visits=total[name].sessions if name in total else 0,
+            sessions=total[name].sessions if name in total else 0,
         )
         for name in known_types(current_reports())
     ]
@@ -131,16 +140,7 @@ def types(period: Period, as_json: bool) -> None:
         return
     print_heading(period)
     print_table(
-        ("event type", "accepted", "payload", "events", "visits"),
-        [
-            (
-                row.event_type,
-                row.is_accepted,
-                "checked" if row.is_checked else "free-form",
-                row.events,
-                row.visits,
-            )
-            for row in rows
-        ],
-        optional=("payload",),
+        _EVENT_TYPE.titles,
+        map(_EVENT_TYPE.cells, rows),
+        optional=_EVENT_TYPE.titles_of("is_checked"),
     )

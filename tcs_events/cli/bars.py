@@ -31,10 +31,10 @@ def counting_bar() -> Iterator[Progress]:
 
 
 @contextmanager
-def deleting_bar(length: Callable[[], int]) -> Iterator[Callable[[int], None]]:
-    """Give a callback that draws a bar of deleted rows; `length` is called only if it is drawn."""
+def progress_bar(label: str, length: Callable[[], int]) -> Iterator[Callable[[int], None]]:
+    """Give a callback that is told of finished rows; `length` is called only if a bar is drawn."""
     if not sys.stderr.isatty():
         yield lambda rows: None
         return
-    with click.progressbar(length=length(), label="Deleting", file=sys.stderr) as bar:
+    with click.progressbar(length=length(), label=label, file=sys.stderr) as bar:
         yield bar.update

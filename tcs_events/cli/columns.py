@@ -26,6 +26,10 @@ class Printed:
         titles = {column.name: _title(column) for column in self._columns}
         return tuple(titles[name] for name in names)
 
+    def by_name(self, row: Any) -> dict[str, object]:
+        """Return the values of a row by the names of these columns, for JSON."""
+        return {column.name: column.of(row) for column in self._columns}
+
     def cells(self, row: Any) -> tuple[object, ...]:
         """Return a row of a question as the cells of these columns."""
         return tuple(_cell(column, column.of(row)) for column in self._columns)

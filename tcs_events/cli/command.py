@@ -13,8 +13,10 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from tcs_events.cli.stdout import only_data_on_stdout
-from tcs_events.database.connection import within
-from tcs_events.errors import StoreUnavailable, TableMissing, TcsEventsError
+from tcs_events.cli.visible import visible
+from tcs_events.database.in_thread import run_with_timeout
+from tcs_events.database.troubles import class_of
+from tcs_events.errors import StoreUnavailable, TableMissing, TcsEventsError, UnknownEventType
 from tcs_events.host import registration_of
 
 ANSWER_SECONDS = 5.0
@@ -45,8 +47,10 @@ def command(
                     if needs_tables:
                         check_tables()
                     function(*args, **values)
+                except UnknownEventType as error:  # a wrong argument
+                    raise click.UsageError(visible(str(error))) from None
                 except (TcsEventsError, sa.exc.SQLAlchemyError) as error:
-                    raise click.ClickException(explain(error)) from None
+                    raise click.ClickException(in_one_line(error)) from None
 
         return click.command(name)(with_appcontext(run))
 
@@ -63,24 +67,19 @@ def check_tables() -> None:
     registration = registration_of(current_app)
     engine = registration.database.engine
     try:
-        names = within(ANSWER_SECONDS, lambda: set(sa.inspect(engine).get_table_names()))
+        names = run_with_timeout(ANSWER_SECONDS, lambda: set(sa.inspect(engine).get_table_names()))
     except sa.exc.SQLAlchemyError as error:
-        raise unavailable(error) from None
+        raise StoreUnavailable(class_of(error)) from None
     for table in registration.tables:
         if table not in names:
             raise TableMissing(table)
 
 
-def unavailable(error: sa.exc.SQLAlchemyError) -> StoreUnavailable:
-    """Return our error for one of the database. It names only the class, so it quotes no event."""
-    return StoreUnavailable(type(getattr(error, "orig", None) or error).__name__)
-
-
-def explain(error: TcsEventsError | sa.exc.SQLAlchemyError) -> str:
-    """Return one line that says what is wrong and what to do about it. It quotes no event."""
+def in_one_line(error: TcsEventsError | sa.exc.SQLAlchemyError) -> str:
+    """Return a line that says what is wrong and what to do about it. It quotes no event."""
     if isinstance(error, sa.exc.SQLAlchemyError):
         return (
-            f"The database refused ({unavailable(error).reason});"
+            f"The database refused ({class_of(error)});"
             " `flask tcs-events doctor` says what is missing."
         )
     if isinstance(error, StoreUnavailable) and not isinstance(error, TableMissing):

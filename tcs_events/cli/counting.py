@@ -11,10 +11,11 @@ from flask import current_app
 
 from tcs_events.cli import options
 from tcs_events.cli.bars import counting_bar
-from tcs_events.cli.command import check_tables, command, unavailable
+from tcs_events.cli.command import check_tables, command
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.signals import ended_by
 from tcs_events.counts.refresh import Refreshed
+from tcs_events.database.troubles import class_of
 from tcs_events.errors import ConfigError, StoreUnavailable
 from tcs_events.host import registration_of
 from tcs_events.intake.answers import log_trouble
@@ -88,7 +89,7 @@ def _count() -> None:
     except StoreUnavailable as error:
         log_trouble(error)
     except sa.exc.SQLAlchemyError as error:
-        log_trouble(unavailable(error))
+        log_trouble(StoreUnavailable(class_of(error)))
 
 
 def _log(refreshed: Refreshed | None) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -12,11 +9,12 @@ import click
 from flask import current_app
 
 from tcs_events.cli import options
+from tcs_events.cli.bars import progress_bar
 from tcs_events.cli.command import command
 from tcs_events.cli.target import STDOUT, check_stdout, writing_to
 from tcs_events.counts.days import day
 from tcs_events.export.formats import FORMATS, STREAMS, open_writer
-from tcs_events.export.rows import Row, Selection, count_rows, read_rows
+from tcs_events.export.rows import Selection, count_rows, read_rows
 from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period
@@ -27,16 +25,9 @@ from tcs_events.reports import Period
 @click.option(
     "--format", "format_name", type=click.Choice(FORMATS), help="Default: the suffix of FILE."
 )
-@click.option(
-    "--type",
-    "types",
-    multiple=True,
-    metavar="TYPE",
-    type=options.read_text,
-    help="Only events of this type; may be repeated.",
-)
+@options.types
 @options.of_any_period
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@options.force
 @click.option(
     "--raw",
     is_flag=True,
@@ -82,27 +73,13 @@ def _selection(period: Period | None, types: tuple[str, ...]) -> Selection:
 
 def _export(target: IO[bytes], format_name: str, selection: Selection, raw: bool) -> int:
     writer, count = open_writer(target, format_name, raw=raw), 0
-    with current_reports().without_limit() as connection:
-        length = count_rows(connection, selection) if sys.stderr.isatty() else None
-        with _progress(read_rows(connection, selection), length) as batches:
-            for rows in batches:
-                writer.write(rows)
-                count += len(rows)
+    with (
+        current_reports().without_limit() as connection,
+        progress_bar("Exporting", lambda: count_rows(connection, selection)) as draw,
+    ):
+        for rows in read_rows(connection, selection):
+            writer.write(rows)
+            count += len(rows)
+            draw(len(rows))
     writer.close()
     return count
-
-
-@contextmanager
-def _progress(batches: Iterable[list[Row]], length: int | None) -> Iterator[Iterable[list[Row]]]:
-    """Draw a progress bar on stderr; without a length, draw none."""
-    if length is None:
-        yield batches
-        return
-    with click.progressbar(length=length, label="Exporting", file=sys.stderr) as bar:
-
-        def drawn() -> Iterator[list[Row]]:
-            for rows in batches:
-                yield rows
-                bar.update(len(rows))
-
-        yield drawn()

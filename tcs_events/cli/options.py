@@ -38,14 +38,14 @@ def read_text(text: str) -> str:
     return text
 
 
-def check_types(types: Sequence[str]) -> None:
+def check_types(names: Sequence[str]) -> None:
     """Check that each event type is accepted or has stored events.
 
     Raises:
         click.BadParameter: a type is neither; the message lists all known types.
     """
-    known = known_types(current_reports()) if types else []
-    for event_type in types:
+    known = known_types(current_reports()) if names else []
+    for event_type in names:
         if event_type not in known:
             raise click.BadParameter(
                 f"there is no event type {event_type!r}; the types are {', '.join(known)}.",
@@ -83,12 +83,36 @@ def read_day(text: str) -> date:
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document, for programs."
 )
+dry_run = click.option(
+    "--dry-run", is_flag=True, help="Count what would be deleted, and delete nothing."
+)
+force = click.option("--force", is_flag=True, help="Replace the file if it exists.")
+types = click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    type=read_text,
+    help="Only events of this type; may be repeated.",
+)
 min_sessions = click.option(
     "--min-sessions",
     metavar="N",
     type=click.IntRange(1, MAX_ROWS),
     help="Leave out or do not judge what fewer visits did. Default: TCS_EVENTS_MIN_SESSIONS.",
 )
+
+
+def by(*units: str, default: str) -> Decorator:
+    """Add `--by`, and pass it as `unit`."""
+    return click.option(
+        "--by",
+        "unit",
+        type=click.Choice(units),
+        default=default,
+        show_default=True,
+        help="The unit of time.",
+    )
 
 
 def limit(default: int | None, plural: str) -> Decorator:

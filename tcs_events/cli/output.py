@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import shutil
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import fields, is_dataclass
 from datetime import date, datetime
-from typing import Any
 
 import click
 
 from tcs_events.cli.stdout import stdout
 from tcs_events.cli.tables import TextTable
 from tcs_events.cli.visible import visible, visible_json
-from tcs_events.reports import Step
-from tcs_events.reports.wording import RENAMED
+from tcs_events.export.json_text import json_text
 
 NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -57,7 +53,8 @@ def print_table(
     Args:
         titles: the titles of the columns. The first column is never left out.
         rows: the cells of each row.
-        optional: titles of the columns to leave out first if there is no room, in this order.
+        optional: titles of columns that a narrow terminal can do without, the least important
+            first. They are left out one by one until the table fits.
         keep: titles of other columns that are never left out.
     """
     rows = [list(row) for row in rows]
@@ -99,9 +96,8 @@ def print_line(line: str = "", *, bold: bool = False) -> None:
 
 
 def print_json(value: object, *, is_line: bool = False) -> None:
-    """Print strict JSON in ASCII: no NaN, and no control character that a visitor has sent."""
-    indent = None if is_line else 2
-    _print(json.dumps(plain(value), indent=indent, allow_nan=False))
+    """Print JSON in ASCII: no control character that a visitor has sent reaches the terminal."""
+    _print(json_text(value, is_ascii=True, indent=None if is_line else 2))
 
 
 def _print(text: str, bold: bool | None = None) -> None:
@@ -111,29 +107,6 @@ def _print(text: str, bold: bool | None = None) -> None:
         if error.errno == errno.EPIPE:
             raise  # the reader of the pipe has closed it, such as `head`; click exits quietly
         raise click.ClickException(f"Stdout could not be written: {error.strerror}.") from None
-
-
-def plain(value: Any) -> Any:
-    """Return dataclasses as objects, dates in ISO 8601, and NaN and infinity as null.
-
-    A report's `sessions` field is named `visits` in JSON, because that is what it counts.
-    """
-    if is_dataclass(value) and not isinstance(value, type | Step):
-        return {
-            RENAMED.get(field.name, field.name): plain(getattr(value, field.name))
-            for field in fields(value)
-        }
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return str(value)
 
 
 def bar(value: float, largest: float, columns: int = 20) -> str:

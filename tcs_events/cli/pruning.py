@@ -11,7 +11,7 @@ import click
 from flask import current_app
 
 from tcs_events.cli import options
-from tcs_events.cli.bars import deleting_bar
+from tcs_events.cli.bars import progress_bar
 from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.stopping import said_at_the_end
@@ -51,7 +51,7 @@ def read_age(text: str) -> timedelta | date:
     type=read_age,
     help="Such as 90d, 12h or 13w; or YYYY-MM-DD, the first day to keep.",
 )
-@click.option("--dry-run", is_flag=True, help="Count what would be deleted, and delete nothing.")
+@options.dry_run
 @options.as_json
 def prune(age: timedelta | date, dry_run: bool, as_json: bool) -> None:
     """Delete the events that happened longer ago than AGE.
@@ -72,7 +72,7 @@ def prune(age: timedelta | date, dry_run: bool, as_json: bool) -> None:
     counts = Counter({place.name: 0 for place in PLACES})
     with (
         said_at_the_end(counts, partial(_say, "Deleted", counts, before, as_json)),
-        deleting_bar(lambda: count_older(engine, before)) as draw,
+        progress_bar("Deleting", lambda: count_older(engine, before)) as draw,
     ):
 
         def on_deleted(place: Place, rows: int) -> None:

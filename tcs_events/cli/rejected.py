@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import click
@@ -14,12 +12,13 @@ import sqlalchemy as sa
 from flask import current_app
 
 from tcs_events.cli import options
+from tcs_events.cli.bars import progress_bar
 from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line, print_table
 from tcs_events.database.stored_json import read_columns
 from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
-from tcs_events.intake.replay import Replayed, count_kept
+from tcs_events.intake.replay import count_kept
 from tcs_events.intake.replay import replay as replay_all
 from tcs_events.models import UserEventRejection
 
@@ -49,7 +48,7 @@ def rejected(limit: int, as_json: bool) -> None:
     """
     groups = _groups(limit)
     if as_json:
-        print_json([asdict(group) for group in groups])
+        print_json(groups)
         return
     if not groups:
         print_line("No refused event is kept." + _hint())
@@ -125,7 +124,17 @@ def replay(dry_run: bool, as_json: bool) -> None:
     They keep the time at which they happened, and are then no longer among the refused events.
     E-mail addresses and long numbers in their texts were not kept, so those are missing.
     """
-    replayed = _replay(dry_run)
+    registration = registration_of(current_app)
+    engine = registration.database.engine
+    with progress_bar("Replaying", lambda: count_kept(engine)) as draw:
+        replayed = replay_all(
+            engine,
+            registration.store,
+            registration.reader,
+            max_bytes=registration.settings.max_body_bytes,
+            is_dry_run=dry_run,
+            progress=draw,
+        )
     if as_json:
         print_json({**asdict(replayed), "dry_run": dry_run})
         return
@@ -134,20 +143,3 @@ def replay(dry_run: bool, as_json: bool) -> None:
         f"{verb} {replayed.stored:,}; {replayed.duplicates:,} were stored before;"
         f" {replayed.refused:,} are still refused."
     )
-
-
-def _replay(is_dry_run: bool) -> Replayed:
-    registration = registration_of(current_app)
-    replay_kept = partial(
-        replay_all,
-        registration.database.engine,
-        registration.store,
-        registration.reader,
-        max_bytes=registration.settings.max_body_bytes,
-        is_dry_run=is_dry_run,
-    )
-    if not sys.stderr.isatty():
-        return replay_kept()
-    kept = count_kept(registration.database.engine)
-    with click.progressbar(length=kept, label="Replaying", file=sys.stderr) as bar:
-        return replay_kept(progress=bar.update)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import click
 from flask import current_app
 
 from tcs_events.cli import options
-from tcs_events.cli.bars import counting_bar, deleting_bar
+from tcs_events.cli.bars import counting_bar, progress_bar
 from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.stopping import said_at_the_end
@@ -28,10 +26,9 @@ from tcs_events.rights.subject import Subject, find_subject
 
 COUNTED_BY_OTHERS_SECONDS = 60.0
 """How long to wait for another process that is counting."""
-Function = Callable[..., Any]
 
 
-def of_subject(function: Function) -> Function:
+def of_subject(function: options.Function) -> options.Function:
     """Add `--email` and `--session`, and pass them as `emails` and `sessions`."""
     for name, metavar, text in (
         ("session", "SESSION", "Everything of this session; may be repeated."),
@@ -54,7 +51,7 @@ def of_subject(function: Function) -> Function:
 
 @command("forget")
 @of_subject
-@click.option("--dry-run", is_flag=True, help="Count what would be deleted, and delete nothing.")
+@options.dry_run
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @options.as_json
 def forget(
@@ -77,7 +74,7 @@ def forget(
         click.confirm(f"Delete {_in_words(holdings.rows)} for good?", abort=True, err=True)
     counts = Counter(dict.fromkeys(holdings.rows, 0))
     with said_at_the_end(counts, partial(_say, "Deleted", counts, holdings, as_json)):
-        with deleting_bar(lambda: sum(holdings.rows.values())) as draw:
+        with progress_bar("Deleting", lambda: sum(holdings.rows.values())) as draw:
 
             def on_deleted(place: Place, rows: int) -> None:
                 counts[place.name] += rows
@@ -110,7 +107,7 @@ def _count_again() -> None:
 @command("export-subject")
 @of_subject
 @click.option("-o", "--output", "file", type=click.Path(), default=STDOUT, help="Default: stdout.")
-@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@options.force
 def export_subject(
     emails: tuple[str, ...], sessions: tuple[str, ...], file: str, force: bool
 ) -> None:

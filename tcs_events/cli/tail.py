@@ -41,14 +41,7 @@ class _Row(NamedTuple):
 
 @command("tail")
 @options.limit(20, "events at first")
-@click.option(
-    "--type",
-    "types",
-    multiple=True,
-    metavar="TYPE",
-    type=options.read_text,
-    help="Only events of this type; may be repeated.",
-)
+@options.types
 @click.option("--follow", "-f", is_flag=True, help="Keep printing new events as they are stored.")
 @click.option("--with-email", is_flag=True, help="Print the e-mail addresses of events, too.")
 @options.as_json

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from typing import Any
+
+from tcs_events.export.json_text import json_text
 
 
 def visible(text: str) -> str:
@@ -21,7 +22,7 @@ def visible(text: str) -> str:
 
 def visible_json(value: Any) -> str:
     """Return a value of a payload as JSON on one line, safe to print."""
-    return visible(json.dumps(value, ensure_ascii=False))
+    return visible(json_text(value))
 
 
 def columns_of(text: str) -> int:

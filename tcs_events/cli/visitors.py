@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import click
@@ -24,7 +24,6 @@ from tcs_events.cli.output import (
     print_table,
 )
 from tcs_events.cli.visible import visible
-from tcs_events.errors import UnknownEventType
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Cohort, Period, Step
 from tcs_events.reports.funnel import FUNNEL_COLUMNS, keep_asked
@@ -56,28 +55,18 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
 
     From now on these steps are counted ahead, so that asking again is fast.
     """  # noqa: D301 - to click, a real backspace means: keep these lines as they are
-    with _names_in_words():
-        with contextlib.suppress(sa.exc.DBAPIError):  # a read-only database can still be asked
-            keep_asked(current_reports(), steps)
-        rows = reports.funnel(period, steps)
+    with contextlib.suppress(sa.exc.DBAPIError):  # a read-only database can still be asked
+        keep_asked(current_reports(), steps)
+    rows = reports.funnel(period, steps)
     _print_notices(rows.notices)
     if as_json:
-        print_json(rows)
+        print_json([_STEP.by_name(row) for row in rows])
         return
     print_heading(period)
     print_table(
         (*_STEP.titles, ""),
         [(*_STEP.cells(row), bar(row.sessions, rows[0].sessions)) for row in rows],
     )
-
-
-@contextlib.contextmanager
-def _names_in_words() -> Iterator[None]:
-    """Report an unknown event type like any other wrong argument."""
-    try:
-        yield
-    except UnknownEventType as error:
-        raise click.UsageError(visible(str(error))) from None
 
 
 def _print_notices(notices: Sequence[str]) -> None:
@@ -87,14 +76,7 @@ def _print_notices(notices: Sequence[str]) -> None:
 
 
 @command("retention")
-@click.option(
-    "--by",
-    "unit",
-    type=click.Choice(["day", "week"]),
-    default="week",
-    show_default=True,
-    help="The unit of time.",
-)
+@options.by("day", "week", default="week")
 @click.option(
     "--returning",
     type=options.read_step,
@@ -109,8 +91,7 @@ def retention(unit: str, returning: Step | None, period: Period, as_json: bool) 
     Visitors are grouped by the day or week of their first visit. A * marks a day or week that is
     not over, or only partly in the period: its number may grow.
     """
-    with _names_in_words():
-        cohorts = reports.retention(period, cast(CohortUnit, unit), returning)
+    cohorts = reports.retention(period, cast(CohortUnit, unit), returning)
     _print_notices(cohorts.notices)
     if as_json:
         print_json(cohorts)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, CursorResult, select
 
 from tcs_events.counts.time_limit import OutOfTime, time_of
-from tcs_events.database.stored_json import json_text
+from tcs_events.database.stored_json import text_of_json
 from tcs_events.database.streaming import stream
 from tcs_events.models import UserEvent, UserEventBotSession
 from tcs_events.strict_json import loads
@@ -66,7 +66,7 @@ def events_between(
         select(
             UserEvent.session_id,
             UserEvent.event_type,
-            json_text(UserEvent.__table__.c.payload),
+            text_of_json(UserEvent.__table__.c.payload),
             UserEvent.created_at,
         )
         .where(

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import TypeVar
 
 from werkzeug.datastructures import MultiDict
 
 from tcs_events.reports import Period, Reports
 from tcs_events.reports.exposure import Catalogue
 from tcs_events.reports.period import MAX_DAYS
+
+Word = TypeVar("Word", bound=str)
 
 PERIODS = (7, 30, 90)
 """The periods, in days, that have a link of their own."""
@@ -61,14 +64,15 @@ class Asked:
             raise BadParameter(f"“{name}” may be given at most {max_count} times.")
         return texts
 
-    def choice(self, name: str, choices: Sequence[str]) -> str:
+    def choice(self, name: str, choices: Sequence[Word]) -> Word:
         """Return a parameter that has a few choices; the first is the default."""
         text = self.text(name) or choices[0]
-        if text not in choices:
-            raise BadParameter(
-                f"“{name}” must be one of {', '.join(filter(None, choices))}, not “{text}”."
-            )
-        return text
+        for choice in choices:
+            if text == choice:
+                return choice
+        raise BadParameter(
+            f"“{name}” must be one of {', '.join(filter(None, choices))}, not “{text}”."
+        )
 
     def number(self, name: str, default: int, maximum: int) -> int:
         """Return a parameter that is a whole number from 1 to `maximum`."""

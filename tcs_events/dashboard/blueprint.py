@@ -17,7 +17,6 @@ from tcs_events.dashboard.asked import (
     BadParameter,
     ask,
 )
-from tcs_events.dashboard.csv_text import csv_bytes
 from tcs_events.dashboard.guard import (
     Access,
     ask_access,
@@ -25,12 +24,11 @@ from tcs_events.dashboard.guard import (
     demand_events_blueprint,
     protect,
 )
-from tcs_events.dashboard.json_text import json_text
 from tcs_events.dashboard.mount import MountedAnywhere, own_names
 from tcs_events.dashboard.page import Page
 from tcs_events.dashboard.pages import PAGES, TABLES
-from tcs_events.dashboard.rendering import render
-from tcs_events.dashboard.tables import MAX_ROWS, Table
+from tcs_events.dashboard.rendering import json_response, render
+from tcs_events.dashboard.tables import MAX_ROWS, Table, csv_bytes
 from tcs_events.dashboard.troubles import NoSuchPage, in_words, method_not_allowed, not_found
 from tcs_events.errors import ConfigError
 from tcs_events.host.reports import current_reports
@@ -126,7 +124,7 @@ def _check_place(state: BlueprintSetupState) -> None:
 
 
 def _show_page(page: Page, asked: Asked) -> Response:
-    asked = page.within_reach(asked)
+    asked = page.shortened(asked)
     answer = page.answer(asked, page.rows + 1)
     response = render(
         f"{page.name}.html",
@@ -152,16 +150,17 @@ def _show_json(asked: Asked, question: str) -> Response:
     if (page := PAGES.get(question)) is None:
         raise NoSuchPage("question", list(PAGES))
     _refuse_unknown(asked, [*page.keeps, "limit"])
-    asked = page.within_reach(asked)
+    asked = page.shortened(asked)
     rows = page.answer(asked, asked.number("limit", JSON_ROWS, JSON_MAX_ROWS))
-    answer = {
-        "question": page.name,
-        "period": asked.period if page.has_period else None,
-        "timezone": asked.reports.zone.key,
-        "counted_at": None if page.reads_events(asked) else asked.reports.counted_at(),
-        "answer": rows,
-    }
-    return Response(json_text(answer), mimetype="application/json")
+    return json_response(
+        {
+            "question": page.name,
+            "period": asked.period if page.has_period else None,
+            "timezone": asked.reports.zone.key,
+            "counted_at": None if page.reads_events(asked) else asked.reports.counted_at(),
+            "answer": rows,
+        }
+    )
 
 
 def _unknown(asked: Asked, names: Sequence[str]) -> dict[str, list[str]] | None:
@@ -196,7 +195,7 @@ def _find_table(asked: Asked, name: str) -> tuple[Page, Table, Asked]:
     if name not in TABLES:
         raise NoSuchPage("table", list(TABLES))
     page, table = TABLES[name]
-    return page, table, page.within_reach(asked)
+    return page, table, page.shortened(asked)
 
 
 def _show_table(asked: Asked, name: str) -> Response:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
+from tcs_events.export.json_text import json_text
 from tcs_events.reports import Period
 
 NO_DATA = "\N{EN DASH}"
@@ -102,20 +102,14 @@ def _scalars(value: Any) -> str:
         return value
     if isinstance(value, list) and value and not _is_deep(value):
         return ", ".join(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json_text(value)
 
 
 def filters(value: Any) -> list[tuple[str, str]]:
     """Return the names and values of a filter combination; one that was cut has only its text."""
     if not isinstance(value, dict):
         return [("", value_text(value))]
-    return [
-        (
-            value_text(name),
-            value_text(set_to),
-        )
-        for name, set_to in value.items()
-    ]
+    return [(value_text(name), value_text(set_to)) for name, set_to in value.items()]
 
 
 def plural(value: int, one: str, many: str | None = None) -> str:

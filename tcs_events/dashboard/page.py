@@ -9,7 +9,7 @@ from typing import Any
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.tables import FIRST_ROWS, Table
 
-Answer = dict[str, Any]
+Answers = dict[str, Any]
 """The answers of a page's reports by name. The page's JSON is this dict."""
 
 RAW_MAX_DAYS = 92
@@ -26,9 +26,9 @@ class Page:
     """Its name in the navigation."""
     title: str
     lede: str
-    answer: Callable[[Asked, int], Answer]
+    answer: Callable[[Asked, int], Answers]
     """Asks the reports. The second argument is the most rows of each table."""
-    show: Callable[[Asked, Answer], dict[str, Any]] = lambda asked, answer: {}
+    show: Callable[[Asked, Answers], dict[str, Any]] = lambda asked, answer: {}
     """Returns what the template needs besides the answer, such as charts."""
     tables: tuple[Table, ...] = ()
     keeps: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Page:
     reads_events: Callable[[Asked], bool] = lambda asked: False
     """Whether it reads the stored events instead of counts."""
 
-    is_done: Callable[[Answer], bool] = lambda answer: True
+    is_done: Callable[[Answers], bool] = lambda answer: True
     """Whether the answer is complete. If not, the page reloads itself."""
 
     @property
@@ -49,15 +49,15 @@ class Page:
         """Its path below the dashboard's prefix."""
         return "/" if self.name == "overview" else "/" + self.name.replace("_", "-")
 
-    def within_reach(self, asked: Asked) -> Asked:
+    def shortened(self, asked: Asked) -> Asked:
         """Return the question, cut to the days that the page can show."""
         days = self.max_days(asked)
         return asked if days is None else asked.at_most(days)
 
 
-def rows_of(*tables: Table) -> Callable[[Asked, int], Answer]:
+def rows_of(*tables: Table) -> Callable[[Asked, int], Answers]:
     """Return the `answer` of a page that shows nothing but its tables."""
     return lambda asked, limit: {table.name: table.rows(asked, limit) for table in tables}
 
 
-__all__ = ["FIRST_ROWS", "RAW_MAX_DAYS", "Answer", "Page", "rows_of"]
+__all__ = ["FIRST_ROWS", "RAW_MAX_DAYS", "Answers", "Page", "rows_of"]

@@ -18,6 +18,7 @@ from tcs_events.dashboard.mount import names_of_the_place
 from tcs_events.dashboard.page import Page
 from tcs_events.dashboard.pages import PAGES
 from tcs_events.dashboard.tables import Table
+from tcs_events.export.json_text import json_text
 
 templates = Environment(
     loader=PackageLoader("tcs_events.dashboard", "templates/tcs_events"),
@@ -92,3 +93,9 @@ def render(
     )
     # A host may have stored half of a surrogate pair, which UTF-8 cannot encode.
     return Response(html.encode("utf-8", "replace"), status, mimetype="text/html")
+
+
+def json_response(value: object, status: int = 200) -> Response:
+    """Return an answer as JSON in ASCII."""
+    text = json_text(value, is_ascii=True)
+    return Response(text + "\n", status, mimetype="application/json")

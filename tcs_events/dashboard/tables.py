@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import io
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked
+from tcs_events.export.csv_format import cell, csv_lines
 from tcs_events.reports.columns import Columns
 
 FIRST_ROWS = 15
@@ -47,6 +49,22 @@ class Table:
     def of(self, rows: Sequence[Any], start: int = 0, size: int = FIRST_ROWS) -> Shown:
         """Return the part of `rows` to show: `size` rows from `start` on."""
         return Shown(self, list(rows[start : start + size]), start, len(rows) > start + size)
+
+
+def ranked(question: Callable[..., Sequence[Any]]) -> Callable[..., Sequence[Any]]:
+    """Return the `rows` of a table that can skip: those of a question about the period."""
+    return lambda asked, limit, offset=0: question(
+        asked.reports, asked.period, limit=limit, offset=offset
+    )
+
+
+def csv_bytes(columns: Columns, rows: Iterable[Any]) -> bytes:
+    """Return the rows as CSV for spreadsheets. The first line has the columns' names."""
+    file = io.BytesIO()
+    write_lines = csv_lines(file)
+    write_lines([[column.name for column in columns]])
+    write_lines([cell(column.of(row)) for column in columns] for row in rows)
+    return file.getvalue()
 
 
 @dataclass(frozen=True)

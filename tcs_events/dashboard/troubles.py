@@ -8,8 +8,8 @@ from flask import Response, current_app, request
 from sqlalchemy import exc
 
 from tcs_events.dashboard.asked import BadParameter
-from tcs_events.dashboard.json_text import json_text
-from tcs_events.dashboard.rendering import render
+from tcs_events.dashboard.rendering import json_response, render
+from tcs_events.database.troubles import class_of
 from tcs_events.errors import (
     DatabaseMissing,
     NotCounted,
@@ -17,6 +17,7 @@ from tcs_events.errors import (
     StoreUnavailable,
     TableMissing,
     TcsEventsError,
+    UnknownEventType,
 )
 from tcs_events.host import registration_of
 from tcs_events.intake.answers import log_trouble
@@ -40,7 +41,7 @@ def in_words(view: Callable[[], Response]) -> Response:
     """
     try:
         return view()
-    except BadParameter as error:
+    except (BadParameter, UnknownEventType) as error:
         return bad_parameter(error)
     except NoSuchPage as error:
         return not_found(str(error))
@@ -53,7 +54,7 @@ def in_words(view: Callable[[], Response]) -> Response:
         return database_error(error)
 
 
-def bad_parameter(error: BadParameter) -> Response:
+def bad_parameter(error: Exception) -> Response:
     """Answer 400: a parameter in the address is invalid."""
     return _answer(400, "There is a mistake in this address", str(error))
 
@@ -98,12 +99,10 @@ def _trouble(error: Exception) -> TcsEventsError:
             return TableMissing(missing[0])
     except TcsEventsError as found:
         return found
-    return StoreUnavailable(type(getattr(error, "orig", None) or error).__name__)
+    return StoreUnavailable(class_of(error))
 
 
 def _answer(status: int, title: str, message: str) -> Response:
     if request.path.endswith(".json"):
-        return Response(
-            json_text({"errors": {"_schema": [message]}}), status, mimetype="application/json"
-        )
+        return json_response({"errors": {"_schema": [message]}}, status)
     return render("trouble.html", status=status, title=title, message=message)

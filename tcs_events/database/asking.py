@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from tcs_events.database.forks import ensure_own_state, in_each_child
+from tcs_events.database.in_thread import InThread
 from tcs_events.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -23,30 +24,6 @@ OPEN_SECONDS = 0.2
 """How long a new query waits for an earlier one to end."""
 ABANDONED_SECONDS = 30.0
 """After this time an unanswered query no longer blocks new ones."""
-
-
-class _Query:
-    """One query, and the thread that runs it.
-
-    This is not a subclass of `Thread`. A subclass that was made before gevent patches `threading`
-    never ends.
-    """
-
-    def __init__(self, function: Callable[[], object]) -> None:
-        self.asked_at = monotonic()
-        self.results: list[Any] = []
-        self.error: BaseException | None = None
-        self.is_answered = threading.Event()
-        self._function = function
-        self.thread = threading.Thread(target=self._run, name="tcs_events asking", daemon=True)
-
-    def _run(self) -> None:
-        try:
-            self.results.append(self._function())
-        except BaseException as error:
-            self.error = error
-        finally:
-            self.is_answered.set()
 
 
 class Asker:
@@ -62,7 +39,7 @@ class Asker:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._query: _Query | None = None
+        self._query: InThread[Any] | None = None
 
     def ask(self, seconds: float, function: Callable[[], T]) -> T:
         """Return what `function` returns.
@@ -72,33 +49,29 @@ class Asker:
             Exception: what `function` raises.
         """
         ensure_own_state()
-        query = _Query(function)
+        query = InThread(function)
         try:
             with self._lock:
                 self._wait_for_earlier(seconds)
                 self._query = query
             # Outside the lock, because gevent runs other greenlets while a thread starts.
-            query.thread.start()
+            query.start()
         except BaseException as error:
             if self._query is query:
                 self._query = None  # a query that never started must not block later ones
             if isinstance(error, RuntimeError):  # Python starts no threads at interpreter exit
                 return function()
             raise
-        query.is_answered.wait(seconds)
-        if query.error is not None:
-            raise query.error
-        if not query.results:
+        if not query.is_done(seconds):
             raise StoreUnavailable("Timeout")
-        answer: T = query.results[0]
-        return answer
+        return query.result()
 
     def _wait_for_earlier(self, seconds: float) -> None:
         earlier = self._query
-        if earlier is None or monotonic() - earlier.asked_at > ABANDONED_SECONDS:
+        if earlier is None or monotonic() - earlier.made_at > ABANDONED_SECONDS:
             return
         # The request that asked may have been interrupted. The answer may then come soon.
-        if not earlier.is_answered.wait(min(seconds, OPEN_SECONDS)):
+        if not earlier.is_done(min(seconds, OPEN_SECONDS)):
             raise StoreUnavailable("Timeout")
 
 

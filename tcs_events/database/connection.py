@@ -7,13 +7,13 @@ import os
 import threading
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Engine, QueuePool
 
+from tcs_events.database.in_thread import InThread
 from tcs_events.errors import StoreUnavailable
 
-T = TypeVar("T")
 Prepare = Callable[[Any], None]
 """Sets up a connection. It is called with the driver's connection object."""
 
@@ -25,78 +25,43 @@ _connections_of_parent: list[Any] = []
 
 
 class _Attempt:
-    """One attempt to connect, in a thread, so that a request can stop waiting for it.
-
-    Drivers and pools may wait half a minute or longer for a server that hangs. The thread ends with
-    the attempt. This is not a subclass of `Thread`: a subclass that was made before gevent patches
-    `threading` never ends.
-    """
+    """One attempt to connect. It goes on after a request has stopped waiting for it."""
 
     def __init__(self, engine: Engine, prepare: Prepare) -> None:
-        self.started_at = monotonic()
-        self.error: BaseException | None = None
-        self.driver: Any = None
         self._engine = engine
         self._prepare = prepare
         self._mutex = threading.Lock()
+        self._driver: Any = None
         self._abandoned = False
-        self.thread = threading.Thread(target=self._run, name="tcs_events connecting", daemon=True)
+        self.thread = InThread(self._connect, "connecting")
         self.thread.start()
 
-    def _run(self) -> None:
-        driver: Any = None
+    def _connect(self) -> Any:
+        if isinstance(self._engine.pool, QueuePool) and self._engine.dialect.name == "sqlite":
+            # An idle connection in the pool may have an old, replaced file open.
+            self._engine.dispose()
+        connection = self._engine.connect()
+        # Take it out of the pool, so that the pool's size and timeouts serve only the host.
+        connection.detach()
+        driver: Any = connection.connection.dbapi_connection
         try:
-            if isinstance(self._engine.pool, QueuePool) and self._engine.dialect.name == "sqlite":
-                # An idle connection in the pool may have an old, replaced file open.
-                self._engine.dispose()
-            connection = self._engine.connect()
-            # Take it out of the pool, so that the pool's size and timeouts serve only the host.
-            connection.detach()
-            driver = connection.connection.dbapi_connection
             # Otherwise the driver would begin transactions by itself, and keep them open.
             self._engine.dialect.set_isolation_level(driver, "AUTOCOMMIT")
             self._prepare(driver)
-        except BaseException as error:
-            self.error = error
-            if driver is not None:
-                driver.close()
-            return
+        except BaseException:
+            driver.close()
+            raise
         with self._mutex:
-            self.driver = driver
+            self._driver = driver
             if self._abandoned:
-                self.driver.close()
+                self._driver.close()
+        return driver
 
     def abandon(self) -> None:
         with self._mutex:
             self._abandoned = True
-            if self.driver is not None:
-                self.driver.close()
-
-
-def within(seconds: float, function: Callable[[], T]) -> T:
-    """Return what `function` returns. It starts a thread for each call, so use it for rare queries.
-
-    Raises:
-        StoreUnavailable: it took longer than `seconds`. Its thread goes on in the background.
-        Exception: what `function` raises.
-    """
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(function())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="tcs_events asking", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not results:
-        raise StoreUnavailable("Timeout")
-    return results[0]
+            if self._driver is not None:
+                self._driver.close()
 
 
 class OwnConnection:
@@ -148,17 +113,14 @@ class OwnConnection:
 
     def _connect(self, deadline: float) -> Any:
         attempt = self._attempt
-        if attempt is not None and monotonic() - attempt.started_at > ATTEMPT_MAX_SECONDS:
+        if attempt is not None and monotonic() - attempt.thread.made_at > ATTEMPT_MAX_SECONDS:
             attempt.abandon()
             attempt = None
         self._attempt = attempt = attempt or _Attempt(self._engine, self._prepare)
-        attempt.thread.join(max(0.0, deadline - monotonic()))
-        if attempt.thread.is_alive():
+        if not attempt.thread.is_done(max(0.0, deadline - monotonic())):
             raise StoreUnavailable("ConnectTimeout")
         self._attempt = None
-        if attempt.error is not None:
-            raise attempt.error
-        return attempt.driver
+        return attempt.thread.result()
 
     def drop(self) -> None:
         """Close the connection, whatever its state. Never raises the driver's errors."""

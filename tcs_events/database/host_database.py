@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from sqlalchemy import Engine, Table, exc, inspect
 
-from tcs_events.database.connection import within
 from tcs_events.database.forks import ensure_own_state, in_each_child
+from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.pools import leave_pool_of_parent
 from tcs_events.database.transactions import with_transactions
 from tcs_events.errors import StoreUnavailable, TableMissing
@@ -82,6 +82,6 @@ class HostDatabase:
 
 def _look(look: Callable[[], T]) -> T:
     try:
-        return within(CHECK_SECONDS, look)
+        return run_with_timeout(CHECK_SECONDS, look)
     except (exc.DBAPIError, exc.TimeoutError) as error:
         raise StoreUnavailable(type(error).__name__) from None

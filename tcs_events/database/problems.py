@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tcs_events.errors import StoreUnavailable
 
@@ -22,18 +23,13 @@ class Problem:
     problem: str
     remedy: str
 
-
-def _writing(problem: str, remedy: str) -> Problem:
-    return Problem("writing", problem, remedy)
-
-
-def _tables(problem: str, remedy: str) -> Problem:
-    return Problem("tables", problem, remedy)
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.remedy}"
 
 
-def _database(problem: str, remedy: str) -> Problem:
-    return Problem("database", problem, remedy)
-
+_writing = partial(Problem, "writing")
+_tables = partial(Problem, "tables")
+_database = partial(Problem, "database")
 
 READ_ONLY = _writing(
     "the database is read-only",
@@ -60,7 +56,7 @@ NO_TABLE = _tables(
 )
 OTHER_TYPE = _tables(
     "a column of {table} has the wrong type",
-    f"change it with `flask db migrate` and `flask db upgrade`; {DOCTOR}",
+    f"fix it with `flask db migrate` and `flask db upgrade`; {DOCTOR}",
 )
 LOCKED = _writing("the database is locked", "end the transaction that holds the lock")
 DISK = _database("the disk reports errors", "check the disk, and replace it if necessary")
@@ -90,7 +86,7 @@ POOL = _database(
 TIMEOUT = _database("it does not answer in time", StoreUnavailable.remedy)
 TOO_NARROW = _tables(
     "a column of {table} is too short",
-    f"lengthen it with `flask db migrate` and `flask db upgrade`; {DOCTOR}",
+    f"fix it with `flask db migrate` and `flask db upgrade`; {DOCTOR}",
 )
 NULL_ID = _tables(
     "nothing numbers the rows of {table}",

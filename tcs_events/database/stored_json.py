@@ -37,7 +37,7 @@ def is_json(column: sa.ColumnElement[Any]) -> bool:
     return isinstance(column.type, sa.JSON)
 
 
-def json_text(column: sa.ColumnElement[Any]) -> sa.Cast[str]:
+def text_of_json(column: sa.ColumnElement[Any]) -> sa.Cast[str]:
     """Return a JSON column as text, so that the driver does not decode it."""
     return sa.cast(column, sa.Text())
 
@@ -45,7 +45,7 @@ def json_text(column: sa.ColumnElement[Any]) -> sa.Cast[str]:
 def read_columns(table: sa.FromClause, names: Iterable[str]) -> list[sa.ColumnElement[Any]]:
     """Return the named columns for a SELECT, in this order. JSON columns use our own codec."""
     return [
-        sa.type_coerce(json_text(column), StoredJson()).label(column.name)
+        sa.type_coerce(text_of_json(column), StoredJson()).label(column.name)
         if is_json(column)
         else column
         for column in (table.c[name] for name in names)

@@ -33,6 +33,11 @@ def driver_error(error: BaseException) -> Any:
     return getattr(error, "orig", None) or error
 
 
+def class_of(error: BaseException) -> str:
+    """Return the name of the driver's error class. It quotes no event, unlike the error's text."""
+    return type(driver_error(error)).__name__
+
+
 def sqlstate_of(error: BaseException) -> str:
     """Return PostgreSQL's SQLSTATE, "" if the error has none."""
     return getattr(driver_error(error), "sqlstate", None) or ""
@@ -116,4 +121,4 @@ def is_about_one_row(error: Exception) -> bool:
 def unavailable(error: Exception, table: str, id_: str) -> StoreUnavailable:
     """Return a `StoreUnavailable` for a database error: its reason is the error's class name."""
     problem = problem_of(error, table, id_)
-    return StoreUnavailable(type(driver_error(error)).__name__, problem.remedy if problem else "")
+    return StoreUnavailable(class_of(error), problem.remedy if problem else "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO
 
-from tcs_events.export.rows import Row, strict_json
+from tcs_events.export.json_text import json_text
+from tcs_events.export.rows import Row
 
 
 class NdjsonWriter:
@@ -16,15 +17,7 @@ class NdjsonWriter:
 
     def write(self, rows: Sequence[Row]) -> None:
         for row in rows:
-            line = strict_json(
-                row._asdict()
-                | {
-                    "event_id": str(row.event_id),
-                    "created_at": row.created_at.isoformat(),
-                    "received_at": row.received_at.isoformat(),
-                }
-            )
-            self._file.write(line.encode() + b"\n")
+            self._file.write(json_text(row._asdict()).encode() + b"\n")
 
     def close(self) -> None:
         self._file.flush()

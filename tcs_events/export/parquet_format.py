@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import IO, Any
 
 from tcs_events.errors import TcsEventsError
-from tcs_events.export.rows import Row, strict_json
+from tcs_events.export.json_text import json_text
+from tcs_events.export.rows import Row
 
 GROUP_BYTES = 8 * 1024 * 1024
 """How much is collected in memory before it is written: readers are fastest with large groups."""
@@ -47,7 +48,7 @@ class ParquetWriter:
     def write(self, rows: Sequence[Row]) -> None:
         columns = {name: [getattr(row, name) for row in rows] for name in Row._fields}
         columns["event_id"] = [str(value) for value in columns["event_id"]]
-        columns["payload"] = [strict_json(value) for value in columns["payload"]]
+        columns["payload"] = [json_text(value) for value in columns["payload"]]
         self._waiting.append(self._arrow.record_batch(columns, schema=self._schema))
         if sum(batch.nbytes for batch in self._waiting) >= GROUP_BYTES:
             self._write_group()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,24 +71,3 @@ def read_rows(connection: Connection, selection: Selection) -> Iterator[list[Row
     with stream(connection, query) as rows:
         for batch in rows.partitions():
             yield [Row(*row) for row in batch]
-
-
-def strict_json(value: object) -> str:
-    """Return JSON that every parser reads: null for NaN, and no escapes unless UTF-8 needs them."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except ValueError:
-        return strict_json(_without_nan(value))
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 cannot encode
-        return json.dumps(value)
-    return text
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,6 +3,11 @@
 https://json-schema.org/draft/2020-12. The result may allow less than marshmallow accepts, such as
 "5" for an integer that is not strict. A field or a validator that is not one of marshmallow's own
 is left open.
+
+apispec's translation would differ from what the endpoint takes. It makes an exclusive bound
+inclusive, takes a subclass of `String` for text, copies patterns that only Python reads, writes an
+invalid `"pattern": null` for a date of the host's own format, and leaves out the rules of an `And`
+and of the keys of a `Dict`.
 """
 
 from __future__ import annotations

@@ -140,6 +140,8 @@ def _path_parameters(rule: Rule) -> JsonObject:
 def _operations(settings: Settings) -> JsonObject:
     """Return what each view does, by the name of its route."""
     post = partial(_post, settings.max_values)
+    script = {"text/javascript": {"schema": {"type": "string"}}}
+    version = _query("v", "The version that the page's tag asks for.")
     return {
         "collect": post("collect", "Store one event", "Event", _accepted("Accepted")),
         "collect_batch": post(
@@ -152,38 +154,26 @@ def _operations(settings: Settings) -> JsonObject:
         "identify": post(
             "identify", "Link a session to an e-mail address", "Identity", _accepted("Accepted")
         ),
-        "tracker": _get(
-            "tracker",
-            "The tracker",
-            {"text/javascript": {"schema": {"type": "string"}}},
-            [_query("v", "The version that the page's tag asks for.")],
-        ),
+        "tracker": _get("tracker", "The tracker", _kept(script), [version]),
         "client": _get(
             "client",
             "The tracker, at an address that ad blockers have no rule for",
-            {"text/javascript": {"schema": {"type": "string"}}},
-            [_query("v", "The version that the page's tag asks for.")],
+            _kept(script),
+            [version],
         ),
-        "openapi": _get("openapi", "This document", _json({"type": "object"})),
-        "health": {
-            "get": {
-                "operationId": "health",
-                "summary": "Whether events can be stored",
-                "responses": {
-                    "200": {
-                        "description": "Events can be stored.",
-                        "headers": _MARKED,
-                        "content": _json(_schema("Health")),
-                    },
-                    "503": {
-                        "description": "Events cannot be stored. The answer says why.",
-                        "headers": _MARKED_RETRY,
-                        "content": _json(_schema("Health")),
-                    },
-                    "405": _response("MethodNotAllowed"),
-                },
-            }
-        },
+        "openapi": _get("openapi", "This document", _kept(_json({"type": "object"}))),
+        "health": _get(
+            "health",
+            "Whether events can be stored",
+            {
+                "200": _answer("Events can be stored.", _schema("Health")),
+                "503": _answer(
+                    "Events cannot be stored. The answer says why.",
+                    _schema("Health"),
+                    _MARKED_RETRY,
+                ),
+            },
+        ),
     }
 
 
@@ -219,74 +209,60 @@ def _post(
 
 
 def _get(
-    name: str, summary: str, content: JsonObject, parameters: list[JsonObject] | None = None
+    name: str, summary: str, answers: JsonObject, parameters: list[JsonObject] | None = None
 ) -> JsonObject:
     operation = {
         "operationId": name,
         "summary": summary,
-        "responses": {
-            "200": {
-                "description": summary,
-                "headers": _MARKED | {"ETag": {"$ref": "#/components/headers/ETag"}},
-                "content": content,
-            },
-            "304": {
-                "description": "The client already has this version.",
-                "headers": _MARKED,
-            },
-            "405": _response("MethodNotAllowed"),
-        },
+        "responses": answers | {"405": _response("MethodNotAllowed")},
     }
     return {"get": operation | ({"parameters": parameters} if parameters else {})}
 
 
-def _accepted(schema: str) -> JsonObject:
+def _kept(content: JsonObject) -> JsonObject:
+    """Return the answers with a document that a client may keep, as its ETag says."""
     return {
-        "description": "Safely stored, now or before. Or ignored, and the answer says why.",
-        "headers": _MARKED,
-        "content": _json({"anyOf": [_schema(schema), _schema("Ignored")]}),
+        "200": {
+            "description": "The newest version.",
+            "headers": _MARKED | {"ETag": {"$ref": "#/components/headers/ETag"}},
+            "content": content,
+        },
+        "304": {"description": "The client already has this version.", "headers": _MARKED},
     }
 
 
+def _answer(description: str, schema: JsonSchema, headers: JsonObject = _MARKED) -> JsonObject:
+    return {"description": description, "headers": headers, "content": _json(schema)}
+
+
+def _accepted(schema: str) -> JsonObject:
+    return _answer(
+        "Safely stored, now or before. Or ignored, and the answer says why.",
+        {"anyOf": [_schema(schema), _schema("Ignored")]},
+    )
+
+
 def _responses(settings: Settings) -> JsonObject:
-    errors = _json(_schema("Errors"))
-    limit = settings.max_body_bytes
+    errors = _schema("Errors")
     return {
-        "Invalid": {
-            "description": "Refused for good: a retry cannot succeed.",
-            "headers": _MARKED,
-            "content": errors,
-        },
-        "NoneGood": {
-            "description": "Not a batch, or all of its events are refused for good.",
-            "headers": _MARKED,
-            "content": _json({"anyOf": [_schema("BatchAnswer"), _schema("Errors")]}),
-        },
-        "MethodNotAllowed": {
-            "description": "This route takes another method.",
-            "headers": _MARKED | {"Allow": {"schema": {"type": "string"}, "required": True}},
-            "content": errors,
-        },
-        "TooLarge": {
-            "description": f"The body is longer than {limit} bytes.",
-            "headers": _MARKED,
-            "content": errors,
-        },
-        "Encoded": {
-            "description": "The body is compressed.",
-            "headers": _MARKED,
-            "content": errors,
-        },
-        "Limited": {
-            "description": "Too many events: keep the event and send it again later.",
-            "headers": _MARKED_RETRY,
-            "content": errors,
-        },
-        "Unavailable": {
-            "description": "Not stored this time: keep the event and send it again later.",
-            "headers": _MARKED_RETRY,
-            "content": errors,
-        },
+        "Invalid": _answer("Refused for good: a retry cannot succeed.", errors),
+        "NoneGood": _answer(
+            "Not a batch, or all of its events are refused for good.",
+            {"anyOf": [_schema("BatchAnswer"), errors]},
+        ),
+        "MethodNotAllowed": _answer(
+            "This route takes another method.",
+            errors,
+            _MARKED | {"Allow": {"schema": {"type": "string"}, "required": True}},
+        ),
+        "TooLarge": _answer(f"The body is longer than {settings.max_body_bytes} bytes.", errors),
+        "Encoded": _answer("The body is compressed.", errors),
+        "Limited": _answer(
+            "Too many events: keep the event and send it again later.", errors, _MARKED_RETRY
+        ),
+        "Unavailable": _answer(
+            "Not stored this time: keep the event and send it again later.", errors, _MARKED_RETRY
+        ),
     }
 
 

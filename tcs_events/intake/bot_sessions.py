@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import exc, select
 
 from tcs_events.counts.stale import mark_stale
-from tcs_events.database.connection import within
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.host_database import HostDatabase
+from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.troubles import unavailable
 from tcs_events.errors import TableMissing
 from tcs_events.event import Outcome
@@ -62,7 +62,7 @@ class BotSessions:
         if not new:
             return
         try:
-            within(self._timeout_seconds, lambda: self._mark(sorted(new), at))
+            run_with_timeout(self._timeout_seconds, lambda: self._mark(sorted(new), at))
         except (exc.DBAPIError, exc.TimeoutError) as error:
             # has_table() is another query: it is only made if the error names the table.
             if TABLE.name in str(error) and not self._database.has_table(TABLE):

@@ -16,8 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from tcs_events.database.connection import within
 from tcs_events.database.forks import ensure_own_state, in_each_child
+from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.errors import EventInvalid, StoreUnavailable
 from tcs_events.event import (
     EMAIL_MAX_LENGTH,
@@ -86,7 +86,7 @@ class KeptRejections:
         try:
             rows = [rejection_of(data, error, received_at) for data, error in batch]
             results = self._store.append(rows)
-            within(TIMEOUT_MS / 1000, self._trim)
+            run_with_timeout(TIMEOUT_MS / 1000, self._trim)
         except Exception as error:  # A failure must not change the answer to the event.
             self._fail(error)
             self._count(failed=len(rejected))

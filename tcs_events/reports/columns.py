@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tcs_events.reports.wording import RENAMED
+from tcs_events.export.json_text import RENAMED
 
 Show = Literal[
     "text", "value", "count", "bar", "share", "decimal", "day", "moment", "filters", "contexts"

@@ -18,7 +18,7 @@ from tcs_events.counts.pending import events_to_count
 from tcs_events.counts.refresh import Refresher
 from tcs_events.counts.spans import built_spans, in_pieces, pieces_of
 from tcs_events.counts.time_limit import OutOfTime, ended_at
-from tcs_events.database.connection import within
+from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.transactions import with_transactions
 from tcs_events.errors import NotCounted, QuestionTimeout, StoreUnavailable, TableMissing
 from tcs_events.models import own_metadata
@@ -214,7 +214,9 @@ class Reading:
             raise
 
     def _missing_tables(self) -> list[str]:
-        names = within(TABLE_NAMES_SECONDS, lambda: set(sa.inspect(self.engine).get_table_names()))
+        names = run_with_timeout(
+            TABLE_NAMES_SECONDS, lambda: set(sa.inspect(self.engine).get_table_names())
+        )
         return [name for name in own_metadata.tables if name not in names]
 
 

@@ -34,6 +34,3 @@ RUNGS: Final = {
     ),
 }
 """The title and the meaning of each rung."""
-
-RENAMED: Final = {"sessions": "visits"}
-"""Fields of reports that have another name in JSON. The field `sessions` counts visits."""

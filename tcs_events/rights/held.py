@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import IO, Any
-from uuid import UUID
 
 from sqlalchemy import Connection, select
 
 from tcs_events.database.stored_json import read_columns
 from tcs_events.database.streaming import stream
-from tcs_events.export.rows import strict_json
+from tcs_events.export.json_text import json_text
 from tcs_events.rights.places import PLACES, Place
 from tcs_events.rights.subject import Subject
 
@@ -24,15 +23,15 @@ def write_held(connection: Connection, subject: Subject, file: IO[bytes]) -> dic
     """
     sessions = [*subject.sessions, *subject.linked_sessions]
     who = {"addresses": [*subject.addresses], "sessions": sessions}
-    head = {"subject": who, "exported_at": datetime.now(UTC).isoformat()}
-    file.write(strict_json(head)[:-1].encode())
+    head = {"subject": who, "exported_at": datetime.now(UTC)}
+    file.write(json_text(head)[:-1].encode())
     counts = {}
     for place in PLACES:
-        file.write(f",\n{strict_json(place.name)}: [".encode())
+        file.write(f",\n{json_text(place.name)}: [".encode())
         count = 0
         for row in _rows(connection, subject, place):
             separator = "," if count else ""
-            file.write(f"{separator}\n{strict_json(row)}".encode())
+            file.write(f"{separator}\n{json_text(row)}".encode())
             count += 1
         file.write(b"]")
         counts[place.name] = count
@@ -47,18 +46,4 @@ def _rows(connection: Connection, subject: Subject, place: Place) -> Iterator[di
         query = select(*columns).where(condition).order_by(place.id)
         with stream(connection, query) as rows:
             for row in rows.mappings():
-                yield _plain(row)
-
-
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(name): _value(value) for name, value in row.items()}
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, bytes):
-        return value.decode(errors="backslashreplace")
-    return value
+                yield dict(row)

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from sqlalchemy import Engine, Table, exc
 
 from tcs_events.database.asking import briefly
-from tcs_events.database.connection import OwnConnection, within
+from tcs_events.database.connection import OwnConnection
 from tcs_events.database.host_database import CHECK_SECONDS, HostDatabase
+from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.numbering import Numbering, numberings
 from tcs_events.database.pools import is_lasting
 from tcs_events.database.problems import Problem
@@ -223,7 +224,7 @@ class SqlStore:
                 return numberings(connection, [self._table])
 
         try:
-            table_numberings = within(CHECK_SECONDS, read_numberings)
+            table_numberings = run_with_timeout(CHECK_SECONDS, read_numberings)
             problems = [numbering.problem() for numbering in table_numberings]
         except (exc.SQLAlchemyError, StoreUnavailable):
             return None

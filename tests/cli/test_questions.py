@@ -15,7 +15,6 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tcs_events import UserEventIdentity, create_blueprint
-from tcs_events.cli.output import plain
 from tcs_events.reports import (
     Period,
     dead_end_combinations,
@@ -32,8 +31,10 @@ from tcs_events.reports import (
 )
 from tests.cli.asking import MARCH, NOON, ask, change, click, lines, query, run, save
 from tests.conftest import MakeHost
+from tests.support import plain
 
 PERIOD = Period(date(2026, 3, 1), date(2026, 3, 31))
+STEPS = ("sage_query[result_count>0]", "card_click")
 
 
 @pytest.fixture
@@ -73,8 +74,13 @@ QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
     ),
     "exposure": (["exposure"], lambda: exposure(PERIOD)),
     "funnel": (
-        ["funnel", "sage_query[result_count>0]", "card_click"],
-        lambda: funnel(PERIOD, [step("sage_query[result_count>0]"), step("card_click")]),
+        ["funnel", *STEPS],
+        lambda: [
+            {**row, "step": text}
+            for row, text in zip(
+                plain(funnel(PERIOD, [step(text) for text in STEPS])), STEPS, strict=True
+            )
+        ],
     ),
     "retention": (["retention", "--by", "day"], lambda: retention(PERIOD, "day")),
     "returning": (

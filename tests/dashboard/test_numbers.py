@@ -17,12 +17,13 @@ from sqlalchemy.exc import OperationalError
 
 from tcs_events import reports
 from tcs_events.dashboard import formats
-from tcs_events.dashboard.json_text import plain
 from tcs_events.dashboard.pages import PAGES, TABLES
 from tcs_events.dashboard.pages.funnel import CountedStep
 from tcs_events.event import Event
+from tcs_events.export.json_text import json_text
 from tcs_events.host.reports import current_reports
 from tests.dashboard.visitors import EXPERTS, fill, noon_today, visit
+from tests.support import plain
 
 DAYS = 11
 """Of 25 with visitors: the period before has events on all its days."""
@@ -115,7 +116,7 @@ def test_csv_says_what_the_report_says(filled: FlaskClient, table: str) -> None:
     for written, row in zip(rows, found, strict=True):
         for column in of.columns:
             value = plain(column.of(row))
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            text = value if isinstance(value, str) else json_text(value)
             assert written[column.name] == ("" if value is None else text)
 
 

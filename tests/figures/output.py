@@ -26,7 +26,7 @@ def harm_done(count: int) -> list[Row]:
         with quiet(), hosted(url) as app:
             post_all(app, texts)
             runs, formulas, pages = _shown(app)
-            with patch("tcs_events.dashboard.csv_text._BEGINS_FORMULA", ()):
+            with patch("tcs_events.export.csv_format.FORMULA_STARTS", ()):
                 _, armed, _ = _shown(app)
         canaries = records = uneven = 0
         for face in FACES:

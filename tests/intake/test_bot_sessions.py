@@ -143,7 +143,9 @@ def test_a_session_that_is_known_costs_no_question(
 ) -> None:
     send(app, GOOGLEBOT)
     asked: list[Callable[[], Any]] = []
-    monkeypatch.setattr("tcs_events.intake.bot_sessions.within", lambda _, ask: asked.append(ask))
+    monkeypatch.setattr(
+        "tcs_events.intake.bot_sessions.run_with_timeout", lambda _, ask: asked.append(ask)
+    )
     send(app, GOOGLEBOT)
     send(app, BROWSER, **card_click(session_id="visitor-2"))
     assert asked == []

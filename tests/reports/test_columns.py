@@ -13,6 +13,7 @@ from tcs_events.cli import demand, visitors
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.exposure import _PRINTED as EXPOSURE_PRINTED
 from tcs_events.dashboard.pages import TABLES
+from tcs_events.export.json_text import RENAMED
 from tcs_events.reports.activity import ACTIVITY_COLUMNS, TOTAL_COLUMNS
 from tcs_events.reports.columns import Columns
 from tcs_events.reports.dead_ends import COMBINATION_COLUMNS, VALUE_COLUMNS
@@ -22,7 +23,6 @@ from tcs_events.reports.gaps import GAP_COLUMNS
 from tcs_events.reports.retention import COHORT_COLUMNS
 from tcs_events.reports.timeline import TIMELINE_COLUMNS
 from tcs_events.reports.top import EXPERT_COLUMNS, FILTER_COLUMNS, QUERY_COLUMNS
-from tcs_events.reports.wording import RENAMED
 
 COLUMNS: dict[str, tuple[Columns, Any]] = {
     "totals": (TOTAL_COLUMNS, reports.Activity),

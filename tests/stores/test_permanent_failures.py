@@ -120,7 +120,7 @@ ON_POSTGRESQL: dict[str, tuple[str, str, str]] = {
     ),
     "a column that is too short": (
         "ALTER TABLE user_events ALTER session_id TYPE varchar(20) USING left(session_id, 20)",
-        "lengthen it",
+        "fix it",
         "ALTER TABLE user_events ALTER session_id TYPE varchar(64)",
     ),
     "a column of another type": (

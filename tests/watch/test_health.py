@@ -125,7 +125,7 @@ def test_an_access_function_that_fails_is_a_log_line(make_host: MakeHost, sqlite
 
 
 def test_access_that_is_no_function_stops_the_app(make_host: MakeHost, sqlite_url: str) -> None:
-    with pytest.raises(ConfigError, match="TCS_EVENTS_HEALTH_ACCESS must be None, or a"):
+    with pytest.raises(ConfigError, match="TCS_EVENTS_HEALTH_ACCESS must be None or a"):
         make_host(sqlite_url, TCS_EVENTS_HEALTH_ACCESS="127.0.0.1")
 
 

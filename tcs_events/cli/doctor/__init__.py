@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask import Flask, current_app
 
 from tcs_events.cli import options
-from tcs_events.cli.command import command, explain
+from tcs_events.cli.command import command, in_one_line
 from tcs_events.cli.doctor.addresses import address_findings
 from tcs_events.cli.doctor.counts import count_findings
 from tcs_events.cli.doctor.database import database_findings
@@ -21,7 +21,7 @@ from tcs_events.cli.doctor.schema import schema_findings
 from tcs_events.cli.doctor.storing import storing_findings
 from tcs_events.cli.output import print_json
 from tcs_events.cli.stdout import stdout
-from tcs_events.database.connection import within
+from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.troubles import problem_of
 from tcs_events.errors import TcsEventsError
 from tcs_events.host import registration_of
@@ -83,10 +83,10 @@ def _findings(app: Flask) -> Iterator[Finding]:
 def _asked(what: str, ask: Callable[[], list[Finding]]) -> Generator[Finding, None, bool]:
     """Give the findings of a check that asks the database; return whether none is wrong."""
     try:
-        findings = within(LOOK_SECONDS, ask)
+        findings = run_with_timeout(LOOK_SECONDS, ask)
     except (TcsEventsError, sa.exc.SQLAlchemyError) as error:
         problem = problem_of(error)
-        words = f"{problem.problem}; {problem.remedy}" if problem else explain(error)
+        words = str(problem) if problem else in_one_line(error)
         findings = [Finding(what, WRONG, words)]
     yield from findings
     return all(finding.level != WRONG for finding in findings)

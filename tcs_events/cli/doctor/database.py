@@ -63,8 +63,7 @@ def _of_sqlite(engine: Engine, registration: Registration, is_synced: bool) -> l
         driver.execute(f"PRAGMA user_version = {_pragma(driver, 'user_version')}")
         driver.execute("ROLLBACK")
     except Exception as error:
-        problem = explain(error)
-        return [Finding("SQLite file", WRONG, f"{problem.problem}; {problem.remedy}")]
+        return [Finding("SQLite file", WRONG, str(explain(error)))]
     journal = _pragma(driver, "journal_mode")
     synchronous = _SYNCHRONOUS[_pragma(driver, "synchronous")]
     safe = synchronous == ("FULL" if journal == "wal" else "EXTRA") or not is_synced

@@ -84,7 +84,7 @@ def _probe(engine: Engine, table: Table, row: dict[str, Any]) -> Finding:
         problem = problem_of(error, table.name, unique_id(table).name)
         if problem is None:
             raise
-        return Finding(what, WRONG, f"{problem.problem}; {problem.remedy}")
+        return Finding(what, WRONG, str(problem))
 
 
 def _stored(connection: Connection, table: Table, row: dict[str, Any]) -> Finding:
@@ -118,7 +118,7 @@ def _number_findings(engine: Engine, registration: Registration) -> list[Finding
         # No event is lost if a table of the counts cannot be written.
         level = WRONG if numbering.table in WHAT else HINT
         if problem := numbering.problem():
-            findings.append(Finding(what, level, f"{problem.problem}; {problem.remedy}"))
+            findings.append(Finding(what, level, str(problem)))
         elif numbering.share_used >= NEARLY:
             words = (
                 f"{numbering.table} has used {numbering.share_used:.0%} of its ids; in time, run"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import Any, get_args
+from typing import Any
 
 from tcs_events.counts.days import day as day_of
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import BarChart, Point, bar_chart
 from tcs_events.dashboard.formats import day, moment, short_day
-from tcs_events.dashboard.page import Answer, Page
+from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.tables import MAX_ROWS, Table
 from tcs_events.reports import Activity
 from tcs_events.reports.activity import ACTIVITY_COLUMNS, TOTAL_COLUMNS, Unit
@@ -49,11 +49,10 @@ over_time = Table(
 
 def unit_of(asked: Asked) -> Unit:
     """Return the unit of time that the URL asks for."""
-    unit = asked.choice("unit", UNITS)
-    return next(choice for choice in get_args(Unit) if choice == unit)
+    return asked.choice("unit", UNITS)
 
 
-def answer(asked: Asked, limit: int) -> Answer:
+def answer(asked: Asked, limit: int) -> Answers:
     """Return the totals, and the counts over time without a limit: the charts need them all."""
     return {
         "unit": unit_of(asked),
@@ -62,7 +61,7 @@ def answer(asked: Asked, limit: int) -> Answer:
     }
 
 
-def show(asked: Asked, answer: Answer) -> dict[str, Any]:
+def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return a chart of all visits, and a small one for each event type."""
     rows: list[Activity] = sorted(answer["activity"], key=lambda row: row.event_type)
     charts = [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tcs_events.dashboard.page import Page, rows_of
-from tcs_events.dashboard.tables import Table
+from tcs_events.dashboard.tables import Table, ranked
+from tcs_events.reports import Reports
 from tcs_events.reports.dead_ends import COMBINATION_COLUMNS, VALUE_COLUMNS
 
 values = Table(
@@ -11,7 +12,7 @@ values = Table(
     "One filter",
     "Filter values that left no expert, alone or with other filters. Counts are visits.",
     VALUE_COLUMNS,
-    lambda asked, limit, offset=0: asked.reports.dead_end_values(asked.period, limit, offset),
+    ranked(Reports.dead_end_values),
     can_skip=True,
 )
 combinations = Table(
@@ -19,7 +20,7 @@ combinations = Table(
     "Filters together",
     "All filters that were set when no expert was left. Counts are visits.",
     COMBINATION_COLUMNS,
-    lambda asked, limit, offset=0: asked.reports.dead_end_combinations(asked.period, limit, offset),
+    ranked(Reports.dead_end_combinations),
     can_skip=True,
 )
 

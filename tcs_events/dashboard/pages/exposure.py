@@ -7,7 +7,7 @@ from typing import Any
 
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import lorenz
-from tcs_events.dashboard.page import Answer, Page
+from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.tables import Table
 from tcs_events.reports import ExpertExposure, Exposure, Rung
 from tcs_events.reports.exposure import EXPOSURE_COLUMNS
@@ -37,7 +37,7 @@ def rungs_of(report: Exposure) -> list[RungShown]:
 
 def rung_of(asked: Asked) -> str:
     """Return the rung whose experts the table lists; "" for all experts."""
-    return asked.choice("rung", ["", *Rung])
+    return asked.choice("rung", ["", *map(str, Rung)])
 
 
 def _rows(asked: Asked, limit: int) -> list[ExpertExposure]:
@@ -56,12 +56,12 @@ table = Table(
 )
 
 
-def answer(asked: Asked, limit: int) -> Answer:
+def answer(asked: Asked, limit: int) -> Answers:
     """Return the report with every expert: the ladder needs them all."""
     return {"exposure": asked.reports.exposure(asked.period, asked.catalogue)}
 
 
-def show(asked: Asked, answer: Answer) -> dict[str, Any]:
+def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the ladder, and the curve of how exposure is spread."""
     report: Exposure = answer["exposure"]
     return {

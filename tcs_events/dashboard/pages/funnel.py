@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from tcs_events.counts.funnels import DEFAULT_FUNNEL
 from tcs_events.dashboard.asked import Asked, BadParameter
-from tcs_events.dashboard.page import Answer, Page
+from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.tables import Table
-from tcs_events.errors import UnknownEventType
 from tcs_events.reports import FunnelStep, Step, step
 from tcs_events.reports.funnel import FUNNEL_COLUMNS, FunnelSoFar, funnel_so_far
 from tcs_events.reports.reading import FUNNEL_SECONDS
@@ -48,23 +45,9 @@ class CountedStep(FunnelStep):
     days: int
 
 
-@contextmanager
-def names_in_words() -> Iterator[None]:
-    """Answer an unknown event type like any other invalid parameter.
-
-    Raises:
-        BadParameter: the block raised `UnknownEventType`.
-    """
-    try:
-        yield
-    except UnknownEventType as error:
-        raise BadParameter(str(error)) from None
-
-
 def _ask(asked: Asked) -> FunnelSoFar:
     steps = [read_step(text) for text in texts_of(asked)]
-    with names_in_words():
-        return funnel_so_far(asked.reports, asked.period, steps, FUNNEL_SECONDS)
+    return funnel_so_far(asked.reports, asked.period, steps, FUNNEL_SECONDS)
 
 
 def _rows(asked: Asked, limit: int) -> list[CountedStep]:
@@ -93,7 +76,7 @@ table = Table(
 )
 
 
-def answer(asked: Asked, limit: int) -> Answer:
+def answer(asked: Asked, limit: int) -> Answers:
     """Return the steps with their visits, on the days that are counted so far."""
     counted = _ask(asked)
     return {
@@ -104,12 +87,12 @@ def answer(asked: Asked, limit: int) -> Answer:
     }
 
 
-def is_done(answer: Answer) -> bool:
+def is_done(answer: Answers) -> bool:
     """Return whether all days are counted."""
     return bool(answer["days_counted"] == answer["days"])
 
 
-def show(asked: Asked, answer: Answer) -> dict[str, Any]:
+def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the bars, and the steps for the form."""
     rows: list[FunnelStep] = answer["funnel"]
     texts = texts_of(asked)

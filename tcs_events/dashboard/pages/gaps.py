@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked
-from tcs_events.dashboard.page import Answer, Page, rows_of
-from tcs_events.dashboard.tables import Table
+from tcs_events.dashboard.page import Answers, Page, rows_of
+from tcs_events.dashboard.tables import Table, ranked
+from tcs_events.reports import Reports
 from tcs_events.reports.gaps import GAP_COLUMNS
 
 table = Table(
@@ -15,12 +16,12 @@ table = Table(
     "Counts are visits. One visit may count in several columns: it may be shown nothing at first,"
     " and something later.",
     GAP_COLUMNS,
-    lambda asked, limit, offset=0: asked.reports.unmet_demand(asked.period, limit, offset=offset),
+    ranked(Reports.unmet_demand),
     can_skip=True,
 )
 
 
-def show(asked: Asked, answer: Answer) -> dict[str, Any]:
+def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the number of visits from which on a query is listed."""
     return {"min_sessions": asked.reports.settings.min_sessions}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import Point, bar_chart
-from tcs_events.dashboard.page import Answer, Page
+from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.pages import activity as activity_page
 from tcs_events.dashboard.pages import dead_ends, gaps, top
 from tcs_events.dashboard.pages.exposure import rungs_of
@@ -38,7 +38,7 @@ def unit_for(asked: Asked) -> Unit:
     return "day" if asked.period.days <= DAYS_BY_DAY else "week"
 
 
-def answer(asked: Asked, limit: int) -> Answer:
+def answer(asked: Asked, limit: int) -> Answers:
     """Return the activity of this period and of the previous one, and a few of each finding.
 
     The previous period is None if it begins before the first event: its counts would be too low,
@@ -75,7 +75,7 @@ def _all_types(rows: list[Activity]) -> list[Activity]:
     return [row for row in rows if row.event_type == ALL_TYPES]
 
 
-def show(asked: Asked, answer: Answer) -> dict[str, Any]:
+def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the chart of visits, and the figures of both periods."""
     now, before = answer["totals"], answer["totals_before"] or {}
     then = answer["activity_before"] or []
@@ -116,7 +116,7 @@ def show(asked: Asked, answer: Answer) -> dict[str, Any]:
 
 
 def _figure(
-    name: str, means: str, event_type: str, field: str, answer: Answer, unit: str = ""
+    name: str, means: str, event_type: str, field: str, answer: Answers, unit: str = ""
 ) -> Figure:
     now, before = answer["totals"], answer["totals_before"] or {}
     return Figure(
@@ -129,7 +129,7 @@ def _figure(
     )
 
 
-def _ladder(answer: Answer) -> list[tuple[str, str, str, list[str]]]:
+def _ladder(answer: Answers) -> list[tuple[str, str, str, list[str]]]:
     return [(rung, *RUNGS[rung], experts) for rung, experts in answer["rungs"].items()]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from tcs_events.dashboard.asked import Asked
-from tcs_events.dashboard.page import RAW_MAX_DAYS, Answer, Page
-from tcs_events.dashboard.pages.funnel import names_in_words, read_step
+from tcs_events.dashboard.page import RAW_MAX_DAYS, Answers, Page
+from tcs_events.dashboard.pages.funnel import read_step
 from tcs_events.dashboard.tables import Table
 from tcs_events.reports import Cohort, Step
 from tcs_events.reports.names import Rows
@@ -20,8 +20,7 @@ SHADES = 8
 
 def unit_of(asked: Asked) -> CohortUnit:
     """Return the unit of cohorts that the URL asks for."""
-    unit = asked.choice("unit", UNITS)
-    return next(choice for choice in get_args(CohortUnit) if choice == unit)
+    return asked.choice("unit", UNITS)
 
 
 def returning_of(asked: Asked) -> Step | None:
@@ -43,8 +42,7 @@ def max_days(asked: Asked) -> int:
 
 
 def _ask(asked: Asked) -> Rows[Cohort]:
-    with names_in_words():
-        return asked.reports.retention(asked.period, unit_of(asked), returning_of(asked))
+    return asked.reports.retention(asked.period, unit_of(asked), returning_of(asked))
 
 
 def _rows(asked: Asked, limit: int) -> list[Cohort]:
@@ -61,13 +59,13 @@ table = Table(
 )
 
 
-def answer(asked: Asked, limit: int) -> Answer:
+def answer(asked: Asked, limit: int) -> Answers:
     """Return all cohorts; `max_days` keeps their number low."""
     cohorts = _ask(asked)
     return {"unit": unit_of(asked), "retention": cohorts, "notices": cohorts.notices}
 
 
-def show(asked: Asked, answer: Answer) -> dict[str, Any]:
+def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the triangle of cohorts. The more visitors came back, the darker the cell."""
     cohorts: list[Cohort] = answer["retention"]
     shares = [

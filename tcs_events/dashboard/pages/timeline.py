@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked, BadParameter
-from tcs_events.dashboard.page import Answer, Page
+from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.tables import Table
 from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
 from tcs_events.reports import TimelineEvent
@@ -47,13 +47,13 @@ table = Table(
 )
 
 
-def answer(asked: Asked, limit: int) -> Answer:
+def answer(asked: Asked, limit: int) -> Answers:
     """Return the last events of the visitor, oldest first."""
     session, email = visitor_of(asked)
     return {"session": session, "email": email, "timeline": _rows(asked, limit)}
 
 
-def show(asked: Asked, answer: Answer) -> dict[str, Any]:
+def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the events by day, and the first event from which on the visitor is known."""
     events: list[TimelineEvent] = answer["timeline"][-SHOWN_EVENTS:]
     known_from = next((event for event in events if event.is_known), None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tcs_events.dashboard.page import Page, rows_of
-from tcs_events.dashboard.tables import Table
+from tcs_events.dashboard.tables import Table, ranked
+from tcs_events.reports import Reports
 from tcs_events.reports.top import EXPERT_COLUMNS, FILTER_COLUMNS, QUERY_COLUMNS
 
 experts = Table(
@@ -11,7 +12,7 @@ experts = Table(
     "Experts",
     "Experts whose card was clicked, and where it was. One visit may click in several places.",
     EXPERT_COLUMNS,
-    lambda asked, limit, offset=0: asked.reports.top_experts(asked.period, limit, offset),
+    ranked(Reports.top_experts),
     can_skip=True,
 )
 queries = Table(
@@ -19,7 +20,7 @@ queries = Table(
     "Queries",
     "What visitors asked. Upper and lower case, and spaces, make no difference.",
     QUERY_COLUMNS,
-    lambda asked, limit, offset=0: asked.reports.top_queries(asked.period, limit, offset),
+    ranked(Reports.top_queries),
     can_skip=True,
 )
 filters = Table(
@@ -27,7 +28,7 @@ filters = Table(
     "Filters",
     "The filters that visitors set.",
     FILTER_COLUMNS,
-    lambda asked, limit, offset=0: asked.reports.top_filters(asked.period, limit, offset),
+    ranked(Reports.top_filters),
     can_skip=True,
 )
 
