@@ -8,6 +8,7 @@ imported before there is an app. So the *table* is copied into the host's metada
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.query import Query
+from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
@@ -27,7 +29,7 @@ from tcs_events.event import (
     SESSION_ID_MAX_LENGTH,
     new_event_id,
 )
-from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
+from tcs_events.settings import BOTS_MARK, EVENT_TYPE_MAX_LENGTH, Settings
 
 db = SQLAlchemy()
 """For a host without a `SQLAlchemy` object: call `db.init_app(app)` and use it as your own."""
@@ -171,6 +173,14 @@ BOT_SESSIONS_TABLE = UserEventBotSession.__tablename__
 REJECTIONS_TABLE = UserEventRejection.__tablename__
 WRITTEN_TABLES = (EVENTS_TABLE, IDENTITIES_TABLE)
 """The tables that a visitor's request writes into."""
+OPTIONAL_TABLES: dict[str, Callable[[Settings], bool]] = {
+    BOT_SESSIONS_TABLE: lambda settings: settings.bots == BOTS_MARK,
+    REJECTIONS_TABLE: lambda settings: settings.keep_rejected > 0,
+}
+"""The tables of features that may be off, and whether the settings turn the feature on.
+
+Only the feature itself needs its table. Everything else works without it.
+"""
 _COPIES_KEY = "tcs_events_copies"  # in the info of the metadata: Alembic writes out a table's info
 
 
@@ -192,6 +202,15 @@ def _migration_type(column_type: TypeEngine[Any]) -> TypeEngine[Any]:
     if isinstance(column_type, sa.JSON):
         return sa.JSON().with_variant(_bare_jsonb(), "postgresql")
     return column_type
+
+
+def has_table(connection: Connection, table: sa.Table) -> bool:
+    """Return whether the database has this table.
+
+    The settings do not tell. A feature that is on may lack its table until the next migration. One
+    that was turned off, or is on in another app, has left its rows in the database.
+    """
+    return sa.inspect(connection).has_table(table.name, table.schema)
 
 
 def join_metadata(metadata: sa.MetaData) -> Tables:
