@@ -213,25 +213,35 @@ def has_table(connection: Connection, table: sa.Table) -> bool:
     return sa.inspect(connection).has_table(table.name, table.schema)
 
 
-def join_metadata(metadata: sa.MetaData) -> Tables:
-    """Return the copies of our tables in `metadata`. They are made if they do not exist yet.
+def join_metadata(metadata: sa.MetaData, settings: Settings) -> Tables:
+    """Return the copies in `metadata` of the tables that an app with these settings needs.
+
+    They are made if they do not exist yet. If apps with different settings share the metadata, it
+    has the tables of all of them.
 
     Raises:
         ConfigError: the host has a table of its own with one of these names.
     """
-    copied: Tables | None = metadata.info.get(_COPIES_KEY)
-    for name in own_metadata.tables:
+    copies: Tables = metadata.info.setdefault(_COPIES_KEY, {})
+    needed = [
+        name
+        for name in own_metadata.tables
+        if name not in OPTIONAL_TABLES or OPTIONAL_TABLES[name](settings)
+    ]
+    # The first app of the metadata must not use the other names either: `forget` deletes a person's
+    # rows wherever the database has one of our tables. By the time a later app joins, the host may
+    # have reflected a table that a feature has left behind.
+    for name in needed if copies else own_metadata.tables:
         existing = metadata.tables.get(name)
-        if existing is not None and (copied is None or existing is not copied[name]):
+        if existing is not None and existing is not copies.get(name):
             raise ConfigError(
                 f"This app has a table {name} of its own, where tcs_events keeps what is its."
                 " Rename it, or give the events a database of their own with TCS_EVENTS_BIND_KEY."
             )
-    if copied is None:
-        copied = metadata.info[_COPIES_KEY] = {
-            name: _copy(table, metadata) for name, table in own_metadata.tables.items()
-        }
-    return copied
+    for name in needed:
+        if name not in copies:
+            copies[name] = _copy(own_metadata.tables[name], metadata)
+    return {name: copies[name] for name in needed}
 
 
 def _copy(table: sa.Table, metadata: sa.MetaData) -> sa.Table:
