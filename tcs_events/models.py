@@ -132,7 +132,10 @@ class UserEventIdentity(_own.Model):  # type: ignore[name-defined,misc]
 
 
 class UserEventBotSession(_own.Model):  # type: ignore[name-defined,misc]
-    """A session that a crawler has used, with `TCS_EVENTS_BOTS = "mark"`. Reports leave it out."""
+    """A session that a crawler has used, with `TCS_EVENTS_BOTS = "mark"`. Reports leave it out.
+
+    The table is made only with this setting.
+    """
 
     __tablename__ = "user_event_bot_sessions"
     query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
@@ -144,6 +147,8 @@ class UserEventBotSession(_own.Model):  # type: ignore[name-defined,misc]
 
 class UserEventRejection(_own.Model):  # type: ignore[name-defined,misc]
     """An event that was answered 422, kept with `TCS_EVENTS_KEEP_REJECTED` for `replay`.
+
+    The table is made only with this setting.
 
     `event_type`, `session_id` and `email` are as they were sent if they were texts, cut to the
     length of the column, else None.

@@ -23,6 +23,15 @@ SETTINGS: dict[str, dict[str, object]] = {
 GOOGLEBOT = {"User-Agent": "Googlebot/2.1 (+http://www.google.com/bot.html)"}
 
 
+@pytest.fixture(autouse=True)
+def _a_machine_that_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lift the time limits of looks at the tables, because the machine may be busy."""
+    monkeypatch.setattr("tcs_events.database.host_database.CHECK_SECONDS", 30)
+    monkeypatch.setattr("tcs_events.watch.health.LOOK_SECONDS", 30)
+    monkeypatch.setattr("tcs_events.host.registration.TIMEOUT_MS", 1500)
+    monkeypatch.setattr("tcs_events.intake.rejections.TIMEOUT_MS", 1500)
+
+
 @pytest.fixture(params=SETTINGS)
 def table(request: pytest.FixtureRequest) -> str:
     need_module("crawleruseragents")
