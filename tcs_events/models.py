@@ -8,6 +8,7 @@ imported before there is an app. So the *table* is copied into the host's metada
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.query import Query
+from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
@@ -27,7 +29,7 @@ from tcs_events.event import (
     SESSION_ID_MAX_LENGTH,
     new_event_id,
 )
-from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
+from tcs_events.settings import BOTS_MARK, EVENT_TYPE_MAX_LENGTH, Settings
 
 db = SQLAlchemy()
 """For a host without a `SQLAlchemy` object: call `db.init_app(app)` and use it as your own."""
@@ -130,7 +132,10 @@ class UserEventIdentity(_own.Model):  # type: ignore[name-defined,misc]
 
 
 class UserEventBotSession(_own.Model):  # type: ignore[name-defined,misc]
-    """A session that a crawler has used, with `TCS_EVENTS_BOTS = "mark"`. Reports leave it out."""
+    """A session that a crawler has used, with `TCS_EVENTS_BOTS = "mark"`. Reports leave it out.
+
+    The table is made only with this setting.
+    """
 
     __tablename__ = "user_event_bot_sessions"
     query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
@@ -142,6 +147,8 @@ class UserEventBotSession(_own.Model):  # type: ignore[name-defined,misc]
 
 class UserEventRejection(_own.Model):  # type: ignore[name-defined,misc]
     """An event that was answered 422, kept with `TCS_EVENTS_KEEP_REJECTED` for `replay`.
+
+    The table is made only with this setting.
 
     `event_type`, `session_id` and `email` are as they were sent if they were texts, cut to the
     length of the column, else None.
@@ -171,6 +178,14 @@ BOT_SESSIONS_TABLE = UserEventBotSession.__tablename__
 REJECTIONS_TABLE = UserEventRejection.__tablename__
 WRITTEN_TABLES = (EVENTS_TABLE, IDENTITIES_TABLE)
 """The tables that a visitor's request writes into."""
+OPTIONAL_TABLES: dict[str, Callable[[Settings], bool]] = {
+    BOT_SESSIONS_TABLE: lambda settings: settings.bots == BOTS_MARK,
+    REJECTIONS_TABLE: lambda settings: settings.keep_rejected > 0,
+}
+"""The tables of features that may be off, and whether the settings turn the feature on.
+
+Only the feature itself needs its table. Everything else works without it.
+"""
 _COPIES_KEY = "tcs_events_copies"  # in the info of the metadata: Alembic writes out a table's info
 
 
@@ -194,25 +209,44 @@ def _migration_type(column_type: TypeEngine[Any]) -> TypeEngine[Any]:
     return column_type
 
 
-def join_metadata(metadata: sa.MetaData) -> Tables:
-    """Return the copies of our tables in `metadata`. They are made if they do not exist yet.
+def has_table(connection: Connection, table: sa.Table) -> bool:
+    """Return whether the database has this table.
+
+    The settings do not tell. A feature that is on may lack its table until the next migration. One
+    that was turned off, or is on in another app, has left its rows in the database.
+    """
+    return sa.inspect(connection).has_table(table.name, table.schema)
+
+
+def join_metadata(metadata: sa.MetaData, settings: Settings) -> Tables:
+    """Return the copies in `metadata` of the tables that an app with these settings needs.
+
+    They are made if they do not exist yet. If apps with different settings share the metadata, it
+    has the tables of all of them.
 
     Raises:
         ConfigError: the host has a table of its own with one of these names.
     """
-    copied: Tables | None = metadata.info.get(_COPIES_KEY)
-    for name in own_metadata.tables:
+    copies: Tables = metadata.info.setdefault(_COPIES_KEY, {})
+    needed = [
+        name
+        for name in own_metadata.tables
+        if name not in OPTIONAL_TABLES or OPTIONAL_TABLES[name](settings)
+    ]
+    # The first app of the metadata must not use the other names either: `forget` deletes a person's
+    # rows wherever the database has one of our tables. By the time a later app joins, the host may
+    # have reflected a table that a feature has left behind.
+    for name in needed if copies else own_metadata.tables:
         existing = metadata.tables.get(name)
-        if existing is not None and (copied is None or existing is not copied[name]):
+        if existing is not None and existing is not copies.get(name):
             raise ConfigError(
                 f"This app has a table {name} of its own, where tcs_events keeps what is its."
                 " Rename it, or give the events a database of their own with TCS_EVENTS_BIND_KEY."
             )
-    if copied is None:
-        copied = metadata.info[_COPIES_KEY] = {
-            name: _copy(table, metadata) for name, table in own_metadata.tables.items()
-        }
-    return copied
+    for name in needed:
+        if name not in copies:
+            copies[name] = _copy(own_metadata.tables[name], metadata)
+    return {name: copies[name] for name in needed}
 
 
 def _copy(table: sa.Table, metadata: sa.MetaData) -> sa.Table:

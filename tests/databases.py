@@ -220,6 +220,15 @@ def make_tables(app: Flask, db: SQLAlchemy) -> None:
             db.create_all()
 
 
+def make_every_table(app: Flask) -> None:
+    """Make the tables of all features, as a database has them in which each was on once."""
+    db = app.extensions["sqlalchemy"]
+    for name, table in own_metadata.tables.items():
+        if name not in db.metadata.tables:
+            table.to_metadata(db.metadata)
+    make_tables(app, db)
+
+
 def _are_only_ours(app: Flask, db: SQLAlchemy) -> bool:
     metadata = db.metadata
     return (

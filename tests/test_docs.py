@@ -249,7 +249,23 @@ def test_every_public_name_is_documented() -> None:
 def test_every_table_is_named_by_the_feature_that_owns_it() -> None:
     rows = page("reference/tables").rows("Which feature owns which table")
     assert [row[0].strip("`") for row in rows] == list(UserEvent.metadata.tables)
-    assert all(feature and held for _, feature, held, _ in rows)
+    assert all(feature and held for _, feature, _, held, _ in rows)
+
+
+def test_a_table_is_made_by_the_settings_that_are_documented(
+    make_host: MakeHost, sqlite_url: str
+) -> None:
+    need_module("crawleruseragents")
+    rows = page("reference/tables").rows("Which feature owns which table")
+    switches = {row[0].strip("`"): row[2] for row in rows}
+    on = {"TCS_EVENTS_BOTS": "mark", "TCS_EVENTS_KEEP_REJECTED": 1}
+    for settings in ({}, *({key: value} for key, value in on.items()), on):
+        app = make_host(sqlite_url, create=False, **settings)
+        assert list(app.extensions["sqlalchemy"].metadata.tables) == [
+            table
+            for table, switch in switches.items()
+            if switch == "always on" or any(key in switch for key in settings)
+        ]
 
 
 def test_the_examples_of_asking_work(make_host: MakeHost, sqlite_url: str) -> None:

@@ -18,6 +18,7 @@ from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.troubles import class_of
 from tcs_events.errors import StoreUnavailable, TableMissing, TcsEventsError, UnknownEventType
 from tcs_events.host import registration_of
+from tcs_events.models import OPTIONAL_TABLES
 
 ANSWER_SECONDS = 5.0
 """The time limit for asking the database which tables it has."""
@@ -58,7 +59,7 @@ def command(
 
 
 def check_tables() -> None:
-    """Check that the database of the current app answers and has our tables.
+    """Check that the database of the current app answers and has the tables of events and reports.
 
     Raises:
         ConfigError: the app has no database for events.
@@ -71,7 +72,7 @@ def check_tables() -> None:
     except sa.exc.SQLAlchemyError as error:
         raise StoreUnavailable(class_of(error)) from None
     for table in registration.tables:
-        if table not in names:
+        if table not in names and table not in OPTIONAL_TABLES:
             raise TableMissing(table)
 
 

@@ -16,11 +16,12 @@ from tcs_events.cli.bars import progress_bar
 from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line, print_table
 from tcs_events.database.stored_json import read_columns
+from tcs_events.errors import TableMissing
 from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
-from tcs_events.intake.replay import count_kept
+from tcs_events.intake.replay import Replayed, count_kept
 from tcs_events.intake.replay import replay as replay_all
-from tcs_events.models import UserEventRejection
+from tcs_events.models import UserEventRejection, has_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def rejected(limit: int, as_json: bool) -> None:
 
     They are kept only if TCS_EVENTS_KEEP_REJECTED is set. The sample is the newest one.
     """
-    groups = _groups(limit)
+    groups = _groups(limit) if _has_table() else []
     if as_json:
         print_json(groups)
         return
@@ -74,6 +75,21 @@ def _hint() -> str:
     if registration_of(current_app).settings.keep_rejected:
         return ""
     return " TCS_EVENTS_KEEP_REJECTED is 0; set it to the number of refused events to keep."
+
+
+def _has_table() -> bool:
+    """Return whether refused events have a table in the database.
+
+    Raises:
+        TableMissing: they have none, and the settings say to keep them.
+    """
+    registration, table = registration_of(current_app), UserEventRejection.__table__
+    with registration.database.engine.connect() as connection:
+        if has_table(connection, table):
+            return True
+    if table.name in registration.tables:
+        raise TableMissing(table.name)
+    return False
 
 
 def _groups(limit: int) -> list[_Group]:
@@ -124,17 +140,7 @@ def replay(dry_run: bool, as_json: bool) -> None:
     They keep the time at which they happened, and are then no longer among the refused events.
     E-mail addresses and long numbers in their texts were not kept, so those are missing.
     """
-    registration = registration_of(current_app)
-    engine = registration.database.engine
-    with progress_bar("Replaying", lambda: count_kept(engine)) as draw:
-        replayed = replay_all(
-            engine,
-            registration.store,
-            registration.reader,
-            max_bytes=registration.settings.max_body_bytes,
-            is_dry_run=dry_run,
-            progress=draw,
-        )
+    replayed = _replay(dry_run) if _has_table() else Replayed()
     if as_json:
         print_json({**asdict(replayed), "dry_run": dry_run})
         return
@@ -143,3 +149,17 @@ def replay(dry_run: bool, as_json: bool) -> None:
         f"{verb} {replayed.stored:,}; {replayed.duplicates:,} were stored before;"
         f" {replayed.refused:,} are still refused."
     )
+
+
+def _replay(is_dry_run: bool) -> Replayed:
+    registration = registration_of(current_app)
+    engine = registration.database.engine
+    with progress_bar("Replaying", lambda: count_kept(engine)) as draw:
+        return replay_all(
+            engine,
+            registration.store,
+            registration.reader,
+            max_bytes=registration.settings.max_body_bytes,
+            is_dry_run=is_dry_run,
+            progress=draw,
+        )

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, CursorResult, select
 from tcs_events.counts.time_limit import OutOfTime, time_of
 from tcs_events.database.stored_json import text_of_json
 from tcs_events.database.streaming import stream
-from tcs_events.models import UserEvent, UserEventBotSession
+from tcs_events.models import UserEvent, UserEventBotSession, has_table
 from tcs_events.strict_json import loads
 
 StoredEvent = tuple[str, str, dict[str, Any], datetime]
@@ -73,7 +73,7 @@ def events_between(
             UserEvent.event_type.in_(types),  # the index begins with it
             UserEvent.created_at >= start,
             UserEvent.created_at < end,
-            *_not_of_a_bot(connection),
+            *not_of_a_bot(connection),
             *([] if sessions is None else [UserEvent.session_id.in_(sessions)]),
         )
         .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
@@ -107,12 +107,14 @@ def payload_of(text: str | None) -> dict[str, Any]:
     return payload if isinstance(payload, dict) else {}
 
 
-def _not_of_a_bot(connection: Connection) -> list[sa.ColumnElement[bool]]:
+def not_of_a_bot(connection: Connection) -> list[sa.ColumnElement[bool]]:
     """Return the condition that leaves out marked sessions, an empty list if there are none.
 
     If a session is marked after this query, its events also come later, and its day is counted
     again.
     """
+    if not has_table(connection, UserEventBotSession.__table__):
+        return []
     if connection.execute(select(UserEventBotSession.id).limit(1)).first() is None:
         return []
     marked = select(UserEventBotSession.id).where(

@@ -21,6 +21,7 @@ from tcs_events.errors import (
 )
 from tcs_events.host import registration_of
 from tcs_events.intake.answers import log_trouble
+from tcs_events.models import OPTIONAL_TABLES
 from tcs_events.watch.log import log
 
 DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, StoreUnavailable, DatabaseMissing)
@@ -95,8 +96,9 @@ def _trouble(error: Exception) -> TcsEventsError:
     if isinstance(error, TcsEventsError):
         return error
     try:
-        if missing := registration_of(current_app).missing_tables():
-            return TableMissing(missing[0])
+        for table in registration_of(current_app).missing_tables():
+            if table not in OPTIONAL_TABLES:
+                return TableMissing(table)
     except TcsEventsError as found:
         return found
     return StoreUnavailable(class_of(error))

@@ -48,7 +48,10 @@ class Registration:
         self.blueprint = blueprint
         self.settings = settings
         self.tables: Tables = {}
-        """Our tables in the metadata of the host's `db`. Empty while the app has no `db`."""
+        """Our tables in the metadata of the host's `db`: those of the features that are on.
+
+        Empty while the app has no `db`.
+        """
         self.counters = Counters()
         """How the events of this process ended."""
         self.tally = Tally(self.counters, self)
@@ -74,7 +77,7 @@ class Registration:
                 raise ConfigError(
                     f"TCS_EVENTS_BIND_KEY is {bind_key!r}, which is not in SQLALCHEMY_BINDS."
                 )
-            self.tables = join_metadata(database.metadatas[bind_key])
+            self.tables = join_metadata(database.metadatas[bind_key], self.settings)
         return bool(self.tables)
 
     @cached_property

@@ -21,7 +21,7 @@ from tcs_events.counts.time_limit import OutOfTime, ended_at
 from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.transactions import with_transactions
 from tcs_events.errors import NotCounted, QuestionTimeout, StoreUnavailable, TableMissing
-from tcs_events.models import own_metadata
+from tcs_events.models import OPTIONAL_TABLES, own_metadata
 from tcs_events.reports.period import Period
 from tcs_events.settings import Settings
 from tcs_events.watch.log import log
@@ -217,7 +217,8 @@ class Reading:
         names = run_with_timeout(
             TABLE_NAMES_SECONDS, lambda: set(sa.inspect(self.engine).get_table_names())
         )
-        return [name for name in own_metadata.tables if name not in names]
+        needed = (name for name in own_metadata.tables if name not in OPTIONAL_TABLES)
+        return [name for name in needed if name not in names]
 
 
 def _hold_still(connection: Connection) -> None:

@@ -10,10 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.models import (
+    OPTIONAL_TABLES,
     UserEvent,
     UserEventBotSession,
     UserEventIdentity,
     UserEventRejection,
+    has_table,
 )
 
 
@@ -84,6 +86,18 @@ IDENTITIES = Place("identities", "identity", UserEventIdentity.__table__, "ident
 PLACES = (EVENTS, REJECTIONS, BOT_SESSIONS, IDENTITIES)
 """All places, in the order of deletion. Identities come last, because they say which sessions are a
 person's: after an interruption, `forget` needs them to find the rest."""
+
+
+def places_in(connection: Connection) -> tuple[Place, ...]:
+    """Return the places that this database has, in the order of deletion.
+
+    A feature that is off may have left its table, and a person's rows in it.
+    """
+    return tuple(
+        place
+        for place in PLACES
+        if place.table.name not in OPTIONAL_TABLES or has_table(connection, place.table)
+    )
 
 
 def counted(rows: Mapping[str, int]) -> list[str]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, select
 from tcs_events.counts.events import event_types
 from tcs_events.models import UserEvent
 from tcs_events.rights.deleting import Deleter, Rows
-from tcs_events.rights.places import BOT_SESSIONS, EVENTS, IDENTITIES, PLACES, REJECTIONS, Place
+from tcs_events.rights.places import BOT_SESSIONS, EVENTS, IDENTITIES, PLACES, Place, places_in
 
 LEFT_BEHIND = (BOT_SESSIONS, IDENTITIES)
 """Places whose rows describe a session. They are useless once the session has no events."""
@@ -35,8 +35,9 @@ def count_older(engine: Engine, before: datetime) -> int:
 
 def count_prunable(engine: Engine, before: datetime) -> dict[str, int]:
     """Return the number of rows that `prune` would delete, by the name of the place."""
-    counts = {EVENTS.name: count_older(engine, before)}
-    for place in (REJECTIONS, *LEFT_BEHIND):
+    counts = dict.fromkeys((place.name for place in PLACES), 0)
+    counts[EVENTS.name] = count_older(engine, before)
+    for place in _places_besides_events(engine):
         query = select(sa.func.count()).select_from(place.table).where(place.time_column < before)
         if place in LEFT_BEHIND:
             query = query.where(
@@ -46,7 +47,7 @@ def count_prunable(engine: Engine, before: datetime) -> dict[str, int]:
             )
         with engine.connect() as connection:
             counts[place.name] = connection.scalar(query) or 0
-    return {place.name: counts[place.name] for place in PLACES}
+    return counts
 
 
 def prune(engine: Engine, deleter: Deleter, before: datetime) -> None:
@@ -59,9 +60,14 @@ def prune(engine: Engine, deleter: Deleter, before: datetime) -> None:
         types = event_types(connection)
     for event_type in types:
         deleter.delete(EVENTS, _OlderEvents(event_type, before))
-    deleter.delete(REJECTIONS, _Older(REJECTIONS, before))
-    for place in LEFT_BEHIND:
-        deleter.delete(place, _LeftBehind(place, before))
+    for place in _places_besides_events(engine):
+        find = _LeftBehind(place, before) if place in LEFT_BEHIND else _Older(place, before)
+        deleter.delete(place, find)
+
+
+def _places_besides_events(engine: Engine) -> list[Place]:
+    with engine.connect() as connection:
+        return [place for place in places_in(connection) if place is not EVENTS]
 
 
 def _older(event_type: str, before: datetime) -> tuple[sa.ColumnElement[bool], ...]:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 
 from tcs_events.database.streaming import stream
 from tcs_events.models import UserEventIdentity
-from tcs_events.rights.places import PLACES, Place
+from tcs_events.rights.places import Place, places_in
 
 CHUNK = 500
 
@@ -36,9 +36,16 @@ class Subject:
     linked_sessions: Sequence[str]
     """Other sessions that were identified with an address. Rows with another address are not the
     person's."""
+    places: Collection[Place]
+    """Where to look: the tables of the database that hold data of persons."""
 
     def conditions(self, place: Place) -> Iterator[sa.ColumnElement[bool]]:
-        """Give conditions that together match the person's rows in a place, each row once."""
+        """Give conditions that together match the person's rows in a place, each row once.
+
+        There are none for a place that the database does not have.
+        """
+        if place not in self.places:
+            return
         session, email = place.session_column, place.email_column
         for sessions in chunks(self.sessions):
             yield session.in_(sessions)
@@ -68,11 +75,12 @@ def find_subject(
 
     If there are addresses, this reads all stored addresses once, because no index ignores case.
     """
+    places = places_in(connection)
     spellings: set[str] = set()
     if addresses:
         wanted = {_folded(address) for address in addresses}
         spellings.update(addresses)
-        for email in (place.email_column for place in PLACES):
+        for email in (place.email_column for place in places):
             if email is None:
                 continue
             query = select(email).where(email.is_not(None)).distinct()
@@ -85,7 +93,8 @@ def find_subject(
                 select(UserEventIdentity.session_id).where(UserEventIdentity.email.in_(emails))
             )
         )
-    return Subject(sorted(spellings), sorted(set(sessions)), sorted(linked - set(sessions)))
+    others = sorted(linked - set(sessions))
+    return Subject(sorted(spellings), sorted(set(sessions)), others, places)
 
 
 def count_rows(

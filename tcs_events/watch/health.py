@@ -28,7 +28,7 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
-from tcs_events.models import WRITTEN_TABLES, Tables
+from tcs_events.models import OPTIONAL_TABLES, WRITTEN_TABLES, Tables
 from tcs_events.stores import Store
 from tcs_events.watch.counters import LATENCY_BOUNDS_MS, Counters
 from tcs_events.watch.insert_check import insert_problems
@@ -121,7 +121,7 @@ class Health:
         with briefly(engine, int(LOOK_SECONDS * 1000)) as connection:
             now = monotonic()
             if now - self._schema_was_right_at >= SCHEMA_SECONDS:
-                if problems := _wrong_tables(connection, self._watched.tables):
+                if problems := _wrong_tables(connection, self._needed()):
                     return problems
                 if problems := insert_problems(connection, self._written()):
                     return problems
@@ -131,6 +131,11 @@ class Health:
             if now - store.state().succeeded_at >= LOOK_SECONDS:
                 return _refused_write(connection)
         return []
+
+    def _needed(self) -> Tables:
+        # A proxy sends no visitors to an unhealthy process, and their events need no other tables.
+        tables = self._watched.tables
+        return {name: tables[name] for name in tables if name not in OPTIONAL_TABLES}
 
     def _written(self) -> list[sa.Table]:
         return [self._watched.tables[name] for name in WRITTEN_TABLES]

@@ -24,6 +24,11 @@ ID = UUID("0196f4c2-6b7a-7c3e-8f10-000000000001")
 REFUSED = EventInvalid({"event_type": ["Must be one of: card_click."]})
 
 
+@pytest.fixture
+def host(make_host: MakeHost, database_url: str) -> Flask:
+    return make_host(database_url, TCS_EVENTS_KEEP_REJECTED=1000)
+
+
 def refuse(
     app: Flask, *events: Any, error: EventInvalid = REFUSED, at: datetime = NOON
 ) -> list[UUID]:
@@ -110,7 +115,8 @@ class TestReplay:
         class SignUp(Schema):
             plan = fields.String(required=True)
 
-        app = make_host(database_url, create_blueprint(event_types={"sign_up": SignUp}))
+        types = create_blueprint(event_types={"sign_up": SignUp})
+        app = make_host(database_url, types, TCS_EVENTS_KEEP_REJECTED=1000)
         refuse(app, {**card_click(event_type="sign_up"), "payload": {"plan": "free"}})
         refuse(app, card_click(event_type="sign_up", payload={"plan": 3}), card_click())
         assert lines(app, "replay") == ["Stored 1; 0 were stored before; 2 are still refused."]
@@ -139,14 +145,13 @@ class TestReplay:
         payload: dict[str, object],
         becomes: dict[str, object] | None,
     ) -> None:
-        host = make_host(sqlite_url, create_blueprint(**settings))
+        make_host(sqlite_url, TCS_EVENTS_KEEP_REJECTED=1)
+        host = make_host(sqlite_url, create_blueprint(**settings), create=False)
         posted = card_click(payload=payload, event_id=str(ID))
         answer = host.test_client().post("/api/events", json=posted)
         assert (answer.status_code == 202) == (becomes is not None)
-        with host.app_context():
-            host.extensions["tcs_events"].rejection_store.append(
-                [kept_as_sent(card_click(payload=payload))]
-            )
+        row = kept_as_sent(card_click(payload=payload))
+        save(host, UserEventRejection(**row._asdict()))
         ask(host, "replay")
         assert [event.payload for event in events(host)] == ([becomes] * 2 if becomes else [])
 

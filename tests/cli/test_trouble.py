@@ -130,7 +130,7 @@ class TestADatabaseThatCannotAnswer:
     def test_has_a_table_of_other_columns(
         self, make_host: MakeHost, database_url: str, command: str
     ) -> None:
-        app = make_host(database_url)
+        app = make_host(database_url, TCS_EVENTS_KEEP_REJECTED=10)
         save(app, click())
         with app.app_context():
             session = app.extensions["sqlalchemy"].session

@@ -32,6 +32,7 @@ class Expert(db.Model):
 def create_app():
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
+    app.config["TCS_EVENTS_KEEP_REJECTED"] = int(os.environ.get("KEEP_REJECTED", "0"))
     app.register_blueprint(events_bp)
     db.init_app(app)
     Migrate(app, db)
@@ -58,14 +59,24 @@ class Project:
         self.folder = folder
         (folder / "shop.py").write_text(PLAIN.format(db=db))
 
-    def flask(self, database_url: str, *arguments: str) -> str:
+    def flask(self, database_url: str, *arguments: str, keep_rejected: int = 0) -> str:
         command = [sys.executable, "-m", "flask", "--app", "shop:create_app", *arguments]
-        environment = {**os.environ, "DATABASE_URL": database_url, "PYTHONPATH": str(ROOT)}
+        environment = {
+            **os.environ,
+            "DATABASE_URL": database_url,
+            "KEEP_REJECTED": str(keep_rejected),
+            "PYTHONPATH": str(ROOT),
+        }
         result = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60
         )
         assert result.returncode == 0, result.stderr[-500:]
         return result.stdout + result.stderr
+
+    def begin(self, database_url: str) -> None:
+        """Write the first migration, from an empty database."""
+        self.flask(database_url, "db", "init")
+        self.flask(database_url, "db", "migrate", "-m", "events")
 
 
 @pytest.fixture(params=DBS)
@@ -77,8 +88,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
 def test_one_migration_makes_our_table_and_leaves_no_difference(
     project: Project, database_url: str
 ) -> None:
-    project.flask(database_url, "db", "init")
-    project.flask(database_url, "db", "migrate", "-m", "events")
+    project.begin(database_url)
     project.flask(database_url, "db", "upgrade")
 
     assert "No new upgrade operations detected" in project.flask(database_url, "db", "check")
@@ -88,11 +98,23 @@ def test_one_migration_makes_our_table_and_leaves_no_difference(
     engine.dispose()
 
 
+def test_a_feature_that_is_turned_on_adds_its_table_and_turned_off_drops_it(
+    project: Project, sqlite_url: str
+) -> None:
+    project.begin(sqlite_url)
+    project.flask(sqlite_url, "db", "upgrade")
+    said = project.flask(sqlite_url, "db", "migrate", "-m", "keep", keep_rejected=10)
+    assert "Detected added table 'user_event_rejections'" in said
+    project.flask(sqlite_url, "db", "upgrade", keep_rejected=10)
+    said = project.flask(sqlite_url, "db", "migrate", "-m", "no more")
+    assert said.count("Detected removed table") == 1
+    assert "Detected removed table 'user_event_rejections'" in said
+
+
 def test_a_migration_written_on_sqlite_makes_jsonb_on_postgresql(
     project: Project, sqlite_url: str, postgres_url: str
 ) -> None:
-    project.flask(sqlite_url, "db", "init")
-    project.flask(sqlite_url, "db", "migrate", "-m", "events")
+    project.begin(sqlite_url)
     project.flask(postgres_url, "db", "upgrade")
 
     assert "No new upgrade operations detected" in project.flask(postgres_url, "db", "check")

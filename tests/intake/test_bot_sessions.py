@@ -123,6 +123,7 @@ def test_where_it_cannot_be_marked_it_is_not_stored_either(app: Flask) -> None:
     assert {entry["table"] for entry in missing} == {"user_event_bot_sessions"}
     assert stored(app) == []
     assert send(app, BROWSER).status_code == 202
+    assert sessions_of_today(app) == (1, 1, 1)
 
 
 def test_what_a_process_remembers_is_bounded(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,20 @@ import pytest
 from flask import Flask
 
 from tests.conftest import MakeHost
+from tests.databases import make_every_table
 
 
 @pytest.fixture
 def host(make_host: MakeHost, database_url: str) -> Flask:
     """A host with empty tables, on each kind of database."""
     return make_host(database_url)
+
+
+@pytest.fixture
+def host_of_features_turned_off(make_host: MakeHost, database_url: str) -> Flask:
+    """One whose refused events and marks of crawlers have tables, from when these were on."""
+    make_every_table(make_host(database_url, create=False))
+    return make_host(database_url, create=False)
 
 
 @pytest.fixture

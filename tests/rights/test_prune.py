@@ -145,6 +145,10 @@ class TestIdentities:
 
 
 class TestWhatElseIsKept:
+    @pytest.fixture
+    def host(self, host_of_features_turned_off: Flask) -> Flask:
+        return host_of_features_turned_off
+
     def test_refused_events_go_by_the_time_at_which_they_came(self, host: Flask) -> None:
         save(host, *(rejection(f"{days} d", at=days_ago(days)) for days in (100, 91, 89)))
         before = ask(host, "prune", "--older-than", "90d", "--dry-run")

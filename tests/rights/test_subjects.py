@@ -415,7 +415,8 @@ class TestWhatElseIsKept:
     """What was refused has null where it named no session or address; marks name no address."""
 
     @pytest.fixture
-    def host(self, host: Flask) -> Flask:
+    def host(self, host_of_features_turned_off: Flask) -> Flask:
+        host = host_of_features_turned_off
         refused = [(None, None), (None, ADA), ("s1", None), ("s1", ADA), ("s1", BO), ("s2", None)]
         save(host, *(rejection(*whose) for whose in refused))
         save(host, *(UserEventBotSession(session_id=session) for session in ("s1", "s2")))

@@ -14,10 +14,10 @@ from tcs_events.cli.doctor.outcomes import EVENTS_LOOKED_AT, outcome_findings
 from tcs_events.counts import tables
 from tcs_events.counts.days import date_in
 from tcs_events.counts.days import day as day_of
-from tcs_events.counts.events import event_types
+from tcs_events.counts.events import event_types, not_of_a_bot
 from tcs_events.counts.refresh import Refresher
 from tcs_events.database.asking import briefly
-from tcs_events.models import UserEvent, UserEventBotSession
+from tcs_events.models import UserEvent
 
 AHEAD = timedelta(seconds=5)
 OLD = timedelta(minutes=10)
@@ -111,13 +111,12 @@ def _wrong_days(connection: Connection, zone: ZoneInfo, until: datetime) -> list
 def _stored(connection: Connection, zone: ZoneInfo, day: date, until: datetime) -> int:
     """Return the number of a day's events that were stored before `until`."""
     bounds = day_of(day, zone)
-    marked = sa.select(UserEventBotSession.session_id)
     query = sa.select(sa.func.count()).where(
         UserEvent.event_type.in_(event_types(connection)),
         UserEvent.created_at >= bounds.start,
         UserEvent.created_at < bounds.end,
         UserEvent.received_at < until,
-        UserEvent.session_id.not_in(marked),
+        *not_of_a_bot(connection),
     )
     return connection.scalar(query) or 0
 
