@@ -301,7 +301,7 @@ class TestTheExport:
         def fail(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("tcs_events.rights.held._plain", fail)
+        monkeypatch.setattr("tcs_events.rights.held._rows", fail)
         result = run(sqlite_host, "export-subject", "--session", "s", "-o", f"{folder}/s.json")
         assert (result.exit_code, list(folder.iterdir())) == (1, [])
         assert "could not be written: No space left on device." in result.stderr
