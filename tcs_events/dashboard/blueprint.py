@@ -28,7 +28,7 @@ from tcs_events.dashboard.mount import MountedAnywhere, own_names
 from tcs_events.dashboard.page import Page
 from tcs_events.dashboard.pages import PAGES, TABLES
 from tcs_events.dashboard.rendering import json_response, render
-from tcs_events.dashboard.tables import MAX_ROWS, Table, csv_bytes
+from tcs_events.dashboard.table import MAX_ROWS, Table, csv_bytes
 from tcs_events.dashboard.troubles import NoSuchPage, in_words, method_not_allowed, not_found
 from tcs_events.errors import ConfigError
 from tcs_events.host.reports import current_reports

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked
-from tcs_events.dashboard.tables import FIRST_ROWS, Table
+from tcs_events.dashboard.table import FIRST_ROWS, Table
 
 Answers = dict[str, Any]
 """The answers of a page's reports by name. The page's JSON is this dict."""

@@ -17,7 +17,7 @@ from tcs_events.dashboard.formats import FORMATS
 from tcs_events.dashboard.mount import names_of_the_place
 from tcs_events.dashboard.page import Page
 from tcs_events.dashboard.pages import PAGES
-from tcs_events.dashboard.tables import Table
+from tcs_events.dashboard.table import Table
 from tcs_events.export.json_text import json_text
 
 templates = Environment(

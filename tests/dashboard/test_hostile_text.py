@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from tcs_events import UserEvent
 from tcs_events.dashboard import create_dashboard
 from tcs_events.dashboard.pages import TABLES
-from tcs_events.dashboard.tables import csv_bytes
+from tcs_events.dashboard.table import csv_bytes
 from tcs_events.reports.columns import Column
 from tests.conftest import MakeHost
 from tests.dashboard.addresses import addresses, page_paths

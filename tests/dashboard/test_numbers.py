@@ -215,7 +215,7 @@ def test_the_ladder_holds_everyone_who_is_held_up(filled: FlaskClient) -> None:
 
 
 def test_see_all_is_paged(filled: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tcs_events.dashboard.tables.Table.page.__defaults__", (25,))
+    monkeypatch.setattr("tcs_events.dashboard.table.Table.page.__defaults__", (25,))
     seen: list[str] = []
     link = f"/insights/tables/exposure?days={DAYS}"
     for _ in range(3):

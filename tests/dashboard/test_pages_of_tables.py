@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from tcs_events.dashboard.asked import ask
 from tcs_events.dashboard.pages import TABLES
-from tcs_events.dashboard.tables import MAX_ROWS
+from tcs_events.dashboard.table import MAX_ROWS
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import session_timeline
 
@@ -80,7 +80,7 @@ def test_all_the_tables_that_can_be_long_skip() -> None:
 def test_the_last_page_is_where_a_table_ends(
     filled: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tcs_events.dashboard.tables.MAX_ROWS", 2 * SIZE)
+    monkeypatch.setattr("tcs_events.dashboard.table.MAX_ROWS", 2 * SIZE)
     table = TABLES["queries"][1]
     with filled.application.app_context():
         asked = ask(MultiDict({"days": "20"}), current_reports())

@@ -14,7 +14,7 @@ from tcs_events.dashboard.pages import (
     timeline,
     top,
 )
-from tcs_events.dashboard.tables import Table
+from tcs_events.dashboard.table import Table
 
 PAGES: dict[str, Page] = {
     module.page.name: module.page

@@ -11,7 +11,7 @@ from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import BarChart, Point, bar_chart
 from tcs_events.dashboard.formats import day, moment, short_day
 from tcs_events.dashboard.page import Answers, Page
-from tcs_events.dashboard.tables import MAX_ROWS, Table
+from tcs_events.dashboard.table import MAX_ROWS, Table
 from tcs_events.reports import Activity
 from tcs_events.reports.activity import ACTIVITY_COLUMNS, TOTAL_COLUMNS, Unit
 

@@ -8,7 +8,7 @@ from typing import Any
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import lorenz
 from tcs_events.dashboard.page import Answers, Page
-from tcs_events.dashboard.tables import Table
+from tcs_events.dashboard.table import Table
 from tcs_events.reports import ExpertExposure, Exposure, Rung
 from tcs_events.reports.exposure import EXPOSURE_COLUMNS
 from tcs_events.reports.wording import RUNGS

@@ -8,7 +8,7 @@ from typing import Any
 from tcs_events.counts.funnels import DEFAULT_FUNNEL
 from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import Answers, Page
-from tcs_events.dashboard.tables import Table
+from tcs_events.dashboard.table import Table
 from tcs_events.reports import FunnelStep, Step, step
 from tcs_events.reports.funnel import FUNNEL_COLUMNS, FunnelSoFar, funnel_so_far
 from tcs_events.reports.reading import FUNNEL_SECONDS

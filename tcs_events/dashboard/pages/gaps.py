@@ -6,7 +6,7 @@ from typing import Any
 
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.page import Answers, Page, rows_of
-from tcs_events.dashboard.tables import Table, ranked
+from tcs_events.dashboard.table import Table, ranked
 from tcs_events.reports import Reports
 from tcs_events.reports.gaps import GAP_COLUMNS
 

@@ -7,7 +7,7 @@ from typing import Any
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.page import RAW_MAX_DAYS, Answers, Page
 from tcs_events.dashboard.pages.funnel import read_step
-from tcs_events.dashboard.tables import Table
+from tcs_events.dashboard.table import Table
 from tcs_events.reports import Cohort, Step
 from tcs_events.reports.names import Rows
 from tcs_events.reports.retention import COHORT_COLUMNS, CohortUnit

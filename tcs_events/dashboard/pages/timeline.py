@@ -7,7 +7,7 @@ from typing import Any
 
 from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import Answers, Page
-from tcs_events.dashboard.tables import Table
+from tcs_events.dashboard.table import Table
 from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
 from tcs_events.reports import TimelineEvent
 from tcs_events.reports.timeline import TIMELINE_COLUMNS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcs_events.dashboard.page import Page, rows_of
-from tcs_events.dashboard.tables import Table, ranked
+from tcs_events.dashboard.table import Table, ranked
 from tcs_events.reports import Reports
 from tcs_events.reports.top import EXPERT_COLUMNS, FILTER_COLUMNS, QUERY_COLUMNS
 
