@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import click
 
 from tcs_events.cli import options
@@ -11,9 +14,6 @@ from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incompl
 from tcs_events.cli.output import print_json, print_line, print_paragraph, print_table
 from tcs_events.reports import (
     Period,
-    TopExpert,
-    TopFilter,
-    TopQuery,
     dead_end_combinations,
     dead_end_values,
     top_experts,
@@ -31,7 +31,11 @@ _PRINTED = {
     "queries": Printed(QUERY_COLUMNS, "query", "asks", "visits", "sample"),
     "filters": Printed(FILTER_COLUMNS, "filter", "uses", "visits", "value"),
 }
-_TOPS = tuple(_PRINTED)
+_TOPS: dict[str, Callable[[Period, int], Sequence[Any]]] = {
+    "experts": top_experts,
+    "queries": top_queries,
+    "filters": top_filters,
+}
 _REASONS = ("not_available", "hidden_by_filter", "no_click", "reformulated")
 _GAPS = Printed(GAP_COLUMNS, "query", "visits", *_REASONS)
 _DEAD_VALUES = Printed(VALUE_COLUMNS, "filter", "dead", "visits", "share", "value")
@@ -39,7 +43,9 @@ _DEAD_COMBINATIONS = Printed(COMBINATION_COLUMNS, "value", "dead", "visits", "sh
 
 
 @command("top")
-@click.argument("names", nargs=-1, metavar="[experts|queries|filters]...", type=click.Choice(_TOPS))
+@click.argument(
+    "names", nargs=-1, metavar="[experts|queries|filters]...", type=click.Choice([*_TOPS])
+)
 @options.of_period
 @options.limit(20, "of each")
 @options.as_json
@@ -49,7 +55,7 @@ def top(names: tuple[str, ...], period: Period, limit: int, as_json: bool) -> No
     Lists all three unless you name some. Those with the most visits come first. A visit is a
     visitor's day.
     """
-    tops = {name: _top(name, period, limit) for name in names or _TOPS}
+    tops = {name: _TOPS[name](period, limit) for name in names or _TOPS}
     warn_if_incomplete()
     if as_json:
         print_json(tops)
@@ -62,14 +68,6 @@ def top(names: tuple[str, ...], period: Period, limit: int, as_json: bool) -> No
             print_table(_PRINTED[name].titles, map(_PRINTED[name].cells, rows))
         else:
             print_nothing(period, name)
-
-
-def _top(name: str, period: Period, limit: int) -> list[TopExpert | TopQuery | TopFilter]:
-    if name == "experts":
-        return [*top_experts(period, limit)]
-    if name == "queries":
-        return [*top_queries(period, limit)]
-    return [*top_filters(period, limit)]
 
 
 @command("gaps")
