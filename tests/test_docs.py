@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 import tcs_events
 from tcs_events import UserEvent, create_blueprint, reports
 from tcs_events.payloads import PAYLOAD_SCHEMAS
-from tcs_events.settings import SETTINGS
+from tcs_events.settings import SETTINGS, read_settings
 from tests.conftest import MakeHost
 from tests.pages import README, cells, names, page
 from tests.support import ROOT, URL, card_click, need, need_module, post, stored
@@ -202,6 +202,11 @@ def test_the_settings_are_documented_as_they_are() -> None:
         [f"`{setting.key}`", f"`{setting.default!r}`".replace("'", '"'), setting.help]
         for setting in SETTINGS
     ]
+
+
+def test_the_guide_names_the_event_types_that_are_accepted_by_default() -> None:
+    *most, last = (f"`{name}`" for name in read_settings({}, {}).event_types)
+    assert f"{', '.join(most)} and {last}" in page("guides/event-types").prose()
 
 
 def test_the_event_types_and_their_payloads_are_documented() -> None:

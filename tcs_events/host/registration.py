@@ -33,7 +33,7 @@ from tcs_events.models import (
     join_metadata,
 )
 from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, Settings
-from tcs_events.stores import SqlStore, Store
+from tcs_events.stores import Store, store_for
 from tcs_events.watch.counters import Counters
 from tcs_events.watch.health import Health
 from tcs_events.watch.tally import Tally
@@ -59,7 +59,7 @@ class Registration:
         self.health = Health(self)
         self.is_prepared = False
         """Whether the app has had its first request."""
-        self._stores: dict[str, SqlStore] = {}
+        self._stores: dict[str, Store] = {}
         self._reset()
         in_each_child(self._reset)
         self._pid = os.getpid()
@@ -125,7 +125,7 @@ class Registration:
         return Refresher(self.database.engine, self.settings.timezone)
 
     @property
-    def rejection_store(self) -> SqlStore:
+    def rejection_store(self) -> Store:
         """The store of refused events. Raises what `database` raises."""
         hasty = replace(self.settings, timeout_ms=TIMEOUT_MS, durability=LOST_ON_POWER_CUT)
         return self._kept(REJECTIONS_TABLE, hasty)
@@ -135,11 +135,11 @@ class Registration:
         for store in [*self._stores.values()]:
             store.close()
 
-    def _kept(self, table: str, settings: Settings) -> SqlStore:
+    def _kept(self, table: str, settings: Settings) -> Store:
         ensure_own_state()
         with self._opening:
             if table not in self._stores:
-                self._stores[table] = SqlStore(self.database, self.tables[table], settings)
+                self._stores[table] = store_for(self.tables[table], self.database, settings)
             return self._stores[table]
 
     @cached_property

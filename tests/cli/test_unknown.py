@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from tcs_events.settings import read_settings
 from tests.cli.asking import MARCH, click, run, save
 
-TYPES = "card_click, sage_query, filter_change, gone"
+TYPES = ", ".join((*read_settings({}, {}).event_types, "gone"))
 
 
 @pytest.fixture

@@ -16,11 +16,8 @@ from uuid import UUID, uuid4
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import text
 
-from tcs_events import UserEvent
-from tcs_events.errors import EventInvalid
 from tcs_events.event import Event, Outcome
 from tcs_events.stores.generic import GenericCommitter
 from tests.conftest import MakeHost
@@ -52,64 +49,16 @@ def store(
         yield app.extensions["tcs_events"].store
 
 
-class TestContract:
-    def test_no_events_give_no_results(self, store: Any) -> None:
-        assert store.append([]) == []
-
-    def test_ids_go_on_beyond_two_billion(self, store: Any) -> None:
-        store.append([event()])
-        with store._engine.begin() as connection:
-            connection.execute(text("UPDATE user_events SET id = 2147483647"))
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT setval('user_events_id_seq', 2147483647)"))
-        assert store.append([event(), event()]) == [Outcome.ACCEPTED] * 2
-        with store._engine.connect() as connection:
-            ids = connection.scalars(text("SELECT id FROM user_events ORDER BY id")).all()
-        assert ids == [2**31 - 1, 2**31, 2**31 + 1]
-
-    @pytest.mark.parametrize("count", [1, 2, 5, 6, 7, 100])
-    def test_events_are_stored_in_their_order(self, store: Any, count: int) -> None:
-        events = [event(f"visitor-{n}") for n in range(count)]
-        assert store.append(events) == [Outcome.ACCEPTED] * count
-        with store._engine.connect() as connection:
-            rows = connection.execute(text("SELECT session_id FROM user_events ORDER BY id"))
-            assert [row[0] for row in rows] == [event.session_id for event in events]
-
-    @pytest.mark.parametrize("count", [1, 8])
-    def test_every_text_is_read_back_equal(self, store: Any, count: int) -> None:
-        tricky = r"back\slash \t \n \N \. \\ 'quote' \"double\" , ; %s {} \x41"
-        sent = []
-        for n in range(count):
-            good = event(f"{n} {tricky} \N{OWL}"[:64])
-            payload = {tricky: [tricky, "tab\t line\n return\r \u2028", None, 1.5]}
-            sent.append(good._replace(payload=payload, email=rf"a\{n}@example.com"))
-        assert store.append(sent) == [Outcome.ACCEPTED] * count
-        with Session(store._engine) as session:
-            rows = session.scalars(select(UserEvent).order_by(UserEvent.id)).all()
-        names = Event._fields
-        assert [{name: getattr(row, name) for name in names} for row in rows] == [
-            {name: getattr(one, name) for name in names} for one in sent
-        ]
-
-    @pytest.mark.parametrize("others", [0, 1, 50])
-    def test_the_first_of_an_id_stands(self, store: Any, others: int) -> None:
-        known = event("first")
-        store.append([known])
-        more = [event() for _ in range(others)]
-        again = event("second", known.event_id)
-        twice = event("third")
-        assert store.append([again, *more, twice, twice]) == [
-            Outcome.DUPLICATE,
-            *[Outcome.ACCEPTED] * others,
-            Outcome.ACCEPTED,
-            Outcome.DUPLICATE,
-        ]
-
-    def test_a_row_the_database_refuses_fails_alone(self, store: Any) -> None:
-        bad = event("half a pair \ud800")  # no database stores it; the schema would refuse it first
-        results = store.append([event("before"), bad, event("after")])
-        assert results[0] is results[2] is Outcome.ACCEPTED
-        assert isinstance(results[1], EventInvalid)
+def test_ids_go_on_beyond_two_billion(store: Any) -> None:
+    store.append([event()])
+    with store._engine.begin() as connection:
+        connection.execute(text("UPDATE user_events SET id = 2147483647"))
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT setval('user_events_id_seq', 2147483647)"))
+    assert store.append([event(), event()]) == [Outcome.ACCEPTED] * 2
+    with store._engine.connect() as connection:
+        ids = connection.scalars(text("SELECT id FROM user_events ORDER BY id")).all()
+    assert ids == [2**31 - 1, 2**31, 2**31 + 1]
 
 
 class TestSqliteFile:

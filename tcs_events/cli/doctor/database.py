@@ -50,7 +50,10 @@ def database_findings(registration: Registration, what: str) -> list[Finding]:
 
 
 def _own_connection(registration: Registration) -> Any:
-    """Return the driver's connection that events are written on, None if there is none."""
+    """Return the driver's connection that events are written on.
+
+    Returns None if they are written on the host's connections, or not into the database.
+    """
     store = registration.store
     return store.own_connection(monotonic() + SECONDS) if isinstance(store, SqlStore) else None
 
@@ -59,6 +62,8 @@ def _of_sqlite(engine: Engine, registration: Registration, is_synced: bool) -> l
     path = path_of(engine)
     try:
         driver = _own_connection(registration)
+        if driver is None:
+            return []
         driver.execute("BEGIN IMMEDIATE")
         driver.execute(f"PRAGMA user_version = {_pragma(driver, 'user_version')}")
         driver.execute("ROLLBACK")
