@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from datetime import date, datetime, timedelta
-from itertools import groupby
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -28,8 +27,8 @@ from tcs_events.counts.crossings import (
 )
 from tcs_events.counts.days import Day
 from tcs_events.counts.days import day as day_of
-from tcs_events.counts.events import StoredEvent, event_types, events_between
-from tcs_events.counts.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use
+from tcs_events.counts.events import event_types, events_between, sessions_of
+from tcs_events.counts.facts import LOOK_AHEAD, Demand, Exposure, Facts, Use
 from tcs_events.counts.funnels import (
     WITHIN,
     Funnel,
@@ -49,6 +48,7 @@ from tcs_events.counts.visits import (
     count_retention,
     kept_visits,
 )
+from tcs_events.database.batches import batches
 
 LEASE = timedelta(minutes=5)
 """How long a lease lasts: if a process dies during a refresh, others can continue after this."""
@@ -141,7 +141,7 @@ class DayCounter:
                 self._reading() as connection,
                 events_between(connection, start, end + WITHIN, types) as events,
             ):
-                for _, session in _sessions(events):
+                for _, session in sessions_of(events):
                     # `crossing` passes on the day's events, so that both counters read them once.
                     counter.count(later.crossing(session, end))
             # If events of the day were deleted meanwhile, the next refresh counts the whole day.
@@ -213,7 +213,7 @@ class DayCounter:
             # differ from its check, and the next audit counts it again.
             new_check = check(connection, day, types)
             with events_between(connection, day.start, until, types) as events:
-                facts = count_day(day, _sessions(events), counter)
+                facts = count_day(day, sessions_of(events), counter)
             kept = kept_visits(connection, day.date)
         self._change_visits(day.date, facts.visits, kept)
         with self._engine.begin() as connection:
@@ -236,8 +236,8 @@ class DayCounter:
             keep_check(connection, day.date, new_check, has_events=facts.events > 0)
             mark_crossings(connection, day)
             for table, rows in _rows(day.date, facts):
-                for start in range(0, len(rows), INSERT_ROWS):
-                    connection.execute(table.insert(), rows[start : start + INSERT_ROWS])
+                for batch in batches(rows, INSERT_ROWS):
+                    connection.execute(table.insert(), batch)
         return facts.events
 
     def _change_visits(self, day: date, visits: set[Visit], kept: Kept) -> None:
@@ -253,12 +253,6 @@ class DayCounter:
 
 def _delete_retention(day: date) -> sa.Delete:
     return tables.retention.delete().where(tables.retention.c.day == day)
-
-
-def _sessions(events: Iterable[StoredEvent]) -> Iterator[tuple[str, Iterator[Seen]]]:
-    """Yield the events of each session as an iterator: one session may have sent most of them."""
-    for session_id, session in groupby(events, key=itemgetter(0)):
-        yield session_id, (Seen(*event[1:]) for event in session)
 
 
 def _rows(day: date, facts: Facts) -> Iterator[tuple[sa.Table, list[dict[str, object]]]]:

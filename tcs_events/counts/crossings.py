@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, timedelta
-from itertools import groupby
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.counts import tables
 from tcs_events.counts.days import Day, date_in, dates
-from tcs_events.counts.events import events_between
-from tcs_events.counts.facts import Seen
+from tcs_events.counts.events import events_between, sessions_of
 from tcs_events.counts.funnels import WITHIN, Funnel, FunnelCounter, Reached, rows_of
-from tcs_events.counts.visits import SESSIONS_AT_ONCE
+from tcs_events.database.batches import batches
 
 _MOMENT = timedelta(microseconds=1)
 
@@ -60,11 +58,10 @@ def count_crossings(
     """Count the sessions that reached a step of a funnel only after the day was over."""
     counter = FunnelCounter(funnels)
     types = {step.event_type for funnel in funnels for step in funnel.steps}
-    for start in range(0, len(sessions), SESSIONS_AT_ONCE):
-        batch = sessions[start : start + SESSIONS_AT_ONCE]
+    for batch in batches(sessions):
         with events_between(connection, day.start, day.end + WITHIN, types, batch) as events:
-            for _, session in groupby(events, key=lambda event: event[0]):
-                counter.count_crossing((Seen(*event[1:]) for event in session), day.end)
+            for _, session in sessions_of(events):
+                counter.count_crossing(session, day.end)
     return counter.reached
 
 
@@ -110,8 +107,7 @@ def replace_crossings(
 def forget_crossings(connection: Connection, days: Sequence[date]) -> None:
     """Delete the crossings of days, and mark these days as up to date."""
     crossings, checks = tables.funnel_crossings, tables.checks
-    for start in range(0, len(days), SESSIONS_AT_ONCE):
-        batch = days[start : start + SESSIONS_AT_ONCE]
+    for batch in batches(days):
         connection.execute(crossings.delete().where(crossings.c.day.in_(batch)))
         connection.execute(
             checks.update().where(checks.c.day.in_(batch)).values(is_crossing_stale=False)

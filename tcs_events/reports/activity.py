@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Literal
 
 import sqlalchemy as sa
 
-from tcs_events.counts.days import day
+from tcs_events.counts.days import day, monday_of
 from tcs_events.counts.facts import ALL_TYPES
 from tcs_events.counts.tables import activity as counts
 from tcs_events.counts.tables import days
@@ -110,7 +110,7 @@ def _hours(reading: Reading, period: Period) -> list[Activity]:
 def _bucket(date_: date, unit: Unit, period: Period) -> date:
     if unit == "day":
         return date_
-    return max(date_ - timedelta(days=date_.weekday()), period.first)
+    return max(monday_of(date_), period.first)
 
 
 def first_day(reading: Reading) -> date | None:
