@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from datetime import date, datetime, timedelta
+from datetime import date
 from operator import attrgetter
 from time import monotonic
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -37,8 +36,8 @@ from tcs_events.counts.funnels import (
     replace_counts,
     uncounted_days,
 )
+from tcs_events.counts.lease import DayChanged, Lease
 from tcs_events.counts.spans import forget_spans
-from tcs_events.counts.state import DayChanged, update_state
 from tcs_events.counts.time_limit import OutOfTime, ended_at
 from tcs_events.counts.visit import count_day
 from tcs_events.counts.visits import (
@@ -50,8 +49,6 @@ from tcs_events.counts.visits import (
 )
 from tcs_events.database.batches import batches
 
-LEASE = timedelta(minutes=5)
-"""How long a lease lasts: if a process dies during a refresh, others can continue after this."""
 INSERT_ROWS = 1_000
 ATTEMPTS = 2
 """How often a refresh counts a day if events of that day are deleted during the counting."""
@@ -67,17 +64,11 @@ class DayCounter:
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        zone: ZoneInfo,
-        clock: Callable[[], datetime],
-        holder: UUID,
-        until: float | None = None,
+        self, engine: Engine, zone: ZoneInfo, lease: Lease, until: float | None = None
     ) -> None:
         self._engine = engine
         self._zone = zone
-        self._clock = clock
-        self._holder = holder
+        self._lease = lease
         self._until = until
 
     def count(self, day: date) -> int | None:
@@ -87,11 +78,11 @@ class DayCounter:
         counts the day.
         """
         for _ in range(ATTEMPTS):
-            self._begin(day)
+            self._lease.begin(day)
             with contextlib.suppress(DayChanged):
                 return self._replace(day_of(day, self._zone))
         with self._engine.begin() as connection:
-            update_state(connection, self._holder)
+            self._lease.update(connection)
             is_this = tables.days.c.day == day
             if not connection.execute(
                 tables.days.update().where(is_this).values(is_stale=True)
@@ -106,7 +97,7 @@ class DayCounter:
             rows = count_retention(connection, day)
         with self._engine.begin() as connection:
             # If visits were changed since they were read, the lease is gone, and this raises.
-            self._extend_lease(connection)
+            self._lease.extend(connection)
             connection.execute(_delete_retention(day))
             if rows:
                 connection.execute(tables.retention.insert(), rows)
@@ -133,7 +124,7 @@ class DayCounter:
             days_to_count = uncounted_days(connection, funnel, first, last)
         types = {step.event_type for step in funnel.steps}
         for day in days_to_count:
-            self._begin(day)
+            self._lease.begin(day)
             start, end = day_of(day, self._zone)[1:3]
             counter = FunnelCounter([funnel], is_long=end - start > WITHIN)
             later = FunnelCounter([funnel])
@@ -146,7 +137,7 @@ class DayCounter:
                     counter.count(later.crossing(session, end))
             # If events of the day were deleted meanwhile, the next refresh counts the whole day.
             with contextlib.suppress(DayChanged), self._engine.begin() as connection:
-                self._extend_lease(connection, day)
+                self._lease.extend(connection, day)
                 replace_counts(connection, day, [funnel], counter.reached)
                 replace_crossings(connection, day, [funnel], later.reached, is_all=False)
             if monotonic() > deadline:
@@ -177,7 +168,7 @@ class DayCounter:
         if empty_days := [day for day, session_ids in sessions.items() if not session_ids]:
             with self._engine.begin() as connection:
                 # If visits were changed since they were read, the lease is gone, and this raises.
-                self._extend_lease(connection)
+                self._lease.extend(connection)
                 forget_crossings(connection, empty_days)
         for day, session_ids in sessions.items():
             if session_ids:
@@ -186,22 +177,13 @@ class DayCounter:
     def _count_crossings(
         self, day: date, funnels: Sequence[Funnel], sessions: Sequence[str]
     ) -> None:
-        self._begin(day)
+        self._lease.begin(day)
         with self._reading() as connection:
             reached = count_crossings(connection, day_of(day, self._zone), funnels, sessions)
         # If events of the day were deleted meanwhile, the next refresh counts the whole day.
         with contextlib.suppress(DayChanged), self._engine.begin() as connection:
-            self._extend_lease(connection, day)
+            self._lease.extend(connection, day)
             replace_crossings(connection, day, funnels, reached, is_all=True)
-
-    def _begin(self, day: date) -> None:
-        """Note which day is being counted, before any of its events are read."""
-        with self._engine.begin() as connection:
-            update_state(connection, self._holder, counting=day)
-
-    def _extend_lease(self, connection: Connection, day: date | None = None) -> None:
-        """Extend the lease. Other processes cannot change counts until the transaction ends."""
-        update_state(connection, self._holder, day, lease_until=self._clock() + LEASE)
 
     def _replace(self, day: Day) -> int:
         """Count a day, replace its stored counts, and return the number of its events."""
@@ -217,7 +199,7 @@ class DayCounter:
             kept = kept_visits(connection, day.date)
         self._change_visits(day.date, facts.visits, kept)
         with self._engine.begin() as connection:
-            self._extend_lease(connection, day.date)  # first: it holds off other processes
+            self._lease.extend(connection, day.date)  # first: it holds off other processes
             forget_spans(connection, day.date)
             for table in (*tables.COUNTS, tables.days):
                 old_rows = table.delete().where(table.c.day == day.date)
@@ -247,7 +229,7 @@ class DayCounter:
             self._check_time()
             batch = slice(start, start + VISITS_AT_ONCE)
             with self._engine.begin() as connection:
-                self._extend_lease(connection, day)
+                self._lease.extend(connection, day)
                 change_visits(connection, day, new[batch], gone[batch], kept)
 
 

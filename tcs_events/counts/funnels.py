@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from tcs_events.counts import tables
 from tcs_events.counts.facts import Seen
+from tcs_events.counts.state import lock_state
 from tcs_events.counts.steps import Step, definition_of, step, steps_of
 
 MAX_FUNNELS = 20
@@ -192,9 +193,9 @@ def is_kept(connection: Connection, steps: Sequence[Step], at: datetime) -> bool
 
 def keep_funnel(connection: Connection, steps: Sequence[Step], at: datetime) -> None:
     """Store a funnel that is asked for now. The connection must be in a new transaction."""
-    # This update locks the state row. A process that writes counts then waits, and cannot store
-    # counts of a funnel that is deleted below.
-    connection.execute(tables.state.update().values(id=tables.state.c.id))
+    # A process that writes counts then waits, and cannot store counts of a funnel that is deleted
+    # below.
+    lock_state(connection)
     funnels, digest = tables.funnels, _digest(steps)
     # With a time in the future, from a wrong clock, an old funnel would outlive all newer ones.
     connection.execute(funnels.update().where(funnels.c.asked_at > at).values(asked_at=at))

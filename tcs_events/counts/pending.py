@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select
 
 from tcs_events.counts import tables
 from tcs_events.counts.changes import touched_by
-from tcs_events.counts.refresh import IDS_IN_FLIGHT, VERSION
+from tcs_events.counts.position import IDS_IN_FLIGHT
+from tcs_events.counts.refresh import VERSION
 from tcs_events.models import UserEvent
 
 

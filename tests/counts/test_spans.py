@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 
 from tcs_events.counts import tables
 from tcs_events.counts.days import dates
-from tcs_events.counts.refresh import SETTLED_AFTER, _Refresh
+from tcs_events.counts.position import SETTLED_AFTER
+from tcs_events.counts.refresh import _Refresh
 from tcs_events.counts.spans import Piece, month_of, pieces_of, week_of
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period, reading
