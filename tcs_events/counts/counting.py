@@ -126,20 +126,18 @@ class DayCounter:
         for day in days_to_count:
             self._lease.begin(day)
             start, end = day_of(day, self._zone)[1:3]
-            counter = FunnelCounter([funnel], is_long=end - start > WITHIN)
-            later = FunnelCounter([funnel])
+            counter = FunnelCounter([funnel], end)
             with (
                 self._reading() as connection,
                 events_between(connection, start, end + WITHIN, types) as events,
             ):
                 for _, session in sessions_of(events):
-                    # `crossing` passes on the day's events, so that both counters read them once.
-                    counter.count(later.crossing(session, end))
+                    counter.count(session)
             # If events of the day were deleted meanwhile, the next refresh counts the whole day.
             with contextlib.suppress(DayChanged), self._engine.begin() as connection:
                 self._lease.extend(connection, day)
                 replace_counts(connection, day, [funnel], counter.reached)
-                replace_crossings(connection, day, [funnel], later.reached, is_all=False)
+                replace_crossings(connection, day, [funnel], counter.crossed, is_all=False)
             if monotonic() > deadline:
                 return
 
@@ -189,7 +187,7 @@ class DayCounter:
         """Count a day, replace its stored counts, and return the number of its events."""
         with self._reading() as connection:
             funnels = kept_funnels(connection)
-            counter = FunnelCounter(funnels, is_long=day.end - day.start > WITHIN)
+            counter = FunnelCounter(funnels, day.end)
             until, types = day.end + LOOK_AHEAD, event_types(connection)
             # The check comes before the events. Events that arrive in between then make the day
             # differ from its check, and the next audit counts it again.

@@ -56,13 +56,13 @@ def count_crossings(
     connection: Connection, day: Day, funnels: Sequence[Funnel], sessions: Sequence[str]
 ) -> Reached:
     """Count the sessions that reached a step of a funnel only after the day was over."""
-    counter = FunnelCounter(funnels)
+    counter = FunnelCounter(funnels, day.end)
     types = {step.event_type for funnel in funnels for step in funnel.steps}
     for batch in batches(sessions):
         with events_between(connection, day.start, day.end + WITHIN, types, batch) as events:
             for _, session in sessions_of(events):
-                counter.count_crossing(session, day.end)
-    return counter.reached
+                counter.count(session)
+    return counter.crossed
 
 
 def _sessions_on(
