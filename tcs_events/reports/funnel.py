@@ -28,7 +28,6 @@ from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
-from tcs_events.reports.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
 from tcs_events.watch.log import log
 
 
@@ -47,8 +46,8 @@ class FunnelStep:
 FUNNEL_COLUMNS: Columns = (
     Column("step", "Step", "the event type and its conditions", value=lambda row: str(row.step)),
     Column("visits", "Visits", "visits that reached the step", "bar"),
-    Column("of_previous", OF_THE_STEP_BEFORE, "share of the visits at the step before", "share"),
-    Column("of_first", OF_THE_FIRST, "share of the visits at the first step", "share"),
+    Column("of_previous", "Of the step before", "share of the visits at the step before", "share"),
+    Column("of_first", "Of the first", "share of the visits at the first step", "share"),
     Column(
         "days_counted",
         "Days counted",
