@@ -21,7 +21,6 @@ from tcs_events.counts.crossings import (
     crossing_sessions,
     forget_crossings,
     mark_crossings,
-    replace_crossings,
     stale_crossings,
 )
 from tcs_events.counts.days import Day
@@ -38,7 +37,7 @@ from tcs_events.counts.funnels import (
 )
 from tcs_events.counts.lease import DayChanged, Lease
 from tcs_events.counts.spans import forget_spans
-from tcs_events.counts.time_limit import OutOfTime, ended_at
+from tcs_events.counts.time_limit import check_time, ended_at
 from tcs_events.counts.visit import count_day
 from tcs_events.counts.visits import (
     Kept,
@@ -136,24 +135,19 @@ class DayCounter:
             # If events of the day were deleted meanwhile, the next refresh counts the whole day.
             with contextlib.suppress(DayChanged), self._engine.begin() as connection:
                 self._lease.extend(connection, day)
-                replace_counts(connection, day, [funnel], counter.reached)
-                replace_crossings(connection, day, [funnel], counter.crossed, is_all=False)
+                for table, reached in (
+                    (tables.funnel_counts, counter.reached),
+                    (tables.funnel_crossings, counter.crossed),
+                ):
+                    replace_counts(connection, table, day, [funnel], reached)
             if monotonic() > deadline:
                 return
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:
         """Yield a connection to read the events on. Its queries end when the time is up."""
-        with self._engine.connect() as connection:
-            if self._until is None:
-                yield connection
-                return
-            with ended_at(connection, self._until):
-                yield connection
-
-    def _check_time(self) -> None:
-        if self._until is not None and monotonic() > self._until:
-            raise OutOfTime
+        with self._engine.connect() as connection, ended_at(connection, self._until):
+            yield connection
 
     def count_stale_crossings(self) -> None:
         """Count the steps that were taken after the day on which the funnel was entered."""
@@ -181,7 +175,8 @@ class DayCounter:
         # If events of the day were deleted meanwhile, the next refresh counts the whole day.
         with contextlib.suppress(DayChanged), self._engine.begin() as connection:
             self._lease.extend(connection, day)
-            replace_crossings(connection, day, funnels, reached, is_all=True)
+            forget_crossings(connection, [day])
+            replace_counts(connection, tables.funnel_crossings, day, funnels, reached)
 
     def _replace(self, day: Day) -> int:
         """Count a day, replace its stored counts, and return the number of its events."""
@@ -209,7 +204,7 @@ class DayCounter:
             is_of_day = tables.funnel_counts.c.day == day.date
             connection.execute(tables.funnel_counts.delete().where(is_of_day))
             if facts.events:
-                replace_counts(connection, day.date, funnels, counter.reached)
+                replace_counts(connection, tables.funnel_counts, day.date, funnels, counter.reached)
             else:  # with events, retention and crossings are counted in a later transaction
                 connection.execute(_delete_retention(day.date))
                 forget_crossings(connection, [day.date])
@@ -224,7 +219,7 @@ class DayCounter:
         """Store a day's visits. Several short transactions block other writers on SQLite less."""
         new, gone = sorted(visits - kept.keys()), sorted(kept.keys() - visits)
         for start in range(0, max(len(new), len(gone)), VISITS_AT_ONCE):
-            self._check_time()
+            check_time(self._until)
             batch = slice(start, start + VISITS_AT_ONCE)
             with self._engine.begin() as connection:
                 self._lease.extend(connection, day)

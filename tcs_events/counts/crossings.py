@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from tcs_events.counts import tables
 from tcs_events.counts.days import Day, date_in, dates
 from tcs_events.counts.events import events_between, sessions_of
-from tcs_events.counts.funnels import WITHIN, Funnel, FunnelCounter, Reached, rows_of
+from tcs_events.counts.funnels import WITHIN, Funnel, FunnelCounter, Reached
 from tcs_events.database.batches import batches
 
 _MOMENT = timedelta(microseconds=1)
@@ -74,34 +74,6 @@ def _sessions_on(
             sa.select(visits.session_id).where(visits.day.in_(days), visits.event_type.in_(types))
         )
     )
-
-
-def replace_crossings(
-    connection: Connection,
-    day: date,
-    funnels: Sequence[Funnel],
-    reached: Reached,
-    *,
-    is_all: bool,
-) -> None:
-    """Replace the stored crossings of a day.
-
-    Args:
-        connection: in a transaction that holds off other processes that count.
-        day: the day on which the funnels were entered.
-        funnels: the funnels that were counted.
-        reached: their counts.
-        is_all: whether these are all funnels. If not, the other funnels keep their crossings.
-    """
-    crossings = tables.funnel_crossings
-    rows, ids = rows_of(connection, day, funnels, reached)
-    if is_all:
-        forget_crossings(connection, [day])
-    else:
-        is_counted = (crossings.c.day == day) & crossings.c.funnel_id.in_(ids)
-        connection.execute(crossings.delete().where(is_counted))
-    if rows := [row for row in rows if row["sessions"]]:
-        connection.execute(crossings.insert(), rows)
 
 
 def forget_crossings(connection: Connection, days: Sequence[date]) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -109,8 +109,8 @@ class FunnelCounter:
             (funnel.id, place): 0 for funnel in funnels for place in range(len(funnel.steps))
         }
         """The sessions that took each step on the day."""
-        self.crossed: Reached = self.reached.copy()
-        """The sessions that took each step only after the day."""
+        self.crossed: Reached = defaultdict(int)
+        """The sessions that took a step only after the day. Steps without any are left out."""
         self._end = end
         # An event is only compared with the steps of its type: half the time of comparing with all.
         self._by_type: dict[str, list[tuple[Funnel, list[int]]]] = defaultdict(list)
@@ -197,39 +197,23 @@ def keep_funnel(connection: Connection, steps: Sequence[Step], at: datetime) -> 
 
 
 def replace_counts(
-    connection: Connection,
-    day: date,
-    funnels: Sequence[Funnel],
-    reached: Reached,
+    connection: Connection, table: sa.Table, day: date, funnels: Sequence[Funnel], reached: Reached
 ) -> None:
-    """Replace a day's stored counts of funnels.
+    """Replace the stored counts of funnels on a day, in `funnel_counts` or `funnel_crossings`.
 
     Counts of funnels that were deleted meanwhile are dropped: another funnel may have the id now.
     """
-    counts = tables.funnel_counts
-    rows, ids = rows_of(connection, day, funnels, reached)
-    connection.execute(counts.delete().where(counts.c.day == day, counts.c.funnel_id.in_(ids)))
-    if rows:
-        connection.execute(counts.insert(), rows)
-
-
-def rows_of(
-    connection: Connection, day: date, funnels: Sequence[Funnel], reached: Reached
-) -> tuple[list[dict[str, Any]], set[int]]:
-    """Return the rows of a day's counts, and the ids of those funnels that are still stored."""
-    stored = {
-        (id_, digest)
-        for id_, digest in connection.execute(
-            sa.select(tables.funnels.c.id, tables.funnels.c.digest)
-        )
-    }
+    ids_and_digests = connection.execute(sa.select(tables.funnels.c.id, tables.funnels.c.digest))
+    stored = {tuple(row) for row in ids_and_digests}
     ids = {funnel.id for funnel in funnels if (funnel.id, funnel.digest) in stored}
+    connection.execute(table.delete().where(table.c.day == day, table.c.funnel_id.in_(ids)))
     rows = [
         {"day": day, "funnel_id": id_, "step": place, "sessions": sessions}
         for (id_, place), sessions in reached.items()
         if id_ in ids
     ]
-    return rows, ids
+    if rows:
+        connection.execute(table.insert(), rows)
 
 
 def uncounted_days(connection: Connection, funnel: Funnel, first: date, last: date) -> list[date]:
