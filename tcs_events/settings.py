@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from marshmallow import Schema
 
 from tcs_events.errors import ConfigError
-from tcs_events.strict_json import MAX_VALUES
 from tcs_events.time_zones import ZoneDataMissing, find_zone
 
 if TYPE_CHECKING:
@@ -240,7 +239,8 @@ class Settings:
         64 * 1024,
         _positive,
         "The longest request body, in bytes. A longer one is answered 413. Browsers allow 64 KiB"
-        " for all requests together that outlive a page.",
+        " for all requests together that outlive a page. While it is read, a body takes up to 50"
+        " times its size in memory.",
     )
     bind_key: str | None = _setting(
         None,
@@ -253,12 +253,6 @@ class Settings:
         _positive,
         "The most events of one batch. A larger batch is answered 422, and nothing of it is"
         " stored.",
-    )
-    max_values: int = _setting(
-        MAX_VALUES,
-        _positive,
-        "The most JSON values of one body. An object or a list counts as three. A body with more is"
-        " answered 422 before it is parsed. This bounds the memory that a request takes.",
     )
     durability: str = _setting(
         SYNCED,

@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-from collections.abc import Iterator
-from itertools import islice
 from typing import Any, NoReturn
 
 try:
@@ -28,87 +25,30 @@ MAX_DEPTH = 32
 MAX_BODY_DEPTH = 500
 """How many levels any part of a body may have, ignored fields included. Both parsers read more, but
 each has another bound, and that of the standard library depends on the stack in use."""
-MAX_VALUES = 65_536
-"""The default limit on the values of a body. No body of 64 KiB, the default limit, has more. In a
-larger body it bounds the memory, because values take more room in memory than in the body. Objects
-and lists take most: `{"a":0},` is 8 bytes in the body, and 232 in memory."""
-WEIGHT = 3
-"""How many values an object or a list counts as."""
 MAX_NUMBER = 2**53 - 1
 OUT_OF_RANGE = f"The body holds a number that is not between -{MAX_NUMBER} and {MAX_NUMBER}."
 TOO_DEEP = f"The body is nested deeper than {MAX_DEPTH} levels."
-
-# Possessive repeats (`*+`) and an optional closing quote: no byte is read twice, so the time is
-# proportional to the length of any body. A string that is never closed ends with the body.
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-_EMPTY = re.compile(rb"[\[{][ \t\n\r]*+[\]}]")
 
 
 class NotStrictJson(ValueError):
     """A text is not JSON that we accept. The message says why, and quotes nothing of it."""
 
 
-def parse(body: bytes, max_values: int = MAX_VALUES) -> tuple[Any, bool]:
+def parse(body: bytes) -> tuple[Any, bool]:
     """Return the value of a JSON text, and whether its strings need `check`.
 
     If they do not, `check_numbers` is enough. If an object has a key twice, the last value counts.
-    An object or a list counts as `WEIGHT` of the `max_values`.
+    While the text is read, it takes up to 50 times its length in memory: objects take the most.
 
     Raises:
-        NotStrictJson: the text is not JSON, or has too many values. Nothing else is raised.
+        NotStrictJson: the text is not JSON, or is nested too deep. Nothing else is raised.
     """
-    # A shorter body cannot have too many values, because no byte adds more than WEIGHT.
-    if WEIGHT * len(body) > max_values:
-        _check_values(body, max_values)
     value = _parsed(body)
     # Fewer brackets cannot be nested too deep.
     if body.count(b"[") + body.count(b"{") > MAX_BODY_DEPTH:
         _check_body_depth(value)
     # Only a \u escape can produce a NUL or a lone surrogate. Raw ones are not JSON.
     return value, b"\\u" in body
-
-
-def _check_values(body: bytes, max_values: int) -> None:
-    """Refuse a body with too many values before it is parsed."""
-    # At most: this also counts the commas and brackets that are inside strings.
-    if body.count(b",") + WEIGHT * (body.count(b"[") + body.count(b"{")) < max_values:
-        return
-    if _values_in(body, max_values) > max_values:
-        raise NotStrictJson(
-            f"The body holds more than {max_values} values; a list or an object counts as {WEIGHT}."
-        )
-
-
-def _values_in(body: bytes, max_values: int) -> int:
-    """Return the number of values of a body, or any number above `max_values` if it has more.
-
-    Nothing of the body is copied: a copy would take the memory that the limit is there to save.
-    """
-    values, containers = 1, 0
-    for start, end in _between_strings(body, 2 * max_values):
-        opened = body.count(b"[", start, end) + body.count(b"{", start, end)
-        containers += opened
-        values += body.count(b",", start, end) + WEIGHT * opened
-        # A container is counted as if it held a value. Even if none does, there are too many.
-        if values - containers > max_values:
-            break
-        if opened:
-            empty = sum(1 for _ in _EMPTY.finditer(body, start, end))
-            values, containers = values - empty, containers - empty
-    return values
-
-
-def _between_strings(body: bytes, max_strings: int) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each part between strings, and at last of the rest of the body.
-
-    After `max_strings` strings the rest is one part. JSON has at most two strings for each value,
-    the key and the value itself, so a body that exceeds this has too many values or is not JSON.
-    """
-    part_start = 0
-    for string in islice(_STRING.finditer(body), max_strings):
-        yield part_start, string.start()
-        part_start = string.end()
-    yield part_start, len(body)
 
 
 def _parsed(body: bytes) -> Any:

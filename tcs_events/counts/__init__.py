@@ -5,6 +5,7 @@
 - `visit` counts the events of one visit, and `facts` holds the counts of one day. These two do not
   use the database.
 - `counting` replaces the stored counts of one day.
-- `refresh` finds the days that changed and has them counted again. `state` holds its progress.
+- `refresh` finds the days that changed and has them counted again. One process does so at a time
+  (`lease`), and notes how far it has come (`position`).
 - `stale` marks the days of deleted events, so that they are counted again.
 """

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from datetime import date, datetime, timedelta
-from itertools import groupby
-from operator import attrgetter, itemgetter
+from datetime import date
+from operator import attrgetter
 from time import monotonic
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -23,13 +21,12 @@ from tcs_events.counts.crossings import (
     crossing_sessions,
     forget_crossings,
     mark_crossings,
-    replace_crossings,
     stale_crossings,
 )
 from tcs_events.counts.days import Day
 from tcs_events.counts.days import day as day_of
-from tcs_events.counts.events import StoredEvent, event_types, events_between
-from tcs_events.counts.facts import LOOK_AHEAD, Demand, Exposure, Facts, Seen, Use
+from tcs_events.counts.events import event_types, events_between, sessions_of
+from tcs_events.counts.facts import LOOK_AHEAD, Demand, Exposure, Facts, Use
 from tcs_events.counts.funnels import (
     WITHIN,
     Funnel,
@@ -38,9 +35,9 @@ from tcs_events.counts.funnels import (
     replace_counts,
     uncounted_days,
 )
+from tcs_events.counts.lease import DayChanged, Lease
 from tcs_events.counts.spans import forget_spans
-from tcs_events.counts.state import DayChanged, update_state
-from tcs_events.counts.time_limit import OutOfTime, ended_at
+from tcs_events.counts.time_limit import check_time, ended_at
 from tcs_events.counts.visit import count_day
 from tcs_events.counts.visits import (
     Kept,
@@ -49,9 +46,8 @@ from tcs_events.counts.visits import (
     count_retention,
     kept_visits,
 )
+from tcs_events.database.batches import batches
 
-LEASE = timedelta(minutes=5)
-"""How long a lease lasts: if a process dies during a refresh, others can continue after this."""
 INSERT_ROWS = 1_000
 ATTEMPTS = 2
 """How often a refresh counts a day if events of that day are deleted during the counting."""
@@ -67,17 +63,11 @@ class DayCounter:
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        zone: ZoneInfo,
-        clock: Callable[[], datetime],
-        holder: UUID,
-        until: float | None = None,
+        self, engine: Engine, zone: ZoneInfo, lease: Lease, until: float | None = None
     ) -> None:
         self._engine = engine
         self._zone = zone
-        self._clock = clock
-        self._holder = holder
+        self._lease = lease
         self._until = until
 
     def count(self, day: date) -> int | None:
@@ -87,11 +77,11 @@ class DayCounter:
         counts the day.
         """
         for _ in range(ATTEMPTS):
-            self._begin(day)
+            self._lease.begin(day)
             with contextlib.suppress(DayChanged):
                 return self._replace(day_of(day, self._zone))
         with self._engine.begin() as connection:
-            update_state(connection, self._holder)
+            self._lease.update(connection)
             is_this = tables.days.c.day == day
             if not connection.execute(
                 tables.days.update().where(is_this).values(is_stale=True)
@@ -106,7 +96,7 @@ class DayCounter:
             rows = count_retention(connection, day)
         with self._engine.begin() as connection:
             # If visits were changed since they were read, the lease is gone, and this raises.
-            self._extend_lease(connection)
+            self._lease.extend(connection)
             connection.execute(_delete_retention(day))
             if rows:
                 connection.execute(tables.retention.insert(), rows)
@@ -133,38 +123,31 @@ class DayCounter:
             days_to_count = uncounted_days(connection, funnel, first, last)
         types = {step.event_type for step in funnel.steps}
         for day in days_to_count:
-            self._begin(day)
+            self._lease.begin(day)
             start, end = day_of(day, self._zone)[1:3]
-            counter = FunnelCounter([funnel], is_long=end - start > WITHIN)
-            later = FunnelCounter([funnel])
+            counter = FunnelCounter([funnel], end)
             with (
                 self._reading() as connection,
                 events_between(connection, start, end + WITHIN, types) as events,
             ):
-                for _, session in _sessions(events):
-                    # `crossing` passes on the day's events, so that both counters read them once.
-                    counter.count(later.crossing(session, end))
+                for _, session in sessions_of(events):
+                    counter.count(session)
             # If events of the day were deleted meanwhile, the next refresh counts the whole day.
             with contextlib.suppress(DayChanged), self._engine.begin() as connection:
-                self._extend_lease(connection, day)
-                replace_counts(connection, day, [funnel], counter.reached)
-                replace_crossings(connection, day, [funnel], later.reached, is_all=False)
+                self._lease.extend(connection, day)
+                for table, reached in (
+                    (tables.funnel_counts, counter.reached),
+                    (tables.funnel_crossings, counter.crossed),
+                ):
+                    replace_counts(connection, table, day, [funnel], reached)
             if monotonic() > deadline:
                 return
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:
         """Yield a connection to read the events on. Its queries end when the time is up."""
-        with self._engine.connect() as connection:
-            if self._until is None:
-                yield connection
-                return
-            with ended_at(connection, self._until):
-                yield connection
-
-    def _check_time(self) -> None:
-        if self._until is not None and monotonic() > self._until:
-            raise OutOfTime
+        with self._engine.connect() as connection, ended_at(connection, self._until):
+            yield connection
 
     def count_stale_crossings(self) -> None:
         """Count the steps that were taken after the day on which the funnel was entered."""
@@ -177,7 +160,7 @@ class DayCounter:
         if empty_days := [day for day, session_ids in sessions.items() if not session_ids]:
             with self._engine.begin() as connection:
                 # If visits were changed since they were read, the lease is gone, and this raises.
-                self._extend_lease(connection)
+                self._lease.extend(connection)
                 forget_crossings(connection, empty_days)
         for day, session_ids in sessions.items():
             if session_ids:
@@ -186,38 +169,30 @@ class DayCounter:
     def _count_crossings(
         self, day: date, funnels: Sequence[Funnel], sessions: Sequence[str]
     ) -> None:
-        self._begin(day)
+        self._lease.begin(day)
         with self._reading() as connection:
             reached = count_crossings(connection, day_of(day, self._zone), funnels, sessions)
         # If events of the day were deleted meanwhile, the next refresh counts the whole day.
         with contextlib.suppress(DayChanged), self._engine.begin() as connection:
-            self._extend_lease(connection, day)
-            replace_crossings(connection, day, funnels, reached, is_all=True)
-
-    def _begin(self, day: date) -> None:
-        """Note which day is being counted, before any of its events are read."""
-        with self._engine.begin() as connection:
-            update_state(connection, self._holder, counting=day)
-
-    def _extend_lease(self, connection: Connection, day: date | None = None) -> None:
-        """Extend the lease. Other processes cannot change counts until the transaction ends."""
-        update_state(connection, self._holder, day, lease_until=self._clock() + LEASE)
+            self._lease.extend(connection, day)
+            forget_crossings(connection, [day])
+            replace_counts(connection, tables.funnel_crossings, day, funnels, reached)
 
     def _replace(self, day: Day) -> int:
         """Count a day, replace its stored counts, and return the number of its events."""
         with self._reading() as connection:
             funnels = kept_funnels(connection)
-            counter = FunnelCounter(funnels, is_long=day.end - day.start > WITHIN)
+            counter = FunnelCounter(funnels, day.end)
             until, types = day.end + LOOK_AHEAD, event_types(connection)
             # The check comes before the events. Events that arrive in between then make the day
             # differ from its check, and the next audit counts it again.
             new_check = check(connection, day, types)
             with events_between(connection, day.start, until, types) as events:
-                facts = count_day(day, _sessions(events), counter)
+                facts = count_day(day, sessions_of(events), counter)
             kept = kept_visits(connection, day.date)
         self._change_visits(day.date, facts.visits, kept)
         with self._engine.begin() as connection:
-            self._extend_lease(connection, day.date)  # first: it holds off other processes
+            self._lease.extend(connection, day.date)  # first: it holds off other processes
             forget_spans(connection, day.date)
             for table in (*tables.COUNTS, tables.days):
                 old_rows = table.delete().where(table.c.day == day.date)
@@ -229,36 +204,30 @@ class DayCounter:
             is_of_day = tables.funnel_counts.c.day == day.date
             connection.execute(tables.funnel_counts.delete().where(is_of_day))
             if facts.events:
-                replace_counts(connection, day.date, funnels, counter.reached)
+                replace_counts(connection, tables.funnel_counts, day.date, funnels, counter.reached)
             else:  # with events, retention and crossings are counted in a later transaction
                 connection.execute(_delete_retention(day.date))
                 forget_crossings(connection, [day.date])
             keep_check(connection, day.date, new_check, has_events=facts.events > 0)
             mark_crossings(connection, day)
             for table, rows in _rows(day.date, facts):
-                for start in range(0, len(rows), INSERT_ROWS):
-                    connection.execute(table.insert(), rows[start : start + INSERT_ROWS])
+                for batch in batches(rows, INSERT_ROWS):
+                    connection.execute(table.insert(), batch)
         return facts.events
 
     def _change_visits(self, day: date, visits: set[Visit], kept: Kept) -> None:
         """Store a day's visits. Several short transactions block other writers on SQLite less."""
         new, gone = sorted(visits - kept.keys()), sorted(kept.keys() - visits)
         for start in range(0, max(len(new), len(gone)), VISITS_AT_ONCE):
-            self._check_time()
+            check_time(self._until)
             batch = slice(start, start + VISITS_AT_ONCE)
             with self._engine.begin() as connection:
-                self._extend_lease(connection, day)
+                self._lease.extend(connection, day)
                 change_visits(connection, day, new[batch], gone[batch], kept)
 
 
 def _delete_retention(day: date) -> sa.Delete:
     return tables.retention.delete().where(tables.retention.c.day == day)
-
-
-def _sessions(events: Iterable[StoredEvent]) -> Iterator[tuple[str, Iterator[Seen]]]:
-    """Yield the events of each session as an iterator: one session may have sent most of them."""
-    for session_id, session in groupby(events, key=itemgetter(0)):
-        yield session_id, (Seen(*event[1:]) for event in session)
 
 
 def _rows(day: date, facts: Facts) -> Iterator[tuple[sa.Table, list[dict[str, object]]]]:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, timedelta
-from itertools import groupby
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.counts import tables
 from tcs_events.counts.days import Day, date_in, dates
-from tcs_events.counts.events import events_between
-from tcs_events.counts.facts import Seen
-from tcs_events.counts.funnels import WITHIN, Funnel, FunnelCounter, Reached, rows_of
-from tcs_events.counts.visits import SESSIONS_AT_ONCE
+from tcs_events.counts.events import events_between, sessions_of
+from tcs_events.counts.funnels import WITHIN, Funnel, FunnelCounter, Reached
+from tcs_events.database.batches import batches
 
 _MOMENT = timedelta(microseconds=1)
 
@@ -58,14 +56,13 @@ def count_crossings(
     connection: Connection, day: Day, funnels: Sequence[Funnel], sessions: Sequence[str]
 ) -> Reached:
     """Count the sessions that reached a step of a funnel only after the day was over."""
-    counter = FunnelCounter(funnels)
+    counter = FunnelCounter(funnels, day.end)
     types = {step.event_type for funnel in funnels for step in funnel.steps}
-    for start in range(0, len(sessions), SESSIONS_AT_ONCE):
-        batch = sessions[start : start + SESSIONS_AT_ONCE]
+    for batch in batches(sessions):
         with events_between(connection, day.start, day.end + WITHIN, types, batch) as events:
-            for _, session in groupby(events, key=lambda event: event[0]):
-                counter.count_crossing((Seen(*event[1:]) for event in session), day.end)
-    return counter.reached
+            for _, session in sessions_of(events):
+                counter.count(session)
+    return counter.crossed
 
 
 def _sessions_on(
@@ -79,39 +76,10 @@ def _sessions_on(
     )
 
 
-def replace_crossings(
-    connection: Connection,
-    day: date,
-    funnels: Sequence[Funnel],
-    reached: Reached,
-    *,
-    is_all: bool,
-) -> None:
-    """Replace the stored crossings of a day.
-
-    Args:
-        connection: in a transaction that holds off other processes that count.
-        day: the day on which the funnels were entered.
-        funnels: the funnels that were counted.
-        reached: their counts.
-        is_all: whether these are all funnels. If not, the other funnels keep their crossings.
-    """
-    crossings = tables.funnel_crossings
-    rows, ids = rows_of(connection, day, funnels, reached)
-    if is_all:
-        forget_crossings(connection, [day])
-    else:
-        is_counted = (crossings.c.day == day) & crossings.c.funnel_id.in_(ids)
-        connection.execute(crossings.delete().where(is_counted))
-    if rows := [row for row in rows if row["sessions"]]:
-        connection.execute(crossings.insert(), rows)
-
-
 def forget_crossings(connection: Connection, days: Sequence[date]) -> None:
     """Delete the crossings of days, and mark these days as up to date."""
     crossings, checks = tables.funnel_crossings, tables.checks
-    for start in range(0, len(days), SESSIONS_AT_ONCE):
-        batch = days[start : start + SESSIONS_AT_ONCE]
+    for batch in batches(days):
         connection.execute(crossings.delete().where(crossings.c.day.in_(batch)))
         connection.execute(
             checks.update().where(checks.c.day.in_(batch)).values(is_crossing_stale=False)

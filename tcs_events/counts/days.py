@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -38,6 +39,18 @@ def dates(first: date, last: date) -> Iterator[date]:
     while first <= last:
         yield first
         first += timedelta(days=1)
+
+
+def runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:
+    """Yield the first and the last of each run of consecutive days. The days must be in order."""
+    for _, run in groupby(enumerate(days), key=lambda pair: pair[1] - timedelta(days=pair[0])):
+        run_days = [run_day for _, run_day in run]
+        yield run_days[0], run_days[-1]
+
+
+def monday_of(day_date: date) -> date:
+    """Return the first day of a day's week."""
+    return day_date - timedelta(days=day_date.weekday())
 
 
 def _midnight(day_date: date, zone: ZoneInfo) -> datetime:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from time import monotonic
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, CursorResult, select
+from sqlalchemy import Connection, select
 
-from tcs_events.counts.time_limit import OutOfTime, time_of
+from tcs_events.counts.facts import Seen
+from tcs_events.counts.time_limit import in_time
 from tcs_events.database.stored_json import text_of_json
 from tcs_events.database.streaming import stream
 from tcs_events.models import UserEvent, UserEventBotSession, has_table
@@ -79,19 +81,21 @@ def events_between(
         .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
     )
     with stream(connection, query) as rows:
-        yield _in_time(connection, rows)
+        # Check before each event: one may be as long as a request body, and slow to count.
+        timed_rows = in_time(connection, chain.from_iterable(rows.partitions()))
+        yield (
+            (session_id, event_type, payload_of(text), at)
+            for session_id, event_type, text, at in timed_rows
+        )
 
 
-def _in_time(
-    connection: Connection, rows: CursorResult[str, str, str, datetime]
-) -> Iterator[StoredEvent]:
-    until = time_of(connection)
-    for batch in rows.partitions():
-        for session_id, event_type, text, at in batch:
-            # Check before each event: one may be as long as a request body, and slow to count.
-            if until is not None and monotonic() > until:
-                raise OutOfTime
-            yield session_id, event_type, payload_of(text), at
+def sessions_of(events: Iterable[StoredEvent]) -> Iterator[tuple[str, Iterator[Seen]]]:
+    """Yield each session's id and its events.
+
+    The events come from an iterator, not a list: one session may have sent most of them.
+    """
+    for session_id, session in groupby(events, key=itemgetter(0)):
+        yield session_id, (Seen(*event[1:]) for event in session)
 
 
 def payload_of(text: str | None) -> dict[str, Any]:

@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.counts import tables
 from tcs_events.counts.facts import Seen
+from tcs_events.counts.state import lock_state
 from tcs_events.counts.steps import Step, definition_of, step, steps_of
 
 MAX_FUNNELS = 20
@@ -60,11 +61,15 @@ class Course:
         self._steps = steps
         self._entered: list[datetime | None] = [None] * len(steps)
 
-    def take(self, event: Seen) -> Iterator[Advance]:
-        """Yield the steps that an event takes. Events must come in order, oldest first."""
+    def take(self, event: Seen, places: Sequence[int]) -> Iterator[Advance]:
+        """Yield the steps that an event takes. Events must come in order, oldest first.
+
+        Args:
+            event: the next event of the session.
+            places: those of `places_by_type` for the type of the event.
+        """
         entered = self._entered
-        # From the last step back, so that one event is not also the step after it.
-        for place in range(len(entered) - 1, -1, -1):
+        for place in places:
             start = entered[place - 1] if place else event.at
             if start is None or start == entered[place] or event.at - start > WITHIN:
                 continue
@@ -73,97 +78,69 @@ class Course:
                 yield Advance(start, event.at, place)
 
 
+def places_by_type(steps: Sequence[Step]) -> dict[str, list[int]]:
+    """Return the indexes of the steps of each event type, the last step first.
+
+    In this order one event is not also the step after it.
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    for place in reversed(range(len(steps))):
+        places[steps[place].event_type].append(place)
+    return places
+
+
 def advances(steps: Sequence[Step], events: Iterable[Seen]) -> Iterator[Advance]:
     """Yield each step that a session takes. Its events must come in order, oldest first."""
-    course = Course(steps)
+    course, places = Course(steps), places_by_type(steps)
     for event in events:
-        yield from course.take(event)
+        yield from course.take(event, places.get(event.event_type, ()))
 
 
 class FunnelCounter:
-    """Counts how many sessions took each step of funnels. Events are not kept in memory.
+    """Counts how many sessions took each step of funnels that they entered on a day.
 
     Args:
         funnels: the funnels to count.
-        is_long: whether the day has more than 24 hours, because the clocks were set back.
+        end: the end of the day.
     """
 
-    def __init__(self, funnels: Sequence[Funnel], *, is_long: bool = False) -> None:
+    def __init__(self, funnels: Sequence[Funnel], end: datetime) -> None:
         self.reached: Reached = {
             (funnel.id, place): 0 for funnel in funnels for place in range(len(funnel.steps))
         }
-        self._funnels = funnels
-        self._is_long = is_long
-        # An event is only compared with the funnels that have a step of its type.
-        self._by_type: dict[str, list[Funnel]] = defaultdict(list)
+        """The sessions that took each step on the day."""
+        self.crossed: Reached = defaultdict(int)
+        """The sessions that took a step only after the day. Steps without any are left out."""
+        self._end = end
+        # An event is only compared with the steps of its type: half the time of comparing with all.
+        self._by_type: dict[str, list[tuple[Funnel, list[int]]]] = defaultdict(list)
         for funnel in funnels:
-            for event_type in {funnel_step.event_type for funnel_step in funnel.steps}:
-                self._by_type[event_type].append(funnel)
+            for event_type, places in places_by_type(funnel.steps).items():
+                self._by_type[event_type].append((funnel, places))
 
-    def count(self, visit: Iterable[Seen]) -> None:
-        """Count the events of one session on one day, oldest first. Each event is read once."""
-        if self._is_long:
-            furthest: dict[int, int] = defaultdict(int)
-            for funnel, advance in self._advances(visit):
-                furthest[funnel.id] = max(furthest[funnel.id], advance.place + 1)
-            for funnel in self._funnels:
-                self._add(funnel, 0, furthest[funnel.id])
-            return
-        # In a day of 24 hours all events are within `WITHIN`, so any matching event will do.
-        taken: dict[int, int] = defaultdict(int)
-        for event in visit:
-            for funnel in self._by_type.get(event.event_type, ()):
-                place = taken[funnel.id]
-                if place < len(funnel.steps) and funnel.steps[place].matches(
-                    event.event_type, event.payload
-                ):
-                    taken[funnel.id] = place + 1
-                    self.reached[funnel.id, place] += 1
+    def count(self, session: Iterable[Seen]) -> None:
+        """Count the events of a session, oldest first. Each event is read once.
 
-    def count_crossing(self, session: Iterable[Seen], end: datetime) -> None:
-        """Count the steps that a session took only after the day on which it entered the funnel.
-
-        Args:
-            session: its events on the day and `WITHIN` after it, oldest first.
-            end: the end of the day.
+        Steps taken after the day are counted as far as its later events are among them.
         """
-        for _ in self.crossing(session, end):
-            pass
-
-    def crossing(self, session: Iterable[Seen], end: datetime) -> Iterator[Seen]:
-        """Count like `count_crossing`, and yield the events of the day for another counter."""
+        courses: dict[int, Course] = {}
         on_the_day: dict[int, int] = defaultdict(int)
         in_total: dict[int, int] = defaultdict(int)
-        courses: dict[int, Course] = {}
         for event in session:
-            for funnel, advance in self._advances_of(event, courses):
-                if advance.entered_at < end:
-                    in_total[funnel.id] = max(in_total[funnel.id], advance.place + 1)
-                if advance.at < end:
-                    on_the_day[funnel.id] = max(on_the_day[funnel.id], advance.place + 1)
-            if event.at < end:
-                yield event
-        for funnel in self._funnels:
-            self._add(funnel, on_the_day[funnel.id], in_total[funnel.id])
-
-    def _advances(self, events: Iterable[Seen]) -> Iterator[tuple[Funnel, Advance]]:
-        courses: dict[int, Course] = {}
-        for event in events:
-            yield from self._advances_of(event, courses)
-
-    def _advances_of(
-        self, event: Seen, courses: dict[int, Course]
-    ) -> Iterator[tuple[Funnel, Advance]]:
-        for funnel in self._by_type.get(event.event_type, ()):
-            course = courses.get(funnel.id)
-            if course is None:
-                course = courses[funnel.id] = Course(funnel.steps)
-            for advance in course.take(event):
-                yield funnel, advance
-
-    def _add(self, funnel: Funnel, first: int, end: int) -> None:
-        for place in range(first, end):
-            self.reached[funnel.id, place] += 1
+            for funnel, places in self._by_type.get(event.event_type, ()):
+                course = courses.get(funnel.id)
+                if course is None:
+                    course = courses[funnel.id] = Course(funnel.steps)
+                for advance in course.take(event, places):
+                    steps = advance.place + 1
+                    if advance.entered_at < self._end and steps > in_total[funnel.id]:
+                        in_total[funnel.id] = steps
+                    if advance.at < self._end and steps > on_the_day[funnel.id]:
+                        on_the_day[funnel.id] = steps
+        for funnel_id, steps in in_total.items():
+            for place in range(steps):
+                counts = self.reached if place < on_the_day[funnel_id] else self.crossed
+                counts[funnel_id, place] += 1
 
 
 def kept_funnels(connection: Connection) -> list[Funnel]:
@@ -192,9 +169,9 @@ def is_kept(connection: Connection, steps: Sequence[Step], at: datetime) -> bool
 
 def keep_funnel(connection: Connection, steps: Sequence[Step], at: datetime) -> None:
     """Store a funnel that is asked for now. The connection must be in a new transaction."""
-    # This update locks the state row. A process that writes counts then waits, and cannot store
-    # counts of a funnel that is deleted below.
-    connection.execute(tables.state.update().values(id=tables.state.c.id))
+    # A process that writes counts then waits, and cannot store counts of a funnel that is deleted
+    # below.
+    lock_state(connection)
     funnels, digest = tables.funnels, _digest(steps)
     # With a time in the future, from a wrong clock, an old funnel would outlive all newer ones.
     connection.execute(funnels.update().where(funnels.c.asked_at > at).values(asked_at=at))
@@ -220,39 +197,23 @@ def keep_funnel(connection: Connection, steps: Sequence[Step], at: datetime) -> 
 
 
 def replace_counts(
-    connection: Connection,
-    day: date,
-    funnels: Sequence[Funnel],
-    reached: Reached,
+    connection: Connection, table: sa.Table, day: date, funnels: Sequence[Funnel], reached: Reached
 ) -> None:
-    """Replace a day's stored counts of funnels.
+    """Replace the stored counts of funnels on a day, in `funnel_counts` or `funnel_crossings`.
 
     Counts of funnels that were deleted meanwhile are dropped: another funnel may have the id now.
     """
-    counts = tables.funnel_counts
-    rows, ids = rows_of(connection, day, funnels, reached)
-    connection.execute(counts.delete().where(counts.c.day == day, counts.c.funnel_id.in_(ids)))
-    if rows:
-        connection.execute(counts.insert(), rows)
-
-
-def rows_of(
-    connection: Connection, day: date, funnels: Sequence[Funnel], reached: Reached
-) -> tuple[list[dict[str, Any]], set[int]]:
-    """Return the rows of a day's counts, and the ids of those funnels that are still stored."""
-    stored = {
-        (id_, digest)
-        for id_, digest in connection.execute(
-            sa.select(tables.funnels.c.id, tables.funnels.c.digest)
-        )
-    }
+    ids_and_digests = connection.execute(sa.select(tables.funnels.c.id, tables.funnels.c.digest))
+    stored = {tuple(row) for row in ids_and_digests}
     ids = {funnel.id for funnel in funnels if (funnel.id, funnel.digest) in stored}
+    connection.execute(table.delete().where(table.c.day == day, table.c.funnel_id.in_(ids)))
     rows = [
         {"day": day, "funnel_id": id_, "step": place, "sessions": sessions}
         for (id_, place), sessions in reached.items()
         if id_ in ids
     ]
-    return rows, ids
+    if rows:
+        connection.execute(table.insert(), rows)
 
 
 def uncounted_days(connection: Connection, funnel: Funnel, first: date, last: date) -> list[date]:

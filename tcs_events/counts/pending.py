@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from tcs_events.counts import tables
-from tcs_events.counts.days import date_in
-from tcs_events.counts.facts import LOOK_AHEAD
-from tcs_events.counts.refresh import IDS_IN_FLIGHT, VERSION
+from tcs_events.counts.changes import touched_by
+from tcs_events.counts.position import IDS_IN_FLIGHT
+from tcs_events.counts.refresh import VERSION
 from tcs_events.models import UserEvent
 
 
@@ -35,8 +35,7 @@ def events_to_count(connection: Connection, zone: ZoneInfo, enough: int) -> int:
     new_events = sum(event_id > seen_id for event_id, _ in rows)
     if len(rows) == max_rows or new_events >= enough:
         return enough
-    changed_days = {date_in(zone, at) for _, at in rows}
-    changed_days |= {date_in(zone, at - LOOK_AHEAD) for _, at in rows}
+    changed_days = {day for _, at in rows for day in touched_by(zone, at)}
     old_events = connection.scalar(
         select(sa.func.sum(tables.days.c.events)).where(
             tables.days.c.is_stale | tables.days.c.day.in_(changed_days)

@@ -6,15 +6,15 @@ This happens in the transaction that deletes the events.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.counts import tables
-from tcs_events.counts.days import date_in
-from tcs_events.counts.facts import LOOK_AHEAD
+from tcs_events.counts.changes import touched_by
+from tcs_events.counts.days import runs
 from tcs_events.counts.visits import forget_visits
 from tcs_events.models import UserEvent
 
@@ -47,9 +47,8 @@ def mark_stale(connection: Connection, zone: ZoneInfo, times: Sequence[datetime]
         zone: the time zone of the days.
         times: the times of the deleted events.
     """
-    # Events just after midnight also tell how the last queries of the day before ended.
-    days = {date_in(zone, at) for at in times} | {date_in(zone, at - LOOK_AHEAD) for at in times}
-    for first, last in _runs(days):
+    days = {day for at in times for day in touched_by(zone, at)}
+    for first, last in runs(sorted(days)):
         for statement in (_TAKE_DAYS_AWAY, _MARK_DAYS):
             connection.execute(statement, {"first": first, "last": last})
 
@@ -71,16 +70,5 @@ def forget_sessions(
     mark_stale(connection, zone, times)
     # A running refresh loses its lease: it may have read the visits that are now deleted.
     connection.execute(tables.state.update().values(lease_holder=None))
-    for first, last in _runs(forget_visits(connection, session_ids)):
+    for first, last in runs(sorted(forget_visits(connection, session_ids))):
         connection.execute(_MARK_DAYS, {"first": first, "last": last})
-
-
-def _runs(days: Collection[date]) -> list[tuple[date, date]]:
-    """Return the first and the last day of each run of consecutive days."""
-    runs: list[tuple[date, date]] = []
-    for day in sorted(days):
-        if runs and day - runs[-1][1] == timedelta(days=1):
-            runs[-1] = (runs[-1][0], day)
-        else:
-            runs.append((day, day))
-    return runs

@@ -55,6 +55,11 @@ def _count(name: str) -> sa.Column[object]:
     return sa.Column(name, sa.Integer(), nullable=False)
 
 
+def _of_funnels(name: str, *indexes: sa.Index) -> sa.Table:
+    funnel_id: sa.Column[object] = sa.Column("funnel_id", row_number, nullable=False)
+    return _counts(name, funnel_id, _count("step"), _count("sessions"), *indexes)
+
+
 state = sa.Table(
     "user_event_rollup_state",
     own_metadata,
@@ -242,14 +247,9 @@ funnels = sa.Table(
 )
 """The stored funnels: their steps as JSON, and when they were last asked for."""
 
-funnel_counts = sa.Table(
+
+funnel_counts = _of_funnels(
     "user_event_daily_funnels",
-    own_metadata,
-    sa.Column("id", row_number, primary_key=True),
-    sa.Column("day", sa.Date(), nullable=False, index=True),
-    sa.Column("funnel_id", row_number, nullable=False),
-    _count("step"),
-    _count("sessions"),
     sa.Index("ix_user_event_daily_funnels_funnel_id_step_day", "funnel_id", "step", "day"),
 )
 """The sessions that took each step of a funnel on a day. Steps are numbered from 0.
@@ -258,15 +258,7 @@ A day for which the funnel is counted has a row for each step, also for 0 sessio
 no rows. Steps that were taken after the day are in `funnel_crossings`.
 """
 
-funnel_crossings = sa.Table(
-    "user_event_daily_funnel_crossings",
-    own_metadata,
-    sa.Column("id", row_number, primary_key=True),
-    sa.Column("day", sa.Date(), nullable=False, index=True),
-    sa.Column("funnel_id", row_number, nullable=False),
-    _count("step"),
-    _count("sessions"),
-)
+funnel_crossings = _of_funnels("user_event_daily_funnel_crossings")
 """The sessions that entered a funnel on a day, and took a step only after that day.
 
 They are added to those of `funnel_counts`. There are no rows for 0 sessions.

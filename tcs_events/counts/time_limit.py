@@ -29,15 +29,16 @@ class OutOfTime(Exception):
 
 
 @contextmanager
-def ended_at(connection: Connection, until: float) -> Iterator[None]:
-    """Stop the queries of a new connection at a `monotonic()` time.
+def ended_at(connection: Connection, until: float | None) -> Iterator[None]:
+    """Stop the queries of a new connection at a `monotonic()` time; never if it is None.
 
     Raises:
         OutOfTime: the time is over.
     """
-    seconds = until - monotonic()
-    if seconds <= 0:
-        raise OutOfTime
+    if until is None:
+        yield
+        return
+    check_time(until)
     connection.execution_options(**{UNTIL: until})
     try:
         if connection.dialect.name == "sqlite":
@@ -45,7 +46,7 @@ def ended_at(connection: Connection, until: float) -> Iterator[None]:
                 yield
         else:
             if connection.dialect.name == "postgresql":
-                limit_ms = max(1, int(seconds * 1000))
+                limit_ms = max(1, int((until - monotonic()) * 1000))
                 connection.execute(sa.text(f"SET LOCAL statement_timeout = {limit_ms}"))
             yield
     except sa.exc.DBAPIError as error:
@@ -68,9 +69,14 @@ def in_time(connection: Connection, rows: Iterable[T]) -> Iterator[T]:
     """
     until = time_of(connection)
     for row in rows:
-        if until is not None and monotonic() > until:
-            raise OutOfTime
+        check_time(until)
         yield row
+
+
+def check_time(until: float | None) -> None:
+    """Raise `OutOfTime` if it is later than a `monotonic()` time; never if that is None."""
+    if until is not None and monotonic() > until:
+        raise OutOfTime
 
 
 @contextmanager

@@ -7,26 +7,23 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import groupby
 from operator import itemgetter
-from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.counts import tables
+from tcs_events.counts.days import monday_of
 from tcs_events.counts.facts import ALL_TYPES
-from tcs_events.counts.spans import week_of
+from tcs_events.database.batches import batches
 from tcs_events.database.streaming import stream
 
 LATER_DAYS = 31
 """For how many days after their first day visitors are followed day by day."""
-SESSIONS_AT_ONCE = 500
-"""The most values in one query. Databases limit the number of parameters."""
 
 Visit = tuple[str, str]
 """A session id, and an event type that the session sent on the day."""
 Kept = dict[Visit, int]
 """The stored visits of a day, with the ids of their rows."""
-T = TypeVar("T")
 
 
 def kept_visits(connection: Connection, day: date) -> Kept:
@@ -50,7 +47,7 @@ def change_visits(
     This may change the first day of these sessions, and so the retention of later days. Those days
     are marked in the same transaction, so that their retention is counted again.
     """
-    for row_ids in _batches([kept[visit] for visit in gone_visits]):
+    for row_ids in batches([kept[visit] for visit in gone_visits]):
         connection.execute(tables.visits.delete().where(tables.visits.c.id.in_(row_ids)))
     if new_visits:
         connection.execute(
@@ -67,7 +64,7 @@ def change_visits(
     if newest > day:
         sessions = {session_id for session_id, _ in (*new_visits, *gone_visits)}
         changed_days |= {later for later in days_of(connection, sessions) if later > day}
-    for batch in _batches(sorted(changed_days)):
+    for batch in batches(sorted(changed_days)):
         connection.execute(
             tables.days.update().where(tables.days.c.day.in_(batch)).values(is_retention_stale=True)
         )
@@ -78,7 +75,7 @@ def days_of(connection: Connection, sessions: Collection[str]) -> set[date]:
     visits = tables.visits.c
     return {
         day
-        for batch in _batches(sorted(sessions))
+        for batch in batches(sorted(sessions))
         for day in connection.scalars(
             sa.select(visits.day).where(visits.session_id.in_(batch)).distinct()
         )
@@ -90,7 +87,7 @@ def first_days(connection: Connection, sessions: Collection[str]) -> dict[str, d
     visits = tables.visits.c
     return {
         session_id: first
-        for batch in _batches(sorted(sessions))
+        for batch in batches(sorted(sessions))
         for session_id, first in connection.execute(
             sa.select(visits.session_id, sa.func.min(visits.day))
             .where(visits.session_id.in_(batch))
@@ -102,7 +99,7 @@ def first_days(connection: Connection, sessions: Collection[str]) -> dict[str, d
 def forget_visits(connection: Connection, sessions: Collection[str]) -> set[date]:
     """Delete all visits of the sessions, and return the days of these visits."""
     days = days_of(connection, sessions)
-    for batch in _batches(sorted(sessions)):
+    for batch in batches(sorted(sessions)):
         connection.execute(tables.visits.delete().where(tables.visits.c.session_id.in_(batch)))
     return days
 
@@ -118,7 +115,7 @@ def count_retention(connection: Connection, day: date) -> list[dict[str, object]
         if day - first_day <= timedelta(days=LATER_DAYS):
             counts["day", first_day, event_type] += 1
         if not is_repeated:
-            counts["week", week_of(first_day).first, event_type] += 1
+            counts["week", monday_of(first_day), event_type] += 1
     return [
         {
             "day": day,
@@ -142,7 +139,7 @@ def _visits_with_first_day(connection: Connection, day: date) -> Iterator[tuple[
     # on days in WHERE: PostgreSQL's statistics do not cover the newest days, so it would expect
     # almost no rows in the index on days, and read the whole week there for each session
     # (measured: 45 s instead of 0.4 s).
-    is_earlier = (all_visits.c.day >= week_of(day).first) & (all_visits.c.day < day)
+    is_earlier = (all_visits.c.day >= monday_of(day)) & (all_visits.c.day < day)
     query = (
         sa.select(
             all_visits.c.session_id,
@@ -163,8 +160,3 @@ def _visits_with_first_day(connection: Connection, day: date) -> Iterator[tuple[
             for _, event_type, _, is_repeated, is_on_day in types:
                 if is_on_day:
                     yield event_type, first, bool(is_repeated)
-
-
-def _batches(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), SESSIONS_AT_ONCE):
-        yield values[start : start + SESSIONS_AT_ONCE]

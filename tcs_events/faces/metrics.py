@@ -6,7 +6,9 @@
 
 The counts of a process are read when Prometheus asks, so an event costs nothing more. The
 multiprocess mode of prometheus_client (`PROMETHEUS_MULTIPROC_DIR`) does not allow that: there the
-metrics are files that all processes write, so every request writes to them.
+metrics are files that all processes write, so every request writes to them. The table of counters
+cannot replace the files: it has no durations, requests, notes or queue. It also has the events of
+all machines, so a sum over the machines would count each event once for every machine.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -85,7 +85,7 @@ def document(
         settings: the allowed event types, and the limits of a request.
         mounted_at: the path where the app itself is mounted.
     """
-    operations = _operations(settings)
+    operations = _operations()
     paths: JsonObject = {}
     for name, rule in routes:
         operation = operations.get(name)
@@ -137,21 +137,20 @@ def _path_parameters(rule: Rule) -> JsonObject:
     return {"parameters": named} if named else {}
 
 
-def _operations(settings: Settings) -> JsonObject:
+def _operations() -> JsonObject:
     """Return what each view does, by the name of its route."""
-    post = partial(_post, settings.max_values)
     script = {"text/javascript": {"schema": {"type": "string"}}}
     version = _query("v", "The version that the page's tag asks for.")
     return {
-        "collect": post("collect", "Store one event", "Event", _accepted("Accepted")),
-        "collect_batch": post(
+        "collect": _post("collect", "Store one event", "Event", _accepted("Accepted")),
+        "collect_batch": _post(
             "collectBatch",
             "Store many events in one transaction, and list the refused ones",
             "Batch",
             _accepted("BatchAnswer"),
             none_good="BatchAnswer",
         ),
-        "identify": post(
+        "identify": _post(
             "identify", "Link a session to an e-mail address", "Identity", _accepted("Accepted")
         ),
         "tracker": _get("tracker", "The tracker", _kept(script), [version]),
@@ -178,7 +177,6 @@ def _operations(settings: Settings) -> JsonObject:
 
 
 def _post(
-    max_values: int,
     name: str,
     summary: str,
     body: str,
@@ -191,8 +189,7 @@ def _post(
             "summary": summary,
             "requestBody": {
                 "required": True,
-                "description": f"JSON in UTF-8, with any Content-Type. At most {max_values:,}"
-                " values, where an object or a list counts as three.",
+                "description": "JSON in UTF-8, with any Content-Type.",
                 "content": _json(_schema(body)),
             },
             "responses": {

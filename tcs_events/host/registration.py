@@ -155,7 +155,7 @@ class Registration:
         """Makes events from request bodies, and from refused events that are replayed."""
         settings = self.settings
         scrub = Scrubber(settings.scrub_fields) if settings.scrub_fields else None
-        return Reader(event_schema(settings.event_types), scrub, settings.max_values)
+        return Reader(event_schema(settings.event_types), scrub)
 
     @cached_property
     def limits(self) -> Limits | None:

@@ -116,18 +116,11 @@ class Reader:
     Args:
         schema: which events are allowed.
         scrub: removes personal data from a payload. None leaves payloads as they are.
-        max_values: the most values of a body; see `strict_json.parse`.
     """
 
-    def __init__(
-        self,
-        schema: EventSchema,
-        scrub: Scrub | None = None,
-        max_values: int = strict_json.MAX_VALUES,
-    ) -> None:
+    def __init__(self, schema: EventSchema, scrub: Scrub | None = None) -> None:
         self._schema = schema
         self._scrub = scrub
-        self._max_values = max_values
         self._precheck = Precheck(schema)
         self._identity_schema = IdentitySchema()
 
@@ -135,10 +128,10 @@ class Reader:
         """Return the value of a body.
 
         Raises:
-            EventInvalid: the body is not JSON, or has too many values.
+            EventInvalid: the body is not JSON, or is nested too deep.
         """
         try:
-            return Parsed(*strict_json.parse(body, self._max_values))
+            return Parsed(*strict_json.parse(body))
         except strict_json.NotStrictJson as error:
             raise EventInvalid({"_schema": [str(error)]}) from None
 

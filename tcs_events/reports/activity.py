@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Literal
+from datetime import date, datetime
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from tcs_events.counts.days import day
+from tcs_events.counts.days import day, monday_of
 from tcs_events.counts.facts import ALL_TYPES
 from tcs_events.counts.tables import activity as counts
 from tcs_events.counts.tables import days
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
-from tcs_events.reports.reading import Reading, by_code_points, total
+from tcs_events.reports.reading import Reading, total
 
 Unit = Literal["hour", "day", "week"]
+TYPE = counts.c.event_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,11 @@ def activity(reading: Reading, period: Period, unit: Unit = "day") -> list[Activ
     A day or week without events has a row with 0 for each type of the period. An hour without
     events has no row. A period without events gives an empty list.
     """
+    zone = reading.zone
     if unit == "hour":
-        return _hours(reading, period)
-    with reading.counts() as connection:
-        rows = connection.execute(
-            sa.select(counts.c.day, counts.c.event_type, counts.c.events, counts.c.sessions).where(
-                counts.c.day.between(period.first, period.last), counts.c.starts_at.is_(None)
-            )
-        ).all()
+        hours = sorted(_sums(reading, period, counts.c.starts_at, TYPE, by_hour=True))
+        return [Activity(starts_at.astimezone(zone), *rest) for starts_at, *rest in hours]
+    rows = _sums(reading, period, counts.c.day, TYPE)
     buckets: dict[tuple[date, str], list[int]] = {
         (_bucket(date_, unit, period), event_type): [0, 0]
         for event_type in {row.event_type for row in rows}
@@ -80,37 +78,30 @@ def activity(reading: Reading, period: Period, unit: Unit = "day") -> list[Activ
         bucket = buckets[_bucket(date_, unit, period), event_type]
         bucket[0] += events
         bucket[1] += sessions
-    zone = reading.zone
     return [
         Activity(day(start, zone).start.astimezone(zone), event_type, events, sessions)
         for (start, event_type), (events, sessions) in sorted(buckets.items())
     ]
 
 
-def _hours(reading: Reading, period: Period) -> list[Activity]:
+def _sums(
+    reading: Reading, period: Period, *keys: sa.Column[Any], by_hour: bool = False
+) -> list[Any]:
+    """Return the events and visits of a period by the keys, in no order."""
+    is_hour = counts.c.starts_at.is_not(None) if by_hour else counts.c.starts_at.is_(None)
     with reading.counts() as connection:
         rows = connection.execute(
-            sa.select(
-                counts.c.starts_at,
-                counts.c.event_type,
-                total(counts.c.events),
-                total(counts.c.sessions),
-            )
-            .where(counts.c.day.between(period.first, period.last), counts.c.starts_at.is_not(None))
-            .group_by(counts.c.starts_at, counts.c.event_type)
-            .order_by(counts.c.starts_at, by_code_points(connection, counts.c.event_type))
-        ).all()
-    zone = reading.zone
-    return [
-        Activity(starts_at.astimezone(zone), event_type, events, sessions)
-        for starts_at, event_type, events, sessions in rows
-    ]
+            sa.select(*keys, total(counts.c.events), total(counts.c.sessions))
+            .where(counts.c.day.between(period.first, period.last), is_hour)
+            .group_by(*keys)
+        )
+        return list(rows)
 
 
 def _bucket(date_: date, unit: Unit, period: Period) -> date:
     if unit == "day":
         return date_
-    return max(date_ - timedelta(days=date_.weekday()), period.first)
+    return max(monday_of(date_), period.first)
 
 
 def first_day(reading: Reading) -> date | None:
@@ -122,17 +113,11 @@ def first_day(reading: Reading) -> date | None:
 
 def total_activity(reading: Reading, period: Period) -> dict[str, Activity]:
     """Return the sums of a period by event type, "" for all types; empty without events."""
-    with reading.counts() as connection:
-        rows = connection.execute(
-            sa.select(counts.c.event_type, total(counts.c.events), total(counts.c.sessions))
-            .where(counts.c.day.between(period.first, period.last), counts.c.starts_at.is_(None))
-            .group_by(counts.c.event_type)
-        ).all()
     zone = reading.zone
     start = day(period.first, zone).start.astimezone(zone)
     return {
         event_type: Activity(start, event_type, events, sessions)
-        for event_type, events, sessions in rows
+        for event_type, events, sessions in _sums(reading, period, TYPE)
     }
 
 

@@ -17,7 +17,7 @@ from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading, in_period, total
 from tcs_events.reports.rungs import Rung
-from tcs_events.reports.wording import CLICK_RATE, HELD_UP, RUNGS, USUAL_RATE
+from tcs_events.reports.wording import RUNGS
 
 FIRST_POSITIONS = 5
 """How many results count as the first ones, those that a visitor looks at first."""
@@ -78,16 +78,16 @@ EXPOSURE_COLUMNS: Columns = (
         is_extra=True,
     ),
     Column("clicked", "Clicked", "visits with a click on them", "count"),
-    Column("click_through", CLICK_RATE, "clicked, as a share of exposed", "share"),
+    Column("click_through", "Click rate", "clicked, as a share of exposed", "share"),
     Column(
         "expected_click_through",
-        USUAL_RATE,
+        "Usual rate",
         "the click rate of all experts at the same places",
         "share",
     ),
     Column(
         "rung",
-        HELD_UP,
+        "Held up",
         "the first step that the expert did not reach; empty if they reached all",
         words={rung: title for rung, (title, _) in RUNGS.items()},
     ),

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from itertools import groupby
+from datetime import UTC, date, datetime
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.counts import tables
-from tcs_events.counts.days import date_in, day
-from tcs_events.counts.events import events_between
-from tcs_events.counts.facts import Seen
+from tcs_events.counts.days import date_in, day, runs
+from tcs_events.counts.events import events_between, sessions_of
 from tcs_events.counts.funnels import (
     WITHIN,
     Funnel,
@@ -30,7 +28,6 @@ from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
-from tcs_events.reports.wording import OF_THE_FIRST, OF_THE_STEP_BEFORE
 from tcs_events.watch.log import log
 
 
@@ -49,8 +46,8 @@ class FunnelStep:
 FUNNEL_COLUMNS: Columns = (
     Column("step", "Step", "the event type and its conditions", value=lambda row: str(row.step)),
     Column("visits", "Visits", "visits that reached the step", "bar"),
-    Column("of_previous", OF_THE_STEP_BEFORE, "share of the visits at the step before", "share"),
-    Column("of_first", OF_THE_FIRST, "share of the visits at the first step", "share"),
+    Column("of_previous", "Of the step before", "share of the visits at the step before", "share"),
+    Column("of_first", "Of the first", "share of the visits at the first step", "share"),
     Column(
         "days_counted",
         "Days counted",
@@ -98,7 +95,7 @@ def funnel(reading: Reading, period: Period, steps: Sequence[Step]) -> Rows[Funn
         notices = look_at_names(reading, connection, steps)
         kept = find_funnel(connection, steps)
         reached, counted = _counted(connection, kept, period) if kept else ([0] * len(steps), set())
-        for first, last in _runs(date_ for date_ in period.dates() if date_ not in counted):
+        for first, last in runs(date_ for date_ in period.dates() if date_ not in counted):
             for place, sessions in enumerate(_read(reading, connection, first, last, steps)):
                 reached[place] += sessions
     return Rows(_shares(steps, reached), notices)
@@ -187,21 +184,14 @@ def _read(
     reached = [0] * len(steps)
     types = {step_.event_type for step_ in steps}
     with events_between(connection, start, end + WITHIN, types) as events:
-        for _, session in groupby(events, key=lambda event: event[0]):
+        for _, session in sessions_of(events):
             taken = {
                 (date_in(zone, advance.entered_at), advance.place)
-                for advance in advances(steps, [Seen(*event[1:]) for event in session])
+                for advance in advances(steps, session)
             }
             for entered_on, place in taken:
                 reached[place] += entered_on <= last
     return reached
-
-
-def _runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:
-    """Yield the first and the last of each run of consecutive days."""
-    for _, run in groupby(enumerate(days), key=lambda pair: pair[1] - timedelta(days=pair[0])):
-        run_days = [date_ for _, date_ in run]
-        yield run_days[0], run_days[-1]
 
 
 def _shares(steps: Sequence[Step], reached: Sequence[int]) -> list[FunnelStep]:

@@ -11,7 +11,7 @@ from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading, by_code_points, in_period, total
 from tcs_events.reports.top import spellings
-from tcs_events.reports.wording import AS_TYPED, ASKED_AGAIN, HIDDEN, NO_CLICK, NOT_AVAILABLE
+from tcs_events.reports.wording import AS_TYPED, ASKED_AGAIN, HIDDEN, NOT_AVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ GAP_COLUMNS: Columns = (
     ),
     Column(
         "no_click",
-        NO_CLICK,
+        "No click",
         "shown something, and clicked nothing within five minutes",
         "count",
     ),

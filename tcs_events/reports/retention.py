@@ -10,10 +10,9 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from tcs_events.counts.days import date_in, day
+from tcs_events.counts.days import date_in, day, monday_of
 from tcs_events.counts.events import events_between
 from tcs_events.counts.facts import ALL_TYPES
-from tcs_events.counts.spans import week_of
 from tcs_events.counts.steps import Step
 from tcs_events.counts.tables import retention as counts
 from tcs_events.counts.visits import LATER_DAYS, first_days
@@ -145,7 +144,7 @@ def _read(
 
 
 def _place(date_: date, unit: CohortUnit) -> date:
-    return date_ if unit == "day" else week_of(date_).first
+    return date_ if unit == "day" else monday_of(date_)
 
 
 def _is_complete(place: date, unit: CohortUnit, period: Period, today: date) -> bool:

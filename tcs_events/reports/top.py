@@ -13,13 +13,11 @@ from sqlalchemy import Connection
 from tcs_events.counts.spellings import commonest
 from tcs_events.counts.tables import uses
 from tcs_events.counts.time_limit import in_time
+from tcs_events.database.batches import AT_ONCE
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading, by_code_points, in_period, total
 from tcs_events.reports.wording import AS_TYPED, SET_TO
-
-NAMES_AT_ONCE = 500
-"""The most names in one SQL query, as databases have a limit. For more, all names are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +130,8 @@ def _details(
     connection: Connection, kind: str, period: Period, names: Sequence[str]
 ) -> dict[str, dict[str, tuple[int, int]]]:
     """Return visits and events by name and detail: of an expert, the context of the clicks."""
-    is_named = uses.c.name.in_(names) if len(names) <= NAMES_AT_ONCE else sa.true()
+    # All names are read if there are more of them than one statement may have.
+    is_named = uses.c.name.in_(names) if len(names) <= AT_ONCE else sa.true()
     query = (
         sa.select(uses.c.name, uses.c.detail, total(uses.c.sessions), total(uses.c.events))
         .where(in_period(connection, uses, period), uses.c.kind == kind, is_named)

@@ -13,16 +13,10 @@ from tcs_events.reports.rungs import Rung
 A_VISIT: Final = "a visit is a visitor's day"
 NOT_AVAILABLE: Final = "Not available"
 HIDDEN: Final = "Hidden by filters"
-NO_CLICK: Final = "No click"
 ASKED_AGAIN: Final = "Asked again"
 AS_TYPED: Final = "As typed"
 LEFT_WITH_NOTHING: Final = "Left with nothing"
 SET_TO: Final = "Set to"
-OF_THE_FIRST: Final = "Of the first"
-OF_THE_STEP_BEFORE: Final = "Of the step before"
-CLICK_RATE: Final = "Click rate"
-USUAL_RATE: Final = "Usual rate"
-HELD_UP: Final = "Held up"
 
 RUNGS: Final = {
     Rung.NEVER_RETURNED: ("Never returned", "no query returned them"),

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, select
 
+from tcs_events.database.batches import batches
 from tcs_events.rights.deleting import Deleter, Rows
 from tcs_events.rights.places import EVENTS, PLACES, Place
-from tcs_events.rights.subject import Subject, chunks, count_rows
+from tcs_events.rights.subject import Subject, count_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def forget(deleter: Deleter, subject: Subject) -> None:
     for place in PLACES:
         for condition in subject.conditions(place):
             deleter.delete(place, _Rows(place, condition))
-    for sessions in chunks([*subject.sessions, *subject.linked_sessions]):
+    for sessions in batches([*subject.sessions, *subject.linked_sessions]):
         deleter.forget_visits(sessions)
 
 

@@ -18,11 +18,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
+from tcs_events.database.batches import batches
 from tcs_events.database.streaming import stream
 from tcs_events.models import UserEventIdentity
 from tcs_events.rights.places import Place, places_in
-
-CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +46,14 @@ class Subject:
         if place not in self.places:
             return
         session, email = place.session_column, place.email_column
-        for sessions in chunks(self.sessions):
+        for sessions in batches(self.sessions):
             yield session.in_(sessions)
-        for sessions in chunks(self.linked_sessions):
+        for sessions in batches(self.linked_sessions):
             is_linked = session.in_(sessions)
             yield is_linked if email is None else is_linked & email.is_(None)
         if email is None:
             return
-        for addresses in chunks(self.addresses):
+        for addresses in batches(self.addresses):
             has_address = email.in_(addresses)
             is_given = session.in_(self.sessions)
             yield has_address & (session.is_(None) | ~is_given) if self.sessions else has_address
@@ -64,7 +63,7 @@ class Subject:
         session, email = place.session_column, place.email_column
         if email is None:
             return
-        for sessions in chunks(self.linked_sessions):
+        for sessions in batches(self.linked_sessions):
             yield session.in_(sessions) & email.is_not(None) & email.not_in(self.addresses)
 
 
@@ -87,7 +86,7 @@ def find_subject(
             with stream(connection, query) as rows:
                 spellings.update(stored for stored in rows.scalars() if _folded(stored) in wanted)
     linked: set[str] = set()
-    for emails in chunks(sorted(spellings)):
+    for emails in batches(sorted(spellings)):
         linked.update(
             connection.scalars(
                 select(UserEventIdentity.session_id).where(UserEventIdentity.email.in_(emails))
@@ -110,9 +109,3 @@ def count_rows(
 
 def _folded(address: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", address.strip()).casefold())
-
-
-def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Give the values in parts: databases limit the number of parameters of a query."""
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 from flask import Flask
 from sqlalchemy import text
 
+from tcs_events.counts.lease import take
 from tests.cli.asking import (
     MARCH,
     NOON,
@@ -79,8 +80,9 @@ class TestRollup:
     def test_who_is_not_alone_is_told_so(self, host: Flask) -> None:
         run(host, "rollup")
         with host.app_context():
-            refresher = host.extensions["tcs_events"].refresher
-            refresher._take_lease(uuid4(), refresher._clock())
+            registration = host.extensions["tcs_events"]
+            zone = registration.settings.timezone
+            take(registration.database.engine, zone, uuid4(), datetime.now(UTC))
         result = run(host, "rollup")
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr == (

@@ -26,7 +26,9 @@ from tcs_events.counts import refresh as refresh_module
 from tcs_events.counts import tables
 from tcs_events.counts.agreement import SILENCE
 from tcs_events.counts.funnels import MAX_FUNNELS
-from tcs_events.counts.refresh import SETTLED_AFTER, Refresher
+from tcs_events.counts.lease import take
+from tcs_events.counts.position import SETTLED_AFTER
+from tcs_events.counts.refresh import Refresher
 from tests.cli.asking import run
 from tests.conftest import MakeHost
 from tests.counts.counting import Counting, ask, click
@@ -81,7 +83,7 @@ def test_a_clock_that_goes_back_and_forth_loses_nothing(counting: Counting) -> N
 @pytest.mark.parametrize("seconds", [-600, -YEAR, YEAR])
 def test_a_lease_taken_before_a_jump_holds_nobody_up(counting: Counting, seconds: float) -> None:
     two_days(counting)
-    counting.refresher._take_lease(uuid4(), counting.clock.now)  # and it is killed
+    take(counting.engine, counting.zone, uuid4(), counting.clock.now)  # and it is killed
     counting.clock.advance(seconds)
     counting.add(click(MONDAY, expert="bo"))
     assert refresh(counting) == ["2024-05-06"]

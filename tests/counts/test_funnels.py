@@ -11,7 +11,7 @@ from tcs_events import UserEvent, reports
 from tcs_events.counts import funnels as funnels_module
 from tcs_events.counts import tables
 from tcs_events.counts.funnels import DEFAULT_FUNNEL, MAX_FUNNELS, find_funnel, uncounted_days
-from tcs_events.counts.refresh import SETTLED_AFTER
+from tcs_events.counts.position import SETTLED_AFTER
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period, Step, step
 from tcs_events.reports.funnel import FunnelSoFar, funnel_so_far

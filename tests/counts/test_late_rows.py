@@ -14,7 +14,8 @@ from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from tcs_events import UserEvent
 from tcs_events.counts import audit
-from tcs_events.counts.refresh import SETTLED_AFTER, Refreshed
+from tcs_events.counts.position import SETTLED_AFTER
+from tcs_events.counts.refresh import Refreshed
 from tcs_events.event import Event
 from tests.counts.counting import Counting, ask, click, insert_event
 from tests.support import need

@@ -7,17 +7,17 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import delete, text
 
 from tcs_events import UserEvent, reports
+from tcs_events.counts import lease, tables
 from tcs_events.counts import refresh as refresh_module
-from tcs_events.counts import tables
-from tcs_events.counts.counting import LEASE
-from tcs_events.counts.refresh import SETTLED_AFTER
+from tcs_events.counts.lease import LEASE
+from tcs_events.counts.position import SETTLED_AFTER
 from tcs_events.reports import Period
 from tests.conftest import MakeHost
 from tests.counts.counting import Clock, Counting, ask, click, insert_event
@@ -372,18 +372,18 @@ class TestEventsThatComeMeanwhile:
         three_days(counting)
         counting.refresher.refresh()
         counting.clock.advance(SETTLED)
-        take_lease = counting.refresher._take_lease
+        take = lease.take
 
         with counting.engine.connect() as slow:
 
-            def take_lease_after_long(holder: UUID, now: datetime) -> Any:
+            def take_after_long(*args: Any) -> Any:
                 counting.clock.advance(2 * SETTLED)
                 slow.execute(insert_event(click(TUESDAY, expert="late")))
                 counting.add(click(FRIDAY, expert="newer"))
-                return take_lease(holder, now)
+                return take(*args)
 
             with monkeypatch.context() as patch:
-                patch.setattr(counting.refresher, "_take_lease", take_lease_after_long)
+                patch.setattr(lease, "take", take_after_long)
                 counting.refresher.refresh()
             counting.clock.advance(1)
             counting.refresher.refresh()
@@ -478,7 +478,7 @@ class TestSeveralRefreshers:
         three_days(counting)
         counting.refresher.refresh()
         counting.add(click(TUESDAY, expert="bo"))
-        counting.refresher._take_lease(uuid4(), counting.clock.now)
+        lease.take(counting.engine, counting.zone, uuid4(), counting.clock.now)
 
         counting.clock.advance(LEASE.total_seconds() - 1)
         assert counting.refresher.refresh() is None
@@ -533,7 +533,8 @@ class TestSeveralRefreshers:
         def overtake(done: int, of: int) -> None:
             if done == 1:
                 counting.clock.advance(LEASE.total_seconds() + 1)
-                assert counting.refresher._take_lease(holder, counting.clock.now) is not None
+                now = counting.clock.now
+                assert lease.take(counting.engine, counting.zone, holder, now) is not None
 
         assert counting.refresher.refresh(progress=overtake) is None
         assert counting.refresher.refresh() is None  # the other is still at it

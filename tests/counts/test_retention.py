@@ -12,7 +12,7 @@ from tcs_events import reports
 from tcs_events.counts import counting as counting_module
 from tcs_events.counts import tables
 from tcs_events.counts.counting import DayCounter
-from tcs_events.counts.refresh import SETTLED_AFTER
+from tcs_events.counts.position import SETTLED_AFTER
 from tcs_events.reports import Cohort, Period
 from tests.counts.counting import Clock, Counting, ask, click
 

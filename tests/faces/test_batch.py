@@ -128,15 +128,6 @@ def test_an_empty_batch_and_one_over_the_limit_are_refused_whole(
     assert post_batch(app, card_click(), card_click()).status_code == 202
 
 
-def test_a_host_may_allow_bodies_of_more_values(make_host: MakeHost, sqlite_url: str) -> None:
-    many = card_click(payload={"ids": [0] * 1250})
-    fewer = make_host(sqlite_url, TCS_EVENTS_MAX_VALUES=1250)
-    assert post_batch(fewer, many).status_code == post(fewer, **many).status_code == 422
-    assert "more than 1250 values" in str(post(fewer, **many).json)
-    more = make_host(sqlite_url, TCS_EVENTS_MAX_VALUES=1270)
-    assert post_batch(more, many).status_code == post(more, **many).status_code == 202
-
-
 def test_a_batch_over_the_limit_of_bytes_is_413(app: Flask) -> None:
     assert post_batch(app, *[card_click()] * 1000).status_code == 413
     assert stored(app) == []

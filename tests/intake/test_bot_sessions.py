@@ -101,7 +101,7 @@ def test_a_session_that_was_counted_already_is_counted_out_again(app: Flask) -> 
         refresher = app.extensions["tcs_events"].refresher
         refresher.refresh()
         # So long ago that the refresh does not look at that day by itself any more.
-        later = refresher._clock()
+        later = refresher._now()
         refresher._clock = lambda: later + timedelta(minutes=2)
         refresher.refresh()
         refresher._clock = lambda: later + timedelta(minutes=4)
