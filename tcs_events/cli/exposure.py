@@ -62,6 +62,7 @@ def exposure(
         period, _catalogue(catalogue, catalogue_file), min_sessions=min_sessions
     )
     warn_if_incomplete()
+    # Cut here, not in the report: its coverage and Gini coefficient are about all experts.
     experts = report.experts[:limit]
     if as_json:
         print_json(reports.Exposure(experts, report.coverage, report.gini))
@@ -87,6 +88,7 @@ def _catalogue(column: str | None, file: TextIO | None) -> Catalogue | None:
         raise click.UsageError("Give either --catalogue or --catalogue-file, not both.")
     if file is not None:
         try:
+            # All of it now, so that a file in another encoding fails before the query runs.
             return list(file)
         except UnicodeDecodeError:
             raise click.BadParameter(

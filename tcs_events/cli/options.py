@@ -21,6 +21,7 @@ DEFAULT_DAYS = 30
 YEARS = range(1970, 9999)
 """Years whose days begin and end within Python's range of dates in every time zone."""
 MAX_ROWS = 1_000_000
+"""The largest `--limit`: more rows would not fit into memory, and nobody reads them."""
 DAY = "YYYY-MM-DD"
 
 Function = Callable[..., Any]
@@ -148,6 +149,7 @@ def _with_period(function: Function, default_days: int | None) -> Function:
     )
     @click.option("--from", "first", type=read_day, metavar=DAY, help="The first day.")
     @click.option("--to", "last", type=read_day, metavar=DAY, help="The last day; default: today.")
+    # `wraps` also copies the options that click has already attached to the function.
     @wraps(function)
     def with_period(
         *args: object, days: int | None, first: date | None, last: date | None, **values: object
@@ -176,4 +178,5 @@ def read_period(
     try:
         return Period(first, last)
     except ValueError as error:
+        # The errors of Python functions begin in lower case; click shows a sentence.
         raise click.UsageError(f"{error}.".capitalize()) from None

@@ -59,6 +59,7 @@ def print_table(
     """
     rows = [list(row) for row in rows]
     texts = [[_cell(value) for value in row] for row in rows]
+    # A column of numbers may have gaps: a rate that is not known yet is None.
     is_number = [
         any(_is_number(row[place]) for row in rows)
         and all(row[place] in (None, "") or _is_number(row[place]) for row in rows)
@@ -112,6 +113,7 @@ def _print(text: str, bold: bool | None = None) -> None:
 def bar(value: float, largest: float, columns: int = 20) -> str:
     """Return a bar for a value; that of the largest value is `columns` long."""
     eighths = round(value / largest * columns * 8) if largest else 0
+    # Few is not none, so that even a tiny value shows.
     if value and not eighths:
         eighths = 1
     return _EIGHTHS[8] * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
@@ -153,6 +155,7 @@ def _cell(value: object) -> str:
 
 def _terminal_columns() -> int | None:
     """Return the width to fit; None if the output goes into a file or a pipe."""
+    # A file gets whole texts, because another program may read it. COLUMNS overrules that.
     if stdout().isatty() or os.environ.get("COLUMNS"):
         return shutil.get_terminal_size().columns
     return None

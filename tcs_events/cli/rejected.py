@@ -108,6 +108,8 @@ def _groups(limit: int) -> list[_Group]:
         .order_by(count.desc(), row.reason, row.event_type)
         .limit(limit)
     )
+    # Two queries: one that also returned the newest sample of each group would have to sort all
+    # rows with their samples, which take up to 8 KiB each.
     with current_reports().events() as connection:
         groups = connection.execute(grouped).all()
         columns = read_columns(row.__table__, ("id", "errors", "sample"))
@@ -120,6 +122,7 @@ def _groups(limit: int) -> list[_Group]:
             events=group.events,
             first_at=group.first_at,
             last_at=group.last_at,
+            # A row may have been deleted between the two queries.
             errors=samples[group.newest].errors if group.newest in samples else {},
             sample=_parsed(samples[group.newest].sample) if group.newest in samples else None,
         )

@@ -70,6 +70,7 @@ def forget(
     if dry_run:
         _say("Would delete", Counter(holdings.rows), holdings, as_json, False)
         return
+    # The question goes to stderr, so that stdout has only the result.
     if not yes and any(holdings.rows.values()):
         click.confirm(f"Delete {_in_words(holdings.rows)} for good?", abort=True, err=True)
     counts = Counter(dict.fromkeys(holdings.rows, 0))
@@ -94,6 +95,7 @@ def _count_again() -> None:
     deadline = time.monotonic() + COUNTED_BY_OTHERS_SECONDS
     with counting_bar() as progress:
         while time.monotonic() < deadline:
+            # It returns None while another process holds the lease of counting.
             refreshed = registration_of(current_app).refresher.refresh(progress=progress)
             if refreshed is not None and not refreshed.left:
                 return

@@ -70,12 +70,14 @@ class TextTable:
 
     def _fit(self, room: int) -> None:
         if not self._fits(room):
+            # Titles are often wider than the numbers below them, so this frees the most room.
             self._is_broken = True
             self._widths = self._natural_widths()
         self._shrink(room, LABEL_COLUMNS)
         self._drop(room, self._optional)
         self._shrink(room, MIN_COLUMNS)
         self._drop(room, self._last)
+        # Nothing else is left to give up. A cut text is easier to read than a wrapped line.
         self._kept.clear()
         self._shrink(room, 1)
         self._grow(room)

@@ -35,11 +35,15 @@ from tcs_events.host.reports import current_reports
 from tcs_events.reports.exposure import Catalogue
 
 ASK_AGAIN_SECONDS = 2
+"""When a page whose counts are still being made loads itself again."""
 UNKNOWN_NAMED, UNKNOWN_MAX_LENGTH = 5, 60
+"""How many unknown parameters a notice names, and how much of each: a link may hold thousands."""
 JSON_ROWS, JSON_MAX_ROWS = 100, 1000
+"""The rows of a JSON answer, by default and at most."""
 OLD_AFTER = timedelta(minutes=3)
 """A page says so when its counts are older: nothing refreshes them, or counting takes long."""
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+"""For a method that a route does not list, Flask answers 405 before the access rule is asked."""
 
 
 def create_dashboard(
@@ -125,7 +129,7 @@ def _check_place(state: BlueprintSetupState) -> None:
 
 def _show_page(page: Page, asked: Asked) -> Response:
     asked = page.shortened(asked)
-    answer = page.answer(asked, page.rows + 1)
+    answer = page.answer(asked, page.rows + 1)  # one more than shown: is there a next page?
     response = render(
         f"{page.name}.html",
         asked,

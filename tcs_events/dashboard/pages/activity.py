@@ -75,6 +75,7 @@ def chart(
     chart_id: str, event_type: str, unit: Unit, asked: Asked, rows: list[Activity]
 ) -> BarChart:
     """Return a chart of one type's visits over time, with 0 where there were none."""
+    # By UTC: in the hour when clocks go back, two different hours have the same local time.
     visits = {row.starts_at.astimezone(UTC): row.sessions for row in rows}
     starts = _hours(asked) if unit == "hour" else [row.starts_at for row in rows]
     points = [
@@ -100,6 +101,7 @@ def _hours(asked: Asked) -> list[datetime]:
     zone, period = asked.reports.zone, asked.period
     start, end = day_of(period.first, zone).start, day_of(period.last, zone).end
     hours = []
+    # In steps of real hours: a day has 23 or 25 of them when clocks change.
     while start < end:
         hours.append(start.astimezone(zone))
         start += timedelta(hours=1)
