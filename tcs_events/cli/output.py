@@ -13,7 +13,7 @@ from datetime import date, datetime
 import click
 
 from tcs_events.cli.stdout import stdout
-from tcs_events.cli.tables import TextTable
+from tcs_events.cli.text_table import TextTable
 from tcs_events.cli.visible import visible, visible_json
 from tcs_events.export.json_text import json_text
 
