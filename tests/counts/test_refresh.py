@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import delete, text
 
 from tcs_events import UserEvent, reports
-from tcs_events.counts import lease, tables
+from tcs_events.counts import lease, position, tables
 from tcs_events.counts import refresh as refresh_module
 from tcs_events.counts.lease import LEASE
 from tcs_events.counts.position import SETTLED_AFTER
@@ -247,7 +247,7 @@ class TestDeletions:
         self, counting: Counting, monkeypatch: pytest.MonkeyPatch, rebuild: bool, look: int
     ) -> None:
         """The refresher reads the clock after reading a day, and before storing the counts."""
-        monkeypatch.setattr(refresh_module, "IDS_IN_FLIGHT", 0)  # otherwise it would be read again
+        monkeypatch.setattr(position, "IDS_IN_FLIGHT", 0)  # otherwise it would be read again
         settle(counting, after=three_days)
         gone = click(TUESDAY + timedelta(minutes=2), expert="bo")
         counting.add(gone)
@@ -299,7 +299,7 @@ class TestDeletions:
     def test_an_id_that_is_given_once_more_during_a_refresh_is_counted(
         self, counting: Counting, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(refresh_module, "IDS_IN_FLIGHT", 0)
+        monkeypatch.setattr(position, "IDS_IN_FLIGHT", 0)
         settle(counting, after=three_days)
         newest = [click(FRIDAY + timedelta(minutes=n), session_id=f"{n}") for n in range(5)]
         counting.add(*newest)
