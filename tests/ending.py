@@ -93,6 +93,12 @@ def _handler(code: CodeType, offset: int) -> int | None:
 
 
 def end_thread(thread: threading.Thread, exception: type[BaseException] = Ended) -> None:
-    """Raise an exception in another thread, at whatever it does just now."""
+    """Raise an exception in another thread, at whatever it does just now.
+
+    Not where it has ended by itself: another thread may have its number by now. One that ends as it
+    starts leaves the one that has started it waiting for ever.
+    """
+    if not thread.is_alive():
+        return
     ident = ctypes.c_ulong(thread.ident or 0)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(exception))
