@@ -16,6 +16,7 @@ from tcs_events import events_bp
 from tcs_events.watch.log_lines import log_lines
 from tcs_events.wsgi import EventsMiddleware
 from tests.databases import forget_postgres, make_tables, shared_postgres
+from tests.patience import be_patient
 from tests.redis_server import RedisServer
 from tests.support import need, postgres_binary, postgres_server
 
@@ -111,6 +112,18 @@ def _structlog_defaults() -> Iterator[None]:
     log_lines.reset()
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("real_limits") is None:
+        be_patient(monkeypatch)
+
+
+@pytest.fixture
+def patient_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers that the test starts wait for a healthy database as long as it takes."""
+    monkeypatch.setenv("PATIENT", "yes")
 
 
 @pytest.fixture(scope="session")

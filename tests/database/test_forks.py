@@ -127,7 +127,7 @@ def test_a_child_of_multiprocessing_counts_for_itself(make_host: MakeHost, sqlit
     answers = context.Queue()
     child = context.Process(target=lambda: answers.put(accepted(app)))
     child.start()
-    assert answers.get(timeout=30) == (202, 1)
+    assert answers.get(timeout=120) == (202, 1)
     child.join()
     assert accepted(app) == (202, 2)
 
