@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import make_url
 
 from tcs_events import reports
 from tcs_events.reports import Period
@@ -19,7 +20,8 @@ from tests.reports.support import fill
 from tests.reports.truth import Matches, World
 from tests.reports.worlds import DAYS, EMAILS, EXPERTS, FIRST_DAYS, first_day, make_world
 
-SEEDS = range(8)
+SEEDS = {"sqlite": range(4), "postgresql": range(4, 8)}
+"""Each database counts other worlds: what a world shows does not depend on the database."""
 ACCEPTED = ["card_click", "sage_query", "filter_change", "nobody_sends_this"]
 ALL = 1_000
 """More than there is: a limit that nothing is cut by."""
@@ -72,7 +74,7 @@ def test_every_report_is_what_the_events_say(
     make_host: MakeHost, database_url: str, zone: ZoneInfo
 ) -> None:
     app = make_host(database_url, TCS_EVENTS_TIMEZONE=zone, TCS_EVENTS_EVENT_TYPES=ACCEPTED)
-    for seed in SEEDS:
+    for seed in SEEDS[make_url(database_url).get_backend_name()]:
         world = make_world(seed, zone)
         with app.app_context():
             fill(app, world.events, world.identities)
