@@ -18,7 +18,7 @@ from tcs_events.wsgi import EventsMiddleware
 from tests.databases import forget_postgres, make_tables, shared_postgres
 from tests.patience import be_patient
 from tests.redis_server import RedisServer
-from tests.support import need, postgres_binary, postgres_server
+from tests.support import memory_folder, need, postgres_binary, postgres_server
 
 MakeHost = Callable[..., Flask]
 
@@ -67,6 +67,9 @@ def pytest_configure() -> None:
     # A shell's background job ignores Ctrl-C, and so would the programs that tests interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # SQLite syncs its files as ever, and does not wait for a disk. At times a disk takes seconds.
+    if (folder := memory_folder()) is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
