@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import signal
@@ -89,6 +90,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+
+
+def pytest_collection_finish() -> None:
+    # Thousands of tests and all that they import are never garbage, and would be searched for it
+    # again and again: a twelfth of the time of a small test.
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
