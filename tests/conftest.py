@@ -39,6 +39,7 @@ MARKERS = {
     "faults": "proof",
     "figures": "proof",
     "frontend": "proof",
+    "hosts/test_migrations.py": "proof",
     "packaging": "proof",
     "reports/test_flood.py": "timing",
     "reports/test_time_limit.py": "timing",
