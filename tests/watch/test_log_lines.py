@@ -70,6 +70,7 @@ def collector(counters: Counters, **options: Any) -> Collector:
     return Collector(reader, events, events, 500, counters)
 
 
+@pytest.mark.proof
 def test_a_hundred_thousand_bad_requests_are_counted_and_not_all_logged(clock: Clock) -> None:
     out, counters = io.StringIO(), Counters()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(out))
