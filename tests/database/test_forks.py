@@ -94,7 +94,7 @@ def test_a_child_waits_for_no_lock_that_a_thread_of_its_parent_held(
         ours.health._asker._lock,
         ours.store._group_commit._mutex,
         ours.rejections._lock,
-        ours._first_request,
+        ours.preparing,
     ]
     held, done = threading.Event(), threading.Event()
 
