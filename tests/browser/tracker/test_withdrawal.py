@@ -112,6 +112,7 @@ def test_a_tag_can_make_no_the_default_until_the_visitor_says_yes(site: Site, ta
     tab.run(SAY_YES)
     track(tab, 3)
     assert site.wait_for_numbers(1) == [3]
+    assert tab.wait_for("flying === 0")  # else the answer is lost, and 3 waits for the clock
     tab.reload()  # a yes is remembered as well
     track(tab, 4)
     assert site.wait_for_numbers(2) == [3, 4]
