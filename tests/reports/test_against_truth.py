@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -159,10 +159,13 @@ def check_unmet_demand(world: World, period: Period) -> None:
     )
 
 
-def check_exposure(world: World, period: Period) -> None:
+def check_exposure(
+    world: World, period: Period, limits: Sequence[tuple[int, int]] = ((5, 3), (1, 1), (2, 6))
+) -> None:
+    """Compare exposure for each of the first positions and fewest visits, as `limits` has them."""
     catalogue = [*EXPERTS[:4], "nobody knows me"]
     for ids in (None, catalogue, []):
-        for first_positions, min_sessions in ((5, 3), (1, 1), (2, 6)):
+        for first_positions, min_sessions in limits:
             said = reports.exposure(
                 period, ids, first_positions=first_positions, min_sessions=min_sessions
             )
@@ -183,10 +186,12 @@ def check_funnels(world: World, period: Period) -> None:
         ]
 
 
-def check_retention(world: World, period: Period) -> None:
+def check_retention(
+    world: World, period: Period, returning: Mapping[str, Matches] = RETURNING
+) -> None:
     for unit in ("day", "week"):
         assert reports.retention(period, unit) == truth.retention(world, period, unit)
-        for text, matches in RETURNING.items():
+        for text, matches in returning.items():
             said = reports.retention(period, unit, reports.step(text))
             assert said == truth.retention(world, period, unit, matches)
 
