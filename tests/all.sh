@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Installs what is missing, then runs every test there is. A test that would be skipped fails.
+# Installs what is missing, then runs every test there is, two at a time on each processor. A test
+# that would be skipped fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# Without files of bytecode, each of the many programs that tests start compiles the package anew.
+unset PYTHONDONTWRITEBYTECODE
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
@@ -32,15 +35,20 @@ if ! command -v npm >/dev/null || [ "$(node -p 'process.versions.node.split(".")
     exit 1
 fi
 
-echo "==> Python packages, into .venv"
+echo "==> Python packages into .venv, npm packages into frontend_snippets/node_modules"
+npm ci --loglevel=error --no-audit --no-fund --prefix frontend_snippets &
+npm_packages=$!
 [ -x .venv/bin/pip ] || python3 -m venv .venv
 .venv/bin/pip install --quiet --editable '.[test]'
-echo "==> npm packages, into frontend_snippets/node_modules"
-npm ci --loglevel=error --no-audit --no-fund --prefix frontend_snippets
 
 echo "==> Lint and types"
 .venv/bin/ruff check
 .venv/bin/ruff format --check
 .venv/bin/mypy
+wait "$npm_packages"
+
 echo "==> Tests"
-.venv/bin/pytest --no-skips "$@"
+# Most tests wait for a server, a browser or a clock at some time: two of them share a processor.
+workers=$((2 * $(nproc)))
+[ "$workers" -le 8 ] || workers=8 # each has browsers and servers of its own, and so 2 GB of memory
+exec .venv/bin/pytest --no-skips --numprocesses "$workers" --dist worksteal "$@"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import signal
@@ -16,8 +17,9 @@ from tcs_events import events_bp
 from tcs_events.watch.log_lines import log_lines
 from tcs_events.wsgi import EventsMiddleware
 from tests.databases import forget_postgres, make_tables, shared_postgres
+from tests.patience import be_patient
 from tests.redis_server import RedisServer
-from tests.support import need, postgres_binary, postgres_server
+from tests.support import memory_folder, need, postgres_binary, postgres_server
 
 MakeHost = Callable[..., Flask]
 
@@ -37,6 +39,7 @@ MARKERS = {
     "faults": "proof",
     "figures": "proof",
     "frontend": "proof",
+    "hosts/test_migrations.py": "proof",
     "packaging": "proof",
     "reports/test_flood.py": "timing",
     "reports/test_time_limit.py": "timing",
@@ -66,6 +69,9 @@ def pytest_configure() -> None:
     # A shell's background job ignores Ctrl-C, and so would the programs that tests interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # SQLite syncs its files as ever, and does not wait for a disk. At times a disk takes seconds.
+    if (folder := memory_folder()) is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -85,6 +91,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+
+
+def pytest_collection_finish() -> None:
+    # Thousands of tests and all that they import are never garbage, and would be searched for it
+    # again and again: a twelfth of the time of a small test.
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -111,6 +123,18 @@ def _structlog_defaults() -> Iterator[None]:
     log_lines.reset()
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("real_limits") is None:
+        be_patient(monkeypatch)
+
+
+@pytest.fixture
+def patient_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers that the test starts wait for a healthy database as long as it takes."""
+    monkeypatch.setenv("PATIENT", "yes")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import ctypes
 import dis
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -93,6 +94,24 @@ def _handler(code: CodeType, offset: int) -> int | None:
 
 
 def end_thread(thread: threading.Thread, exception: type[BaseException] = Ended) -> None:
-    """Raise an exception in another thread, at whatever it does just now."""
+    """Raise an exception in another thread, at whatever it does just now.
+
+    Not where it has ended by itself: another thread may have its number by now. And not while it
+    starts a thread: until that one runs, CPython knows it by the number of its parent, and would
+    end it instead (`_PyThreadState_Prealloc` in 3.11). The parent would wait for it for ever.
+    """
+    while thread.is_alive() and _starts_another(thread):
+        time.sleep(0.0005)
+    if not thread.is_alive():
+        return
     ident = ctypes.c_ulong(thread.ident or 0)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(exception))
+
+
+def _starts_another(thread: threading.Thread) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None:
+        if frame.f_code is threading.Thread.start.__code__:
+            return True
+        frame = frame.f_back
+    return False

@@ -3,6 +3,7 @@
 # it, where it is installed. It installs Python packages alone. `bash tests/all.sh` runs the rest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+unset PYTHONDONTWRITEBYTECODE # else each program that a test starts compiles the package anew
 
 [ -x .venv/bin/pip ] || python3 -m venv .venv
 if ! .venv/bin/python -c "import tcs_events, xdist" 2>/dev/null; then

@@ -15,7 +15,7 @@ from tests.support import free_port, need
 if TYPE_CHECKING:
     import redis
 
-START_SECONDS = 10
+START_SECONDS = 60
 
 
 class RedisServer:

@@ -117,7 +117,7 @@ def test_a_copy_of_sqlite_is_made_and_restored_as_shown(
     app = make_host(sqlite_url)  # it is called host.db
 
     def run(command: str) -> None:
-        subprocess.run(shlex.split(command), cwd=tmp_path, check=True, timeout=30)
+        subprocess.run(shlex.split(command), cwd=tmp_path, check=True, timeout=120)
 
     post(app, session_id="before")
     run(copy)

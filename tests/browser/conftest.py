@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class Site:
             )
             return [dict(row) for row in rows.mappings()]
 
-    def wait_for_events(self, count: int, seconds: float = 10) -> list[dict[str, Any]]:
+    def wait_for_events(self, count: int, seconds: float = 60) -> list[dict[str, Any]]:
         """Return the events once there are `count` of them, or what there is after `seconds`."""
         deadline = time.monotonic() + seconds
         while len(self.events()) < count and time.monotonic() < deadline:
@@ -44,7 +45,7 @@ class Site:
         return self.events()
 
 
-def wait_until_served(url: str, server: subprocess.Popen[bytes], seconds: float = 60) -> None:
+def wait_until_served(url: str, server: subprocess.Popen[bytes], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         assert server.poll() is None, "the server ended"
@@ -73,16 +74,16 @@ def start_gunicorn(
         )
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """Serve an app factory with gunicorn: `serve("tcs_events.demo:create_app()", url)`."""
+@contextmanager
+def serving(folder: Path) -> Iterator[Callable[..., Site]]:
+    """Give a function that serves an app factory with gunicorn, and end its servers at last."""
     need(importlib.util.find_spec("gunicorn"), "gunicorn", "pip install -e '.[test]'")
     with contextlib.ExitStack() as stack:
 
         def start(factory: str, database_url: str) -> Site:
             port = free_port()
             server = start_gunicorn(
-                factory, port, tmp_path, TCS_EVENTS_DEMO_DATABASE_URI=database_url
+                factory, port, folder, TCS_EVENTS_DEMO_DATABASE_URI=database_url
             )
             stack.callback(server.wait)
             stack.callback(server.terminate)
@@ -92,6 +93,13 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Site]]:
             wait_until_served(site.url, server)
             return site
 
+        yield start
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Serve an app factory with gunicorn: `serve("tcs_events.demo:create_app()", url)`."""
+    with serving(tmp_path) as start:
         yield start
 
 
@@ -133,6 +141,7 @@ def complaints() -> Complaints:
 def page(browser: Any, complaints: Complaints) -> Iterator[Any]:
     """A page in a browser profile of its own. The test fails if the page complains."""
     context = browser.new_context()
+    context.set_default_timeout(120_000)  # milliseconds, for a busy machine
     page = context.new_page()
     complaints.listen_to(page)
     yield page

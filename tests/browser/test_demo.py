@@ -108,9 +108,9 @@ def test_the_live_list_shows_what_has_just_been_stored(
     page.fill("#query", "<b>nobody</b> knows this")
     page.click("#ask")
     row = page.locator("#just-stored li[data-event-type=sage_query]")
-    row.get_by_text("<b>nobody</b> knows this").wait_for(timeout=5000)
+    row.get_by_text("<b>nobody</b> knows this").wait_for()
     slide_to(page, 100)
-    page.locator("#just-stored li[data-event-type=filter_change]").first.wait_for(timeout=5000)
+    page.locator("#just-stored li[data-event-type=filter_change]").first.wait_for()
 
 
 def test_the_demo_works_without_javascript(

@@ -52,7 +52,7 @@ class Market:
         return self._payloads(event_type)
 
     def _wait_for(self, event_type: str, count: int) -> None:
-        for _ in range(200):
+        for _ in range(1_200):
             if len(self._payloads(event_type)) >= count:
                 return
             self.page.wait_for_timeout(50)

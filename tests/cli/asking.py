@@ -23,7 +23,7 @@ from tests.support import ROOT
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 """A Monday."""
 MARCH = ("--from", "2026-03-01", "--to", "2026-03-31")
-WAIT_SECONDS = 20
+WAIT_SECONDS = 120
 
 
 def run(app: Flask, *args: str, **options: Any) -> Result:

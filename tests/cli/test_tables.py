@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -88,13 +89,22 @@ def database_url(sqlite_host: Flask) -> str:
     return database_url_of(sqlite_host)
 
 
-def on_a_terminal(database_url: str, columns: int, *args: str) -> list[str]:
-    """Return the lines of a command that runs on a terminal of so many columns, without colours."""
+ALL_OF_THEM = """
+import json, sys
+from flask.cli import cli
+for args in json.loads(sys.argv[1]):
+    cli.main(["--app", "tests.cli.host", "tcs-events", *args], standalone_mode=False)
+    print('\\f')
+"""
+
+
+def on_a_terminal(database_url: str, columns: int, *commands: list[str]) -> list[list[str]]:
+    """Return the lines of each command on a terminal of so many columns, without colours."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "flask", "--app", "tests.cli.host", "tcs-events", *args],
+        [sys.executable, "-c", ALL_OF_THEM, json.dumps(commands)],
         cwd=ROOT,
         env={**environ, "DATABASE_URL": database_url},
         stdin=theirs,
@@ -110,27 +120,32 @@ def on_a_terminal(database_url: str, columns: int, *args: str) -> list[str]:
         pass
     os.close(ours)
     assert process.wait() == 0, shown
-    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).replace("\r\n", "\n").split("\n")
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).replace("\r\n", "\n")
+    *each, rest = text.split("\f\n")
+    assert (len(each), rest) == (len(commands), "")
+    return [text.split("\n") for text in each]
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
-@pytest.mark.parametrize("name", TABLES)
-def test_labels_and_verdicts_stay(database_url: str, name: str, columns: int) -> None:
-    shown = on_a_terminal(database_url, columns, *TABLES[name])
-    assert [line for line in shown if columns_of(line) > columns] == []
-    text = "\n".join(shown)
-    for label in LABELS[name]:
-        # A label of twenty letters beside a verdict of as many may be cut where there are 60.
-        assert (label if columns >= 80 or label != EXPERTS[0] else label[:11]) in text
-    assert NUMBERS_ARE.get(name, "") in text
+def test_labels_and_verdicts_stay(database_url: str, columns: int) -> None:
+    tables = on_a_terminal(database_url, columns, *TABLES.values())
+    for name, shown in zip(TABLES, tables, strict=True):
+        assert [line for line in shown if columns_of(line) > columns] == [], name
+        text = "\n".join(shown)
+        for label in LABELS[name]:
+            # A label of twenty letters beside a verdict of as many may be cut where there are 60.
+            assert (label if columns >= 80 or label != EXPERTS[0] else label[:11]) in text, name
+        assert NUMBERS_ARE.get(name, "") in text, name
 
 
 def test_what_has_no_room_is_named(database_url: str) -> None:
-    text = " ".join(on_a_terminal(database_url, 80, *TABLES["exposure"]))
+    [narrow] = on_a_terminal(database_url, 80, TABLES["exposure"])
+    text = " ".join(narrow)
     assert "No room for: " in text
     for title in ("mean place", "seen", "best place"):
         assert title in text
-    assert "No room for" not in " ".join(on_a_terminal(database_url, 140, *TABLES["exposure"]))
+    [wide] = on_a_terminal(database_url, 140, TABLES["exposure"])
+    assert "No room for" not in " ".join(wide)
 
 
 @pytest.mark.parametrize("command", [command.name or "" for command in COMMANDS])

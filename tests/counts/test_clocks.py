@@ -260,6 +260,7 @@ def process_with_clock(url: str, expert: str, offset: str | None) -> list[Any]:
     return answer
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("offsets", [["+3d", "-30y", None], ["+30y", "-2y", None]])
 def test_processes_with_other_clocks_store_and_count(
     make_host: MakeHost, database_url: str, offsets: list[str | None]

@@ -126,6 +126,7 @@ def test_of_a_session_that_was_forgotten_nothing_stays(counting: Counting) -> No
     counting.assert_true()
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("seed", range(4))
 def test_bit_by_bit_in_any_order_is_counted_as_at_once(counting: Counting, seed: int) -> None:
     events = make_world(seed + 70, counting.zone).events

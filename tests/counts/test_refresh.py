@@ -56,6 +56,7 @@ def demand_on_monday(counting: Counting) -> reports.UnmetDemand | None:
 
 
 class TestWhatIsCountedAgain:
+    @pytest.mark.proof
     @pytest.mark.parametrize("seed", range(6))
     def test_refreshed_bit_by_bit_is_counted_at_once(self, counting: Counting, seed: int) -> None:
         events = make_world(seed, BERLIN).events

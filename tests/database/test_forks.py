@@ -94,7 +94,7 @@ def test_a_child_waits_for_no_lock_that_a_thread_of_its_parent_held(
         ours.health._asker._lock,
         ours.store._group_commit._mutex,
         ours.rejections._lock,
-        ours._first_request,
+        ours.preparing,
     ]
     held, done = threading.Event(), threading.Event()
 
@@ -127,7 +127,7 @@ def test_a_child_of_multiprocessing_counts_for_itself(make_host: MakeHost, sqlit
     answers = context.Queue()
     child = context.Process(target=lambda: answers.put(accepted(app)))
     child.start()
-    assert answers.get(timeout=30) == (202, 1)
+    assert answers.get(timeout=120) == (202, 1)
     child.join()
     assert accepted(app) == (202, 2)
 

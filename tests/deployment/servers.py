@@ -22,8 +22,8 @@ from tests.faults import host
 from tests.support import ROOT, free_port, need, need_module
 
 NGINX_CONF = Path(__file__).with_name("nginx.conf")
-START_SECONDS = 20
-STOP_SECONDS = 20
+START_SECONDS = 60
+STOP_SECONDS = 60
 
 
 @dataclass(frozen=True)

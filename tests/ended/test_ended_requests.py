@@ -52,7 +52,8 @@ def collect(app: Flask, event_id: str, batch: int = 0) -> Any:
 
 def is_stored_in_the_end(store: Callable[[], int]) -> bool:
     """Tell whether a post is 202. On a busy machine one may be 503 for once, but not for long."""
-    for _ in range(100):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         if store() == 202:
             return True
         time.sleep(0.1)
@@ -169,7 +170,7 @@ def finishes_soon(act: Callable[[], object], where: str) -> None:
 
     threading.Thread(target=run, daemon=True).start()
     try:
-        done.result(20)
+        done.result(120)
     except Exception as error:
         raise AssertionError(f"it hangs or fails {where}") from error
 
@@ -207,7 +208,7 @@ def test_a_waiting_request_ended_at_any_place_takes_no_committer_with_it(
             other.start()
             wait_until(lambda: store.state().waiting_events > 0 or not other.is_alive())
         for thread in (owner, victim, other):
-            thread.join(20)
+            thread.join(120)
             assert not thread.is_alive()
         # 503 where the request was ended while it wrote for the other one, too, or where a busy
         # machine has held the lock for too long.
@@ -259,7 +260,7 @@ def test_requests_ended_at_random_moments_lose_nothing(
         end_thread(thread, kind)
     stop.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
         assert not thread.is_alive()
     assert_well(shared_app)
     assert_stored_once(shared_app, acknowledged)

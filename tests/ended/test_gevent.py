@@ -18,7 +18,7 @@ REQUESTS = 12
 
 
 def post(port: int) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     connection.request("POST", URL, json.dumps(card_click(event_id=str(uuid4()))))
     status = connection.getresponse().status
     connection.close()
@@ -46,7 +46,7 @@ def test_requests_ended_by_gevent_while_the_database_is_locked_take_nothing_with
         assert rounds_with_ended
         other.close()
         assert [post(server.port) for _ in range(5)] == [202] * 5
-        health = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        health = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
         health.request("GET", f"{URL}/health")
         counts = json.loads(health.getresponse().read())
         health.close()

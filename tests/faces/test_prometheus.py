@@ -119,16 +119,17 @@ def send(port: int, body: object, path: str = "") -> None:
     # A connection of its own each time, so that every process gets some.
     request = urllib.request.Request(f"http://127.0.0.1:{port}{URL}{path}", data)
     try:
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=60).close()
     except urllib.error.HTTPError as refused:
         refused.close()
 
 
 def scrape(port: int) -> Samples:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         return samples(answer.read().decode())
 
 
+@pytest.mark.usefixtures("patient_servers")
 @pytest.mark.parametrize(
     ("kind", "is_multiprocess"),
     [

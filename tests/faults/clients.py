@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import threading
@@ -14,7 +15,7 @@ from uuid import UUID
 from tests.faults.ledger import Ledger
 from tests.support import URL, card_click
 
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 30
 """Longer than any answer may take, so that a late one is measured and not cut off."""
 BATCH_EVENTS = 5
 BATCH_URL = f"{URL}/batch"
@@ -99,7 +100,11 @@ class Visitor:
 
 
 class Visitors:
-    """Threads that send new events, and each one again until it is final, until told to stop."""
+    """Threads that send new events, and each one again until it is final, until told to stop.
+
+    Another thread asks for a page that needs no database. What it waits for the slowest is the
+    control: so late may an answer be because the machine is busy.
+    """
 
     def __init__(self, port: int, ledger: Ledger, *, count: int = 12, padding: int = 0) -> None:
         self.answers: list[Answer] = []
@@ -109,6 +114,9 @@ class Visitors:
         self._stopped = threading.Event()
         sizes = map(events_at_once, range(count))
         self._threads = [threading.Thread(target=self._visit, args=[size]) for size in sizes]
+        self._threads.append(threading.Thread(target=self._look))
+        self.busy_seconds = 0.0
+        """How long the slowest page without a database took."""
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -124,11 +132,11 @@ class Visitors:
         for thread in self._threads:
             thread.join()
 
-    def first(self, status: int, after: float, seconds: float = 15) -> Answer | None:
+    def first(self, status: int, after: float, seconds: float = 60) -> Answer | None:
         """Wait for the first answer of this status that came after a moment."""
         return self._first(lambda its: its == status, after, seconds)
 
-    def first_5xx(self, after: float, seconds: float = 15) -> Answer | None:
+    def first_5xx(self, after: float, seconds: float = 60) -> Answer | None:
         return self._first(lambda its: its >= 500, after, seconds)
 
     def _first(self, is_it: Callable[[int], bool], after: float, seconds: float) -> Answer | None:
@@ -139,6 +147,15 @@ class Visitors:
                 return min(found, key=lambda answer: answer.ended_at)
             time.sleep(0.02)
         return None
+
+    def _look(self) -> None:
+        while not self._stopped.wait(PAUSE_SECONDS):
+            page = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_SECONDS)
+            started = time.monotonic()
+            with contextlib.closing(page), contextlib.suppress(OSError, http.client.HTTPException):
+                page.request("GET", "/alive")
+                page.getresponse().read()
+                self.busy_seconds = max(self.busy_seconds, time.monotonic() - started)
 
     def _visit(self, at_once: int) -> None:
         visitor = Visitor(self.port, self._ledger, self.answers, padding=self._padding)
@@ -152,7 +169,7 @@ class Visitors:
             visitor.close()
 
 
-def settle(port: int, ledger: Ledger, seconds: float = 15) -> list[Answer]:
+def settle(port: int, ledger: Ledger, seconds: float = 60) -> list[Answer]:
     """Send what is outstanding until it is final, as browsers do once the server is back."""
     answers: list[Answer] = []
     visitor = Visitor(port, ledger, answers)

@@ -1,6 +1,7 @@
 """The host that the servers serve.
 
-The environment says what it is: DATABASE_URL, FACE (a key of `FACES`), SETTINGS (JSON).
+The environment says what it is: DATABASE_URL, FACE (a key of `FACES`), SETTINGS (JSON), and
+PATIENT where the server may take the time that a busy machine needs.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+import pytest
 import structlog
 from flask import Flask
 
 from tcs_events.watch import tally
 from tests.faults import broken_hosts, good_hosts
+from tests.patience import be_patient
 
 FACES: dict[str, Callable[[str], Flask]] = {
     face.__name__: face
@@ -39,6 +42,8 @@ def create_app() -> Flask:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     # Written down more often than a test would like to wait.
     tally.EVERY_SECONDS = float(os.environ.get("TCS_EVENTS_TEST_TALLY_SECONDS", "10"))
+    if "PATIENT" in os.environ:
+        be_patient(pytest.MonkeyPatch())
     app = FACES[os.environ["FACE"]](os.environ["DATABASE_URL"])
     app.add_url_rule("/alive", view_func=lambda: "yes", endpoint="alive")
     return app

@@ -44,4 +44,5 @@ def under_load(
             time.sleep(calm_after)
         settled = settle(server.port, ledger)
         balance = ledger.balance(lambda: stored_rows(database_url))
-    return Report([*visitors.answers, *settled], balance, healed.ended_at - over)
+    answers = [*visitors.answers, *settled]
+    return Report(answers, balance, healed.ended_at - over, visitors.busy_seconds)

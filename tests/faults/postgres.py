@@ -17,7 +17,7 @@ import psycopg
 
 from tests.support import free_port, need, postgres_binary
 
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 class Postgres:

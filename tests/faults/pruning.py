@@ -206,7 +206,7 @@ class Poster:
             thread.join()
 
     def _post(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         with contextlib.closing(connection):
             while True:
                 with self._lock:

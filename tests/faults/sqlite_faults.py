@@ -59,7 +59,8 @@ def failing_syncs(database_url: str, folder: Path, *, failing: str, face: str = 
             server.start()
         settled = settle(server.port, ledger)
         balance = ledger.balance(lambda: stored_rows(database_url))
-    return Report([*visitors.answers, *settled], balance)
+    answers = [*visitors.answers, *settled]
+    return Report(answers, balance, busy_seconds=visitors.busy_seconds)
 
 
 def integrity(path: Path) -> str:

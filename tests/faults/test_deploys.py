@@ -8,6 +8,8 @@ import pytest
 
 from tests.faults.deploys import KINDS, deploy_repeatedly
 
+pytestmark = pytest.mark.usefixtures("patient_servers")
+
 
 @pytest.mark.parametrize(
     ("kind", "way"), [*zip(KINDS, ["hup", "term_each_worker"] * 2, strict=True)]

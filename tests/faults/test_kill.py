@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.faults.kill import kill_repeatedly
 
-ROUNDS = 15
+ROUNDS = 5
+"""As many show a host that breaks the promise. `python -m tests.faults kill` makes more."""
 
 
 def test_a_killed_server_loses_nothing_acknowledged_and_stores_nothing_twice(
@@ -26,7 +27,7 @@ def test_the_harness_sees_events_lost_by_a_host_that_answers_before_it_commits(
     report = kill_repeatedly(
         database_url,
         tmp_path,
-        rounds=5,
+        rounds=ROUNDS,
         face="answers_first",
         until=lambda balance: bool(balance.missing),
     )
@@ -40,7 +41,7 @@ def test_the_harness_sees_events_stored_twice_by_a_host_that_forgets_their_ids(
     report = kill_repeatedly(
         sqlite_url,
         tmp_path,
-        rounds=5,
+        rounds=ROUNDS,
         face="forgets_ids",
         until=lambda balance: bool(balance.twice),
     )

@@ -19,14 +19,14 @@ from tests.watch.test_tally import FIRST
 
 CLIENTS, REQUESTS = 8, 40
 SERVERS = [
-    ("gunicorn-gthread", "view"),
-    ("gunicorn-sync", "middleware"),
-    ("gunicorn-preload", "middleware"),
-    ("gunicorn-gevent", "middleware"),
-    ("gunicorn-gevent-preload", "view"),
-    ("uwsgi", "view"),
-    ("uwsgi-bare", "middleware"),
-    ("uwsgi-threads", "middleware"),
+    ("gunicorn-gthread", "view", "sqlite"),
+    ("gunicorn-sync", "middleware", "postgresql"),
+    ("gunicorn-preload", "middleware", "postgresql"),
+    ("gunicorn-gevent", "middleware", "sqlite"),
+    ("gunicorn-gevent-preload", "view", "postgresql"),
+    ("uwsgi", "view", "sqlite"),
+    ("uwsgi-bare", "middleware", "postgresql"),
+    ("uwsgi-threads", "middleware", "sqlite"),
 ]
 """Those whose workers end in order at SIGTERM; each has two or three of them."""
 
@@ -37,7 +37,7 @@ def load(server: Server, stop: threading.Event | None = None) -> Counter[str]:
     lock = threading.Lock()
 
     def visit(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         for turn in range(10_000 if stop else REQUESTS):
             if stop and stop.is_set():
                 break
@@ -78,7 +78,8 @@ def days(database_url: str) -> list[Day]:
         return read_days(connection, FIRST)
 
 
-@pytest.mark.parametrize(("kind", "face"), SERVERS)
+@pytest.mark.usefixtures("patient_servers")
+@pytest.mark.parametrize(("kind", "face", "database_url"), SERVERS, indirect=["database_url"])
 def test_after_a_clean_stop_the_table_has_exactly_what_was_sent(
     database_url: str, tmp_path: Path, kind: str, face: str
 ) -> None:
@@ -93,6 +94,7 @@ def test_after_a_clean_stop_the_table_has_exactly_what_was_sent(
     assert sent["sent"] == sent["accepted"] + sent["invalid"]
 
 
+@pytest.mark.usefixtures("patient_servers")
 @pytest.mark.parametrize("kind", ["gunicorn-gevent-preload", "uwsgi-gevent"])
 def test_workers_that_gevent_patches_after_the_app_was_made_store_all_events(
     database_url: str, tmp_path: Path, kind: str

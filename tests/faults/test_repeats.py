@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.faults.kill import kill_repeatedly
 from tests.faults.repeats import repeat
+
+pytestmark = pytest.mark.usefixtures("patient_servers")
 
 
 def test_copies_that_arrive_at_once_are_stored_once_and_all_acknowledged(

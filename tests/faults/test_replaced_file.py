@@ -217,7 +217,7 @@ def test_nor_where_several_processes_have_it_open(
 
         def make_send() -> Send:
             def send(event: object) -> int:
-                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
                 connection.request("POST", URL, json.dumps(event))
                 status = connection.getresponse().status
                 connection.close()

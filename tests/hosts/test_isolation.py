@@ -131,7 +131,7 @@ def test_who_waits_for_another_transaction_goes_on_after_it(
             refreshing.start()
             wait_until(lambda: is_somebody_waiting(app))
             other.commit()
-        refreshing.join(10)
+        refreshing.join(60)
     assert refreshed
     assert counted_days(app) == [2]
 

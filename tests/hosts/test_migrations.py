@@ -68,7 +68,7 @@ class Project:
             "PYTHONPATH": str(ROOT),
         }
         result = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120
         )
         assert result.returncode == 0, result.stderr[-500:]
         return result.stdout + result.stderr
@@ -85,6 +85,11 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
     return Project(tmp_path, DBS[request.param])
 
 
+@pytest.mark.parametrize(
+    ("project", "database_url"),
+    [("plain", "postgresql"), ("naming convention", "sqlite")],
+    indirect=True,
+)
 def test_one_migration_makes_our_table_and_leaves_no_difference(
     project: Project, database_url: str
 ) -> None:

@@ -55,6 +55,7 @@ envelopes = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.proof
 @settings(max_examples=2000, deadline=None)
 @given(envelopes | anything)
 def test_the_quick_check_says_yes_just_where_the_schema_does(data: Any) -> None:
@@ -104,6 +105,7 @@ texts = (
 )
 
 
+@pytest.mark.proof
 @settings(
     max_examples=3000,
     deadline=None,
@@ -117,6 +119,7 @@ def test_the_answer_is_the_same_with_and_without_orjson(
     assert verdict(body, orjson, monkeypatch) == verdict(body, None, monkeypatch)
 
 
+@pytest.mark.proof
 @settings(max_examples=1000, deadline=None)
 @given(anything)
 def test_a_value_that_needs_no_full_check_would_pass_it(value: Any) -> None:

@@ -60,13 +60,13 @@ def test_the_wheel_runs_the_demo_in_an_empty_environment(wheel: Path, tmp_path: 
         assert address is not None
         url = address.group().rstrip("/")
         for page in ("/", "/static/demo.css", "/static/demo.js", "/api/events/tracker.js"):
-            with urllib.request.urlopen(url + page, timeout=10) as answer:
+            with urllib.request.urlopen(url + page, timeout=60) as answer:
                 assert answer.status == 200
                 assert answer.read()
         body = json.dumps(card_click(payload={"expert_id": "of the wheel"})).encode()
-        with urllib.request.urlopen(f"{url}/api/events", data=body, timeout=10) as answer:
+        with urllib.request.urlopen(f"{url}/api/events", data=body, timeout=60) as answer:
             assert answer.status == 202
-        with urllib.request.urlopen(f"{url}/just-stored", timeout=10) as answer:
+        with urllib.request.urlopen(f"{url}/just-stored", timeout=60) as answer:
             assert "of the wheel" in answer.read().decode()
     finally:
         demo.terminate()

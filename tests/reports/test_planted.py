@@ -49,7 +49,11 @@ def demand() -> dict[str, UnmetDemand]:
     return {row.query: row for row in reports.unmet_demand(JUNE, ALL)}
 
 
-@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize(
+    ("database_url", "seed"),
+    [("sqlite", 1), ("postgresql", 2), ("sqlite", 3), ("postgresql", 4), ("sqlite", 5)],
+    indirect=["database_url"],
+)
 def test_what_was_planted_is_found_and_nothing_else(app: Flask, seed: int) -> None:
     with app.app_context():
         month = month_of(seed)

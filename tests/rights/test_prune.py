@@ -23,6 +23,7 @@ from tcs_events.rights.deleting import MAX_ROWS, MIN_ROWS, TARGET_SECONDS, Pace
 from tcs_events.rights.prune import prune
 from tests.cli.asking import (
     NOON,
+    WAIT_SECONDS,
     ask,
     click,
     database_url_of,
@@ -232,7 +233,7 @@ class TestOthersMeanwhile:
         slow = "from tcs_events.rights import deleting\ndeleting.MAX_ROWS = 20"
         with running(url, *args, program=slow) as one, running(url, *args, program=slow) as two:
             said = [one.line(), two.line()]
-            assert [one.process.wait(20), two.process.wait(20)] == [0, 0]
+            assert [one.process.wait(WAIT_SECONDS), two.process.wait(WAIT_SECONDS)] == [0, 0]
         deleted = [int(line.split()[1]) for line in said]
         assert sum(deleted) == 600
         assert len(stored(host)) == 1

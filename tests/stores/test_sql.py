@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from sqlalchemy import text
 from tcs_events.event import Event, Outcome
 from tcs_events.stores.generic import GenericCommitter
 from tests.conftest import MakeHost
-from tests.support import ROOT, post, stored
+from tests.support import ROOT, post, stored, wait_until
 
 
 def event(session_id: str = "visitor-1", event_id: UUID | None = None) -> Event:
@@ -61,6 +62,24 @@ def test_ids_go_on_beyond_two_billion(store: Any) -> None:
     assert ids == [2**31 - 1, 2**31, 2**31 + 1]
 
 
+def seconds_to_503(app: Flask) -> float:
+    """Return how long an event waits until it is told that it is not stored."""
+    started = time.monotonic()
+    answer = post(app)
+    seconds = time.monotonic() - started
+    assert answer.status_code == 503
+    assert "Retry-After" in answer.headers
+    return seconds
+
+
+def is_once_in_time(attempt: Callable[[], float]) -> bool:
+    """Return whether an answer comes within two seconds, at most at the fifth attempt.
+
+    On a busy machine one may be late. An endpoint that waits too long is late each time.
+    """
+    return any(attempt() < 2 for _ in range(5))
+
+
 class TestSqliteFile:
     def test_commits_are_synced_in_a_write_ahead_log(
         self, make_host: MakeHost, sqlite_url: str
@@ -97,22 +116,25 @@ class TestSqliteFile:
                 assert answer.result().status_code == 202
         assert len(stored(app)) == 1
 
+    @pytest.mark.real_limits
     def test_a_locked_file_is_503_in_time_and_heals_by_itself(
         self, make_host: MakeHost, sqlite_url: str
     ) -> None:
         app = make_host(sqlite_url)
-        post(app)
+        wait_until(lambda: post(app).status_code == 202)
         with app.app_context():
             engine = app.extensions["sqlalchemy"].engine
-        with engine.connect() as other:
-            other.exec_driver_sql("BEGIN IMMEDIATE")
-            started = time.monotonic()
-            answer = post(app)
-            assert time.monotonic() - started < 2
-            assert answer.status_code == 503
-            assert "Retry-After" in answer.headers
-        assert post(app).status_code == 202
-        assert len(stored(app)) == 2
+
+        def seconds_while_locked() -> float:
+            before = len(stored(app))
+            with engine.connect() as other:
+                other.exec_driver_sql("BEGIN IMMEDIATE")
+                seconds = seconds_to_503(app)
+            assert len(stored(app)) == before
+            wait_until(lambda: post(app).status_code == 202)
+            return seconds
+
+        assert is_once_in_time(seconds_while_locked)
 
 
 class TestPostgres:
@@ -145,19 +167,23 @@ class TestPostgres:
                 )
         assert post(app).status_code == 202
 
+    @pytest.mark.real_limits
     def test_a_locked_table_is_503_in_time_and_heals_by_itself(
         self, make_host: MakeHost, postgres_url: str
     ) -> None:
         app = make_host(postgres_url)
-        post(app)
+        wait_until(lambda: post(app).status_code == 202)
         with app.app_context():
             engine = app.extensions["sqlalchemy"].engine
-        with engine.begin() as other:
-            other.execute(text("LOCK TABLE user_events IN ACCESS EXCLUSIVE MODE"))
-            started = time.monotonic()
-            assert post(app).status_code == 503
-            assert time.monotonic() - started < 2
-        assert post(app).status_code == 202
+
+        def seconds_while_locked() -> float:
+            with engine.begin() as other:
+                other.execute(text("LOCK TABLE user_events IN ACCESS EXCLUSIVE MODE"))
+                seconds = seconds_to_503(app)
+            wait_until(lambda: post(app).status_code == 202)
+            return seconds
+
+        assert is_once_in_time(seconds_while_locked)
 
     def test_a_host_whose_pool_is_empty_costs_no_event(
         self, make_host: MakeHost, postgres_url: str
@@ -172,19 +198,21 @@ class TestPostgres:
             with db.engine.connect():
                 assert post(app).status_code == 202
 
+    @pytest.mark.real_limits
     def test_a_pool_that_is_empty_from_the_start_is_503_in_time(
         self, make_host: MakeHost, postgres_url: str
     ) -> None:
-        app = make_host(
-            postgres_url,
-            SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 1, "max_overflow": 0, "pool_timeout": 30},
-        )
-        app.test_client().get("/")  # the table was checked while the server was reachable
-        with app.app_context(), app.extensions["sqlalchemy"].engine.connect():
-            started = time.monotonic()
-            assert post(app).status_code == 503
-            assert time.monotonic() - started < 2
-        assert post(app).status_code == 202
+        options = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 30}
+
+        def seconds_without_a_connection() -> float:
+            app = make_host(postgres_url, SQLALCHEMY_ENGINE_OPTIONS=options)
+            app.test_client().get("/")  # the table was checked while the server was reachable
+            with app.app_context(), app.extensions["sqlalchemy"].engine.connect():
+                seconds = seconds_to_503(app)
+            wait_until(lambda: post(app).status_code == 202)
+            return seconds
+
+        assert is_once_in_time(seconds_without_a_connection)
 
 
 def test_a_child_process_has_a_connection_of_its_own(

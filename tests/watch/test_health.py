@@ -9,6 +9,7 @@ pytest.importorskip("psycopg", reason="needs psycopg: pip install -e '.[test]'")
 import json
 import signal
 import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
@@ -265,6 +266,7 @@ def engines(app: Flask) -> list[Any]:
         return list(app.extensions["sqlalchemy"].engines.values())
 
 
+@pytest.mark.real_limits
 def test_a_pool_without_a_free_connection(make_host: MakeHost, database_url: str) -> None:
     options = {"pool_size": 1, "max_overflow": 0}
     app = make_host(database_url, SQLALCHEMY_ENGINE_OPTIONS=options)
@@ -284,6 +286,7 @@ def test_a_server_that_only_reads(make_host: MakeHost, postgres_url: str) -> Non
     assert problem(app) == ("writing", "the database is read-only")
 
 
+@pytest.mark.real_limits
 def test_a_server_that_is_hung_or_down_and_comes_back(make_host: MakeHost) -> None:
     with running_postgres() as postgres:
         app = make_host(postgres.url)
@@ -327,20 +330,24 @@ def test_a_flood_of_questions_is_one_look(
     assert len(taken) == 2
 
 
+@pytest.mark.real_limits
 def test_a_hung_server_holds_up_one_thread_however_often_it_is_asked(
     make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import threading
-
     monkeypatch.setattr(tcs_events.watch.health, "LOOK_SECONDS", 0.05)
     with running_postgres() as postgres:
         app = make_host(postgres.url)
         app.test_client().get("/")
+        before = set(threading.enumerate())  # those of earlier tests may still be there
         postgres.signal_all(signal.SIGSTOP)
         for _ in range(10):
             app.extensions["tcs_events"].health._looked_at = float("-inf")
             assert app.test_client().get(HEALTH).status_code == 503
-        asking = [one for one in threading.enumerate() if one.name == "tcs_events asking"]
+        asking = [
+            thread
+            for thread in set(threading.enumerate()) - before
+            if thread.name == "tcs_events asking"
+        ]
         postgres.signal_all(signal.SIGCONT)
         for thread in asking:
             thread.join()

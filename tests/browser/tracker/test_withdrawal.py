@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.engines.engine import Engine, Tab
+from tests.browser.engines.engine import Engine, Tab, wait_until
 from tests.browser.tracker.acting import numbers_once_settled, pass_time, queued, track
 from tests.browser.tracker.browsers import CLOCK, STORAGE_DENIED
 from tests.browser.tracker.pages import TAG, page
@@ -34,7 +34,8 @@ def test_another_open_tab_stops_and_forgets_the_session(site: Site, engine: Engi
     session = second.run(SESSION)
 
     first.run(SAY_NO)
-    assert session not in second.run(TRACES)
+    # The other tab hears of it by an event, which takes its time.
+    assert wait_until(lambda: session not in second.run(TRACES))
     second.run("document.querySelector('button').click()")
     track(second, 3)
     second.run("tcsEvents.identify('ada@example.com')")
@@ -111,6 +112,7 @@ def test_a_tag_can_make_no_the_default_until_the_visitor_says_yes(site: Site, ta
     tab.run(SAY_YES)
     track(tab, 3)
     assert site.wait_for_numbers(1) == [3]
+    assert tab.wait_for("flying === 0")  # else the answer is lost, and 3 waits for the clock
     tab.reload()  # a yes is remembered as well
     track(tab, 4)
     assert site.wait_for_numbers(2) == [3, 4]
