@@ -113,10 +113,9 @@ def postgres_server() -> Iterator[str]:
     def run(*command: str) -> None:
         subprocess.run([*as_postgres, *command], check=True, stdout=subprocess.DEVNULL, cwd=folder)
 
-    # Without autovacuum: it would choose other plans in tests that take longer than a minute.
     options = (
         f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-        " -c max_prepared_transactions=4 -c autovacuum=off"
+        " -c max_prepared_transactions=4"
     )
     try:
         run(initdb, "-D", str(data), "-U", "postgres", "--auth=trust", "-E", "UTF8")
