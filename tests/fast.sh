@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests of every day, on two processors at once: SQLite, and PostgreSQL for what is about
+# Runs the tests of every day, several at a time: SQLite, and PostgreSQL for what is about
 # it, where it is installed. It installs Python packages alone. `bash tests/all.sh` runs the rest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,5 +15,5 @@ ignored=()
 for folder in benchmarks browser deployment faults figures frontend packaging; do
     ignored+=("--ignore=tests/$folder")
 done
-exec .venv/bin/pytest -q --numprocesses 2 --dist worksteal --one-database \
+exec .venv/bin/pytest -q --numprocesses $(($(nproc) + 1)) --dist worksteal --one-database \
     -m "not proof and not timing" "${ignored[@]}" "$@"
