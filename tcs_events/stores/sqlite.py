@@ -107,12 +107,19 @@ class SqliteCommitter:
             raise sqlite3.OperationalError("the log cannot be written back after an I/O error")
         else:
             # A reader blocks the checkpoint. A commit syncs the whole log, too.
-            driver.execute("BEGIN IMMEDIATE")
-            version = _pragma(driver, "user_version")
-            _pragma(driver, f"user_version = {version}")
-            driver.execute("COMMIT")
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+                version = _pragma(driver, "user_version")
+                _pragma(driver, f"user_version = {version}")
+                driver.execute("COMMIT")
+            except BaseException:
+                driver.rollback()  # see `_leave_file`
+                raise
 
     def _leave_file(self, driver: Any) -> None:
+        # A statement that was not finished keeps the file locked after `close`, for as long as an
+        # error's traceback holds its cursor: https://www.sqlite.org/c3ref/close.html
+        driver.rollback()
         if self._file is not None and self._file.is_replaced():
             self._file.leave(driver)
 
