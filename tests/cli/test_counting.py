@@ -168,8 +168,8 @@ import time
 from tcs_events.counts import counting
 count_day = counting.count_day
 def slowly(*args):
-    print("counting", flush=True)
     try:
+        print("counting", flush=True)
         time.sleep(60)
     except SystemExit:
         return count_day(*args)
