@@ -29,6 +29,8 @@ MARKERS = {
     "cli/test_export_processes.py": "proof",
     "cli/test_spreadsheet.py": "proof",
     "cli/test_stdout.py": "proof",
+    "counts/test_spans.py": "proof",
+    "database/test_stored_json.py": "proof",
     "deployment": "proof",
     "ended": "timing",
     "faces/test_fuzz.py": "proof",
@@ -44,6 +46,7 @@ MARKERS = {
     "reports/test_flood.py": "timing",
     "reports/test_time_limit.py": "timing",
     "stores/test_pace.py": "timing",
+    "watch/test_log_lines.py": "proof",
 }
 """The marker of the tests in a folder or file of `tests/`."""
 ABOUT_DATABASES = ("database", "hosts", "stores")

@@ -15,5 +15,5 @@ ignored=()
 for folder in benchmarks browser deployment faults figures frontend packaging; do
     ignored+=("--ignore=tests/$folder")
 done
-exec .venv/bin/pytest -q --numprocesses $(($(nproc) + 1)) --dist worksteal --one-database \
+exec .venv/bin/pytest -q --numprocesses "$(nproc)" --dist worksteal --one-database \
     -m "not proof and not timing" "${ignored[@]}" "$@"
