@@ -29,6 +29,7 @@ MARKERS = {
     "cli/test_export_processes.py": "proof",
     "cli/test_spreadsheet.py": "proof",
     "cli/test_stdout.py": "proof",
+    "counts/test_late_rows.py": "proof",
     "counts/test_spans.py": "proof",
     "database/test_stored_json.py": "proof",
     "deployment": "proof",
