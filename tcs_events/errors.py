@@ -109,7 +109,7 @@ class StoreUnavailable(TcsEventsError):
         """False if this was logged already and no event was stored since."""
 
     def again(self) -> StoreUnavailable:
-        """Return this error for a request that meets it again, as one that is no news."""
+        """Return a new error like this one, marked as already logged."""
         return StoreUnavailable(self.reason, self.remedy, is_news=False)
 
 

@@ -139,7 +139,8 @@ class Registration:
         ensure_own_state()
         with self._opening:
             if table not in self._stores:
-                database = self.database  # first: it is what adds our tables to a late `db`
+                # First, because it adds our tables if the host called `db.init_app` late.
+                database = self.database
                 self._stores[table] = store_for(self.tables[table], database, settings)
             return self._stores[table]
 

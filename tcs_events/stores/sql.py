@@ -231,7 +231,7 @@ class SqlStore:
         return next(filter(None, problems), None)
 
     def _noted(self, trouble: StoreUnavailable) -> StoreUnavailable:
-        """Remember an error. Return it as no news if it is the same as the one before."""
+        """Remember an error. If it repeats the one before, return it marked as already logged."""
         before, self._trouble = self._trouble, trouble
         return trouble.again() if str(trouble) == str(before) else trouble
 

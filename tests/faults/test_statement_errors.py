@@ -26,7 +26,7 @@ STORED_SECONDS = 60
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_to_the_garbage_collector() -> Iterator[None]:
-    """A connection that has failed must not stay locked until Python finds its last cursor."""
+    """Run without the garbage collector: the store must free a failed connection by itself."""
     gc.disable()
     yield
     gc.enable()
