@@ -173,6 +173,24 @@ class TestWhatIsKept:
         assert kept(app) == []
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_of_a_batch_that_is_sent_again_a_refused_event_is_kept_once(app: Flask) -> None:
+    trigger = (
+        "CREATE TRIGGER keep_out BEFORE INSERT ON user_events"
+        " WHEN NEW.session_id = 'kept-out' BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    events = [card_click(), card_click(session_id="kept-out"), card_click(event_type="nope")]
+    client, registration = app.test_client(), app.extensions["tcs_events"]
+    with app.app_context(), registration.database.engine.begin() as connection:
+        connection.execute(text(trigger))
+    assert client.post(f"{URL}/batch", json={"events": events}).status_code == 503
+    assert kept(app) == []
+    with app.app_context(), registration.database.engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER keep_out"))
+    assert client.post(f"{URL}/batch", json={"events": events}).status_code == 202
+    assert len(kept(app)) == 1
+
+
 class TestHostileTexts:
     @pytest.mark.parametrize(
         "text",
