@@ -35,6 +35,7 @@ BOTS_STORE, BOTS_MARK, BOTS_DROP = "store", "mark", "drop"
 MAX_REJECTED = 100_000
 SYNCED = "synced"
 LOST_ON_POWER_CUT = "lost_on_power_cut"
+WRITE_AHEAD_LOG, HOSTS_JOURNAL = "wal", "host"
 LOG_LEVELS = ("info", "debug", "off")
 
 Access = Callable[[], Any]
@@ -259,6 +260,13 @@ class Settings:
         _choice(SYNCED, LOST_ON_POWER_CUT),
         'What 202 promises. `"synced"`: the event is on the disk. `"lost_on_power_cut"`: the event'
         " survives the process, but a power cut may take the last events.",
+    )
+    sqlite_journal: str = _setting(
+        WRITE_AHEAD_LOG,
+        _choice(WRITE_AHEAD_LOG, HOSTS_JOURNAL),
+        'The journal of an SQLite file. `"wal"`: the file is switched to the write-ahead log,'
+        ' unless the app sets another journal itself. `"host"`: the journal stays as it is, and'
+        " readers and events wait for each other. With both, events survive a power cut.",
     )
     timeout_ms: int = _setting(
         1500,

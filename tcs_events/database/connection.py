@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any
 
@@ -16,6 +17,8 @@ from tcs_events.errors import StoreUnavailable
 
 Prepare = Callable[[Any], None]
 """Sets up a connection. It is called with the driver's connection object."""
+Watch = Callable[[], AbstractContextManager[None]]
+"""Makes a context in which a connection is made. It is entered in the thread that connects."""
 
 ATTEMPT_MAX_SECONDS = 5.0
 """After this time an attempt to connect is given up, and the next request starts a new one."""
@@ -27,9 +30,10 @@ _connections_of_parent: list[Any] = []
 class _Attempt:
     """One attempt to connect. It goes on after a request has stopped waiting for it."""
 
-    def __init__(self, engine: Engine, prepare: Prepare) -> None:
+    def __init__(self, engine: Engine, prepare: Prepare, watch: Watch) -> None:
         self._engine = engine
         self._prepare = prepare
+        self._watch = watch
         self._mutex = threading.Lock()
         self._driver: Any = None
         self._abandoned = False
@@ -40,7 +44,8 @@ class _Attempt:
         if isinstance(self._engine.pool, QueuePool) and self._engine.dialect.name == "sqlite":
             # An idle connection in the pool may have an old, replaced file open.
             self._engine.dispose()
-        connection = self._engine.connect()
+        with self._watch():
+            connection = self._engine.connect()
         # Take it out of the pool, so that the pool's size and timeouts serve only the host.
         connection.detach()
         driver: Any = connection.connection.dbapi_connection
@@ -71,13 +76,19 @@ class OwnConnection:
         engine: the host's engine. The connection is taken out of its pool for good.
         prepare: called with each new connection, which is in autocommit mode.
         before_close: called with a connection before it is closed.
+        watch: the context in which a connection is made.
     """
 
     def __init__(
-        self, engine: Engine, prepare: Prepare, before_close: Prepare = lambda driver: None
+        self,
+        engine: Engine,
+        prepare: Prepare,
+        before_close: Prepare = lambda driver: None,
+        watch: Watch = contextlib.nullcontext,
     ) -> None:
         self._engine = engine
         self._prepare = prepare
+        self._watch = watch
         self._before_close = before_close
         self.driver: Any = None
         """The driver's connection object, or None if no connection is open."""
@@ -116,7 +127,7 @@ class OwnConnection:
         if attempt is not None and monotonic() - attempt.thread.made_at > ATTEMPT_MAX_SECONDS:
             attempt.abandon()
             attempt = None
-        self._attempt = attempt = attempt or _Attempt(self._engine, self._prepare)
+        self._attempt = attempt = attempt or _Attempt(self._engine, self._prepare, self._watch)
         if not attempt.thread.is_done(max(0.0, deadline - monotonic())):
             raise StoreUnavailable("ConnectTimeout")
         self._attempt = None

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
+from tcs_events.database.sqlite_file import is_in_memory
+
 
 def is_lasting(engine: Engine) -> bool:
     """Return whether the database outlives its connections: False for SQLite in memory."""
-    if engine.dialect.name != "sqlite":
-        return True
-    database = engine.url.database or ""
-    return database not in ("", ":memory:") and "mode=memory" not in str(engine.url)
+    return engine.dialect.name != "sqlite" or not is_in_memory(engine.url)
 
 
 def leave_pool_of_parent(engine: Engine) -> None:

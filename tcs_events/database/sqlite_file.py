@@ -18,9 +18,9 @@ import sqlite3
 import struct
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
 
 try:
     import fcntl
@@ -47,9 +47,35 @@ def identity_of(path: str) -> Identity | None:
 def path_of(engine: Engine) -> str:
     """Return the absolute path of the database file, as the engine's URL names it."""
     database = engine.url.database or ""
-    if database.startswith("file:"):
-        database = unquote(database.removeprefix("file:").partition("?")[0])
+    if is_uri(engine.url):
+        path = database.removeprefix("file:").partition("?")[0]
+        if path.startswith("//"):  # an authority, which is empty or "localhost"
+            path = "/" + path[2:].partition("/")[2]
+        database = unquote(path)
     return os.path.abspath(database)
+
+
+def is_uri(url: URL) -> bool:
+    """Return whether SQLite reads the database's name as a URI: https://www.sqlite.org/uri.html.
+
+    Without the parameter `uri`, "file:app.db" is the name of a file in the current folder.
+    """
+    is_on = str(url.query.get("uri", "")).lower() in ("true", "1", "yes", "on", "t", "y")
+    return is_on and (url.database or "").startswith("file:")
+
+
+def is_in_memory(url: URL) -> bool:
+    """Return whether the database of an SQLite URL is in memory, or a file that nobody can find."""
+    database = url.database or ""
+    if not is_uri(url):
+        return database in ("", ":memory:")
+    path, _, parameters = database.removeprefix("file:").partition("?")
+    query = {**dict(parse_qsl(parameters)), **url.query}
+    return (
+        unquote(path) in ("", ":memory:")
+        or query.get("mode") == "memory"
+        or query.get("vfs") == "memdb"
+    )
 
 
 class OpenFile:

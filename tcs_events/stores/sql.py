@@ -16,6 +16,7 @@ from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.numbering import Numbering, numberings
 from tcs_events.database.pools import is_lasting
 from tcs_events.database.problems import Problem
+from tcs_events.database.sqlite_journal import Journal
 from tcs_events.database.troubles import (
     driver_error,
     is_about_one_row,
@@ -57,7 +58,7 @@ def make_committers(engine: Engine, table: Table, settings: Settings) -> list[Co
     """Return the committers for this database. They can write at the same time."""
     dialect, durability = engine.dialect, settings.durability
     if dialect.name == "sqlite" and is_lasting(engine):
-        return [SqliteCommitter(engine, table, durability)]
+        return [SqliteCommitter(engine, table, durability, settings.sqlite_journal)]
     if dialect.name == "postgresql" and dialect.driver == "psycopg":
         seconds = settings.timeout_ms / 1000
         return [
@@ -104,6 +105,11 @@ class SqlStore:
             Exception: the driver's error, if the connection cannot be opened.
         """
         return self._committers[0].connection(deadline)
+
+    def journal(self) -> Journal | None:
+        """Return the journal of the connection that events are written on. None if not SQLite."""
+        committer = self._committers[0]
+        return committer.journal if isinstance(committer, SqliteCommitter) else None
 
     def problem(self) -> Problem | None:
         """Return a problem that shows without a query, such as a deleted file, else None."""

@@ -16,9 +16,10 @@ from sqlalchemy.dialects.sqlite import insert
 from tcs_events.database.connection import OwnConnection
 from tcs_events.database.problems import FILE_MISSING, Problem
 from tcs_events.database.sqlite_file import OpenFile
+from tcs_events.database.sqlite_journal import DURABLE, OURS, WAL, HostsChoice, Journal
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Event, Outcome, Record
-from tcs_events.settings import LOST_ON_POWER_CUT
+from tcs_events.settings import HOSTS_JOURNAL, LOST_ON_POWER_CUT, WRITE_AHEAD_LOG
 from tcs_events.stores.columns import data_columns, unique_id
 from tcs_events.stores.contract import Result
 from tcs_events.stores.generic import not_kept
@@ -47,12 +48,15 @@ class SqliteCommitter:
     """Writes groups of events on one connection.
 
     In WAL mode a commit syncs one file once. With synchronous=FULL the data is on the disk when
-    COMMIT returns: https://www.sqlite.org/pragma.html#pragma_synchronous
+    COMMIT returns. With another journal it takes several syncs, and synchronous=EXTRA:
+    https://www.sqlite.org/pragma.html#pragma_synchronous
     """
 
     max_committers = 1  # SQLite has one writer at a time
 
-    def __init__(self, engine: Engine, table: Table, durability: str) -> None:
+    def __init__(
+        self, engine: Engine, table: Table, durability: str, journal: str = WRITE_AHEAD_LOG
+    ) -> None:
         columns = [column.name for column in data_columns(table)]
         statement = insert(table).on_conflict_do_nothing(index_elements=[unique_id(table)])
         self._insert = str(statement.compile(dialect=engine.dialect, column_keys=columns))
@@ -66,16 +70,19 @@ class SqliteCommitter:
         """The `monotonic()` time at which a running statement is stopped."""
         self._engine = engine
         self._file: OpenFile | None = None
-        self.own = OwnConnection(engine, self._prepare, self._leave_file)
+        self._keeps_journal = journal == HOSTS_JOURNAL
+        self._hosts_choice = HostsChoice(engine)
+        self.journal = Journal("", "")
+        """The journal of the connection that was opened last."""
+        self.own = OwnConnection(
+            engine, self._prepare, self._leave_file, self._hosts_choice.watched
+        )
 
     def _prepare(self, driver: Any) -> None:
+        driver.set_trace_callback(None)
         _pragma(driver, f"busy_timeout = {SETUP_PATIENCE_SECONDS * 1000:.0f}")
-        # SQLite does not wait for a writer while it switches the file to WAL, whatever the busy
-        # timeout is: https://www.sqlite.org/c3ref/busy_handler.html
-        mode = _once_unlocked(
-            lambda: _pragma(driver, "journal_mode = WAL"), monotonic() + SETUP_PATIENCE_SECONDS
-        )
-        synced = "FULL" if mode == "wal" else "EXTRA"
+        self.journal = self._choose_journal(driver)
+        synced = "FULL" if self.journal.mode == WAL else "EXTRA"
         _pragma(driver, f"synchronous = {synced if self._is_synced else 'NORMAL'}")
         _pragma(driver, f"cache_size = -{CACHE_KIB}")
         _pragma(driver, f"wal_autocheckpoint = {WAL_PAGES}")
@@ -89,6 +96,29 @@ class SqliteCommitter:
         _pragma(driver, "busy_timeout = 0")
         # One of the host's triggers may be slow: https://www.sqlite.org/c3ref/progress_handler.html
         driver.set_progress_handler(lambda: monotonic() > self._until, STEPS)
+
+    def _choose_journal(self, driver: Any) -> Journal:
+        """Switch the file to the write-ahead log, unless the host has chosen another journal."""
+        choice = self._hosts_choice
+        mode: str = _pragma(driver, "journal_mode")
+        if self._keeps_journal:
+            chosen_by = "TCS_EVENTS_SQLITE_JOURNAL"
+        elif choice.mode is not None:
+            chosen_by = "the app"
+        elif not choice.is_known:
+            chosen_by = "the app, which makes its connections itself"
+        else:
+            # SQLite does not wait for a writer while it switches the file to WAL, whatever the busy
+            # timeout is: https://www.sqlite.org/c3ref/busy_handler.html
+            mode = _once_unlocked(
+                lambda: _pragma(driver, "journal_mode = WAL"), monotonic() + SETUP_PATIENCE_SECONDS
+            )
+            return Journal(mode, OURS)
+        if mode != WAL and mode not in DURABLE:
+            # Without a journal in a file, a crash in the middle of a commit would damage the
+            # database. A journal other than WAL concerns this connection alone.
+            mode = _pragma(driver, "journal_mode = DELETE")
+        return Journal(mode, chosen_by)
 
     def _sync_existing_rows(self, driver: Any) -> None:
         """Sync the rows that are already in the file, before one of them is called a duplicate.
@@ -183,7 +213,8 @@ class SqliteCommitter:
                     cursor.execute("ROLLBACK")
                     self._begin(cursor, deadline)
                     results = [self._write_one(cursor, row) for row in rows]
-                cursor.execute("COMMIT")
+                # With a rollback journal, COMMIT waits for all readers.
+                _once_unlocked(lambda: cursor.execute("COMMIT"), deadline)
             finally:
                 self._until = float("inf")
                 if driver.in_transaction:

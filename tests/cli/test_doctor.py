@@ -61,7 +61,7 @@ def test_all_is_well_with_new_tables(host: Flask) -> None:
     assert checked == set(own_metadata.tables) - set(OPTIONAL_TABLES)
     assert any(name.startswith("extras: ") for name in findings)
     durable = {
-        "sqlite": "SQLite journal wal, synchronous FULL",
+        "sqlite": "SQLite journal wal (set by tcs_events), synchronous FULL",
         "postgresql": "PostgreSQL synchronous_commit on",
     }
     with host.app_context():
@@ -187,7 +187,7 @@ def test_commits_that_are_not_synced_are_shown_where_the_host_wants_that(
 ) -> None:
     code, findings = doctor(make_host(database_url, TCS_EVENTS_DURABILITY="lost_on_power_cut"))
     assert code == 0
-    shown = {"SQLite journal wal, synchronous NORMAL", "PostgreSQL synchronous_commit off"}
+    shown = {"SQLite journal wal (set by tcs_events), synchronous NORMAL", "PostgreSQL synchronous_commit off"}
     assert shown & set(findings)
 
 

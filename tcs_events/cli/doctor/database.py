@@ -15,6 +15,7 @@ from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
 from tcs_events.database.asking import briefly
 from tcs_events.database.pools import is_lasting
 from tcs_events.database.sqlite_file import path_of
+from tcs_events.database.sqlite_journal import OURS, WAL, Journal
 from tcs_events.host import Registration
 from tcs_events.settings import SYNCED
 from tcs_events.stores import SqlStore
@@ -58,6 +59,11 @@ def _own_connection(registration: Registration) -> Any:
     return store.own_connection(monotonic() + SECONDS) if isinstance(store, SqlStore) else None
 
 
+def _journal(registration: Registration) -> Journal | None:
+    store = registration.store
+    return store.journal() if isinstance(store, SqlStore) else None
+
+
 def _of_sqlite(engine: Engine, registration: Registration, is_synced: bool) -> list[Finding]:
     path = path_of(engine)
     try:
@@ -69,18 +75,24 @@ def _of_sqlite(engine: Engine, registration: Registration, is_synced: bool) -> l
         driver.execute("ROLLBACK")
     except Exception as error:
         return [Finding("SQLite file", WRONG, str(explain(error)))]
-    journal = _pragma(driver, "journal_mode")
+    mode = _pragma(driver, "journal_mode")
+    journal = _journal(registration)
     synchronous = _SYNCHRONOUS[_pragma(driver, "synchronous")]
-    safe = synchronous == ("FULL" if journal == "wal" else "EXTRA") or not is_synced
-    durability = f"SQLite journal {journal}, synchronous {synchronous}"
+    safe = synchronous == ("FULL" if mode == WAL else "EXTRA") or not is_synced
+    by = f" (set by {journal.chosen_by})" if journal else ""
+    durability = f"SQLite journal {mode}{by}, synchronous {synchronous}"
     findings = [
         Finding(durability)
         if safe
         else Finding(durability, WRONG, "202 would not survive a power cut; report this as a bug")
     ]
-    if journal != "wal":
-        remedy = "readers and writers wait for each other; move the file to a local disk, where"
-        findings = [Finding(durability, HINT, f"{remedy} SQLite can use its write-ahead log")]
+    if safe and mode != WAL:
+        remedy = "readers and writers wait for each other; "
+        if journal and journal.chosen_by == OURS:
+            remedy += "move the file to a local disk, where SQLite can use its write-ahead log"
+        else:
+            remedy += "with journal_mode = WAL they would not"
+        findings = [Finding(durability, HINT, remedy)]
     free = shutil.disk_usage(os.path.dirname(path)).free
     findings.append(
         Finding("SQLite file can be written")
