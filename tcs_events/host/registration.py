@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from flask import Blueprint, Flask, current_app
 
 from tcs_events.counts.refresh import Refresher
+from tcs_events.database.creating import create_one_at_a_time
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.host_database import HostDatabase
 from tcs_events.database.pools import leave_pool_of_parent
@@ -77,7 +78,9 @@ class Registration:
                 raise ConfigError(
                     f"TCS_EVENTS_BIND_KEY is {bind_key!r}, which is not in SQLALCHEMY_BINDS."
                 )
-            self.tables = join_metadata(database.metadatas[bind_key], self.settings)
+            metadata = database.metadatas[bind_key]
+            self.tables = join_metadata(metadata, self.settings)
+            create_one_at_a_time(metadata)
         return bool(self.tables)
 
     @cached_property

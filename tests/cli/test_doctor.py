@@ -187,7 +187,10 @@ def test_commits_that_are_not_synced_are_shown_where_the_host_wants_that(
 ) -> None:
     code, findings = doctor(make_host(database_url, TCS_EVENTS_DURABILITY="lost_on_power_cut"))
     assert code == 0
-    shown = {"SQLite journal wal (set by tcs_events), synchronous NORMAL", "PostgreSQL synchronous_commit off"}
+    shown = {
+        "SQLite journal wal (set by tcs_events), synchronous NORMAL",
+        "PostgreSQL synchronous_commit off",
+    }
     assert shown & set(findings)
 
 
