@@ -36,6 +36,7 @@ MAX_REJECTED = 100_000
 SYNCED = "synced"
 LOST_ON_POWER_CUT = "lost_on_power_cut"
 WRITE_AHEAD_LOG, HOSTS_JOURNAL = "wal", "host"
+REFUSED, AS_BEST_THEY_CAN = "refused", "as_best_they_can"
 LOG_LEVELS = ("info", "debug", "off")
 
 Access = Callable[[], Any]
@@ -267,6 +268,13 @@ class Settings:
         'The journal of an SQLite file. `"wal"`: the file is switched to the write-ahead log,'
         ' unless the app sets another journal itself. `"host"`: the journal stays as it is, and'
         " readers and events wait for each other. With both, events survive a power cut.",
+    )
+    other_databases: str = _setting(
+        REFUSED,
+        _choice(REFUSED, AS_BEST_THEY_CAN),
+        "What happens with a database or driver that is not in the list of those supported."
+        ' `"refused"`: the app does not start. `"as_best_they_can"`: events are stored one by one,'
+        " on connections of your pool, and nothing is promised about a 202.",
     )
     timeout_ms: int = _setting(
         1500,

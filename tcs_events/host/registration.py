@@ -18,6 +18,7 @@ from tcs_events.database.creating import create_one_at_a_time
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.host_database import HostDatabase
 from tcs_events.database.pools import leave_pool_of_parent
+from tcs_events.database.supported import check_supported
 from tcs_events.errors import ConfigError, DatabaseMissing
 from tcs_events.event_types.schemas import event_schema
 from tcs_events.intake.collector import Collector
@@ -33,7 +34,7 @@ from tcs_events.models import (
     Tables,
     join_metadata,
 )
-from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, Settings
+from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, REFUSED, Settings
 from tcs_events.stores import Store, store_for
 from tcs_events.watch.counters import Counters
 from tcs_events.watch.health import Health
@@ -71,13 +72,20 @@ class Registration:
         """Held during the first request's preparations, while later requests wait."""
 
     def join(self, app: Flask) -> bool:
-        """Add our tables to the metadata of the host's `db`. Return False if there is no `db`."""
+        """Add our tables to the metadata of the host's `db`. Return False if there is no `db`.
+
+        Raises:
+            ConfigError: the settings name no such database, or one that is not supported, or the
+                app has a table of its own with one of our names.
+        """
         if not self.tables and (database := app.extensions.get("sqlalchemy")) is not None:
             bind_key = self.settings.bind_key
             if bind_key not in database.metadatas:
                 raise ConfigError(
                     f"TCS_EVENTS_BIND_KEY is {bind_key!r}, which is not in SQLALCHEMY_BINDS."
                 )
+            if self.settings.other_databases == REFUSED:
+                check_supported(app.config, bind_key)
             metadata = database.metadatas[bind_key]
             self.tables = join_metadata(metadata, self.settings)
             create_one_at_a_time(metadata)

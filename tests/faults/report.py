@@ -11,7 +11,8 @@ from tests.faults.ledger import Balance
 
 ANSWER_SECONDS = 2.5
 """Two seconds are promised; the rest is what a machine needs to get round to it."""
-HEAL_SECONDS = 2.5
+HEAL_SECONDS = 10.0
+"""Far more than the 0.1 to 1 s that it takes on a quiet machine: some servers might never heal."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,10 @@ class Report:
     healed_after: float | None = None
     """Seconds from the end of the fault to the next 202."""
     busy_seconds: float = 0.0
-    """How long the slowest page without a database took meanwhile. Whatever else may be as late."""
+    """How long the slowest page without a database took meanwhile.
+
+    A page is one step of a thread. An answer takes several, each of which may be as late.
+    """
 
     def statuses(self) -> dict[int, int]:
         """How many attempts ended in each status; 0 is no answer."""
@@ -33,7 +37,7 @@ class Report:
     def complaints(self) -> list[str]:
         """Everything that was not as promised. Nothing but the database was ever at fault."""
         unpromised = {s: n for s, n in self.statuses().items() if s not in (202, 503)}
-        in_time = ANSWER_SECONDS + self.busy_seconds
+        in_time = ANSWER_SECONDS + 3 * self.busy_seconds
         late = [answer for answer in self.answers if answer.seconds > in_time]
         bare = [a for a in self.answers if a.status == 503 and not a.has_retry_after]
         other = [answer for answer in self.answers if answer.status and not answer.is_json]
@@ -48,7 +52,10 @@ class Report:
             said.append(f"{len(bare)} answers of 503 without Retry-After")
         if other:
             said.append(f"{len(other)} answers that are not JSON objects")
-        if self.healed_after is not None and self.healed_after > HEAL_SECONDS + self.busy_seconds:
+        if (
+            self.healed_after is not None
+            and self.healed_after > HEAL_SECONDS + 3 * self.busy_seconds
+        ):
             said.append(f"the first 202 came {self.healed_after:.2f} s after the fault")
         return said
 
