@@ -1,8 +1,8 @@
 """Requests that arrive together share one transaction.
 
-There is no background thread. Each request adds its events to a queue. If a committer is free, the
+There is no background thread. Each request adds its events to a queue. If a connection is free, the
 request takes it and writes a group of events from the front of the queue. Otherwise the request
-sleeps until another request has written its events, or until a committer is free. Under load one
+sleeps until another request has written its events, or until a connection is free. Under load one
 commit stores many events. Without load an event is written at once.
 
 A request can be interrupted at any moment: by a `gevent.Timeout`, by a server that aborts its
@@ -11,7 +11,7 @@ and at the end of a loop's body. So two things always complete: assignments at t
 `finally`, and a `with` on a lock. The code uses only these two where a failure would block other
 requests. Everything else repairs itself:
 
-- An assignment frees a committer (`_Committer.owner`).
+- An assignment frees a connection (`Lane.owner`).
 - An assignment marks a group as done for all its requests (`_Group.is_done`).
 - A sleeping request checks every `LOOK_SECONDS`, in case nobody wakes it.
 - The waiting events and bytes are counted again with every group.
@@ -29,6 +29,7 @@ from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Record
 from tcs_events.stores.contract import Result, State
+from tcs_events.stores.lanes import Lane, Lanes
 from tcs_events.stores.pace import Pace
 from tcs_events.stores.patience import Patience
 
@@ -63,26 +64,15 @@ class _Group:
         self.events += entry.events
 
 
-class _Committer:
-    """A connection to write on, which one request at a time may use."""
-
-    __slots__ = ("owner", "write")
-
-    def __init__(self, write: Write) -> None:
-        self.write = write
-        self.owner: _Entry | None = None
-        """The request that is writing, or None if the committer is free."""
-
-
 class _Entry:
     """The events of one request in the queue."""
 
     __slots__ = (
-        "committer",
         "count",
         "deadline",
         "events",
         "group",
+        "lane",
         "size_bytes",
         "start",
         "woken",
@@ -96,8 +86,8 @@ class _Entry:
         self.group: _Group | None = None
         self.start = 0
         """The index of the request's first event in the group."""
-        self.committer: _Committer | None = None
-        """The committer that the request took last. It may have been freed since."""
+        self.lane: Lane | None = None
+        """The lane that the request took last. It may have been freed since."""
         # A plain lock is the cheapest way to sleep: one system call wakes one thread.
         self.woken = threading.Lock()
         self.woken.acquire()
@@ -119,10 +109,12 @@ class _Entry:
 
 
 class GroupCommit:
-    """Lets requests share the transactions of a few committers.
+    """Lets requests share the transactions of a few connections.
 
     Args:
-        committers: each one writes one group at a time, on its own connection.
+        writes: one for each connection. Each writes one group at a time.
+        lanes: the same connections, which other tables may use, too. By default none does.
+        only_last: leave all lanes but the last to others.
         max_events: the most events that may wait.
         max_bytes: the most bytes of request bodies that may wait.
         timeout_seconds: after this time a request is answered that its events are not stored.
@@ -130,13 +122,19 @@ class GroupCommit:
 
     def __init__(
         self,
-        committers: Sequence[Write],
+        writes: Sequence[Write],
         *,
         max_events: int,
         max_bytes: int,
         timeout_seconds: float,
+        lanes: Lanes | None = None,
+        only_last: bool = False,
     ) -> None:
-        self._writes = committers
+        self._writes = writes
+        self._lanes = lanes or Lanes([None] * len(writes))
+        self._lanes.add_queue(self)
+        self._first = len(writes) - 1 if only_last else 0
+        self._lane_count = len(writes) - self._first
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._timeout_seconds = timeout_seconds
@@ -144,8 +142,6 @@ class GroupCommit:
         in_each_child(self._reset)
 
     def _reset(self) -> None:
-        self._mutex = threading.Lock()
-        self._committers = [_Committer(write) for write in self._writes]
         self._queue: deque[_Entry] = deque()
         self._waiting_events = 0
         self._waiting_bytes = 0
@@ -155,13 +151,13 @@ class GroupCommit:
     def state(self) -> State:
         """Return how much is waiting, and how the last commits ended."""
         ensure_own_state()
-        with self._mutex:
+        with self._lanes.mutex:
             self._count_waiting()
             patience = self._patience
             return State(
                 self._waiting_events,
                 self._waiting_bytes,
-                sum(committer.owner is not None for committer in self._committers),
+                sum(isinstance(lane.owner, _Entry) for lane in self._usable()),
                 patience.is_failing,
                 patience.succeeded_at,
                 patience.failed_at,
@@ -178,9 +174,9 @@ class GroupCommit:
         try:
             self._enter(entry)
             while entry.group is None or not entry.group.is_done:
-                committer = entry.committer
-                if committer is not None and committer.owner is entry:
-                    self._commit(entry, committer)
+                lane = entry.lane
+                if lane is not None and lane.owner is entry:
+                    self._commit(entry, lane)
                 else:
                     self._sleep(entry)
             results = entry.results()
@@ -188,27 +184,30 @@ class GroupCommit:
             return results
         finally:
             # Assignments first: this request may have been interrupted during its commit.
-            committer = entry.committer
-            was_owner = committer is not None and committer.owner is entry
-            if committer is not None and was_owner:
-                committer.owner = None
+            lane = entry.lane
+            was_owner = lane is not None and lane.owner is entry
+            if lane is not None and was_owner:
+                lane.owner = None
             if was_owner or not is_stored:
                 self._leave(entry)
 
     def _enter(self, entry: _Entry) -> None:
-        """Join the queue, and take a committer if one is free."""
-        with self._mutex:
-            if not self._take_committer(entry):
+        """Join the queue, and take a lane if one is free."""
+        with self._lanes.mutex:
+            if not self._take_lane(entry):
                 self._check_room(entry)
             self._waiting_events += entry.count
             self._waiting_bytes += entry.size_bytes
             self._queue.append(entry)
 
-    def _take_committer(self, entry: _Entry) -> bool:
-        for committer in self._committers:
-            if committer.owner is None:
-                entry.committer = committer
-                committer.owner = entry
+    def _usable(self) -> list[Lane]:
+        return self._lanes.all[self._first :]
+
+    def _take_lane(self, entry: _Entry) -> bool:
+        for lane in self._usable():
+            if lane.owner is None:
+                entry.lane = lane
+                lane.owner = entry
                 return True
         return False
 
@@ -222,7 +221,7 @@ class GroupCommit:
             # One request tests whether the database is back. The others are answered at once.
             raise StoreUnavailable("Failing", is_news=False)
         events = self._waiting_events + entry.count
-        seconds = self._pace.seconds_for(events, len(self._committers))
+        seconds = self._pace.seconds_for(events, self._lane_count)
         if (
             events > self._max_events
             or self._waiting_bytes + entry.size_bytes > self._max_bytes
@@ -231,7 +230,7 @@ class GroupCommit:
             raise StoreUnavailable("QueueFull")
 
     def _sleep(self, entry: _Entry) -> None:
-        """Sleep until woken or for `LOOK_SECONDS`, then take a committer if one is free.
+        """Sleep until woken or for `LOOK_SECONDS`, then take a lane if one is free.
 
         Raises:
             StoreUnavailable: the request's time is up.
@@ -241,43 +240,47 @@ class GroupCommit:
             raise StoreUnavailable("Timeout")
         entry.woken.acquire(timeout=min(seconds_left, LOOK_SECONDS))
         if entry.group is None:
-            with self._mutex:
+            with self._lanes.mutex:
                 if entry.group is None:
-                    self._take_committer(entry)
+                    self._take_lane(entry)
 
     def _leave(self, entry: _Entry) -> None:
         """Remove a request from the queue, and let the next one continue."""
-        with self._mutex:
+        with self._lanes.mutex:
             if entry in self._queue:
                 self._waiting_events -= entry.count
                 self._waiting_bytes -= entry.size_bytes
                 self._queue.remove(entry)
             self._wake_next()
 
-    def _wake_next(self) -> None:
-        """Wake the first request in the queue if a committer is free."""
-        if self._queue and any(committer.owner is None for committer in self._committers):
+    def wake_next(self) -> None:
+        """Wake the first request in the queue if a lane is free. The lanes' mutex is held."""
+        if self._queue and any(lane.owner is None for lane in self._usable()):
             self._queue[0].wake()
 
-    def _commit(self, entry: _Entry, committer: _Committer) -> None:
-        """Write the front of the queue, then free the committer for the rest."""
+    def _wake_next(self) -> None:
+        self.wake_next()
+        self._lanes.wake_others(self)
+
+    def _commit(self, entry: _Entry, lane: Lane) -> None:
+        """Write the front of the queue, then free the lane for the rest."""
         group = _Group()
         seconds, is_full = 0.0, False
         try:
-            with self._mutex:
+            with self._lanes.mutex:
                 self._refuse_late()
                 self._fill(group, entry)
                 is_full = bool(self._queue)
             if group.events:
                 began = monotonic()
                 deadline = self._patience.limit(entry.deadline)
-                group.results = committer.write(group.events, deadline)
+                group.results = self._writes[lane.number](group.events, deadline)
                 seconds = monotonic() - began
         except StoreUnavailable as error:
             group.error = error
         finally:
             group.is_done = True
-            committer.owner = None
+            lane.owner = None
             self._finish(entry, group, seconds, is_full)
 
     def _refuse_late(self) -> None:
@@ -288,7 +291,7 @@ class GroupCommit:
         late = _Group(StoreUnavailable("QueueFull"))
         in_time: deque[_Entry] = deque()
         for entry in self._queue:
-            seconds = self._pace.seconds_for(events_ahead + entry.count, len(self._committers))
+            seconds = self._pace.seconds_for(events_ahead + entry.count, self._lane_count)
             if now + seconds > entry.deadline:
                 late.add(entry)
             else:
@@ -320,7 +323,7 @@ class GroupCommit:
 
     def _finish(self, entry: _Entry, group: _Group, seconds: float, is_full: bool) -> None:
         to_wake = group.entries
-        with self._mutex:
+        with self._lanes.mutex:
             if group.results is not None:
                 self._patience.succeeded()
                 self._pace.wrote(len(group.events), seconds, is_full=is_full)

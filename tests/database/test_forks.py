@@ -92,7 +92,7 @@ def test_a_child_waits_for_no_lock_that_a_thread_of_its_parent_held(
         ours.tally._asker._lock,
         ours.health._looking,
         ours.health._asker._lock,
-        ours.store._group_commit._mutex,
+        ours.store._group_commit._lanes.mutex,
         ours.rejections._lock,
         ours.preparing,
     ]

@@ -220,7 +220,7 @@ def test_a_child_forked_in_the_middle_of_a_commit_starts_afresh(
 ) -> None:
     queue = queue_before(database.write)
     first = hold_first(queue, database, pool)
-    with queue._mutex:  # the worst moment
+    with queue._lanes.mutex:  # the worst moment
         child = os.fork()
     if child == 0:
         database.may_go_on.set()
