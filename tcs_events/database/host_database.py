@@ -27,6 +27,8 @@ class HostDatabase:
     """
 
     def __init__(self, engine: Engine) -> None:
+        self.hosts_engine = engine
+        """The host's engine as it is."""
         self._engine = with_transactions(engine)
         in_each_child(self._leave_pool_of_parent)
 

@@ -34,8 +34,9 @@ from tcs_events.models import (
     Tables,
     join_metadata,
 )
-from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, REFUSED, Settings
+from tcs_events.settings import BOTS_MARK, REFUSED, Settings
 from tcs_events.stores import Store, store_for
+from tcs_events.stores.connections import WriteConnections
 from tcs_events.watch.counters import Counters
 from tcs_events.watch.health import Health
 from tcs_events.watch.tally import Tally
@@ -138,7 +139,7 @@ class Registration:
     @property
     def rejection_store(self) -> Store:
         """The store of refused events. Raises what `database` raises."""
-        hasty = replace(self.settings, timeout_ms=TIMEOUT_MS, durability=LOST_ON_POWER_CUT)
+        hasty = replace(self.settings, timeout_ms=TIMEOUT_MS)
         return self._kept(REJECTIONS_TABLE, hasty)
 
     def close(self) -> None:
@@ -146,13 +147,24 @@ class Registration:
         for store in [*self._stores.values()]:
             store.close()
 
+    @cached_property
+    def _connections(self) -> WriteConnections:
+        return WriteConnections(self.database.hosts_engine, self.settings)
+
     def _kept(self, table: str, settings: Settings) -> Store:
         ensure_own_state()
         with self._opening:
             if table not in self._stores:
                 # First, because it adds our tables if the host called `db.init_app` late.
                 database = self.database
-                self._stores[table] = store_for(self.tables[table], database, settings)
+                self._stores[table] = store_for(
+                    self.tables[table],
+                    database,
+                    settings,
+                    self._connections,
+                    # If somebody locks another table, events have a connection left.
+                    only_last=table != EVENTS_TABLE,
+                )
             return self._stores[table]
 
     @cached_property

@@ -14,6 +14,7 @@ from tcs_events.database.problems import NOT_KEPT, filled_in
 from tcs_events.database.stored_json import insert_values
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Outcome, Record
+from tcs_events.settings import Settings
 from tcs_events.stores.columns import data_columns, unique_id
 from tcs_events.stores.contract import Result
 
@@ -23,14 +24,22 @@ _INSERT_WITH_CONFLICT: dict[str, Callable[[Table], postgresql.Insert | sqlite.In
 }
 
 
+class GenericConnection:
+    """Stands for the connections of the host's pool: this kind of database gets none of our own."""
+
+    own: OwnConnection | None = None
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self.engine = engine
+
+
 class GenericCommitter:
     """Writes groups of events row by row, on connections from the host's pool."""
 
-    max_committers = 1
     own: OwnConnection | None = None
 
-    def __init__(self, engine: Engine, table: Table) -> None:
-        self._engine = engine
+    def __init__(self, connection: GenericConnection, table: Table) -> None:
+        self._engine = connection.engine
         self._table = table
 
     def connection(self, deadline: float) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, Table
 
 from tcs_events.database.connection import OwnConnection
 from tcs_events.event import Event, Outcome, Record
-from tcs_events.settings import LOST_ON_POWER_CUT
+from tcs_events.settings import LOST_ON_POWER_CUT, Settings
 from tcs_events.stores.columns import data_columns, unique_id
 from tcs_events.stores.contract import Result
 from tcs_events.stores.generic import not_kept
@@ -26,32 +26,18 @@ COPY has no ON CONFLICT. Without a unique index it would store duplicates, where
 """
 
 
-class PostgresCommitter:
-    """Writes groups of events on one connection: each in one statement, so in one transaction."""
+class PostgresConnection:
+    """A connection to the server, for all tables."""
 
-    max_committers = 2  # one can work while the other waits for the disk
-
-    def __init__(
-        self, engine: Engine, table: Table, durability: str, timeout_seconds: float
-    ) -> None:
+    def __init__(self, engine: Engine, settings: Settings) -> None:
         import psycopg
 
-        self._driver = psycopg
-        preparer = engine.dialect.identifier_preparer
-        names = [preparer.quote(column.name) for column in data_columns(table)]
-        columns = ", ".join(names)
-        into = f"{preparer.format_table(table)} ({columns})"
-        self._insert_into = f"INSERT INTO {into}"
-        record_id = preparer.quote(unique_id(table).name)
-        self._do_nothing = f"ON CONFLICT ({record_id}) DO NOTHING RETURNING {record_id}"
-        self._copy = f"COPY {into} FROM STDIN"
-        self._copy_until = 0.0
-        where = f"{preparer.format_table(table)} WHERE {record_id} = ANY(%s::uuid[])"
-        self._select_ids = f"SELECT {record_id} FROM {where}"  # noqa: S608  (quoted names)
-        self._table = table
-        self._one_row = "(" + ", ".join(["%s"] * len(names)) + ")"
-        self._synchronous = durability != LOST_ON_POWER_CUT
-        self._timeout_ms = int(timeout_seconds * 1000)
+        self.driver = psycopg
+        self.engine = engine
+        self.copy_until: dict[str, float] = {}
+        """Until when COPY may be used for a table, in `monotonic()` time."""
+        self._synchronous = settings.durability != LOST_ON_POWER_CUT
+        self._timeout_ms = settings.timeout_ms
         self._deadline = 0.0
         self.own = OwnConnection(engine, self._prepare)
 
@@ -67,7 +53,7 @@ class PostgresCommitter:
             # configuration is reloaded and turns it off.
             synchronous = "on" if setting == "off" else setting
             driver.execute(f"SET synchronous_commit = {synchronous}")
-        self._copy_until = 0.0
+        self.copy_until = {}
         patient_wait = driver.wait
 
         def wait(generator: Any, *args: Any, **kwargs: Any) -> Any:
@@ -86,15 +72,40 @@ class PostgresCommitter:
             while True:
                 ready = yield state
                 if not ready and monotonic() > self._deadline:
-                    raise self._driver.OperationalError("no answer in time")
+                    raise self.driver.OperationalError("no answer in time")
                 state = generator.send(ready)
         except StopIteration as stop:
             return stop.value
 
-    def connection(self, deadline: float) -> Any:
+    def get(self, deadline: float) -> Any:
         """Return the connection. Its statements end at `deadline`, a `monotonic()` time."""
         self._deadline = deadline
         return self.own.get(deadline)
+
+
+class PostgresCommitter:
+    """Writes groups of records of one table: each in one statement, so in one transaction."""
+
+    def __init__(self, connection: PostgresConnection, table: Table) -> None:
+        preparer = connection.engine.dialect.identifier_preparer
+        names = [preparer.quote(column.name) for column in data_columns(table)]
+        columns = ", ".join(names)
+        into = f"{preparer.format_table(table)} ({columns})"
+        self._insert_into = f"INSERT INTO {into}"
+        record_id = preparer.quote(unique_id(table).name)
+        self._do_nothing = f"ON CONFLICT ({record_id}) DO NOTHING RETURNING {record_id}"
+        self._copy = f"COPY {into} FROM STDIN"
+        where = f"{preparer.format_table(table)} WHERE {record_id} = ANY(%s::uuid[])"
+        self._select_ids = f"SELECT {record_id} FROM {where}"  # noqa: S608  (quoted names)
+        self._table = table
+        self._one_row = "(" + ", ".join(["%s"] * len(names)) + ")"
+        self._connection = connection
+        self._driver = connection.driver
+        self.own = connection.own
+
+    def connection(self, deadline: float) -> Any:
+        """Return the driver's connection. Its statements end at `deadline`."""
+        return self._connection.get(deadline)
 
     def problem(self) -> None:
         """Return None: only the server can tell whether something is wrong."""
@@ -113,14 +124,14 @@ class PostgresCommitter:
                 except self._driver.errors.UniqueViolation:
                     pass  # COPY was rolled back; INSERT skips the duplicates with ON CONFLICT
             results = self._insert(cursor, records)
-            self._copy_until = monotonic() + COPY_SECONDS
+            self._connection.copy_until[self._table.name] = monotonic() + COPY_SECONDS
             return results
 
     def _may_copy(self, records: Sequence[Record]) -> bool:
         return (
             len(records) >= COPY_FROM_EVENTS
             and isinstance(records[0], Event)
-            and monotonic() < self._copy_until
+            and monotonic() < self._connection.copy_until.get(self._table.name, 0.0)
         )
 
     def _insert(self, cursor: Any, records: Sequence[Record]) -> list[Result]:

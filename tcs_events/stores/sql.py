@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
-from sqlalchemy import Engine, Table, exc
+from sqlalchemy import Table, exc
 
 from tcs_events.database.asking import briefly
-from tcs_events.database.connection import OwnConnection
 from tcs_events.database.host_database import CHECK_SECONDS, HostDatabase
 from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.numbering import Numbering, numberings
-from tcs_events.database.pools import is_lasting
 from tcs_events.database.problems import Problem
 from tcs_events.database.sqlite_journal import Journal
 from tcs_events.database.troubles import (
@@ -28,44 +26,16 @@ from tcs_events.errors import ColumnsMissing, EventInvalid, StoreUnavailable
 from tcs_events.event import Record
 from tcs_events.settings import Settings
 from tcs_events.stores.columns import unique_id
+from tcs_events.stores.connections import Committer, WriteConnections
 from tcs_events.stores.contract import Result, State
-from tcs_events.stores.generic import GenericCommitter
 from tcs_events.stores.group_commit import GroupCommit
-from tcs_events.stores.postgresql import PostgresCommitter
-from tcs_events.stores.sqlite import SqliteCommitter, is_busy
+from tcs_events.stores.sqlite_connection import is_busy
 
 NEW_CONNECTION_HELPS = ("0A000", "25006")
 """SQLSTATEs after which a new connection may succeed.
 
 0A000: a cached plan does not fit its changed table. 25006: the server has become a standby.
 """
-
-
-class Committer(Protocol):
-    """Writes to one kind of database. Errors of the driver are raised unchanged."""
-
-    @property
-    def own(self) -> OwnConnection | None: ...
-
-    def connection(self, deadline: float) -> Any: ...
-
-    def problem(self) -> Problem | None: ...
-
-    def write(self, events: Sequence[Record], deadline: float) -> list[Result]: ...
-
-
-def make_committers(engine: Engine, table: Table, settings: Settings) -> list[Committer]:
-    """Return the committers for this database. They can write at the same time."""
-    dialect, durability = engine.dialect, settings.durability
-    if dialect.name == "sqlite" and is_lasting(engine):
-        return [SqliteCommitter(engine, table, durability, settings.sqlite_journal)]
-    if dialect.name == "postgresql" and dialect.driver == "psycopg":
-        seconds = settings.timeout_ms / 1000
-        return [
-            PostgresCommitter(engine, table, durability, seconds)
-            for _ in range(PostgresCommitter.max_committers)
-        ]
-    return [GenericCommitter(engine, table)]
 
 
 class SqlStore:
@@ -75,14 +45,25 @@ class SqlStore:
     rollback in the host never removes an event.
     """
 
-    def __init__(self, database: HostDatabase, table: Table, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: HostDatabase,
+        table: Table,
+        settings: Settings,
+        connections: WriteConnections,
+        *,
+        only_last: bool = False,
+    ) -> None:
         self._database = database
         self._engine = database.engine
         self._table = table
         self._trouble: StoreUnavailable | None = None
-        self._committers = make_committers(self._engine, table, settings)
+        self._connections = connections
+        self._committers = connections.committers(table)
         self._group_commit = GroupCommit(
             [partial(self._write, committer) for committer in self._committers],
+            lanes=connections.lanes,
+            only_last=only_last,
             max_events=settings.queue_max_events,
             max_bytes=settings.queue_max_bytes,
             timeout_seconds=settings.timeout_ms / 1000,
@@ -108,18 +89,15 @@ class SqlStore:
 
     def journal(self) -> Journal | None:
         """Return the journal of the connection that events are written on. None if not SQLite."""
-        committer = self._committers[0]
-        return committer.journal if isinstance(committer, SqliteCommitter) else None
+        return self._connections.journal
 
     def problem(self) -> Problem | None:
         """Return a problem that shows without a query, such as a deleted file, else None."""
         return self._committers[0].problem()
 
     def close(self) -> None:
-        """Close the store's connections. The next event opens new ones."""
-        for committer in self._committers:
-            if committer.own is not None:
-                committer.own.drop()
+        """Close the connections, which other tables share. The next event opens new ones."""
+        self._connections.close()
 
     def _write(
         self, committer: Committer, events: Sequence[Record], deadline: float
@@ -141,6 +119,7 @@ class SqlStore:
             own.drop()
             raise
         own.is_in_use = False
+        self._connections.lanes.close_when_idle()
         return results
 
     def _try_to_write(

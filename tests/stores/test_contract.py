@@ -18,7 +18,7 @@ from tcs_events import UserEvent
 from tcs_events.errors import EventInvalid
 from tcs_events.event import Event, Outcome
 from tcs_events.stores import Store
-from tcs_events.stores.generic import GenericCommitter
+from tcs_events.stores.connections import OTHER
 from tests.conftest import MakeHost
 
 
@@ -40,8 +40,8 @@ def own_store(make_host: MakeHost, url: str, patch: pytest.MonkeyPatch) -> Case:
 def generic_store(make_host: MakeHost, url: str, patch: pytest.MonkeyPatch) -> Case:
     """The same with the committer for databases that have none of their own."""
     patch.setattr(
-        "tcs_events.stores.sql.make_committers",
-        lambda engine, table, settings: [GenericCommitter(engine, table)],
+        "tcs_events.stores.connections.kind_of",
+        lambda engine: OTHER,
     )
     return own_store(make_host, url, patch)
 

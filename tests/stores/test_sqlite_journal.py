@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,14 @@ def test_a_host_that_sets_its_journal_keeps_it_and_its_pages(
 ) -> None:
     app = make_host(sqlite_url)
     sets_journal(app, mode)
-    for _ in range(3):
-        assert post(app).status_code == 202
-        with app.app_context():
-            engine = app.extensions["sqlalchemy"].engine
-            engine.dispose()  # so that a page connects anew, as each thread of a server does
-            with engine.begin() as page:
-                page.execute(text("CREATE TABLE IF NOT EXISTS pages (id INTEGER)"))
+    with app.app_context(), ExitStack() as pages:
+        engine = app.extensions["sqlalchemy"].engine
+        for number in range(3):
+            assert post(app).status_code == 202
+            # A page connects anew, as each thread of a server does.
+            page = pages.enter_context(engine.connect())
+            page.execute(text(f"CREATE TABLE page_{number} (id INTEGER)"))
+            page.commit()
     assert journal_of(path) == "rollback"
     assert len(stored(app)) == 3
 
@@ -85,9 +87,8 @@ def test_control_a_journal_that_is_switched_under_such_a_host_locks_its_pages(
     assert post(app).status_code == 202
     with app.app_context():
         engine = app.extensions["sqlalchemy"].engine
-        engine.dispose()
         with pytest.raises(Exception, match="database is locked"):
-            engine.connect()
+            engine.connect()  # a page that connects anew
 
 
 def test_a_host_that_sets_wal_gets_it(
