@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from time import monotonic
@@ -27,6 +28,12 @@ SETUP_SECONDS = 5.0
 """How long setting up a connection may take, in a thread that no request waits for by then."""
 PACKET_SHARE = 0.9
 """The share of the server's `max_allowed_packet` that one statement may take."""
+OTHERS_SYNC_SECONDS = 0.02
+"""How long we wait for a commit of somebody else to sync the log, before we commit a change."""
+SYNC_PAUSE_SECONDS = 0.005
+"""The pause between two looks at whether the log is synced."""
+NO_RIGHT = (1142, 1143)
+"""The app's user may not change rows."""
 DUPLICATE_ENTRY = 1062  # https://mariadb.com/kb/en/mariadb-error-code-reference/
 
 
@@ -34,7 +41,7 @@ class MariaCommitter:
     """Writes groups of events on one connection: each in one INSERT, so in one transaction.
 
     `INSERT IGNORE` is not used, because it also cuts long values and stores them. If an INSERT
-    meets an id that is stored already, the rest is inserted in a second transaction.
+    meets an id that is stored already, it is undone, and the rows with other ids are inserted.
     """
 
     max_committers = 2  # one can work while the other waits for the disk
@@ -44,6 +51,8 @@ class MariaCommitter:
         columns = ", ".join(preparer.quote(column.name) for column in data_columns(table))
         name, record_id = preparer.format_table(table), preparer.quote(unique_id(table).name)
         self._insert_into = f"INSERT INTO {name} ({columns}) VALUES ".encode()  # noqa: S608
+        self._record_id = record_id
+        self._update = f"UPDATE {name} SET"
         self._select_ids = f"SELECT {record_id} FROM {name} WHERE {record_id} IN ("  # noqa: S608
         self._engine = engine
         self._table = table
@@ -111,12 +120,7 @@ class MariaCommitter:
             del rows[record_id]
         cursor = driver.cursor()
         try:
-            stored = self._insert(cursor, rows, deadline)
-        except BaseException:
-            # The server answers at once if there is no transaction, and not at all if it is gone.
-            with contextlib.suppress(Exception):
-                cursor.execute("ROLLBACK")
-            raise
+            stored = self._insert_all(cursor, rows, deadline)
         finally:
             cursor.close()
         results: list[Result] = []
@@ -128,83 +132,111 @@ class MariaCommitter:
             stored.discard(record[0])  # another record with this id in the group is a duplicate
         return results
 
-    def _insert(self, cursor: Any, rows: dict[UUID, bytes], deadline: float) -> set[UUID]:
-        """Insert the rows whose ids are new, and return these ids."""
-        statements = self._statements(rows.values())
-        is_single = len(statements) < 2  # the connection autocommits
-        try:
-            if not is_single:
-                cursor.execute("START TRANSACTION")
-            self._run(cursor, statements, len(rows))
-            if not is_single:
-                cursor.execute("COMMIT")
-            return set(rows)
-        except Exception as error:
-            if mysql.code_of(error) != DUPLICATE_ENTRY:
-                raise
-        if not is_single:
-            cursor.execute("ROLLBACK")
-        return self._insert_new(cursor, rows, deadline)
-
-    def _insert_new(self, cursor: Any, rows: dict[UUID, bytes], deadline: float) -> set[UUID]:
-        """Insert the rows whose ids are new, in a transaction that also syncs the others.
-
-        InnoDB shows a row to others before the log with its commit is synced. So the first INSERT,
-        which fails, is repeated within the transaction: it writes to the log, and the COMMIT then
-        syncs the log as far as that, which includes the commit of the row that it has met.
-        """
+    def _insert_all(self, cursor: Any, rows: dict[UUID, bytes], deadline: float) -> set[UUID]:
+        """Insert the rows whose ids are new, and return these ids. All rows are then synced."""
         new = dict(rows)
-        cursor.execute("START TRANSACTION")
-        cursor.execute("SAVEPOINT tcs_events")
-        while True:
+        while new:
             try:
-                self._run(cursor, self._statements(new.values()), len(new))
-                break
+                self._insert(cursor, list(new.values()))
+                return set(new)
             except Exception as error:
                 if mysql.code_of(error) != DUPLICATE_ENTRY:
                     raise
-                # Earlier statements of a large group are not undone by themselves.
-                cursor.execute("ROLLBACK TO SAVEPOINT tcs_events")
                 existing = self._existing(cursor, new)
                 if not existing or monotonic() > deadline:
                     raise  # by another unique index of the host, or a writer comes between for ever
             for record_id in existing:
                 del new[record_id]
-        cursor.execute("COMMIT")
-        return set(new)
+        if rows:
+            self._sync(cursor, next(iter(rows)))
+        return set()
 
-    def _run(self, cursor: Any, statements: Sequence[bytes], count: int) -> None:
+    def _insert(self, cursor: Any, rows: Sequence[bytes]) -> None:
+        """Insert the rows in one transaction. The connection autocommits a single statement."""
+        statements = list(self._statements(rows))
+        if len(statements) > 1:
+            cursor.execute("START TRANSACTION")
         inserted = 0
-        for statement in statements:
-            cursor.execute(statement)
-            inserted += cursor.rowcount
-        if inserted != count:
-            raise not_kept(self._table)
+        try:
+            for statement in statements:
+                cursor.execute(statement)
+                inserted += cursor.rowcount
+            if inserted != len(rows):
+                raise not_kept(self._table)
+            if len(statements) > 1:
+                cursor.execute("COMMIT")
+        except BaseException:
+            if len(statements) > 1:
+                with contextlib.suppress(Exception):  # the connection may be lost
+                    cursor.execute("ROLLBACK")
+            raise
+
+    def _sync(self, cursor: Any, record_id: UUID) -> None:
+        """Return once the server's log is synced as far as it has been written by now.
+
+        InnoDB shows a row to others before the log with its commit is synced, and our INSERT that
+        met the row has committed nothing. Under load the next commit of anybody syncs the log soon.
+        """
+        written = self._log_position(cursor, "Innodb_lsn_current")
+        soon = monotonic() + OTHERS_SYNC_SECONDS
+        may_write = True
+        # If nobody syncs it, the server does after a second. At the deadline the watchdog ends it.
+        while written is None or self._synced(cursor) < written:
+            if may_write and (written is None or monotonic() > soon):
+                try:
+                    self._commit_a_change(cursor, record_id)
+                except Exception as error:
+                    if written is None or mysql.code_of(error) not in NO_RIGHT:
+                        raise
+                    may_write = False
+                else:
+                    return
+            time.sleep(SYNC_PAUSE_SECONDS)
+
+    def _synced(self, cursor: Any) -> int:
+        return self._log_position(cursor, "Innodb_lsn_flushed") or 0
+
+    def _log_position(self, cursor: Any, name: str) -> int | None:
+        """Return a position in the server's log, None if it does not tell: MySQL does not."""
+        cursor.execute(f"SHOW GLOBAL STATUS LIKE '{name}'")
+        row = cursor.fetchone()
+        return None if row is None else int(row[1])
+
+    def _commit_a_change(self, cursor: Any, record_id: UUID) -> None:
+        """Change a row and change it back, in one transaction. Its commit syncs the log.
+
+        A transaction that has changed nothing in the end, such as one with a failed INSERT, syncs
+        nothing.
+        """
+        cursor.execute("START TRANSACTION")
+        try:
+            for sign in "+-":
+                cursor.execute(
+                    f"{self._update} received_at = received_at {sign} INTERVAL 1 MICROSECOND"
+                    f" WHERE {self._record_id} = '{record_id.hex}'"
+                )
+            cursor.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(Exception):
+                cursor.execute("ROLLBACK")
+            raise
 
     def _existing(self, cursor: Any, ids: Iterable[UUID]) -> set[UUID]:
         quoted = ", ".join(f"'{record_id.hex}'" for record_id in ids)
         cursor.execute(f"{self._select_ids}{quoted})")
         return {UUID(str(stored)) for (stored,) in cursor.fetchall()}
 
-    def _statements(self, rows: Iterable[bytes]) -> list[bytes]:
-        """Return as few INSERTs as the server's limit on their length allows."""
-        return [
-            self._insert_into + b", ".join(part)
-            for part in _parts(rows, self._statement_max_bytes - len(self._insert_into))
-        ]
-
-
-def _parts(rows: Iterable[bytes], max_bytes: int) -> Iterator[list[bytes]]:
-    part: list[bytes] = []
-    size = 0
-    for row in rows:
-        if part and size + len(row) > max_bytes:
-            yield part
-            part, size = [], 0
-        part.append(row)
-        size += len(row) + len(", ")
-    if part:
-        yield part
+    def _statements(self, rows: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield as few INSERTs as the server's limit on their length allows."""
+        part: list[bytes] = []
+        size = len(self._insert_into)
+        for row in rows:
+            if part and size + len(row) > self._statement_max_bytes:
+                yield self._insert_into + b", ".join(part)
+                part, size = [], len(self._insert_into)
+            part.append(row)
+            size += len(row) + len(", ")
+        yield self._insert_into + b", ".join(part)
 
 
 def _row(record: Record) -> str:
@@ -250,5 +282,5 @@ def _quoted(text: str) -> str:
     return f"'{text}'"
 
 
-def _text(time: datetime) -> str:
-    return time.replace(tzinfo=None).isoformat(" ", "microseconds")
+def _text(at: datetime) -> str:
+    return at.replace(tzinfo=None).isoformat(" ", "microseconds")
