@@ -6,9 +6,12 @@ the name "mysql".
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy import Connection, Dialect, Table, exc
 
 NAMES = ("mysql", "mariadb")
 """The names of SQLAlchemy's dialects for these servers."""
@@ -101,3 +104,101 @@ def repair(connection: Connection, table: Table) -> str:
             null = "NULL" if column.nullable else "NOT NULL"
             parts.append(f"MODIFY {preparer.format_column(column)} {type_} {null}")
     return f"ALTER TABLE {preparer.format_table(table)} {', '.join(parts)}"
+
+
+@contextlib.contextmanager
+def with_variables(connection: Connection, **values: object) -> Iterator[None]:
+    """Set variables of the session for the block, and then give them their old values."""
+    names = ", ".join(f"@@SESSION.{name}" for name in values)
+    before = dict(zip(values, connection.exec_driver_sql(f"SELECT {names}").one(), strict=True))
+    _set(connection, values)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(exc.SQLAlchemyError):  # the connection may be lost
+            _set(connection, before)
+
+
+def _set(connection: Connection, values: dict[str, object]) -> None:
+    pairs = ", ".join(f"SESSION {name} = {value}" for name, value in values.items())
+    connection.exec_driver_sql(f"SET {pairs}")
+
+
+def time_limit(dialect: Dialect, milliseconds: int) -> dict[str, object]:
+    """Return the variables that end a statement after a time; on MySQL only a SELECT.
+
+    Neither server has a limit below a millisecond. 0 would mean no limit.
+    """
+    if is_mariadb(dialect):
+        return {"max_statement_time": f"{max(1, milliseconds) / 1000:.3f}"}
+    return {"max_execution_time": max(1, milliseconds)}
+
+
+LEVEL = "READ COMMITTED"
+"""The isolation level of our transactions. In the default level, a deletion also locks the gaps
+between rows, into which events are inserted at the same time: both would end with deadlocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a host's connection that our queries depend on."""
+
+    autocommits: bool
+    level: str
+    client: str
+    results: str | None
+    collation: str
+    driver_charset: str
+    """The character set that the driver itself assumes."""
+
+    @property
+    def has_our_charset(self) -> bool:
+        return {self.client, self.results, self.driver_charset} == {CHARSET} and (
+            self.collation.startswith(CHARSET)
+        )
+
+
+def set_up(driver: Any, dialect: Dialect) -> Settings:
+    """Prepare a host's connection for our queries. Returns what `give_back` needs."""
+    cursor = driver.cursor()
+    level = "tx_isolation" if is_mariadb(dialect) else "transaction_isolation"
+    cursor.execute(
+        f"SELECT @@autocommit, @@{level}, @@character_set_client, @@character_set_results,"
+        " @@collation_connection"
+    )
+    autocommits, level, client, results, collation = cursor.fetchone()
+    before = Settings(
+        bool(autocommits), level.replace("-", " "), client, results, collation, _charset_of(driver)
+    )
+    if not before.has_our_charset:
+        # In latin1 the server would replace most of Unicode by question marks.
+        driver.set_character_set(CHARSET)
+    if before.level != LEVEL:
+        cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {LEVEL}")
+    cursor.close()
+    if before.autocommits:
+        driver.autocommit(False)
+    return before
+
+
+def give_back(driver: Any, before: Settings) -> None:
+    """Give a host's connection the settings that it had before `set_up`."""
+    cursor = driver.cursor()
+    if before.level != LEVEL:
+        cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {before.level}")
+    if not before.has_our_charset:
+        driver.set_character_set(before.driver_charset)
+        cursor.execute(
+            f"SET character_set_client = {before.client},"
+            f" character_set_results = {before.results or 'NULL'},"
+            f" collation_connection = {before.collation}"
+        )
+    cursor.close()
+    if before.autocommits:
+        driver.autocommit(True)
+
+
+def _charset_of(driver: Any) -> str:
+    is_mysqlclient = hasattr(driver, "get_character_set_info")
+    name: str = driver.character_set_name() if is_mysqlclient else driver.charset
+    return name

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, make_url
+from sqlalchemy import insert
 
 from tcs_events import UserEvent
 from tests.cli.asking import (
@@ -144,7 +144,7 @@ def test_a_hundred_thousand_events_are_never_all_in_memory(full_host: Flask, fol
     need_module("pyarrow")
     need_module("psycopg")
     database_url = database_url_of(full_host)
-    for format_name in FORMATS[make_url(database_url).get_backend_name()]:
+    for format_name in FORMATS[kind_of(database_url)]:
         target = folder / f"events.{format_name}"
         with running(database_url, "export", str(target), program=MEASURED) as export:
             assert export.line() == f"Exported {ROWS:,} events."
