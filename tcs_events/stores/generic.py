@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, Table, exc, false, insert, literal_column, select
+from sqlalchemy import Connection, Engine, Table, exc, false, insert, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tcs_events.database import mysql
@@ -92,7 +92,8 @@ def explain_insert(connection: Connection, table: Table) -> None:
 def _insert_nothing(connection: Connection, table: Table) -> None:
     """Run an INSERT of no rows. Unlike an EXPLAIN, it fails on a server that is read-only."""
     columns = data_columns(table)
-    no_rows: Select[Any] = select(*(literal_column("NULL") for _ in columns)).where(false())
+    nulls: list[Any] = [literal_column("NULL") for _ in columns]
+    no_rows = select(*nulls).where(false())
     connection.execute(insert(table).from_select(columns, no_rows, include_defaults=False))
 
 

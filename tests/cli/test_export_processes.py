@@ -24,12 +24,12 @@ from tests.cli.asking import (
     running,
     save,
 )
-from tests.support import ROOT, need_module
+from tests.support import ROOT, kind_of, need_module
 
 ROWS = 100_000
 MAX_GROWTH_KIB = {"csv": 40 * 1024, "ndjson": 40 * 1024, "parquet": 96 * 1024}
 """The rows are 75 MB of JSON and several times that as objects; pyarrow has pools of its own."""
-FORMATS = {"sqlite": ["csv", "parquet"], "postgresql": ["ndjson"]}
+FORMATS = {"sqlite": ["csv", "parquet"], "postgresql": ["ndjson"], "mariadb": ["csv"]}
 """Each database is read, and each format is written. Neither knows of the other."""
 
 SLOWLY = """
