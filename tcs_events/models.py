@@ -18,10 +18,12 @@ from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.query import Query
 from sqlalchemy import Connection
+from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
+from tcs_events.database import mysql
 from tcs_events.errors import ConfigError
 from tcs_events.event import (
     EMAIL_MAX_LENGTH,
@@ -35,10 +37,15 @@ db = SQLAlchemy()
 """For a host without a `SQLAlchemy` object: call `db.init_app(app)` and use it as your own."""
 
 
+def _date_time() -> sa.DateTime:
+    """Return the type of our times. On MariaDB and MySQL, a plain DATETIME has no microseconds."""
+    return sa.DateTime(timezone=True).with_variant(DATETIME(fsp=6), *mysql.NAMES)
+
+
 class UtcDateTime(sa.TypeDecorator[datetime]):
     """An aware datetime, in UTC on the way in and out. SQLite and MariaDB store no time zone."""
 
-    impl = sa.DateTime(timezone=True)
+    impl = _date_time()
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
@@ -46,7 +53,9 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("a naive datetime; give it a time zone, such as datetime.UTC")
-        return value.astimezone(UTC)
+        at = value.astimezone(UTC)
+        # MariaDB refuses a time with an offset, and MySQL converts it to the zone of the session.
+        return at.replace(tzinfo=None) if mysql.is_mysql(dialect) else at
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         if value is None:
@@ -203,10 +212,34 @@ def _bare_jsonb() -> JSONB:
 def _migration_type(column_type: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return the type that a migration can write down without importing this package."""
     if isinstance(column_type, UtcDateTime):
-        return sa.DateTime(timezone=True)
+        return _date_time()
     if isinstance(column_type, sa.JSON):
         return sa.JSON().with_variant(_bare_jsonb(), "postgresql")
     return column_type
+
+
+@sa.event.listens_for(sa.Table, "before_create")
+def _set_table_options(table: sa.Table, _: Connection | None, **options: Any) -> None:
+    """Choose what only the server can tell: its name for a collation by bytes.
+
+    A migration that was written down on SQLite or long ago makes its own `Table`, and calls this.
+    """
+    dialect = options["_ddl_runner"].dialect
+    if mysql.is_mysql(dialect) and _is_ours(table):
+        mysql.set_table_options(table, dialect)
+
+
+@sa.event.listens_for(sa.Table, "after_create")
+def _forget_table_options(table: sa.Table, _: Connection | None, **options: Any) -> None:
+    dialect = options["_ddl_runner"].dialect
+    if mysql.is_mysql(dialect) and _is_ours(table):
+        mysql.forget_table_options(table, dialect)
+
+
+def _is_ours(table: sa.Table) -> bool:
+    """Return whether a table is one of ours, and not one of the host with the same name."""
+    ours = own_metadata.tables.get(table.name)
+    return ours is not None and set(ours.columns.keys()) <= set(table.columns.keys())
 
 
 def has_table(connection: Connection, table: sa.Table) -> bool:

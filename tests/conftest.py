@@ -17,6 +17,13 @@ from tcs_events import events_bp
 from tcs_events.watch.log_lines import log_lines
 from tcs_events.wsgi import EventsMiddleware
 from tests.databases import forget_postgres, make_tables, shared_postgres
+from tests.mariadb import (
+    INSTALL,
+    forget_mariadb,
+    mariadb_binary,
+    mariadb_server,
+    shared_mariadb,
+)
 from tests.patience import be_patient
 from tests.redis_server import RedisServer
 from tests.support import memory_folder, need, postgres_binary, postgres_server
@@ -88,7 +95,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         params = getattr(getattr(item, "callspec", None), "params", {})
         is_extra = (
             config.getoption("--one-database")
-            and params.get("database_url") == "postgresql"
+            and params.get("database_url") in ("postgresql", "mariadb")
             and place.parts[0] not in ABOUT_DATABASES
         )
         (left_out if is_extra else kept).append(item)
@@ -165,6 +172,26 @@ def postgres_url(postgres_server_url: str) -> str:
     return shared_postgres(postgres_server_url).lend()
 
 
+@pytest.fixture(scope="session")
+def mariadb_server_url() -> Iterator[str]:
+    """A MariaDB server: the one of the environment, else one of our own."""
+    need(importlib.util.find_spec("pymysql"), "PyMySQL", "pip install -e '.[test]'")
+    if url := os.environ.get("TCS_EVENTS_TEST_MARIADB_URL"):
+        yield url
+        forget_mariadb()
+        return
+    need(mariadb_binary("mariadbd") and mariadb_binary("mariadb-install-db"), "MariaDB", INSTALL)
+    with mariadb_server() as url:
+        yield url
+        forget_mariadb()
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server_url: str) -> str:
+    """The URL of an empty MariaDB database, in which the test may alter what it likes."""
+    return shared_mariadb(mariadb_server_url).lend()
+
+
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     """An empty Redis server of one test's own, which may kill it."""
@@ -178,11 +205,13 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/host.db"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+URL_FIXTURES = {"sqlite": "sqlite_url", "postgresql": "postgres_url", "mariadb": "mariadb_url"}
+
+
+@pytest.fixture(params=URL_FIXTURES)
 def database_url(request: pytest.FixtureRequest) -> str:
     """An empty database of each kind we run on."""
-    name = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
-    url: str = request.getfixturevalue(name)
+    url: str = request.getfixturevalue(URL_FIXTURES[request.param])
     return url
 
 

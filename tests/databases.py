@@ -1,7 +1,7 @@
 """Databases that tests need hardly wait for: tables are made once per process, and then reused.
 
 A test gets an empty database, and its host makes the tables, as in production. Only the way there
-is short: a file of SQLite is a copy of one that `create_all` made, and PostgreSQL's tables are
+is short: a file of SQLite is a copy of one that `create_all` made, and a server's tables are
 emptied and put back. CREATE DATABASE and `create_all` took most of the time of a test before.
 """
 
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine, ma
 from sqlalchemy.exc import DBAPIError
 
 from tcs_events.models import own_metadata
+from tests.mariadb import lent_mariadb
 
 TableNames = frozenset[str]
 
@@ -216,6 +217,8 @@ def make_tables(app: Flask, db: SQLAlchemy) -> None:
             _copy_file(Path(url.removeprefix("sqlite:///")), db)
         elif _postgres is not None and _postgres.is_at(url):
             _postgres.make_tables(frozenset(db.metadata.tables), db.create_all)
+        elif (mariadb := lent_mariadb(url)) is not None:
+            mariadb.make_tables(frozenset(db.metadata.tables), db.create_all)
         else:
             db.create_all()
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests of every day, several at a time: SQLite, and PostgreSQL for what is about
-# it, where it is installed. It installs Python packages alone. `bash tests/all.sh` runs the rest.
+# Runs the tests of every day, several at a time: SQLite, and PostgreSQL and MariaDB for what is
+# about them, where they are installed. It installs Python packages alone. `bash tests/all.sh`
+# runs the rest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset PYTHONDONTWRITEBYTECODE # else each program that a test starts compiles the package anew

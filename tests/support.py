@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from werkzeug.test import TestResponse
 
 from tcs_events.export.json_text import json_text
@@ -140,6 +140,12 @@ def new_database(server_url: str, name: str) -> Iterator[str]:
         with server.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
         server.dispose()
+
+
+def kind_of(url: str) -> str:
+    """Return which kind of database is at a URL: "sqlite", "postgresql" or "mariadb"."""
+    name = make_url(url).get_backend_name()
+    return "mariadb" if name == "mysql" else name
 
 
 def plain(value: object) -> Any:

@@ -11,9 +11,10 @@ import tcs_events
 
 PACKAGE = Path(tcs_events.__file__).parent
 FLOORS = [
-    {"settings", "errors", "event", "models", "strict_json", "time_zones"},
+    {"settings", "errors", "event", "strict_json", "time_zones"},
     {"event_types"},
     {"database"},
+    {"models"},
     {"stores"},
     {"watch"},
     {"counts"},

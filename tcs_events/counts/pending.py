@@ -11,6 +11,7 @@ from tcs_events.counts import tables
 from tcs_events.counts.changes import touched_by
 from tcs_events.counts.position import IDS_IN_FLIGHT
 from tcs_events.counts.refresh import VERSION
+from tcs_events.database.sums import whole_sum
 from tcs_events.models import UserEvent
 
 
@@ -37,7 +38,7 @@ def events_to_count(connection: Connection, zone: ZoneInfo, enough: int) -> int:
         return enough
     changed_days = {day for _, at in rows for day in touched_by(zone, at)}
     old_events = connection.scalar(
-        select(sa.func.sum(tables.days.c.events)).where(
+        select(whole_sum(tables.days.c.events)).where(
             tables.days.c.is_stale | tables.days.c.day.in_(changed_days)
         )
     )

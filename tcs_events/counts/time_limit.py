@@ -12,10 +12,13 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.database import mysql
+
 INSTRUCTIONS = 10_000
 """How many virtual machine instructions SQLite runs between two checks of the time. They take less
 than a millisecond."""
 QUERY_CANCELED = "57014"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
+MYSQL_OUT_OF_TIME = (1969, 3024)  # of MariaDB and of MySQL
 UNTIL = "tcs_events_until"
 """The execution option with the end of the time limit, in `monotonic()` seconds. It belongs to one
 `Connection` object, so the next user of the pooled connection does not see it."""
@@ -43,6 +46,10 @@ def ended_at(connection: Connection, until: float | None) -> Iterator[None]:
     try:
         if connection.dialect.name == "sqlite":
             with _interrupted_at(connection, until):
+                yield
+        elif mysql.is_mysql(connection.dialect):
+            limit = mysql.time_limit(connection.dialect, int((until - monotonic()) * 1000))
+            with mysql.with_variables(connection, **limit):
                 yield
         else:
             if connection.dialect.name == "postgresql":
@@ -102,5 +109,7 @@ def _was_ended(error: sa.exc.DBAPIError) -> bool:
     driver_error = error.orig
     if isinstance(driver_error, sqlite3.Error):
         return getattr(driver_error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+    if mysql.code_of(driver_error) in MYSQL_OUT_OF_TIME:
+        return True
     code = getattr(driver_error, "sqlstate", None) or getattr(driver_error, "pgcode", None)
     return bool(code == QUERY_CANCELED)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from tcs_events.database import mysql
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.in_thread import InThread
 from tcs_events.errors import StoreUnavailable
@@ -83,10 +84,10 @@ def briefly(engine: Engine, statement_ms: int) -> Iterator[Connection]:
 
     Args:
         engine: the host's engine.
-        statement_ms: the longest time of a statement on PostgreSQL, in milliseconds. On SQLite
+        statement_ms: the longest time of a statement on a server, in milliseconds. On SQLite
             only waiting for locks is limited, to `LOCK_MS`.
     """
-    with engine.connect() as connection:
+    with engine.connect() as connection, _limited(connection, statement_ms):
         before_ms = None
         if engine.dialect.name == "sqlite":
             before_ms = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
@@ -102,3 +103,16 @@ def briefly(engine: Engine, statement_ms: int) -> Iterator[Connection]:
             connection.rollback()
             if before_ms is not None:
                 connection.execute(sa.text(f"PRAGMA busy_timeout = {before_ms}"))
+
+
+@contextmanager
+def _limited(connection: Connection, statement_ms: int) -> Iterator[None]:
+    """Limit the time of statements on MariaDB and MySQL, which have no `SET LOCAL`."""
+    if not mysql.is_mysql(connection.dialect):
+        yield
+        return
+    seconds = max(1, statement_ms // 1000)
+    limits = mysql.time_limit(connection.dialect, statement_ms)
+    limits |= {"innodb_lock_wait_timeout": seconds, "lock_wait_timeout": seconds}
+    with mysql.with_variables(connection, **limits):
+        yield

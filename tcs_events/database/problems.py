@@ -209,6 +209,143 @@ BY_SQLITE_CODE = {
 The codes are from https://www.sqlite.org/rescode.html.
 """
 
+_NO_RIGHT_MYSQL = replace(
+    NO_RIGHT,
+    problem="the app's user may not write into {table}",
+    remedy="run `GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO` the app's user",
+)
+_NO_ENTRY_MYSQL = replace(
+    NO_ENTRY,
+    remedy="check the user and the password in SQLALCHEMY_DATABASE_URI, and that the server knows"
+    " the user from the app's host: `SELECT user, host FROM mysql.user`",
+)
+_NULL_MYSQL = replace(NULL, remedy="give it a default, or let it be null")
+_WRONG_VALUE = replace(OTHER_TYPE, problem="a column of {table} has the wrong type or encoding")
+_DAMAGED = _database(
+    "the table {table} is damaged", "restore it from a backup; the server's log says more"
+)
+_NO_MEMORY = _database("the server has no memory left", "give it more")
+_KILLED = _database("it has ended the connection", "see who ran KILL, and why")
+TOO_LARGE = _writing(
+    "an event is larger than the server accepts", "raise max_allowed_packet on the server"
+)
+_NULL_ID_MYSQL = replace(
+    NULL_ID, remedy="run `ALTER TABLE {table} MODIFY id BIGINT NOT NULL AUTO_INCREMENT`"
+)
+_IDS_USED_UP_MYSQL = replace(
+    IDS_USED_UP, remedy="run `ALTER TABLE {table} MODIFY id BIGINT NOT NULL AUTO_INCREMENT`"
+)
+ON_MYSQL = {
+    NULL: _NULL_MYSQL,
+    NULL_ID: _NULL_ID_MYSQL,
+    IDS_USED_UP: _IDS_USED_UP_MYSQL,
+    NOT_UNIQUE: replace(
+        NOT_UNIQUE,
+        remedy="delete rows with the same {id}, then run"
+        " `ALTER TABLE {table} ADD UNIQUE INDEX ({id})`",
+    ),
+}
+"""Problems whose remedy is another statement on MariaDB and MySQL."""
+
+BY_MYSQL_CODE = {
+    126: _DAMAGED,
+    145: _DAMAGED,
+    167: IDS_USED_UP,
+    1020: BY_SQLSTATE["40"],
+    1021: FULL,
+    1030: DISK,
+    1034: _DAMAGED,
+    1036: READ_ONLY,
+    1037: _NO_MEMORY,
+    1038: _NO_MEMORY,
+    1040: NO_CONNECTION,
+    1041: _NO_MEMORY,
+    1044: _NO_RIGHT_MYSQL,
+    1045: _NO_ENTRY_MYSQL,
+    1046: _database("the URL names no database", "add its name to SQLALCHEMY_DATABASE_URI"),
+    1048: NULL,
+    1049: NO_DATABASE,
+    1053: STARTING,
+    1062: UNIQUE,
+    1099: LOCKED,
+    1100: LOCKED,
+    1114: FULL,
+    1118: _tables("a row is too long for {table}", "drop columns of yours from it"),
+    1129: _database(
+        "the server blocks the app's host after failed connections", "run `FLUSH HOSTS`"
+    ),
+    1130: _NO_ENTRY_MYSQL,
+    1136: OTHER_TYPE,
+    1142: _NO_RIGHT_MYSQL,
+    1143: _NO_RIGHT_MYSQL,
+    1153: TOO_LARGE,
+    1194: _DAMAGED,
+    1195: _DAMAGED,
+    1203: replace(NO_CONNECTION, remedy="raise max_user_connections"),
+    1205: LOCKED,
+    1206: LOCKED,
+    1213: BY_SQLSTATE["40"],
+    1216: CONSTRAINT,
+    1223: READ_ONLY,
+    1226: replace(NO_CONNECTION, remedy="raise the limits of the app's user: `ALTER USER`"),
+    1227: _NO_RIGHT_MYSQL,
+    1264: IDS_USED_UP,  # the id is the only number in our rows
+    1265: _WRONG_VALUE,
+    1288: NO_TABLE,
+    1290: READ_ONLY,
+    1292: _WRONG_VALUE,
+    1305: BY_SQLSTATE["42883"],
+    1317: TIMEOUT,
+    1347: NO_TABLE,
+    1356: NO_TABLE,
+    1364: NULL,
+    1366: _WRONG_VALUE,
+    1394: NO_TABLE,
+    1406: TOO_NARROW,
+    1411: _WRONG_VALUE,
+    1423: NO_TABLE,
+    1449: _tables(
+        "the definer of a trigger or view of {table} does not exist", f"create it anew; {DOCTOR}"
+    ),
+    1452: CONSTRAINT,
+    1467: IDS_USED_UP,
+    1471: NO_TABLE,
+    1526: NO_PARTITION,
+    1644: REFUSED_BY_TRIGGER,
+    1665: _writing(
+        "the server's binary log does not take our statements", "set binlog_format to MIXED or ROW"
+    ),
+    1698: _NO_ENTRY_MYSQL,
+    1792: READ_ONLY,
+    1812: _DAMAGED,
+    1836: READ_ONLY,
+    1906: BY_SQLSTATE["428C9"],
+    1927: _KILLED,
+    1932: _DAMAGED,
+    1969: TIMEOUT,
+    2002: UNREACHABLE,
+    2003: UNREACHABLE,
+    2005: UNREACHABLE,
+    2006: UNREACHABLE,
+    2013: UNREACHABLE,
+    2026: _database(
+        "it cannot be reached over TLS", "check `ssl` in SQLALCHEMY_DATABASE_URI and the server"
+    ),
+    2055: UNREACHABLE,
+    2059: _NO_ENTRY_MYSQL,
+    3024: TIMEOUT,
+    3105: BY_SQLSTATE["428C9"],
+    3819: CONSTRAINT,
+    4025: CONSTRAINT,
+    4031: _KILLED,
+    4151: _NO_ENTRY_MYSQL,
+}
+"""Problems by the error number of MariaDB or MySQL, or from 2000 on of the driver.
+
+The numbers are from https://mariadb.com/kb/en/mariadb-error-code-reference/ and
+https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html.
+"""
+
 BY_TEXT = (
     # If connecting fails there is no SQLSTATE: libpq gives only a text.
     (re.compile(r'database ".*" does not exist'), NO_DATABASE),

@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 
+from tcs_events.database import mysql
 from tcs_events.strict_json import dumps, loads
 
 
@@ -37,9 +39,24 @@ def is_json(column: sa.ColumnElement[Any]) -> bool:
     return isinstance(column.type, sa.JSON)
 
 
+class _JsonText(sa.Cast[str]):
+    """A JSON column as text. MariaDB and MySQL give their JSON as text anyway."""
+
+    inherit_cache = True
+
+
+def _column_itself(element: _JsonText, compiler: Any, **options: Any) -> Any:
+    # A cast would convert the text to the character set of the connection, and copy all of it.
+    return compiler.process(element.clause, **options)
+
+
+for _name in mysql.NAMES:
+    compiles(_JsonText, _name)(_column_itself)
+
+
 def text_of_json(column: sa.ColumnElement[Any]) -> sa.Cast[str]:
     """Return a JSON column as text, so that the driver does not decode it."""
-    return sa.cast(column, sa.Text())
+    return _JsonText(column, sa.Text())
 
 
 def read_columns(table: sa.FromClause, names: Iterable[str]) -> list[sa.ColumnElement[Any]]:

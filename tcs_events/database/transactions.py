@@ -8,9 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from tcs_events.database import mysql
+
 OURS = "tcs_events_transactions"
 """The execution option that marks our connections. In a connection's `info` it is True if the
 connection was in autocommit mode and must be set back."""
+MYSQL_SETTINGS = "tcs_events_mysql_settings"
+"""In a connection's `info`: the settings that it must be given back."""
 
 
 def with_transactions(engine: Engine) -> Engine:
@@ -31,6 +35,11 @@ def with_transactions(engine: Engine) -> Engine:
             # Later versions of SQLAlchemy do this themselves. 2.0.16 does not restore autocommit.
             if entry.info.pop(OURS, False) and driver is not None:
                 engine.dialect.set_isolation_level(driver, "AUTOCOMMIT")
+            if (before := entry.info.pop(MYSQL_SETTINGS, None)) and driver is not None:
+                try:
+                    mysql.give_back(driver, before)
+                except Exception as error:
+                    entry.invalidate(error)  # the pool then opens another one
 
     return engine.execution_options(**{OURS: True})
 
@@ -49,6 +58,8 @@ def _set_up(connection: Connection) -> None:
         # If no level is set the server's default applies: READ COMMITTED, and rarely changed.
         if is_autocommit or getattr(driver, "isolation_level", None) is not None:
             connection.execution_options(isolation_level="READ COMMITTED")
+    elif mysql.is_mysql(connection.dialect) and connection.dialect.driver in mysql.DRIVERS:
+        connection.connection.info[MYSQL_SETTINGS] = mysql.set_up(driver, connection.dialect)
 
 
 def _is_begun(connection: Connection, driver: sqlite3.Connection) -> bool:

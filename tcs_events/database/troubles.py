@@ -11,21 +11,41 @@ from typing import Any
 
 from sqlalchemy import exc
 
+from tcs_events.database import mysql
 from tcs_events.database.problems import (
+    BY_MYSQL_CODE,
     BY_SQLITE_CODE,
     BY_SQLSTATE,
     BY_TEXT,
     CONSTRAINT,
+    DISK,
+    FULL,
+    IDS_USED_UP,
     NO_PARTITION,
     NULL,
     NULL_ID,
+    ON_MYSQL,
     POOL,
+    UNIQUE,
     Problem,
     filled_in,
 )
 from tcs_events.errors import StoreUnavailable, TcsEventsError
 
 _FAILED = re.compile(r"failed: ([\w.]+(?:, [\w.]+)*)$")
+_NAMES_IN_MYSQL = re.compile(
+    # MySQL puts the table's name before the index's. What a trigger says comes first, so look last.
+    r"for key '(?:[\w$]+\.)?(?P<key>[\w$]+)'$"
+    r"|CONSTRAINT `(?:[\w$]+`\.`)*(?P<constraint>[\w$.]+)`"
+    r"|constraint '(?P<check>[\w$]+)'"
+    r"|(?:Column|Field|column) '(?P<column>[\w$]+)'"
+)
+_MYSQL_ABOUT_ONE_ROW = (
+    *(1048, 1062, 1118, 1153, 1216, 1264, 1265, 1292, 1364, 1366, 1406, 1411, 1452, 1526, 1644),
+    *(3819, 4025),
+)
+DEADLOCKS = ("40P01",)
+MYSQL_DEADLOCKS = (1020, 1213)
 
 
 def driver_error(error: BaseException) -> Any:
@@ -48,6 +68,20 @@ def sqlite_code_of(error: BaseException) -> int:
     return getattr(driver_error(error), "sqlite_errorcode", None) or 0
 
 
+def mysql_code_of(error: BaseException) -> int:
+    """Return the error number of MariaDB, MySQL or their driver, 0 if the error has none."""
+    return mysql.code_of(driver_error(error))
+
+
+def is_deadlock(error: BaseException) -> bool:
+    """Return whether the database has ended our transaction so that another one could go on.
+
+    Two groups with the same ids in a different order can wait for each other. The code is from
+    https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
+    return sqlstate_of(error) in DEADLOCKS or mysql_code_of(error) in MYSQL_DEADLOCKS
+
+
 def problem_of(error: BaseException, table: str = "the table", id_: str = "id") -> Problem | None:
     """Return the problem behind a database error, None if it is not known.
 
@@ -59,13 +93,15 @@ def problem_of(error: BaseException, table: str = "the table", id_: str = "id") 
     problem = _known_problem(error)
     if problem is None:
         return None
-    diagnostics = getattr(driver_error(error), "diag", None)
-    match = _FAILED.search(str(driver_error(error)))
-    failed_name = match[1] if match else ""
-    column = getattr(diagnostics, "column_name", None) or failed_name.rpartition(".")[2]
-    constraint = getattr(diagnostics, "constraint_name", None) or failed_name
+    column, constraint = _names_in(error)
     if problem is NULL and column == "id":
         problem = NULL_ID
+    if mysql_code_of(error):
+        if problem is UNIQUE and constraint == "PRIMARY":
+            problem = IDS_USED_UP  # the largest number is given out again and again
+        if problem is DISK and "28" in str(driver_error(error)):  # ENOSPC
+            problem = FULL
+        problem = ON_MYSQL.get(problem, problem)
     # PostgreSQL reports a missing partition as a failed CHECK without a name.
     if problem is CONSTRAINT and sqlstate_of(error) == "23514" and not constraint:
         problem = NO_PARTITION
@@ -79,6 +115,22 @@ def problem_of(error: BaseException, table: str = "the table", id_: str = "id") 
     )
 
 
+def _names_in(error: BaseException) -> tuple[str, str]:
+    """Return the names of the column and of the constraint that the error is about, or ""."""
+    original = driver_error(error)
+    if mysql_code_of(error):
+        matches = list(_NAMES_IN_MYSQL.finditer(str(original.args[-1])))
+        if not matches:
+            return "", ""
+        found = matches[-1]
+        return found["column"] or "", found["key"] or found["constraint"] or found["check"] or ""
+    diagnostics = getattr(original, "diag", None)
+    match = _FAILED.search(str(original))
+    failed_name = match[1] if match else ""
+    column = getattr(diagnostics, "column_name", None) or failed_name.rpartition(".")[2]
+    return column, getattr(diagnostics, "constraint_name", None) or failed_name
+
+
 def _known_problem(error: BaseException) -> Problem | None:
     if isinstance(error, exc.TimeoutError):
         return POOL
@@ -86,6 +138,8 @@ def _known_problem(error: BaseException) -> Problem | None:
         return None
     code = sqlite_code_of(error)
     if problem := BY_SQLITE_CODE.get(code) or BY_SQLITE_CODE.get(code & 0xFF):
+        return problem
+    if problem := BY_MYSQL_CODE.get(mysql_code_of(error)):
         return problem
     sqlstate = sqlstate_of(error)
     for length in (5, 3, 2):
@@ -115,6 +169,7 @@ def is_about_one_row(error: Exception) -> bool:
         is_final(error)
         or sqlstate_of(error)[:2] in ("22", "23", "44", "54", "P0")
         or sqlite_code_of(error) & 0xFF in (constraint, mismatch)
+        or mysql_code_of(error) in _MYSQL_ABOUT_ONE_ROW
     )
 
 

@@ -18,6 +18,8 @@ db = SQLAlchemy(model_class=Base)
 
 class Expert(db.Model):  # type: ignore[name-defined,misc]
     __tablename__ = "experts"
+    # Databases of MariaDB are often latin1, which lacks letters of our experts' names.
+    __table_args__ = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}  # noqa: RUF012
 
     username: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(80))

@@ -24,6 +24,7 @@ from tcs_events.counts.funnels import (
 )
 from tcs_events.counts.steps import Condition, Step, step
 from tcs_events.counts.time_limit import OutOfTime
+from tcs_events.database.sums import whole_sum
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
@@ -167,7 +168,7 @@ def _counted(connection: Connection, kept: Funnel, period: Period) -> tuple[list
     )
     reached = [0] * len(kept.steps)
     for place, sessions in connection.execute(
-        sa.select(counts.step, sa.func.sum(counts.sessions)).where(in_days).group_by(counts.step)
+        sa.select(counts.step, whole_sum(counts.sessions)).where(in_days).group_by(counts.step)
     ):
         reached[place] = int(sessions)
     for place, sessions, entered_on in connection.execute(later):

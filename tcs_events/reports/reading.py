@@ -18,7 +18,9 @@ from tcs_events.counts.pending import events_to_count
 from tcs_events.counts.refresh import Refresher
 from tcs_events.counts.spans import built_spans, in_pieces, pieces_of
 from tcs_events.counts.time_limit import OutOfTime, ended_at
+from tcs_events.database import mysql
 from tcs_events.database.in_thread import run_with_timeout
+from tcs_events.database.sums import whole_sum
 from tcs_events.database.transactions import with_transactions
 from tcs_events.errors import NotCounted, QuestionTimeout, StoreUnavailable, TableMissing
 from tcs_events.models import OPTIONAL_TABLES, own_metadata
@@ -230,8 +232,11 @@ def _hold_still(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         # As its first statement, so that it ends with the transaction that the time limit began.
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    if mysql.is_mysql(connection.dialect):
+        # For the next transaction alone, which begins with the first read.
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     if connection.dialect.name != "sqlite":
-        return  # MySQL and MariaDB do so by default
+        return
     # Python's driver begins no transaction for a SELECT, so each would see another moment. A host
     # may have told SQLAlchemy to begin one itself.
     connection.begin()
@@ -252,7 +257,7 @@ def in_period(connection: Connection, table: sa.Table, period: Period) -> sa.Col
 
 def total(column: sa.Column[Any]) -> sa.Label[int]:
     """Return the sum of a count over the rows of a period, under the name of its column."""
-    return sa.func.coalesce(sa.func.sum(column), 0).label(column.name)
+    return sa.func.coalesce(whole_sum(column), 0).label(column.name)
 
 
 def by_code_points(connection: Connection, column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:

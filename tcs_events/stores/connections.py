@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Engine, ExceptionContext, Table, event
 
+from tcs_events.database import mysql
 from tcs_events.database.connection import OwnConnection
 from tcs_events.database.pools import is_lasting
 from tcs_events.database.problems import NO_CONNECTION, Problem
@@ -17,6 +18,7 @@ from tcs_events.settings import Settings
 from tcs_events.stores.contract import Result
 from tcs_events.stores.generic import GenericCommitter, GenericConnection
 from tcs_events.stores.lanes import Lanes
+from tcs_events.stores.mariadb import MariaCommitter, MariaConnection
 from tcs_events.stores.postgresql import PostgresCommitter, PostgresConnection
 from tcs_events.stores.sqlite import SqliteCommitter
 from tcs_events.stores.sqlite_connection import SqliteConnection
@@ -50,6 +52,7 @@ class Kind(NamedTuple):
 
 SQLITE = Kind(SqliteConnection, SqliteCommitter, 1)  # a file has one writer at a time
 POSTGRESQL = Kind(PostgresConnection, PostgresCommitter, MAX_CONNECTIONS)
+MARIADB = Kind(MariaConnection, MariaCommitter, MAX_CONNECTIONS)
 OTHER = Kind(GenericConnection, GenericCommitter, 1)
 
 
@@ -60,6 +63,8 @@ def kind_of(engine: Engine) -> Kind:
             return SQLITE
         case "postgresql", "psycopg":
             return POSTGRESQL
+        case "mysql" | "mariadb", driver if driver in mysql.DRIVERS:
+            return MARIADB
     return OTHER
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, exc, insert, select
+from sqlalchemy import Connection, Engine, Table, exc, false, insert, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tcs_events.database import mysql
 from tcs_events.database.connection import OwnConnection
 from tcs_events.database.problems import NOT_KEPT, filled_in
 from tcs_events.database.stored_json import insert_values
@@ -82,6 +83,9 @@ def explain_insert(connection: Connection, table: Table) -> None:
         sqlalchemy.exc.DBAPIError: the statement would fail, because a column, a privilege or the
             unique constraint is missing.
     """
+    if mysql.is_mysql(connection.dialect):
+        _insert_nothing(connection, table)
+        return
     insert_ignoring = _INSERT_WITH_CONFLICT.get(connection.dialect.name)
     if insert_ignoring is None:
         return
@@ -92,6 +96,14 @@ def explain_insert(connection: Connection, table: Table) -> None:
     # The comment makes each statement's text unique. Python's sqlite3 caches statements by their
     # text, and a cached one is not planned again.
     connection.exec_driver_sql(f"EXPLAIN {compiled} -- {perf_counter_ns()}", empty)
+
+
+def _insert_nothing(connection: Connection, table: Table) -> None:
+    """Run an INSERT of no rows. Unlike an EXPLAIN, it fails on a server that is read-only."""
+    columns = data_columns(table)
+    nulls: list[Any] = [literal_column("NULL") for _ in columns]
+    no_rows = select(*nulls).where(false())
+    connection.execute(insert(table).from_select(columns, no_rows, include_defaults=False))
 
 
 def not_kept(table: Table) -> StoreUnavailable:

@@ -18,7 +18,9 @@ from tcs_events.database.sqlite_journal import Journal
 from tcs_events.database.troubles import (
     driver_error,
     is_about_one_row,
+    is_deadlock,
     is_final,
+    mysql_code_of,
     sqlstate_of,
     unavailable,
 )
@@ -36,6 +38,8 @@ NEW_CONNECTION_HELPS = ("0A000", "25006")
 
 0A000: a cached plan does not fit its changed table. 25006: the server has become a standby.
 """
+NEW_CONNECTION_HELPS_MYSQL = (1053, 1290, 1792, 1836, 1927)
+"""The same by error numbers: the server ends, has become read-only, or ended the connection."""
 
 
 class SqlStore:
@@ -137,12 +141,13 @@ class SqlStore:
                 return self._checked(self._write_one_by_one(committer, events, deadline))
             if is_final(error):
                 return [_refused()]
-            if _is_deadlock(error) and monotonic() < deadline:
+            if is_deadlock(error) and monotonic() < deadline:
                 return self._try_to_write(committer, events, deadline)
             if committer.own is not None and not (is_busy(error) or is_about_one_row(error)):
                 was_lost = was_open and (
                     self._is_disconnect(error, committer.own.driver)
                     or sqlstate_of(error) in NEW_CONNECTION_HELPS
+                    or mysql_code_of(error) in NEW_CONNECTION_HELPS_MYSQL
                 )
                 committer.own.drop()
                 if was_lost and monotonic() < deadline:
@@ -228,12 +233,3 @@ class SqlStore:
 
 def _refused() -> EventInvalid:
     return EventInvalid({"_schema": ["The database does not take this value."]})
-
-
-def _is_deadlock(error: Exception) -> bool:
-    """Return whether PostgreSQL has ended our statement because of a deadlock.
-
-    Two groups with the same ids in a different order can wait for each other. The code is from
-    https://www.postgresql.org/docs/current/errcodes-appendix.html
-    """
-    return getattr(error, "sqlstate", None) == "40P01"

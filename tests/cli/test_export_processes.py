@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, make_url
+from sqlalchemy import insert
 
 from tcs_events import UserEvent
 from tests.cli.asking import (
@@ -24,12 +24,12 @@ from tests.cli.asking import (
     running,
     save,
 )
-from tests.support import ROOT, need_module
+from tests.support import ROOT, kind_of, need_module
 
 ROWS = 100_000
 MAX_GROWTH_KIB = {"csv": 40 * 1024, "ndjson": 40 * 1024, "parquet": 96 * 1024}
 """The rows are 75 MB of JSON and several times that as objects; pyarrow has pools of its own."""
-FORMATS = {"sqlite": ["csv", "parquet"], "postgresql": ["ndjson"]}
+FORMATS = {"sqlite": ["csv", "parquet"], "postgresql": ["ndjson"], "mariadb": ["csv"]}
 """Each database is read, and each format is written. Neither knows of the other."""
 
 SLOWLY = """
@@ -144,7 +144,7 @@ def test_a_hundred_thousand_events_are_never_all_in_memory(full_host: Flask, fol
     need_module("pyarrow")
     need_module("psycopg")
     database_url = database_url_of(full_host)
-    for format_name in FORMATS[make_url(database_url).get_backend_name()]:
+    for format_name in FORMATS[kind_of(database_url)]:
         target = folder / f"events.{format_name}"
         with running(database_url, "export", str(target), program=MEASURED) as export:
             assert export.line() == f"Exported {ROWS:,} events."

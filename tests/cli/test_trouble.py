@@ -16,7 +16,7 @@ from tcs_events import create_blueprint, events_bp
 from tcs_events.counts import time_limit
 from tests.cli.asking import click, run, save
 from tests.conftest import MakeHost
-from tests.dashboard.test_waiting import ENDLESS
+from tests.dashboard.test_waiting import endless_on
 from tests.support import need_module
 
 WRONG = {
@@ -188,7 +188,7 @@ def test_a_question_without_end_is_given_up(
     with app.app_context():
         session = app.extensions["sqlalchemy"].session
         session.execute(text("DROP TABLE user_event_daily_demand"))
-        session.execute(text(ENDLESS))
+        session.execute(text(endless_on(database_url)))
         session.commit()
     # What has no end is a view in the place of the table.
     monkeypatch.setattr(tcs_events.cli.command, "check_tables", lambda: None)

@@ -58,8 +58,9 @@ def quiet() -> Iterator[None]:
 def rows(app: Flask, columns: str = "session_id, event_type, payload") -> list[dict[str, Any]]:
     """Return the stored rows as text, read without the package's classes and JSON types."""
     names = [name.strip() for name in columns.split(",")]
-    selected = ", ".join(f"CAST({name} AS TEXT) AS {name}" for name in names)
     with app.app_context(), app.extensions["sqlalchemy"].engine.connect() as connection:
+        text_type = "CHAR" if connection.dialect.name == "mysql" else "TEXT"
+        selected = ", ".join(f"CAST({name} AS {text_type}) AS {name}" for name in names)
         found = connection.execute(text(f"SELECT {selected} FROM user_events ORDER BY id"))
         return [dict(row) for row in found.mappings()]
 

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 
 from tests.faults import host
 from tests.faults.servers import Server
-from tests.support import ROOT, URL, card_click
+from tests.support import ROOT, URL, card_click, kind_of
 
 EVENTS_PER_SECOND = 100
 POSTING_THREADS = 32
@@ -48,6 +48,12 @@ FILL = {
     " to_timestamp(:start + (i - :first) * :step), to_timestamp(:start + (i - :first) * :step)"
     " FROM generate_series(CAST(:first AS bigint), CAST(:first AS bigint) + :count - 1)"
     " AS numbers(i)",
+    "mariadb": f"INSERT INTO user_events ({COLUMNS}) SELECT lpad(hex(i), 32, '0'),"
+    f" concat('visitor-', hex(i DIV 8 * 2654435761 % 4294967296)), {TYPES}, '{PAYLOAD}',"
+    " timestampadd(MICROSECOND, (:start + (i - :first) * :step) * 1000000, '1970-01-01'),"
+    " timestampadd(MICROSECOND, (:start + (i - :first) * :step) * 1000000, '1970-01-01')"
+    " FROM (SELECT seq AS i FROM seq_0_to_99999999 WHERE seq >= :first AND seq < :first + :count)"
+    " AS numbers",
 }
 
 
@@ -124,7 +130,7 @@ def in_one_transaction(database_url: str, folder: Path) -> None:
 
 
 def delete_old(connection: Connection) -> None:
-    connection.execute(text(f"DELETE FROM user_events WHERE created_at < '{_limit()}'"))
+    connection.execute(text(f"DELETE FROM user_events WHERE created_at < '{_limit(connection)}'"))
 
 
 WAYS: dict[str, Action] = {"prune": a_few_at_a_time, "one DELETE": in_one_transaction}
@@ -164,7 +170,7 @@ def fill(database_url: str, old: int, young: int) -> None:
         ):
             step = (end - start) / count
             values = {"first": first, "count": count, "start": start, "step": step}
-            connection.execute(text(FILL[engine.dialect.name]), values)
+            connection.execute(text(FILL[kind_of(database_url)]), values)
     if engine.dialect.name == "postgresql":
         with engine.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT").execute(
@@ -176,7 +182,8 @@ def wrong_rows(database_url: str, expected: int) -> int:
     engine = create_engine(database_url, poolclass=NullPool)
 
     def count(connection: Connection, operator: str) -> int:
-        query = f"SELECT count(*) FROM user_events WHERE created_at {operator} '{_limit()}'"
+        condition = f"created_at {operator} '{_limit(connection)}'"
+        query = f"SELECT count(*) FROM user_events WHERE {condition}"
         return int(connection.execute(text(query)).scalar_one())
 
     with engine.connect() as connection:
@@ -238,9 +245,10 @@ def post_for(port: int, seconds: float) -> Posting:
     return poster.posting
 
 
-def _limit() -> str:
-    """Return the time before which an event is old, as both databases read it."""
-    return f"{datetime.now(UTC) - timedelta(days=OLDER_THAN_DAYS):%Y-%m-%d %H:%M:%S}+00"
+def _limit(connection: Connection) -> str:
+    """Return the time before which an event is old, as the database reads it."""
+    zone = "" if connection.dialect.name == "mysql" else "+00"
+    return f"{datetime.now(UTC) - timedelta(days=OLDER_THAN_DAYS):%Y-%m-%d %H:%M:%S}{zone}"
 
 
 def _command(database_url: str, *args: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flask import Flask, Response, abort, redirect, request
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import MetaData, inspect, select
+from sqlalchemy import MetaData, String, inspect, select
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.exceptions import HTTPException
 
@@ -22,7 +22,7 @@ def with_notes(db: SQLAlchemy) -> type:
 
     class Note(db.Model):
         id: Mapped[int] = mapped_column(primary_key=True)
-        text: Mapped[str]
+        text: Mapped[str] = mapped_column(String(50))
 
     return Note
 

@@ -55,9 +55,14 @@ def host(request: pytest.FixtureRequest, make_host: MakeHost, database_url: str)
     return app
 
 
-def settings_of(app: Flask) -> tuple[object, object]:
+def settings_of(app: Flask) -> tuple[object, ...]:
     with app.app_context(), app.extensions["sqlalchemy"].engine.connect() as connection:
         driver = connection.connection.dbapi_connection
+        if connection.dialect.name == "mysql":
+            names = ["autocommit", "tx_isolation", "character_set_client", "collation_connection"]
+            names += ["max_statement_time", "innodb_lock_wait_timeout", "lock_wait_timeout"]
+            query = f"SELECT {', '.join(f'@@{name}' for name in names)}"
+            return (driver.charset, *connection.execute(text(query)).one())
         return driver.isolation_level, getattr(driver, "autocommit", None)
 
 

@@ -51,7 +51,7 @@ def demand() -> dict[str, UnmetDemand]:
 
 @pytest.mark.parametrize(
     ("database_url", "seed"),
-    [("sqlite", 1), ("postgresql", 2), ("sqlite", 3), ("postgresql", 4), ("sqlite", 5)],
+    [("sqlite", 1), ("postgresql", 2), ("mariadb", 3), ("postgresql", 4), ("sqlite", 5)],
     indirect=["database_url"],
 )
 def test_what_was_planted_is_found_and_nothing_else(app: Flask, seed: int) -> None:

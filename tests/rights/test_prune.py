@@ -423,7 +423,7 @@ def test_the_index_finds_what_is_old(host: Flask) -> None:
     is_sqlite = engine.dialect.name == "sqlite"
     plans = []
     with engine.connect() as connection:
-        if not is_sqlite:
+        if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SET enable_seqscan = off")
         for statement, values in asked:
             explain = f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{statement}"

@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import Engine
 
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
+from tcs_events.cli.doctor.mariadb import server_findings
+from tcs_events.counts.clock import database_time
 from tcs_events.database.asking import briefly
 from tcs_events.database.pools import is_lasting
 from tcs_events.database.sqlite_file import path_of
@@ -44,7 +46,12 @@ def database_findings(registration: Registration, what: str) -> list[Finding]:
     if not is_lasting(engine):
         remedy = "it is in memory, and lost when the process ends; use a file or a server"
         return [Finding(what, HINT, remedy)]
-    look = {"sqlite": _of_sqlite, "postgresql": _of_postgresql}.get(engine.dialect.name)
+    look = {
+        "sqlite": _of_sqlite,
+        "postgresql": _of_postgresql,
+        "mysql": _of_mariadb,
+        "mariadb": _of_mariadb,
+    }.get(engine.dialect.name)
     if look is not None:
         findings += look(engine, registration, is_synced)
     return findings
@@ -140,6 +147,17 @@ def _of_postgresql(engine: Engine, registration: Registration, is_synced: bool) 
             _commits(driver.execute("SHOW synchronous_commit").fetchone()[0], is_synced)
         )
     return findings
+
+
+def _of_mariadb(engine: Engine, registration: Registration, is_synced: bool) -> list[Finding]:
+    with briefly(engine, int(SECONDS * 1000)) as connection:
+        before = datetime.now(UTC)
+        server_time = database_time(connection)
+        after = datetime.now(UTC)
+        return [
+            *server_findings(connection, is_synced=is_synced),
+            _clock(server_time, before + (after - before) / 2),
+        ]
 
 
 def _commits(synchronous: str, is_synced: bool) -> Finding:

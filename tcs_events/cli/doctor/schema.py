@@ -14,6 +14,8 @@ from sqlalchemy import Engine, Inspector, Table
 from sqlalchemy.types import TypeEngine
 
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
+from tcs_events.cli.doctor.mariadb import table_troubles
+from tcs_events.database import mysql
 from tcs_events.database.problems import NO_TABLE
 from tcs_events.errors import TableMissing
 from tcs_events.models import WRITTEN_TABLES, Tables
@@ -32,6 +34,10 @@ def schema_findings(engine: Engine, tables: Tables) -> list[Finding]:
     inspector = sa.inspect(engine)
     names, views = set(inspector.get_table_names()), set(inspector.get_view_names())
     unlogged, triggers = _odd_tables(engine, tables)
+    on_mysql: dict[str, str] = {}
+    if mysql.is_mysql(engine.dialect):
+        with engine.connect() as connection:
+            on_mysql = table_troubles(connection, tables.values())
     findings = []
     for name, table in tables.items():
         if name not in names:
@@ -46,6 +52,8 @@ def schema_findings(engine: Engine, tables: Tables) -> list[Finding]:
         ]
         if drift:
             findings.append(Finding(f"table {name}", WRONG, f"{'; '.join(drift)}; {MIGRATE}"))
+        elif name in on_mysql:
+            findings.append(Finding(f"table {name}", WRONG, on_mysql[name]))
         elif name in unlogged:
             level = WRONG if name in WRITTEN_TABLES else HINT
             findings.append(Finding(f"table {name}", level, EMPTIED.format(name)))
@@ -71,6 +79,15 @@ AND c.oid IN (SELECT to_regclass(n) FROM unnest(CAST(:names AS text[])) AS n)
 UNION ALL SELECT tablename, rulename FROM pg_rules WHERE tablename = ANY(CAST(:names AS text[]))
 ORDER BY 1, 2
 """,
+    **dict.fromkeys(
+        mysql.NAMES,
+        """
+SELECT event_object_table, trigger_name FROM information_schema.triggers
+WHERE trigger_schema = database() AND event_manipulation = 'INSERT'
+AND event_object_table IN ('user_events', 'user_event_identities')
+ORDER BY 1, 2
+""",
+    ),
     "sqlite": """
 SELECT tbl_name, name FROM sqlite_master
 WHERE type = 'trigger' AND tbl_name IN ('user_events', 'user_event_identities')

@@ -1,0 +1,204 @@
+"""What MariaDB and MySQL have in common, and where they differ from other databases.
+
+SQLAlchemy names the dialect by the URL: "mysql" or "mariadb". A server of either kind may be behind
+the name "mysql".
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Table, exc
+
+NAMES = ("mysql", "mariadb")
+"""The names of SQLAlchemy's dialects for these servers."""
+DRIVERS = ("pymysql", "mysqldb")
+"""SQLAlchemy's names of the drivers that we know."""
+CHARSET = "utf8mb4"
+"""The character set that holds all of Unicode. MariaDB's `utf8` lacks emoji."""
+_DRIVER_MODULES = ("pymysql", "MySQLdb")
+
+
+def is_mysql(dialect: Dialect) -> bool:
+    """Return whether the dialect is for MariaDB or MySQL."""
+    return dialect.name in NAMES
+
+
+def is_mariadb(dialect: Dialect) -> bool:
+    """Return whether the server is MariaDB. For "mysql" it is known after the first connection."""
+    return dialect.name == "mariadb" or bool(getattr(dialect, "is_mariadb", False))
+
+
+def code_of(error: Any) -> int:
+    """Return the server's or the driver's error number, 0 if a driver's error has none.
+
+    https://mariadb.com/kb/en/mariadb-error-code-reference/
+    """
+    if type(error).__module__.partition(".")[0] not in _DRIVER_MODULES:
+        return 0
+    code = error.args[0] if error.args else 0
+    return code if isinstance(code, int) else 0
+
+
+def fileno_of(driver: Any) -> int:
+    """Return the descriptor of the socket of a connection of PyMySQL or mysqlclient.
+
+    Raises:
+        OSError: the connection is closed.
+    """
+    source = driver if hasattr(driver, "fileno") else driver._sock  # PyMySQL has the second one
+    if source is None:
+        raise OSError("the connection is closed")
+    number: int = source.fileno()
+    return number
+
+
+def collation_by_bytes(dialect: Dialect) -> str:
+    """Return the collation in which texts are equal only if their bytes are.
+
+    In others "visitor-a", "visitor-A" and "visitor-a " may be one visitor. The collation that
+    MariaDB and every MySQL have ignores spaces at the end, so it is only for a server that has no
+    other, and for a server that is not known yet.
+    """
+    if is_mariadb(dialect):
+        return "utf8mb4_nopad_bin"
+    if (getattr(dialect, "server_version_info", None) or ()) >= (8, 0, 17):
+        return "utf8mb4_0900_bin"
+    return "utf8mb4_bin"
+
+
+def set_table_options(table: Table, dialect: Dialect) -> None:
+    """Have a CREATE TABLE make a table that keeps every text, and compares texts by their bytes.
+
+    The database's own defaults may be latin1, a collation that ignores case, and an engine without
+    transactions.
+    """
+    for name, value in _table_options(dialect).items():
+        table.kwargs[f"{dialect.name}_{name}"] = value
+
+
+def forget_table_options(table: Table, dialect: Dialect) -> None:
+    """Undo `set_table_options`: the next server may need other options."""
+    for name in _table_options(dialect):
+        table.kwargs.pop(f"{dialect.name}_{name}", None)
+
+
+def _table_options(dialect: Dialect) -> dict[str, str]:
+    return {"engine": "InnoDB", "charset": CHARSET, "collate": collation_by_bytes(dialect)}
+
+
+def repair(connection: Connection, table: Table) -> str:
+    """Return the ALTER TABLE that makes a table of ours as it should be. Nothing is run."""
+    dialect = connection.dialect
+    preparer = dialect.identifier_preparer
+    parts = [
+        "ENGINE = InnoDB",
+        f"CONVERT TO CHARACTER SET {CHARSET} COLLATE {collation_by_bytes(dialect)}",
+    ]
+    for column in table.columns:
+        type_ = column.type.compile(dialect=dialect)
+        if type_.startswith("DATETIME"):
+            null = "NULL" if column.nullable else "NOT NULL"
+            parts.append(f"MODIFY {preparer.format_column(column)} {type_} {null}")
+    return f"ALTER TABLE {preparer.format_table(table)} {', '.join(parts)}"
+
+
+@contextlib.contextmanager
+def with_variables(connection: Connection, **values: object) -> Iterator[None]:
+    """Set variables of the session for the block, and then give them their old values."""
+    names = ", ".join(f"@@SESSION.{name}" for name in values)
+    before = dict(zip(values, connection.exec_driver_sql(f"SELECT {names}").one(), strict=True))
+    _set(connection, values)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(exc.SQLAlchemyError):  # the connection may be lost
+            _set(connection, before)
+
+
+def _set(connection: Connection, values: dict[str, object]) -> None:
+    pairs = ", ".join(f"SESSION {name} = {value}" for name, value in values.items())
+    connection.exec_driver_sql(f"SET {pairs}")
+
+
+def time_limit(dialect: Dialect, milliseconds: int) -> dict[str, object]:
+    """Return the variables that end a statement after a time; on MySQL only a SELECT.
+
+    Neither server has a limit below a millisecond. 0 would mean no limit.
+    """
+    if is_mariadb(dialect):
+        return {"max_statement_time": f"{max(1, milliseconds) / 1000:.3f}"}
+    return {"max_execution_time": max(1, milliseconds)}
+
+
+LEVEL = "READ COMMITTED"
+"""The isolation level of our transactions. In the default level, a deletion also locks the gaps
+between rows, into which events are inserted at the same time: both would end with deadlocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a host's connection that our queries depend on."""
+
+    autocommits: bool
+    level: str
+    client: str
+    results: str | None
+    collation: str
+    driver_charset: str
+    """The character set that the driver itself assumes."""
+
+    @property
+    def has_our_charset(self) -> bool:
+        return {self.client, self.results, self.driver_charset} == {CHARSET} and (
+            self.collation.startswith(CHARSET)
+        )
+
+
+def set_up(driver: Any, dialect: Dialect) -> Settings:
+    """Prepare a host's connection for our queries. Returns what `give_back` needs."""
+    cursor = driver.cursor()
+    level = "tx_isolation" if is_mariadb(dialect) else "transaction_isolation"
+    cursor.execute(
+        f"SELECT @@autocommit, @@{level}, @@character_set_client, @@character_set_results,"
+        " @@collation_connection"
+    )
+    autocommits, level, client, results, collation = cursor.fetchone()
+    before = Settings(
+        bool(autocommits), level.replace("-", " "), client, results, collation, _charset_of(driver)
+    )
+    if not before.has_our_charset:
+        # In latin1 the server would replace most of Unicode by question marks.
+        driver.set_character_set(CHARSET)
+    if before.level != LEVEL:
+        cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {LEVEL}")
+    cursor.close()
+    if before.autocommits:
+        driver.autocommit(False)
+    return before
+
+
+def give_back(driver: Any, before: Settings) -> None:
+    """Give a host's connection the settings that it had before `set_up`."""
+    cursor = driver.cursor()
+    if before.level != LEVEL:
+        cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {before.level}")
+    if not before.has_our_charset:
+        driver.set_character_set(before.driver_charset)
+        cursor.execute(
+            f"SET character_set_client = {before.client},"
+            f" character_set_results = {before.results or 'NULL'},"
+            f" collation_connection = {before.collation}"
+        )
+    cursor.close()
+    if before.autocommits:
+        driver.autocommit(True)
+
+
+def _charset_of(driver: Any) -> str:
+    is_mysqlclient = hasattr(driver, "get_character_set_info")
+    name: str = driver.character_set_name() if is_mysqlclient else driver.charset
+    return name
