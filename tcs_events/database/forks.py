@@ -15,8 +15,9 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from types import MethodType
 
-_resets: list[weakref.WeakMethod[Callable[[], None]]] = []
+_resets: list[Callable[[], Callable[[], None] | None]] = []
 _pid, _lock_type = os.getpid(), threading.Lock
 # One lock for each process. The parent's lock may be held at the fork, and in the child no thread
 # would ever release it.
@@ -24,12 +25,15 @@ _locks: dict[object, threading.Lock] = {}
 
 
 def in_each_child(reset: Callable[[], None]) -> None:
-    """Register a bound method that is called once in each child process.
+    """Register a function or a bound method that is called once in each child process.
 
-    It runs before the object is used in the child, if the object's methods call
-    `ensure_own_state`. The object is not kept alive.
+    It runs before the state is used in the child, if whatever uses it calls `ensure_own_state`. The
+    object of a bound method is not kept alive.
     """
-    _resets.append(weakref.WeakMethod(reset, _resets.remove))
+    if isinstance(reset, MethodType):
+        _resets.append(weakref.WeakMethod(reset, _resets.remove))
+    else:
+        _resets.append(lambda: reset)
 
 
 def ensure_own_state() -> None:
