@@ -32,7 +32,7 @@ from tcs_events.models import (
     Tables,
     join_metadata,
 )
-from tcs_events.settings import BOTS_MARK, LOST_ON_POWER_CUT, Settings
+from tcs_events.settings import BOTS_MARK, Settings
 from tcs_events.stores import Store, store_for
 from tcs_events.watch.counters import Counters
 from tcs_events.watch.health import Health
@@ -127,7 +127,7 @@ class Registration:
     @property
     def rejection_store(self) -> Store:
         """The store of refused events. Raises what `database` raises."""
-        hasty = replace(self.settings, timeout_ms=TIMEOUT_MS, durability=LOST_ON_POWER_CUT)
+        hasty = replace(self.settings, timeout_ms=TIMEOUT_MS)
         return self._kept(REJECTIONS_TABLE, hasty)
 
     def close(self) -> None:
