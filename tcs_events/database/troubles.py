@@ -40,7 +40,22 @@ def class_of(error: BaseException) -> str:
 
 def sqlstate_of(error: BaseException) -> str:
     """Return PostgreSQL's SQLSTATE, "" if the error has none."""
-    return getattr(driver_error(error), "sqlstate", None) or ""
+    driver = driver_error(error)
+    # In this order: psycopg 3, psycopg2, pg8000.
+    return (
+        getattr(driver, "sqlstate", None)
+        or getattr(driver, "pgcode", None)
+        or _fields_of_pg8000(driver).get("C", "")
+    )
+
+
+def _fields_of_pg8000(error: Any) -> dict[str, str]:
+    """Return the fields of the server's answer, which pg8000 has as the error's only argument.
+
+    Their letters: https://www.postgresql.org/docs/current/protocol-error-fields.html
+    """
+    first = error.args[0] if getattr(error, "args", None) else None
+    return first if isinstance(first, dict) else {}
 
 
 def sqlite_code_of(error: BaseException) -> int:
@@ -60,10 +75,15 @@ def problem_of(error: BaseException, table: str = "the table", id_: str = "id") 
     if problem is None:
         return None
     diagnostics = getattr(driver_error(error), "diag", None)
+    fields = _fields_of_pg8000(driver_error(error))
     match = _FAILED.search(str(driver_error(error)))
     failed_name = match[1] if match else ""
-    column = getattr(diagnostics, "column_name", None) or failed_name.rpartition(".")[2]
-    constraint = getattr(diagnostics, "constraint_name", None) or failed_name
+    column = (
+        getattr(diagnostics, "column_name", None)
+        or fields.get("c")
+        or failed_name.rpartition(".")[2]
+    )
+    constraint = getattr(diagnostics, "constraint_name", None) or fields.get("n") or failed_name
     if problem is NULL and column == "id":
         problem = NULL_ID
     # PostgreSQL reports a missing partition as a failed CHECK without a name.

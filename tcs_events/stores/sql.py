@@ -30,13 +30,15 @@ from tcs_events.stores.columns import unique_id
 from tcs_events.stores.contract import Result, State
 from tcs_events.stores.generic import GenericCommitter
 from tcs_events.stores.group_commit import GroupCommit
-from tcs_events.stores.postgresql import PostgresCommitter
+from tcs_events.stores.postgresql import UNIQUE_VIOLATION, PostgresCommitter
+from tcs_events.stores.postgresql_drivers import DRIVERS
 from tcs_events.stores.sqlite import SqliteCommitter, is_busy
 
-NEW_CONNECTION_HELPS = ("0A000", "25006")
+NEW_CONNECTION_HELPS = ("0A000", "25006", "57P01", "57P02", "57P05")
 """SQLSTATEs after which a new connection may succeed.
 
-0A000: a cached plan does not fit its changed table. 25006: the server has become a standby.
+0A000: a cached plan does not fit its changed table. 25006: the server has become a standby. 57P:
+the server has ended the connection, which SQLAlchemy does not know of pg8000.
 """
 
 
@@ -58,7 +60,7 @@ def make_committers(engine: Engine, table: Table, settings: Settings) -> list[Co
     dialect, durability = engine.dialect, settings.durability
     if dialect.name == "sqlite" and is_lasting(engine):
         return [SqliteCommitter(engine, table, durability)]
-    if dialect.name == "postgresql" and dialect.driver == "psycopg":
+    if dialect.name == "postgresql" and dialect.driver in DRIVERS:
         seconds = settings.timeout_ms / 1000
         return [
             PostgresCommitter(engine, table, durability, seconds)
@@ -79,9 +81,10 @@ class SqlStore:
         self._engine = database.engine
         self._table = table
         self._trouble: StoreUnavailable | None = None
-        self._committers = make_committers(self._engine, table, settings)
+        self.committers = make_committers(self._engine, table, settings)
+        """What writes into this kind of database. Each can write at the same time."""
         self._group_commit = GroupCommit(
-            [partial(self._write, committer) for committer in self._committers],
+            [partial(self._write, committer) for committer in self.committers],
             max_events=settings.queue_max_events,
             max_bytes=settings.queue_max_bytes,
             timeout_seconds=settings.timeout_ms / 1000,
@@ -103,15 +106,15 @@ class SqlStore:
         Raises:
             Exception: the driver's error, if the connection cannot be opened.
         """
-        return self._committers[0].connection(deadline)
+        return self.committers[0].connection(deadline)
 
     def problem(self) -> Problem | None:
         """Return a problem that shows without a query, such as a deleted file, else None."""
-        return self._committers[0].problem()
+        return self.committers[0].problem()
 
     def close(self) -> None:
         """Close the store's connections. The next event opens new ones."""
-        for committer in self._committers:
+        for committer in self.committers:
             if committer.own is not None:
                 committer.own.drop()
 
@@ -178,7 +181,7 @@ class SqlStore:
             except Exception as error:
                 # Finding the cause takes queries. Do it once for each kind of error, because every
                 # event of the group may meet the same one.
-                reason = type(driver_error(error)).__name__
+                reason = type(driver_error(error)).__name__ + sqlstate_of(error)
                 if not is_final(error) and reason not in causes:
                     causes[reason] = self._unavailable(error)
                 results.append(_refused() if is_final(error) else causes[reason])
@@ -204,7 +207,7 @@ class SqlStore:
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         table, record_id = self._table.name, unique_id(self._table).name
-        if sqlstate_of(error) == "23505" and (behind := self._numbering_problem()):
+        if sqlstate_of(error) == UNIQUE_VIOLATION and (behind := self._numbering_problem()):
             return StoreUnavailable(type(driver_error(error)).__name__, behind.remedy)
         # Look for missing columns only if the error names our table, as every database's error
         # about a missing column does.
@@ -251,4 +254,4 @@ def _is_deadlock(error: Exception) -> bool:
     Two groups with the same ids in a different order can wait for each other. The code is from
     https://www.postgresql.org/docs/current/errcodes-appendix.html
     """
-    return getattr(error, "sqlstate", None) == "40P01"
+    return sqlstate_of(error) == "40P01"

@@ -12,12 +12,14 @@ from typing import Any
 from sqlalchemy import Engine
 
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
+from tcs_events.cli.doctor.pooler import pooler_findings
 from tcs_events.database.asking import briefly
 from tcs_events.database.pools import is_lasting
 from tcs_events.database.sqlite_file import path_of
 from tcs_events.host import Registration
 from tcs_events.settings import SYNCED
 from tcs_events.stores import SqlStore
+from tcs_events.stores.postgresql import PostgresCommitter
 from tcs_events.watch.health import explain
 
 SECONDS = 2.0
@@ -56,6 +58,12 @@ def _own_connection(registration: Registration) -> Any:
     """
     store = registration.store
     return store.own_connection(monotonic() + SECONDS) if isinstance(store, SqlStore) else None
+
+
+def _postgres_committers(registration: Registration) -> list[PostgresCommitter]:
+    store = registration.store
+    committers = store.committers if isinstance(store, SqlStore) else ()
+    return [committer for committer in committers if isinstance(committer, PostgresCommitter)]
 
 
 def _of_sqlite(engine: Engine, registration: Registration, is_synced: bool) -> list[Finding]:
@@ -122,12 +130,11 @@ def _of_postgresql(engine: Engine, registration: Registration, is_synced: bool) 
         if show("autovacuum") == "off":
             remedy = "it is off, so deleted events still take up space; set autovacuum = on"
             findings.append(Finding("PostgreSQL autovacuum", HINT, remedy))
-    driver = _own_connection(registration)
-    if driver is not None:
-        findings.append(
-            _commits(driver.execute("SHOW synchronous_commit").fetchone()[0], is_synced)
-        )
-    return findings
+    committers = _postgres_committers(registration)
+    for committer in committers[:1]:
+        synchronous = committer.synchronous_commit(monotonic() + SECONDS)
+        findings.append(_commits(synchronous, is_synced))
+    return findings + pooler_findings(engine, committers)
 
 
 def _commits(synchronous: str, is_synced: bool) -> Finding:
