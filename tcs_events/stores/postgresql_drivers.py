@@ -192,9 +192,9 @@ class Pg8000:
     can_copy = True
 
     def __init__(self) -> None:
-        import pg8000.dbapi
+        import pg8000
 
-        self._error = pg8000.dbapi.InterfaceError
+        self._error = pg8000.InterfaceError
 
     def prepare(self, connection: Any) -> None:
         """Do nothing: each of its connections is ready for us."""
