@@ -25,8 +25,9 @@ from tests.mariadb import (
     shared_mariadb,
 )
 from tests.patience import be_patient
+from tests.pgbouncer import POSTGRES_DRIVERS, at_port, pgbouncer, with_driver
 from tests.redis_server import RedisServer
-from tests.support import memory_folder, need, postgres_binary, postgres_server
+from tests.support import memory_folder, need, need_module, postgres_binary, postgres_server
 
 MakeHost = Callable[..., Flask]
 
@@ -190,6 +191,22 @@ def mariadb_server_url() -> Iterator[str]:
 def mariadb_url(mariadb_server_url: str) -> str:
     """The URL of an empty MariaDB database, in which the test may alter what it likes."""
     return shared_mariadb(mariadb_server_url).lend()
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_port(postgres_server_url: str) -> Iterator[int]:
+    """The port of a PgBouncer in transaction mode, in front of that server."""
+    with pgbouncer(postgres_server_url) as port:
+        yield port
+
+
+@pytest.fixture(params=[*POSTGRES_DRIVERS, *(f"{name} pooled" for name in POSTGRES_DRIVERS)])
+def any_postgres_url(request: pytest.FixtureRequest, postgres_url: str) -> str:
+    """An empty database by each driver, with and without a PgBouncer in transaction mode."""
+    driver, _, pooled = request.param.partition(" ")
+    need_module(driver)
+    url = with_driver(postgres_url, driver)
+    return at_port(url, request.getfixturevalue("pgbouncer_port")) if pooled else url
 
 
 @pytest.fixture

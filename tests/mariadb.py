@@ -86,6 +86,7 @@ class MariaDB:
                 install,
                 "--no-defaults",
                 f"--datadir={self.data}",
+                f"--tmpdir={folder}",
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
                 *SMALL,
@@ -119,6 +120,8 @@ class MariaDB:
             f"--port={self._port}",
             "--bind-address=127.0.0.1",
             f"--socket={self._folder}/socket",
+            # A server that starts deletes the temporary tables of others in the same folder.
+            f"--tmpdir={self._folder}",
             f"--pid-file={self._folder}/pid",
             "--skip-name-resolve",
             *SMALL,

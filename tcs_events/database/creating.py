@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,16 +34,18 @@ def create_one_at_a_time(metadata: MetaData) -> None:
 
 
 def _begin(
-    metadata: MetaData, connection: Any, tables: Iterable[Table], checkfirst: Any, **options: Any
+    metadata: MetaData, connection: Any, tables: Sequence[Table], checkfirst: Any, **options: Any
 ) -> None:
     # A mock connection only writes down what would be done.
     if not checkfirst or not tables or not isinstance(connection, Connection):
         return
     _lock(connection)
     inspector = sa.inspect(connection)
-    for table in tables:
-        if inspector.has_table(table.name, _schema(connection, table)):
-            _mark(table, None, _SKIP)
+    for schema in {_schema(connection, table) for table in tables}:
+        there = set(inspector.get_table_names(schema))
+        for table in tables:
+            if _schema(connection, table) == schema and table.name in there:
+                _mark(table, None, _SKIP)
 
 
 def _end(metadata: MetaData, connection: Any, tables: Iterable[Table], **options: Any) -> None:

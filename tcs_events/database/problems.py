@@ -127,6 +127,10 @@ NO_PARTITION = _writing(
 
 BY_SQLSTATE = {
     "0A000": _tables("{table} does not support the statement", f"drop the rules on it; {DOCTOR}"),
+    "08P01": _database(
+        "the pooler, such as PgBouncer, refuses the app",
+        "use its transaction or session mode, and read its log",
+    ),
     "22001": TOO_NARROW,
     "22003": IDS_USED_UP,  # the id is the only number in our rows
     "2200H": IDS_USED_UP,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import Any
 
@@ -9,12 +10,18 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from tcs_events.database import mysql
+from tcs_events.database.pooler import is_pooled
 
 OURS = "tcs_events_transactions"
 """The execution option that marks our connections. In a connection's `info` it is True if the
 connection was in autocommit mode and must be set back."""
 MYSQL_SETTINGS = "tcs_events_mysql_settings"
 """In a connection's `info`: the settings that it must be given back."""
+
+POOLED = "tcs_events_pooled"
+"""In a connection's `info`: whether a pooler is between us and PostgreSQL."""
+HOSTS_THRESHOLD = "tcs_events_prepare_threshold"
+"""In a connection's `info`: the host's value, which is set back."""
 
 
 def with_transactions(engine: Engine) -> Engine:
@@ -40,6 +47,13 @@ def with_transactions(engine: Engine) -> Engine:
                     mysql.give_back(driver, before)
                 except Exception as error:
                     entry.invalidate(error)  # the pool then opens another one
+            if (
+                threshold := entry.info.pop(HOSTS_THRESHOLD, None)
+            ) is not None and driver is not None:
+                driver.prepare_threshold = threshold
+
+        if engine.dialect.driver == "pg8000":
+            event.listen(engine, "begin", _begin_as_usual)
 
     return engine.execution_options(**{OURS: True})
 
@@ -47,19 +61,53 @@ def with_transactions(engine: Engine) -> Engine:
 def _set_up(connection: Connection) -> None:
     if not connection.get_execution_options().get(OURS):
         return
-    driver = connection.connection.dbapi_connection
+    driver: Any = connection.connection.dbapi_connection
     if isinstance(driver, sqlite3.Connection):
         if driver.isolation_level is None and not _is_begun(connection, driver):
             connection.connection.info[OURS] = True
             connection.execution_options(isolation_level="SERIALIZABLE")
-    elif connection.dialect.name == "postgresql":
+    elif connection.dialect.name == "postgresql" and driver is not None:
         is_autocommit = bool(getattr(driver, "autocommit", False))
         connection.connection.info[OURS] = is_autocommit
+        # Not by SQLAlchemy's option: with pg8000 and psycopg2 it also sets a level for the session,
+        # where another client of a pooler would find it.
+        if is_autocommit:
+            driver.autocommit = False
+        _prepare_nothing_in_a_pooler(connection, driver)
         # If no level is set the server's default applies: READ COMMITTED, and rarely changed.
-        if is_autocommit or getattr(driver, "isolation_level", None) is not None:
+        if getattr(driver, "isolation_level", None) is not None:
             connection.execution_options(isolation_level="READ COMMITTED")
     elif mysql.is_mysql(connection.dialect) and connection.dialect.driver in mysql.DRIVERS:
         connection.connection.info[MYSQL_SETTINGS] = mysql.set_up(driver, connection.dialect)
+
+
+def _prepare_nothing_in_a_pooler(connection: Connection, driver: Any) -> None:
+    """Keep psycopg 3 from preparing our statements in processes that serve other clients too.
+
+    It prepares a statement that it has run five times, under a name that others use, too.
+    """
+    threshold = getattr(driver, "prepare_threshold", None)
+    if threshold is None:
+        return
+    info = connection.connection.info  # lives as long as the driver's connection
+    if POOLED not in info:
+        driver.autocommit = True  # one round trip, where a transaction would take three
+        try:
+            server_pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+            connection.rollback()
+        finally:
+            with contextlib.suppress(Exception):  # it is closed, and the first error says why
+                driver.autocommit = False
+        info[POOLED] = is_pooled(driver, server_pid)
+    if info[POOLED]:
+        info[HOSTS_THRESHOLD] = threshold
+        driver.prepare_threshold = None
+
+
+def _begin_as_usual(connection: Connection) -> None:
+    """Use PostgreSQL's usual level in one transaction, whatever the session has."""
+    if connection.get_execution_options().get(OURS):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
 
 def _is_begun(connection: Connection, driver: sqlite3.Connection) -> bool:

@@ -60,7 +60,22 @@ def class_of(error: BaseException) -> str:
 
 def sqlstate_of(error: BaseException) -> str:
     """Return PostgreSQL's SQLSTATE, "" if the error has none."""
-    return getattr(driver_error(error), "sqlstate", None) or ""
+    driver = driver_error(error)
+    # In this order: psycopg 3, psycopg2, pg8000.
+    return (
+        getattr(driver, "sqlstate", None)
+        or getattr(driver, "pgcode", None)
+        or _fields_of_pg8000(driver).get("C", "")
+    )
+
+
+def _fields_of_pg8000(error: Any) -> dict[str, str]:
+    """Return the fields of the server's answer, which pg8000 has as the error's only argument.
+
+    Their letters: https://www.postgresql.org/docs/current/protocol-error-fields.html
+    """
+    first = error.args[0] if getattr(error, "args", None) else None
+    return first if isinstance(first, dict) else {}
 
 
 def sqlite_code_of(error: BaseException) -> int:
@@ -127,8 +142,13 @@ def _names_in(error: BaseException) -> tuple[str, str]:
     diagnostics = getattr(original, "diag", None)
     match = _FAILED.search(str(original))
     failed_name = match[1] if match else ""
-    column = getattr(diagnostics, "column_name", None) or failed_name.rpartition(".")[2]
-    return column, getattr(diagnostics, "constraint_name", None) or failed_name
+    fields = _fields_of_pg8000(original)
+    column = (
+        getattr(diagnostics, "column_name", None)
+        or fields.get("c")
+        or failed_name.rpartition(".")[2]
+    )
+    return column, (getattr(diagnostics, "constraint_name", None) or fields.get("n") or failed_name)
 
 
 def _known_problem(error: BaseException) -> Problem | None:

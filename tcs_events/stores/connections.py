@@ -20,6 +20,7 @@ from tcs_events.stores.generic import GenericCommitter, GenericConnection
 from tcs_events.stores.lanes import Lanes
 from tcs_events.stores.mariadb import MariaCommitter, MariaConnection
 from tcs_events.stores.postgresql import PostgresCommitter, PostgresConnection
+from tcs_events.stores.postgresql_drivers import DRIVERS
 from tcs_events.stores.sqlite import SqliteCommitter
 from tcs_events.stores.sqlite_connection import SqliteConnection
 
@@ -61,7 +62,7 @@ def kind_of(engine: Engine) -> Kind:
     match engine.dialect.name, engine.dialect.driver:
         case "sqlite", _ if is_lasting(engine):
             return SQLITE
-        case "postgresql", "psycopg":
+        case "postgresql", driver if driver in DRIVERS:
             return POSTGRESQL
         case "mysql" | "mariadb", driver if driver in mysql.DRIVERS:
             return MARIADB
@@ -81,10 +82,11 @@ class WriteConnections:
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._kind = kind_of(engine)
-        self._each = [
+        self.each = [
             self._kind.connection(engine, settings) for _ in range(self._kind.max_connections)
         ]
-        self.lanes = Lanes([connection.own for connection in self._each])
+        """The connections, which may be open or not."""
+        self.lanes = Lanes([connection.own for connection in self.each])
         event.listen(engine, "engine_disposed", lambda engine: self.lanes.close_free())
         event.listen(engine, "handle_error", self._make_room)
 
@@ -96,16 +98,16 @@ class WriteConnections:
 
     def committers(self, table: Table) -> list[Committer]:
         """Return what writes the records of a table, one for each connection."""
-        return [self._kind.committer(connection, table) for connection in self._each]
+        return [self._kind.committer(connection, table) for connection in self.each]
 
     @property
     def journal(self) -> Journal | None:
         """The journal of the SQLite file, as of the connection that was opened last. Else None."""
-        [connection, *_] = self._each
+        [connection, *_] = self.each
         return connection.journal if isinstance(connection, SqliteConnection) else None
 
     def close(self) -> None:
         """Close them all, whoever uses them."""
-        for connection in self._each:
+        for connection in self.each:
             if connection.own is not None:
                 connection.own.drop()

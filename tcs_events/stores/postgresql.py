@@ -1,20 +1,23 @@
-"""Stores events in PostgreSQL, through psycopg 3."""
+"""Stores events in PostgreSQL, through any of its drivers, with or without a pooler."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine, Table
 
-from tcs_events.database.connection import OwnConnection
+from tcs_events.database.connection import ATTEMPT_MAX_SECONDS, OwnConnection
+from tcs_events.database.pooler import is_pooled
+from tcs_events.database.troubles import sqlstate_of
 from tcs_events.event import Event, Outcome, Record
 from tcs_events.settings import LOST_ON_POWER_CUT, Settings
 from tcs_events.stores.columns import data_columns, unique_id
 from tcs_events.stores.contract import Result
 from tcs_events.stores.generic import not_kept
+from tcs_events.stores.postgresql_drivers import DRIVERS, as_uuid, transaction
 from tcs_events.strict_json import dumps
 
 COPY_FROM_EVENTS = 6
@@ -24,67 +27,90 @@ COPY_SECONDS = 1.0
 
 COPY has no ON CONFLICT. Without a unique index it would store duplicates, where INSERT fails.
 """
+UNIQUE_VIOLATION = "23505"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
+_SERVER = """
+SELECT pg_backend_pid(), setting, reset_val FROM pg_settings WHERE name = 'synchronous_commit'
+"""
 
 
 class PostgresConnection:
-    """A connection to the server, for all tables."""
+    """A connection to the server, for all tables.
+
+    Behind a pooler, such as PgBouncer, the next transaction may meet another process of the server,
+    and another client may get the one we had. So all our settings end with their transaction there,
+    and nothing is prepared. A direct connection has them for good, which saves work.
+    """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
-        import psycopg
-
-        self.driver = psycopg
         self.engine = engine
+        self.driver = DRIVERS[engine.dialect.driver]()
+        self.before = ""
+        """What each transaction begins with. Nothing on a direct connection."""
         self.copy_until: dict[str, float] = {}
         """Until when COPY may be used for a table, in `monotonic()` time."""
-        self._synchronous = settings.durability != LOST_ON_POWER_CUT
+        self._durability = settings.durability
         self._timeout_ms = settings.timeout_ms
-        self._deadline = 0.0
         self.own = OwnConnection(engine, self._prepare)
 
-    def _prepare(self, driver: Any) -> None:
-        # The server's limit ends a statement that waits for a lock. That is an answer, so the
-        # connection can still be used; our own deadline would drop it.
-        driver.execute(f"SET statement_timeout = {self._timeout_ms}")
-        [setting] = driver.execute("SHOW synchronous_commit").fetchone()
-        if not self._synchronous:
-            driver.execute("SET synchronous_commit = off")
-        else:
-            # Set it even if it is right already. A session's own setting stays when the server's
-            # configuration is reloaded and turns it off.
-            synchronous = "on" if setting == "off" else setting
-            driver.execute(f"SET synchronous_commit = {synchronous}")
+    def _prepare(self, connection: Any) -> None:
+        driver = self.driver
+        driver.prepare(connection)
+        with driver.until(connection, monotonic() + ATTEMPT_MAX_SECONDS):
+            [(pid, synchronous, default)] = driver.run(connection, _SERVER)
+            pooled = is_pooled(connection, pid)
+            # Another client's setting may be left on a pooler's connection.
+            synchronous = self._synchronous_commit(default if pooled else synchronous)
+            settings = {"statement_timeout": self._timeout_ms, "synchronous_commit": synchronous}
+            self.before = ""
+            if pooled:
+                driver.prepare_nothing(connection)
+                self.before = _set("SET LOCAL", settings)
+            else:
+                driver.run(connection, _set("SET", settings))
         self.copy_until = {}
-        patient_wait = driver.wait
 
-        def wait(generator: Any, *args: Any, **kwargs: Any) -> Any:
-            return patient_wait(self._until_deadline(generator), *args, **kwargs)
+    def _synchronous_commit(self, default: str) -> str:
+        """Return the setting that our commits need.
 
-        driver.wait = wait
-
-    def _until_deadline(self, generator: Any) -> Generator[Any, Any, Any]:
-        """Run psycopg's wait loop, and stop it at the deadline.
-
-        If the server is stopped or unreachable, no answer comes, and the kernel keeps the
-        connection open. psycopg wakes up every tenth of a second; this generator checks the time.
+        It is set even if it is right already. A session's own setting stays when the server's
+        configuration is reloaded and turns it off.
         """
-        try:
-            state = next(generator)
-            while True:
-                ready = yield state
-                if not ready and monotonic() > self._deadline:
-                    raise self.driver.OperationalError("no answer in time")
-                state = generator.send(ready)
-        except StopIteration as stop:
-            return stop.value
+        if self._durability == LOST_ON_POWER_CUT:
+            return "off"
+        return "on" if default == "off" else default
 
-    def get(self, deadline: float) -> Any:
-        """Return the connection. Its statements end at `deadline`, a `monotonic()` time."""
-        self._deadline = deadline
-        return self.own.get(deadline)
+    @property
+    def is_pooled(self) -> bool:
+        """Whether the connection goes through a pooler. False if no connection was ever opened."""
+        return bool(self.before)
+
+    def synchronous_commit(self, deadline: float) -> str:
+        """Return the `synchronous_commit` of our own transactions.
+
+        Raises:
+            Exception: the driver's error, if the connection cannot be opened.
+        """
+        self.own.get(deadline)
+        # A setting of a transaction is only seen in it.
+        return str(self._ask(f"{self.before}SHOW synchronous_commit", deadline))
+
+    def server_pid(self, deadline: float) -> int:
+        """Return the id of the server's process that runs our statement now.
+
+        Raises:
+            Exception: the driver's error, if the connection cannot be opened.
+        """
+        return int(self._ask("SELECT pg_backend_pid()", deadline))
+
+    def _ask(self, statements: str, deadline: float) -> Any:
+        connection = self.own.get(deadline)
+        with self.driver.until(connection, deadline):
+            [(value,)] = self.driver.run(connection, statements)
+        return value
 
 
 class PostgresCommitter:
-    """Writes groups of records of one table: each in one statement, so in one transaction."""
+    """Writes groups of records of one table, each in one transaction."""
 
     def __init__(self, connection: PostgresConnection, table: Table) -> None:
         preparer = connection.engine.dialect.identifier_preparer
@@ -99,53 +125,62 @@ class PostgresCommitter:
         self._select_ids = f"SELECT {record_id} FROM {where}"  # noqa: S608  (quoted names)
         self._table = table
         self._one_row = "(" + ", ".join(["%s"] * len(names)) + ")"
-        self._connection = connection
-        self._driver = connection.driver
+        self.server = connection
         self.own = connection.own
+        self._driver = connection.driver
 
     def connection(self, deadline: float) -> Any:
-        """Return the driver's connection. Its statements end at `deadline`."""
-        return self._connection.get(deadline)
+        """Return the driver's connection, and open it if necessary."""
+        return self.own.get(deadline)
 
     def problem(self) -> None:
         """Return None: only the server can tell whether something is wrong."""
 
     def write(self, records: Sequence[Record], deadline: float) -> list[Result]:
         """Write the records in one transaction, and return one result for each."""
-        driver = self.connection(deadline)
-        with driver.cursor() as cursor:
-            if self._may_copy(records):
-                lines = "".join(map(_copy_line, records))  # type: ignore[arg-type]
-                try:
-                    with cursor.copy(self._copy) as copy:
-                        copy.write(lines)
-                    if cursor.rowcount == len(records):
-                        return [Outcome.ACCEPTED] * len(records)
-                except self._driver.errors.UniqueViolation:
-                    pass  # COPY was rolled back; INSERT skips the duplicates with ON CONFLICT
-            results = self._insert(cursor, records)
-            self._connection.copy_until[self._table.name] = monotonic() + COPY_SECONDS
+        connection = self.connection(deadline)
+        with self._driver.until(connection, deadline):
+            if self._may_copy(records) and self._copied(connection, records):
+                return [Outcome.ACCEPTED] * len(records)
+            results = self._insert(connection, records)
+            self.server.copy_until[self._table.name] = monotonic() + COPY_SECONDS
             return results
 
     def _may_copy(self, records: Sequence[Record]) -> bool:
         return (
             len(records) >= COPY_FROM_EVENTS
             and isinstance(records[0], Event)
-            and monotonic() < self._connection.copy_until.get(self._table.name, 0.0)
+            and monotonic() < self.server.copy_until.get(self._table.name, 0.0)
+            and self._driver.can_copy
         )
 
-    def _insert(self, cursor: Any, records: Sequence[Record]) -> list[Result]:
+    def _copied(self, connection: Any, records: Sequence[Record]) -> bool:
+        """Write the records by COPY. Return False if an id is stored already, or a row was lost."""
+        lines = "".join(map(_copy_line, records))  # type: ignore[arg-type]
+        try:
+            if not self.server.before:
+                return self._driver.copy(connection, self._copy, lines) == len(records)
+            with transaction(self._driver, connection, self.server.before):
+                return self._driver.copy(connection, self._copy, lines) == len(records)
+        except Exception as error:
+            if sqlstate_of(error) != UNIQUE_VIOLATION:
+                raise
+            return False  # COPY was rolled back; INSERT skips the duplicates with ON CONFLICT
+
+    def _insert(self, connection: Any, records: Sequence[Record]) -> list[Result]:
         rows = [
             tuple(dumps(value) if isinstance(value, dict) else value for value in record)
             for record in records
         ]
         values = ", ".join([self._one_row] * len(rows))
-        cursor.execute(
+        found = self._driver.execute(
+            connection,
             f"{self._insert_into} VALUES {values} {self._do_nothing}",
             [value for row in rows for value in row],
+            self.server.before,
         )
-        stored = {record_id for (record_id,) in cursor.fetchall()}
-        lost = self._lost(cursor, {record[0] for record in records} - stored)
+        stored = {as_uuid(record_id) for (record_id,) in found}
+        lost = self._lost(connection, {record[0] for record in records} - stored)
         results: list[Result] = []
         for row in rows:
             if row[0] in lost:
@@ -155,12 +190,18 @@ class PostgresCommitter:
             stored.discard(row[0])  # another row with this id in the group is a duplicate
         return results
 
-    def _lost(self, cursor: Any, not_stored: set[UUID]) -> set[UUID]:
+    def _lost(self, connection: Any, not_stored: set[UUID]) -> set[UUID]:
         """Return the ids that are missing from the table, because a trigger dropped their rows."""
         if not not_stored:
             return set()
-        cursor.execute(self._select_ids, [list(not_stored)])
-        return not_stored - {record_id for (record_id,) in cursor.fetchall()}
+        ids = [list(not_stored)]
+        found = self._driver.execute(connection, self._select_ids, ids, self.server.before)
+        return not_stored - {as_uuid(record_id) for (record_id,) in found}
+
+
+def _set(set_: str, settings: Mapping[str, object]) -> str:
+    """Return the statements that make these settings, each with its semicolon."""
+    return "".join(f"{set_} {name} = {value}; " for name, value in settings.items())
 
 
 def _copy_line(event: Event) -> str:

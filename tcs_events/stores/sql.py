@@ -31,12 +31,14 @@ from tcs_events.stores.columns import unique_id
 from tcs_events.stores.connections import Committer, WriteConnections
 from tcs_events.stores.contract import Result, State
 from tcs_events.stores.group_commit import GroupCommit
+from tcs_events.stores.postgresql import UNIQUE_VIOLATION
 from tcs_events.stores.sqlite_connection import is_busy
 
-NEW_CONNECTION_HELPS = ("0A000", "25006")
+NEW_CONNECTION_HELPS = ("0A000", "25006", "57P01", "57P02", "57P05")
 """SQLSTATEs after which a new connection may succeed.
 
-0A000: a cached plan does not fit its changed table. 25006: the server has become a standby.
+0A000: a cached plan does not fit its changed table. 25006: the server has become a standby. 57P:
+the server has ended the connection, which SQLAlchemy does not know of pg8000.
 """
 NEW_CONNECTION_HELPS_MYSQL = (1053, 1290, 1792, 1836, 1927)
 """The same by error numbers: the server ends, has become read-only, or ended the connection."""
@@ -62,10 +64,11 @@ class SqlStore:
         self._engine = database.engine
         self._table = table
         self._trouble: StoreUnavailable | None = None
-        self._connections = connections
-        self._committers = connections.committers(table)
+        self.connections = connections
+        self.committers = connections.committers(table)
+        """What writes into this table. Each can write at the same time."""
         self._group_commit = GroupCommit(
-            [partial(self._write, committer) for committer in self._committers],
+            [partial(self._write, committer) for committer in self.committers],
             lanes=connections.lanes,
             only_last=only_last,
             max_events=settings.queue_max_events,
@@ -89,19 +92,19 @@ class SqlStore:
         Raises:
             Exception: the driver's error, if the connection cannot be opened.
         """
-        return self._committers[0].connection(deadline)
+        return self.committers[0].connection(deadline)
 
     def journal(self) -> Journal | None:
         """Return the journal of the connection that events are written on. None if not SQLite."""
-        return self._connections.journal
+        return self.connections.journal
 
     def problem(self) -> Problem | None:
         """Return a problem that shows without a query, such as a deleted file, else None."""
-        return self._committers[0].problem()
+        return self.committers[0].problem()
 
     def close(self) -> None:
         """Close the connections, which other tables share. The next event opens new ones."""
-        self._connections.close()
+        self.connections.close()
 
     def _write(
         self, committer: Committer, events: Sequence[Record], deadline: float
@@ -123,7 +126,7 @@ class SqlStore:
             own.drop()
             raise
         own.is_in_use = False
-        self._connections.lanes.close_when_idle()
+        self.connections.lanes.close_when_idle()
         return results
 
     def _try_to_write(
@@ -168,7 +171,7 @@ class SqlStore:
             except Exception as error:
                 # Finding the cause takes queries. Do it once for each kind of error, because every
                 # event of the group may meet the same one.
-                reason = type(driver_error(error)).__name__
+                reason = type(driver_error(error)).__name__ + sqlstate_of(error)
                 if not is_final(error) and reason not in causes:
                     causes[reason] = self._unavailable(error)
                 results.append(_refused() if is_final(error) else causes[reason])
@@ -194,7 +197,7 @@ class SqlStore:
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         table, record_id = self._table.name, unique_id(self._table).name
-        if sqlstate_of(error) == "23505" and (behind := self._numbering_problem()):
+        if sqlstate_of(error) == UNIQUE_VIOLATION and (behind := self._numbering_problem()):
             return StoreUnavailable(type(driver_error(error)).__name__, behind.remedy)
         # Look for missing columns only if the error names our table, as every database's error
         # about a missing column does.

@@ -50,7 +50,7 @@ def _measure(setup: Setup, url: str, size: int, seconds: int) -> tuple[float, fl
     with app.app_context():
         db.create_all()
         store = app.extensions["tcs_events"].store
-        committer = store._committers[0]
+        committer = store.committers[0]
         with _on_core(setup.server_core):
             committer.write([_event(texts[0])], time.monotonic() + 1)  # connects
             start, cpu = time.monotonic(), time.process_time()

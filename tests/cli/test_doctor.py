@@ -21,6 +21,7 @@ from tcs_events.models import OPTIONAL_TABLES, own_metadata
 from tcs_events.watch.tally import RECEIVED, _write_rows
 from tests.cli.asking import click, database_url_of, lines, run, save
 from tests.conftest import MakeHost
+from tests.pgbouncer import at_port, pgbouncer
 from tests.redis_server import RedisServer
 from tests.support import kind_of, stored
 
@@ -202,6 +203,36 @@ def test_commits_that_are_not_synced_are_shown_where_the_host_wants_that(
         "mariadb": "innodb_flush_log_at_trx_commit 1",  # only the server's operator can change it
     }
     assert shown[kind_of(database_url)] in findings
+
+
+POOLED = "PostgreSQL behind a pooler in transaction mode"
+
+
+def test_a_pooler_is_found_and_what_it_means_for_the_app(
+    make_host: MakeHost, postgres_url: str, pgbouncer_port: int
+) -> None:
+    url = at_port(postgres_url, pgbouncer_port)
+    code, level, remedy = trouble(make_host(url), POOLED)
+    assert (code, level) == (0, "hint")
+    assert remedy.endswith("= {'connect_args': {'prepare_threshold': None}}")
+    options = {"connect_args": {"prepare_threshold": None}}
+    code, findings = doctor(make_host(url, SQLALCHEMY_ENGINE_OPTIONS=options))
+    assert code == 0
+    assert findings[f"{POOLED}: our settings end with each transaction"] == ("ok", "")
+    assert "PostgreSQL synchronous_commit on" in findings
+
+
+def test_a_pooler_in_session_mode_needs_nothing(
+    make_host: MakeHost, postgres_url: str, postgres_server_url: str
+) -> None:
+    with pgbouncer(postgres_server_url, "session", pool_size=20) as port:
+        code, findings = doctor(make_host(at_port(postgres_url, port)))
+    assert code == 0
+    assert findings["PostgreSQL behind a pooler: our settings end with each transaction"] == (
+        "ok",
+        "",
+    )
+    assert POOLED not in findings
 
 
 def test_a_database_in_memory_is_a_hint(make_host: MakeHost) -> None:

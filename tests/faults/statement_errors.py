@@ -6,6 +6,7 @@ import sqlite3
 from typing import Any
 
 import psycopg
+import pytest
 
 
 class Failing:
@@ -57,15 +58,50 @@ def sqlite_options(failing: Failing) -> dict[str, Any]:
     return {"connect_args": {"factory": Connection, "timeout": 0.1}}
 
 
-def postgres_options(failing: Failing) -> dict[str, Any]:
+def postgres_options(failing: Failing, driver: str, patch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Return the engine options of a PostgreSQL whose statements fail by order."""
+    return {"psycopg": _psycopg, "psycopg2": _psycopg2, "pg8000": _pg8000}[driver](failing, patch)
 
-    class Cursor(psycopg.Cursor[Any]):
-        def execute(self, *args: Any, **kwargs: Any) -> Any:
-            error = psycopg.OperationalError
-            return failing.around(super().execute, error, *args, **kwargs)
 
-        def copy(self, *args: Any, **kwargs: Any) -> Any:
-            return failing.around(super().copy, psycopg.OperationalError, *args, **kwargs)
+def _psycopg(failing: Failing, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    def failing_cursor(base: Any) -> Any:
+        class Cursor(base):  # type: ignore[misc]
+            def execute(self, *args: Any, **kwargs: Any) -> Any:
+                error = psycopg.OperationalError
+                return failing.around(super().execute, error, *args, **kwargs)
+
+            def copy(self, *args: Any, **kwargs: Any) -> Any:
+                return failing.around(super().copy, psycopg.OperationalError, *args, **kwargs)
+
+        return Cursor
+
+    patch.setattr(psycopg, "ClientCursor", failing_cursor(psycopg.ClientCursor))
+    return {"connect_args": {"cursor_factory": failing_cursor(psycopg.Cursor)}}
+
+
+def _psycopg2(failing: Failing, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    import psycopg2.extensions
+
+    error = psycopg2.OperationalError
+
+    class Cursor(psycopg2.extensions.cursor):  # type: ignore[misc]
+        def execute(self, *args: Any) -> Any:
+            return failing.around(super().execute, error, *args)
+
+        def copy_expert(self, *args: Any) -> Any:
+            return failing.around(super().copy_expert, error, *args)
 
     return {"connect_args": {"cursor_factory": Cursor}}
+
+
+def _pg8000(failing: Failing, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    import pg8000
+
+    execute = pg8000.Cursor.execute
+
+    def failing_execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        error = pg8000.OperationalError
+        return failing.around(execute, error, self, *args, **kwargs)
+
+    patch.setattr(pg8000.Cursor, "execute", failing_execute)
+    return {}

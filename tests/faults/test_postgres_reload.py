@@ -32,7 +32,7 @@ def app(make_host: MakeHost, server: Postgres) -> Flask:
 
 def show(app: Flask, name: str) -> set[str]:
     """Return a setting of the connections that events are written on."""
-    committers = app.extensions["tcs_events"].store._committers
+    committers = app.extensions["tcs_events"].store.committers
     open_ones = [one.own.driver for one in committers if one.own.is_open]
     assert open_ones
     return {driver.execute(f"SHOW {name}").fetchone()[0] for driver in open_ones}

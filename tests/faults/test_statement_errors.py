@@ -14,11 +14,13 @@ from uuid import uuid4
 
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import make_url
 
 from tests.conftest import MakeHost
 from tests.faults.broken_hosts import never_rolls_back
 from tests.faults.statement_errors import Failing, postgres_options, sqlite_options
-from tests.support import URL, card_click, stored
+from tests.pgbouncer import POSTGRES_DRIVERS, at_port, with_driver
+from tests.support import URL, card_click, need_module, stored
 
 MOST_STATEMENTS = 40
 STORED_SECONDS = 60
@@ -32,9 +34,27 @@ def _nothing_is_left_to_the_garbage_collector() -> Iterator[None]:
     gc.enable()
 
 
-def make(make_host: MakeHost, url: str, failing: Failing) -> Flask:
-    options = postgres_options if url.startswith("postgresql") else sqlite_options
-    return make_host(url, SQLALCHEMY_ENGINE_OPTIONS=options(failing))
+def make(make_host: MakeHost, url: str, failing: Failing, patch: pytest.MonkeyPatch) -> Flask:
+    driver = make_url(url).get_driver_name()
+    if url.startswith("sqlite"):
+        options = sqlite_options(failing)
+    else:
+        options = postgres_options(failing, driver, patch)
+    return make_host(url, SQLALCHEMY_ENGINE_OPTIONS=options)
+
+
+@pytest.fixture(
+    params=["sqlite", *POSTGRES_DRIVERS, *(f"{name} pooled" for name in POSTGRES_DRIVERS)]
+)
+def each_url(request: pytest.FixtureRequest) -> str:
+    """An empty database of each kind, by each driver, with and without a pooler."""
+    driver, _, pooled = request.param.partition(" ")
+    if driver == "sqlite":
+        sqlite_url: str = request.getfixturevalue("sqlite_url")
+        return sqlite_url
+    need_module(driver)
+    url = with_driver(request.getfixturevalue("postgres_url"), driver)
+    return at_port(url, request.getfixturevalue("pgbouncer_port")) if pooled else url
 
 
 def post_until_stored(
@@ -65,10 +85,15 @@ def new_ids(count: int) -> list[str]:
 @pytest.mark.parametrize("size", [1, 10])
 @pytest.mark.parametrize("connected", [True, False])
 def test_an_error_of_any_statement_is_503_and_the_next_event_is_stored(
-    make_host: MakeHost, database_url: str, connected: bool, size: int, before: bool
+    make_host: MakeHost,
+    each_url: str,
+    connected: bool,
+    size: int,
+    before: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     failing = Failing()
-    app = make(make_host, database_url, failing)
+    app = make(make_host, each_url, failing, monkeypatch)
     client = app.test_client()
     client.get("/")  # the tables are looked for
     acknowledged: set[str] = set()

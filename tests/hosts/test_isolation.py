@@ -15,7 +15,8 @@ from sqlalchemy import Engine, event, text
 from tcs_events.counts import counting
 from tcs_events.host import registration_of
 from tests.conftest import MakeHost
-from tests.support import post, stored, wait_until
+from tests.pgbouncer import POSTGRES_DRIVERS, with_driver
+from tests.support import need_module, post, stored, wait_until
 
 LONG_AGO_MS = int(timedelta(days=6).total_seconds() * 1000)
 AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
@@ -33,11 +34,21 @@ def begin_as_sqlalchemy_says(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
+@pytest.fixture(params=["sqlite", *POSTGRES_DRIVERS])
+def each_driver_url(request: pytest.FixtureRequest) -> str:
+    if request.param == "sqlite":
+        url: str = request.getfixturevalue("sqlite_url")
+        return url
+    need_module(request.param)
+    return with_driver(request.getfixturevalue("postgres_url"), request.param)
+
+
 @pytest.fixture(
     params=["AUTOCOMMIT", "AUTOCOMMIT by execution_options", "strict", "the driver's default"]
 )
-def host(request: pytest.FixtureRequest, make_host: MakeHost, database_url: str) -> Flask:
+def host(request: pytest.FixtureRequest, make_host: MakeHost, each_driver_url: str) -> Flask:
     """A host on each kind of database, with its connections set up in one of four ways."""
+    database_url = each_driver_url
     is_sqlite, db = database_url.startswith("sqlite"), SQLAlchemy()
     options: dict[str, dict[str, object]] = {
         "AUTOCOMMIT": AUTOCOMMIT,
@@ -63,7 +74,7 @@ def settings_of(app: Flask) -> tuple[object, ...]:
             names += ["max_statement_time", "innodb_lock_wait_timeout", "lock_wait_timeout"]
             query = f"SELECT {', '.join(f'@@{name}' for name in names)}"
             return (driver.charset, *connection.execute(text(query)).one())
-        return driver.isolation_level, getattr(driver, "autocommit", None)
+        return getattr(driver, "isolation_level", None), getattr(driver, "autocommit", None)
 
 
 def counted_days(app: Flask) -> list[int]:
@@ -119,11 +130,15 @@ def test_a_day_that_cannot_be_counted_anew_keeps_its_counts(
     assert counted_days(host) == [2]
 
 
+@pytest.mark.parametrize("driver", POSTGRES_DRIVERS)
 @pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
 def test_who_waits_for_another_transaction_goes_on_after_it(
-    make_host: MakeHost, postgres_url: str, level: str
+    make_host: MakeHost, postgres_url: str, level: str, driver: str
 ) -> None:
-    app = make_host(postgres_url, SQLALCHEMY_ENGINE_OPTIONS={"isolation_level": level})
+    need_module(driver)
+    app = make_host(
+        with_driver(postgres_url, driver), SQLALCHEMY_ENGINE_OPTIONS={"isolation_level": level}
+    )
     post(app)
     with app.app_context():
         refresher = registration_of(app).refresher

@@ -1,6 +1,6 @@
 """What every store promises: `tcs_events/stores/contract.py`.
 
-A new store is one more line in `STORES`.
+A new store is one more line in `STORES`, and one in `CASES` for each database it runs on.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from tcs_events.event import Event, Outcome
 from tcs_events.stores import Store
 from tcs_events.stores.connections import OTHER
 from tests.conftest import MakeHost
+from tests.pgbouncer import POSTGRES_DRIVERS, at_port, with_driver
+from tests.support import need_module
 
 
 class Case(NamedTuple):
@@ -62,14 +64,30 @@ def event(session_id: str = "visitor-1", event_id: UUID | None = None) -> Event:
     return Event(event_id or uuid4(), session_id, "card_click", {"a": 1}, None, now, now)
 
 
-@pytest.fixture(params=STORES)
+CASES = [
+    ("own", "sqlite"),
+    ("generic", "sqlite"),
+    ("generic", "psycopg"),
+    *(("own", driver) for driver in POSTGRES_DRIVERS),
+    *(("own", f"{driver} pooled") for driver in POSTGRES_DRIVERS),
+]
+"""Stores and databases. A pooled one is behind a PgBouncer in transaction mode."""
+
+
+@pytest.fixture(params=CASES, ids=" on ".join)
 def case(
-    request: pytest.FixtureRequest,
-    make_host: MakeHost,
-    database_url: str,
-    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest, make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Case]:
-    yield (case := STORES[request.param](make_host, database_url, monkeypatch))
+    store, database = request.param
+    if database == "sqlite":
+        url = request.getfixturevalue("sqlite_url")
+    else:
+        driver, _, pooled = database.partition(" ")
+        need_module(driver)
+        url = with_driver(request.getfixturevalue("postgres_url"), driver)
+        if pooled:
+            url = at_port(url, request.getfixturevalue("pgbouncer_port"))
+    yield (case := STORES[store](make_host, url, monkeypatch))
     case.store.close()
 
 

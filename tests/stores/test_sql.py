@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid4
 
 import pytest
@@ -22,7 +23,11 @@ from sqlalchemy import text
 from tcs_events.event import Event, Outcome
 from tcs_events.stores.connections import OTHER
 from tests.conftest import MakeHost
-from tests.support import ROOT, post, stored, wait_until
+from tests.pgbouncer import POSTGRES_DRIVERS, at_port, pgbouncer, with_driver
+from tests.support import ROOT, need_module, post, stored, wait_until
+
+if TYPE_CHECKING:
+    from tests.faults.postgres import Postgres
 
 
 def event(session_id: str = "visitor-1", event_id: UUID | None = None) -> Event:
@@ -86,7 +91,7 @@ class TestSqliteFile:
     ) -> None:
         app = make_host(sqlite_url)
         post(app)
-        [committer] = app.extensions["tcs_events"].store._committers
+        [committer] = app.extensions["tcs_events"].store.committers
         driver = committer.own.get(time.monotonic() + 1)
         assert driver.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert driver.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
@@ -96,7 +101,7 @@ class TestSqliteFile:
     ) -> None:
         app = make_host(sqlite_url, TCS_EVENTS_DURABILITY="lost_on_power_cut")
         post(app)
-        [committer] = app.extensions["tcs_events"].store._committers
+        [committer] = app.extensions["tcs_events"].store.committers
         driver = committer.own.get(time.monotonic() + 1)
         assert driver.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
 
@@ -137,11 +142,36 @@ class TestSqliteFile:
         assert is_once_in_time(seconds_while_locked)
 
 
+class StoppedServer(NamedTuple):
+    """A PostgreSQL server that can be stopped, and the port of a PgBouncer in front of it."""
+
+    url: str
+    pooled_port: int
+    postgres: Postgres
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        self.postgres.signal_all(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.postgres.signal_all(signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def stopped_server() -> Iterator[StoppedServer]:
+    need_module("psycopg")
+    from tests.faults.postgres import running_postgres
+
+    with running_postgres() as postgres, pgbouncer(postgres.url) as port:
+        yield StoppedServer(postgres.url, port, postgres)
+
+
 class TestPostgres:
     def test_commits_are_synced_even_where_the_role_says_otherwise(
-        self, make_host: MakeHost, postgres_url: str
+        self, make_host: MakeHost, any_postgres_url: str
     ) -> None:
-        app = make_host(postgres_url)
+        app = make_host(any_postgres_url)
         with app.app_context():
             engine = app.extensions["sqlalchemy"].engine
         name = engine.url.database
@@ -149,14 +179,13 @@ class TestPostgres:
             admin.execute(text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
         engine.dispose()
         post(app)
-        for committer in app.extensions["tcs_events"].store._committers:
-            driver = committer.own.get(time.monotonic() + 1)
-            assert driver.execute("SHOW synchronous_commit").fetchone() == ("on",)
+        for committer in app.extensions["tcs_events"].store.committers:
+            assert committer.server.synchronous_commit(time.monotonic() + 10) == "on"
 
     def test_a_connection_that_died_meanwhile_costs_no_event(
-        self, make_host: MakeHost, postgres_url: str
+        self, make_host: MakeHost, any_postgres_url: str
     ) -> None:
-        app = make_host(postgres_url)
+        app = make_host(any_postgres_url)
         post(app)
         with app.app_context():
             engine = app.extensions["sqlalchemy"].engine
@@ -169,9 +198,9 @@ class TestPostgres:
 
     @pytest.mark.real_limits
     def test_a_locked_table_is_503_in_time_and_heals_by_itself(
-        self, make_host: MakeHost, postgres_url: str
+        self, make_host: MakeHost, any_postgres_url: str
     ) -> None:
-        app = make_host(postgres_url)
+        app = make_host(any_postgres_url)
         wait_until(lambda: post(app).status_code == 202)
         with app.app_context():
             engine = app.extensions["sqlalchemy"].engine
@@ -184,6 +213,25 @@ class TestPostgres:
             return seconds
 
         assert is_once_in_time(seconds_while_locked)
+
+    @pytest.mark.real_limits
+    @pytest.mark.parametrize("driver", POSTGRES_DRIVERS)
+    @pytest.mark.parametrize("is_pooled", [False, True], ids=["direct", "pooled"])
+    def test_a_server_that_does_not_answer_is_503_in_time_and_heals_by_itself(
+        self, make_host: MakeHost, stopped_server: StoppedServer, driver: str, is_pooled: bool
+    ) -> None:
+        need_module(driver)
+        url = with_driver(stopped_server.url, driver)
+        app = make_host(at_port(url, stopped_server.pooled_port) if is_pooled else url)
+        wait_until(lambda: post(app).status_code == 202)
+
+        def seconds_while_stopped() -> float:
+            with stopped_server.stopped():
+                seconds = seconds_to_503(app)
+            wait_until(lambda: post(app).status_code == 202)
+            return seconds
+
+        assert is_once_in_time(seconds_while_stopped)
 
     def test_a_host_whose_pool_is_empty_costs_no_event(
         self, make_host: MakeHost, postgres_url: str

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
 from tcs_events.cli.doctor.mariadb import server_findings
+from tcs_events.cli.doctor.pooler import pooler_findings
 from tcs_events.counts.clock import database_time
 from tcs_events.database.asking import briefly
 from tcs_events.database.pools import is_lasting
@@ -21,6 +22,7 @@ from tcs_events.database.sqlite_journal import OURS, WAL, Journal
 from tcs_events.host import Registration
 from tcs_events.settings import SYNCED
 from tcs_events.stores import SqlStore
+from tcs_events.stores.postgresql import PostgresConnection
 from tcs_events.watch.health import explain
 
 SECONDS = 2.0
@@ -69,6 +71,12 @@ def _own_connection(registration: Registration) -> Any:
 def _journal(registration: Registration) -> Journal | None:
     store = registration.store
     return store.journal() if isinstance(store, SqlStore) else None
+
+
+def _postgres_connections(registration: Registration) -> list[PostgresConnection]:
+    store = registration.store
+    connections = store.connections.each if isinstance(store, SqlStore) else ()
+    return [each for each in connections if isinstance(each, PostgresConnection)]
 
 
 def _of_sqlite(engine: Engine, registration: Registration, is_synced: bool) -> list[Finding]:
@@ -141,12 +149,11 @@ def _of_postgresql(engine: Engine, registration: Registration, is_synced: bool) 
         if show("autovacuum") == "off":
             remedy = "it is off, so deleted events still take up space; set autovacuum = on"
             findings.append(Finding("PostgreSQL autovacuum", HINT, remedy))
-    driver = _own_connection(registration)
-    if driver is not None:
-        findings.append(
-            _commits(driver.execute("SHOW synchronous_commit").fetchone()[0], is_synced)
-        )
-    return findings
+    connections = _postgres_connections(registration)
+    for own in connections[:1]:
+        synchronous = own.synchronous_commit(monotonic() + SECONDS)
+        findings.append(_commits(synchronous, is_synced))
+    return findings + pooler_findings(engine, connections)
 
 
 def _of_mariadb(engine: Engine, registration: Registration, is_synced: bool) -> list[Finding]:
