@@ -184,12 +184,15 @@ def running_mariadb(
 
 
 @contextmanager
-def mariadb_server() -> Iterator[str]:
+def mariadb_server(where: str | None = None) -> Iterator[str]:
     """Run a new MariaDB on loopback; give the URL of its own database.
 
     It syncs as ever, and does not wait for a disk where its files are in memory.
+
+    Args:
+        where: the folder for its files. In memory by default, where that is possible.
     """
-    with running_mariadb(where=memory_folder()) as server:
+    with running_mariadb(where=where or memory_folder()) as server:
         yield server.url
 
 

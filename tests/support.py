@@ -94,14 +94,17 @@ def memory_folder() -> str | None:
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
+def postgres_server(where: str | None = None) -> Iterator[str]:
     """Run a new PostgreSQL on loopback; give the URL of its maintenance database.
 
     It syncs as ever. Where its files are in memory it does not wait for a disk, and a new database
     takes a third of the time.
+
+    Args:
+        where: the folder for its files. In memory by default, where that is possible.
     """
     as_postgres: list[str] = []
-    folder = Path(tempfile.mkdtemp(prefix="tcs_events_postgres_", dir=memory_folder()))
+    folder = Path(tempfile.mkdtemp(prefix="tcs_events_postgres_", dir=where or memory_folder()))
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         shutil.chown(folder, "postgres", "postgres")

@@ -12,18 +12,19 @@ from pathlib import Path
 import click
 
 from tests.benchmarks import half_load, large_tables, million, report, store_alone, throughput
-from tests.benchmarks.database import DATABASES
+from tests.benchmarks.database import DATABASES, MARIADB, POSTGRESQL, USUAL
 from tests.benchmarks.measure import Setup
 from tests.benchmarks.peers import install_peers
 from tests.benchmarks.rows import ROWS
 from tests.benchmarks.server import SERVERS
+from tests.mariadb import mariadb_server
 from tests.support import postgres_server
 
 SERVER_CORE, LOAD_CORE = 0, 1
 BUSY = 0.5
 NAMES = [row.name for row in ROWS]
 FULL = {"rows": ",".join(NAMES), "servers": ",".join(SERVERS), "connections": "16,64"}
-FULL |= {"databases": ",".join(DATABASES), "seconds": "5", "repeats": "5"}
+FULL |= {"databases": ",".join(USUAL), "seconds": "5", "repeats": "5"}
 QUICK = {"rows": ",".join(row.name for row in ROWS if not row.peer), "servers": "granian"}
 QUICK |= {"connections": "64", "seconds": "2", "repeats": "1"}
 
@@ -58,19 +59,23 @@ def set_up(databases: Sequence[str], peers: bool) -> Iterator[Setup]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tcs_events_")))
         core = pin()
-        postgres = stack.enter_context(postgres_server()) if "postgresql" in databases else None
+        postgres = mariadb = None
+        if set(databases) & set(POSTGRESQL):
+            postgres = stack.enter_context(postgres_server(tempfile.gettempdir()))
+        if set(databases) & set(MARIADB):
+            mariadb = stack.enter_context(mariadb_server(tempfile.gettempdir()))
         python = None
         if peers:
             click.echo("Installing the peers into an environment of their own ...")
             python = install_peers(folder / "peers")
-        yield Setup(folder, core, postgres, python, load_before)
+        yield Setup(folder, core, postgres, mariadb, python, load_before)
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="A look of a minute: granian, 64, 2 s, once, no peers.")
 @click.option("--rows", help=f"[default: {FULL['rows']}]")
 @click.option("--servers", help=f"[default: {FULL['servers']}]")
-@click.option("--databases", help=f"[default: {FULL['databases']}]")
+@click.option("--databases", help=f"Of {', '.join(DATABASES)}. [default: {FULL['databases']}]")
 @click.option("--connections", help=f"[default: {FULL['connections']}]")
 @click.option("--seconds", help=f"Length of a measurement. [default: {FULL['seconds']}]")
 @click.option("--repeats", help=f"Of all measurements. [default: {FULL['repeats']}]")

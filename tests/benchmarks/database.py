@@ -15,22 +15,41 @@ import psycopg
 from sqlalchemy import create_engine, make_url, text
 
 from tcs_events import UserEvent
+from tests.mariadb import new_mariadb_database
 from tests.support import new_database
 
-DATABASES = ("sqlite", "postgresql")
+POSTGRESQL = {"postgresql": "psycopg", "psycopg2": "psycopg2", "pg8000": "pg8000"}
+MARIADB = {"mariadb": "pymysql", "mysqlclient": "mysqldb"}
+DATABASES = ("sqlite", *POSTGRESQL, *MARIADB)
+"""SQLite, and the servers by their drivers: the first of each is the one we recommend."""
+USUAL = ("sqlite", "postgresql")
 COMMITS = 200
 _numbers = itertools.count(1)
 
 
 @contextmanager
-def empty_database(database: str, folder: Path, postgres_url: str | None) -> Iterator[str]:
+def empty_database(
+    database: str, folder: Path, postgres_url: str | None, mariadb_url: str | None = None
+) -> Iterator[str]:
     """Give the URL of a new database."""
     if database == "sqlite":
         yield f"sqlite:///{folder}/host.db"
         return
-    assert postgres_url is not None
-    with new_database(postgres_url, f"benchmark_{next(_numbers)}") as url:
-        yield url
+    name = f"benchmark_{next(_numbers)}"
+    if database in POSTGRESQL:
+        assert postgres_url is not None
+        with new_database(postgres_url, name) as url:
+            yield with_driver(url, "postgresql", POSTGRESQL[database])
+        return
+    assert mariadb_url is not None
+    with new_mariadb_database(mariadb_url, name) as url:
+        yield with_driver(url, "mysql", MARIADB[database])
+
+
+def with_driver(url: str, dialect: str, driver: str) -> str:
+    """Return the URL for another driver of the same database."""
+    changed = make_url(url).set(drivername=f"{dialect}+{driver}")
+    return changed.render_as_string(hide_password=False)
 
 
 def count_rows(url: str, table: str) -> int:
@@ -61,7 +80,16 @@ def commit_ms(url: str) -> float:
         median = _median_ms(lambda: lite.execute(insert, [uuid4().hex]))
         lite.close()
         return median
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as postgres:
+    if url.startswith("mysql"):
+        now = "'2026-03-01 09:30:00.120000'"
+        insert = f"INSERT INTO user_events {columns} VALUES (%s, {values} {now}, {now})"
+        server = create_engine(with_driver(url, "mysql", "pymysql"), isolation_level="AUTOCOMMIT")
+        with server.connect() as maria:
+            median = _median_ms(lambda: maria.exec_driver_sql(insert, (uuid4().hex,)))
+        server.dispose()
+        return median
+    plain_url = with_driver(url, "postgresql", "psycopg").replace("+psycopg", "")
+    with psycopg.connect(plain_url, autocommit=True) as postgres:
         insert = f"INSERT INTO user_events {columns} VALUES (%s, {values} now(), now())"
         return _median_ms(lambda: postgres.execute(insert, [uuid4()]))
 

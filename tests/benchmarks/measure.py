@@ -27,6 +27,7 @@ class Setup:
     folder: Path
     server_core: int | None
     postgres_url: str | None
+    mariadb_url: str | None
     peers_python: Path | None
     load_before: float  # what else the machine had to do
     _files: dict[int, Path] = field(default_factory=dict)
@@ -42,7 +43,7 @@ class Setup:
         """Give a new folder, and the URL of a new database that may lie in it."""
         with (
             tempfile.TemporaryDirectory(dir=self.folder) as name,
-            empty_database(kind, Path(name), self.postgres_url) as url,
+            empty_database(kind, Path(name), self.postgres_url, self.mariadb_url) as url,
         ):
             yield Path(name), url
 

@@ -15,6 +15,7 @@ import click
 
 from tests.benchmarks.measure import Measurement, Setup
 from tests.benchmarks.server import THREADS
+from tests.mariadb import mariadb_binary
 from tests.support import postgres_binary
 
 PACKAGES = ["Flask", "SQLAlchemy", "marshmallow", "structlog", "gunicorn", "granian"]
@@ -69,5 +70,10 @@ def conditions(setup: Setup) -> str:
         parts.append(
             f"{output(postgres_binary('postgres') or 'postgres', '--version')} (fsync and"
             " synchronous_commit on, defaults otherwise)"
+        )
+    if setup.mariadb_url is not None:
+        parts.append(
+            f"{output(mariadb_binary('mariadbd') or 'mariadbd', '--version')}"
+            " (innodb_flush_log_at_trx_commit 1)"
         )
     return "; ".join(parts) + "."
