@@ -183,6 +183,8 @@ class SqlStore:
 
     def _is_disconnect(self, error: Exception, connection: Any) -> bool:
         dialect = self._engine.dialect
+        if isinstance(error, ConnectionError):  # pg8000 raises the socket's own errors
+            return True
         return isinstance(error, dialect.loaded_dbapi.Error) and dialect.is_disconnect(
             error, connection, None
         )
