@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
-from tcs_events.database import mysql
+from tcs_events.database import mysql, mysql_tables
 
 ACCEPT_LOSS = "or accept that with TCS_EVENTS_DURABILITY"
 LOST = "202 would not survive a power cut"
@@ -93,7 +93,7 @@ def table_troubles(connection: Connection, tables: Iterable[Table]) -> dict[str,
             continue
         columns = {row.name: row for row in connection.execute(_COLUMNS, values)}
         if parts := list(_parts(connection, table, found, columns)):
-            remedy = f"run `{mysql.repair(connection, table)}`"
+            remedy = f"run `{mysql_tables.repair(connection, table)}`"
             troubles[table.name] = f"{'; '.join(parts)}; {remedy}"
     return troubles
 
@@ -103,7 +103,7 @@ def _parts(
 ) -> Iterable[str]:
     if found.engine != "InnoDB":
         yield f"its engine {found.engine} has no transactions, so that 202 promises nothing"
-    wanted = mysql.collation_by_bytes(connection.dialect)
+    wanted = mysql_tables.collation_by_bytes(connection.dialect)
     texts = [column.name for column in table.columns if isinstance(column.type, sa.String)]
     loose = sorted(
         {
