@@ -117,6 +117,7 @@ class MariaDB:
             "--no-defaults",
             *self._as_mysql,
             f"--datadir={self.data}",
+            f"--tmpdir={self._folder}",
             f"--port={self._port}",
             "--bind-address=127.0.0.1",
             f"--socket={self._folder}/socket",
