@@ -8,13 +8,17 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects.mysql import DATETIME
 
-from tcs_events.database.mysql import CHARSET, is_mariadb
+from tcs_events.database.mysql import CHARSET, is_mariadb, is_mysql
 from tcs_events.database.problems import NO_TABLE, NOT_INNODB, NOT_UNIQUE_MYSQL, Problem, filled_in
 
 _ENGINE = """
 SELECT engine FROM information_schema.tables
 WHERE table_schema = coalesce(%s, database()) AND table_name = %s
 """
+_COLLATIONS = sa.text("""
+SELECT column_name AS name, collation_name AS collation FROM information_schema.columns
+WHERE table_schema = coalesce(:schema, database()) AND table_name = :name
+""")
 _UNIQUE = """
 SELECT index_name FROM information_schema.statistics
 WHERE table_schema = coalesce(%s, database()) AND table_name = %s AND non_unique = 0
@@ -96,3 +100,17 @@ def storing_problem(cursor: Any, table: Table, unique: str) -> Problem | None:
     cursor.execute(_UNIQUE, (*place, unique))
     is_unique = cursor.fetchone() is not None
     return None if is_unique else filled_in(NOT_UNIQUE_MYSQL, table=table.name, id=unique)
+
+
+def other_collations(connection: Connection, table: Table) -> list[str]:
+    """Return the collations of a table of ours that take different texts for equal, sorted.
+
+    The table may have been made by an earlier version. The list is empty on other databases.
+    """
+    if not is_mysql(connection.dialect):
+        return []
+    values = {"schema": table.schema, "name": table.name}
+    collations = {row.name: row.collation for row in connection.execute(_COLLATIONS, values)}
+    texts = [column.name for column in table.columns if isinstance(column.type, sa.String)]
+    found = {str(collations[name]) for name in texts if collations.get(name)}
+    return sorted(found - {collation_by_bytes(connection.dialect)})

@@ -147,6 +147,22 @@ def test_tables_of_an_earlier_version_are_found_and_mended(app: Flask, root: Eng
     assert stored(app)[0]["created_at"].microsecond
 
 
+def test_nobody_is_forgotten_in_a_table_that_takes_others_for_them(
+    make_host: MakeHost, mariadb_url: str, root: Engine
+) -> None:
+    app = make_host(mariadb_url)
+    for visitor in ALIKE:
+        post(app, session_id=visitor)
+    execute(root, "ALTER TABLE user_events CONVERT TO CHARACTER SET utf8mb4")
+    for command in (["forget", "--yes"], ["export-subject"]):
+        result = app.test_cli_runner().invoke(
+            args=["tcs-events", *command, "--session", "visitor-a"]
+        )
+        assert result.exit_code == 1
+        assert "user_events compares texts by utf8mb4_general_ci" in result.output
+    assert sessions(app, root) == ALIKE
+
+
 @pytest.mark.parametrize("value", [0, 2])
 def test_a_server_that_does_not_sync_its_commits_is_found(
     make_host: MakeHost, mariadb_url: str, root: Engine, value: int
