@@ -146,9 +146,11 @@ def test_a_row_that_another_one_is_about_to_store_is_waited_for(
         )
         waiting = threading.Thread(target=lambda: results.extend(store.append([same, event()])))
         waiting.start()
-        wait_until(
-            lambda: bool(execute(root, "SELECT * FROM information_schema.innodb_lock_waits"))
+        running = (
+            "SELECT * FROM information_schema.processlist WHERE db = database()"
+            " AND id <> connection_id() AND info LIKE 'INSERT%' AND time_ms > 100"
         )
+        wait_until(lambda: bool(execute(root, running)))
         assert not results
         other.commit()
     waiting.join(10)
