@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
-from tcs_events.database import mysql
+from tcs_events.database import mysql, mysql_tables
 from tcs_events.errors import ConfigError
 from tcs_events.event import (
     EMAIL_MAX_LENGTH,
@@ -40,6 +40,15 @@ db = SQLAlchemy()
 def _date_time() -> sa.DateTime:
     """Return the type of our times. On MariaDB and MySQL, a plain DATETIME has no microseconds."""
     return sa.DateTime(timezone=True).with_variant(DATETIME(fsp=6), *mysql.NAMES)
+
+
+def uuid_type() -> sa.Uuid[UUID]:
+    """Return the type of our ids.
+
+    On MariaDB, some versions of SQLAlchemy have a type of the server's for them, and others CHAR.
+    Our values are the same for both, so that either reads what the other has stored.
+    """
+    return sa.Uuid().with_variant(sa.Uuid(native_uuid=False), *mysql.NAMES)
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -111,7 +120,7 @@ class UserEvent(_own.Model):  # type: ignore[name-defined,misc]
     query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
 
     id: Mapped[int] = mapped_column(row_number, primary_key=True)
-    event_id: Mapped[UUID] = mapped_column(sa.Uuid(), unique=True, default=new_event_id)
+    event_id: Mapped[UUID] = mapped_column(uuid_type(), unique=True, default=new_event_id)
     session_id: Mapped[str] = mapped_column(sa.String(SESSION_ID_MAX_LENGTH), index=True)
     event_type: Mapped[str] = mapped_column(sa.String(EVENT_TYPE_MAX_LENGTH))
     payload: Mapped[dict[str, Any]] = mapped_column(
@@ -133,7 +142,7 @@ class UserEventIdentity(_own.Model):  # type: ignore[name-defined,misc]
     query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
 
     id: Mapped[int] = mapped_column(row_number, primary_key=True)
-    identity_id: Mapped[UUID] = mapped_column(sa.Uuid(), unique=True)
+    identity_id: Mapped[UUID] = mapped_column(uuid_type(), unique=True)
     session_id: Mapped[str] = mapped_column(sa.String(SESSION_ID_MAX_LENGTH), index=True)
     email: Mapped[str] = mapped_column(sa.String(EMAIL_MAX_LENGTH), index=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime(), default=_utc_now)
@@ -167,7 +176,7 @@ class UserEventRejection(_own.Model):  # type: ignore[name-defined,misc]
     query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
 
     id: Mapped[int] = mapped_column(row_number, primary_key=True)
-    rejection_id: Mapped[UUID] = mapped_column(sa.Uuid(), unique=True)
+    rejection_id: Mapped[UUID] = mapped_column(uuid_type(), unique=True)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime())
     event_type: Mapped[str | None] = mapped_column(sa.String(EVENT_TYPE_MAX_LENGTH))
     session_id: Mapped[str | None] = mapped_column(sa.String(SESSION_ID_MAX_LENGTH))
@@ -226,14 +235,14 @@ def _set_table_options(table: sa.Table, _: Connection | None, **options: Any) ->
     """
     dialect = options["_ddl_runner"].dialect
     if mysql.is_mysql(dialect) and _is_ours(table):
-        mysql.set_table_options(table, dialect)
+        mysql_tables.set_table_options(table, dialect)
 
 
 @sa.event.listens_for(sa.Table, "after_create")
 def _forget_table_options(table: sa.Table, _: Connection | None, **options: Any) -> None:
     dialect = options["_ddl_runner"].dialect
     if mysql.is_mysql(dialect) and _is_ours(table):
-        mysql.forget_table_options(table, dialect)
+        mysql_tables.forget_table_options(table, dialect)
 
 
 def _is_ours(table: sa.Table) -> bool:

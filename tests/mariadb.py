@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -69,7 +70,7 @@ class MariaDB:
     """
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self._folder = folder
+        self.folder = folder
         self.data = folder / "data"
         self._port = free_port()
         self.url = f"mysql+pymysql://root@127.0.0.1:{self._port}/mysql"
@@ -78,7 +79,7 @@ class MariaDB:
         self._as_mysql: list[str] = []
         if os.geteuid() == 0:  # else it runs as the one who started it
             self._as_mysql = ["--user=mysql"]
-            shutil.chown(folder, "mysql", "mysql")
+            self.own(folder)
         install = mariadb_binary("mariadb-install-db")
         assert install is not None
         installed = subprocess.run(
@@ -98,10 +99,10 @@ class MariaDB:
         )
         assert installed.returncode == 0, installed.stdout[-2000:] + installed.stderr[-2000:]
 
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
+    def own(self, path: Path) -> None:
+        """Give a file or a folder to the server, if it runs as a user of its own."""
+        if self._as_mysql:
+            shutil.chown(path, "mysql", "mysql")
 
     def start(self, *under: str) -> None:
         """Return when it accepts connections.
@@ -117,19 +118,18 @@ class MariaDB:
             "--no-defaults",
             *self._as_mysql,
             f"--datadir={self.data}",
+            f"--tmpdir={self.folder}",
             f"--port={self._port}",
             "--bind-address=127.0.0.1",
-            f"--socket={self._folder}/socket",
-            # A server that starts deletes the temporary tables of others in the same folder.
-            f"--tmpdir={self._folder}",
-            f"--pid-file={self._folder}/pid",
+            f"--socket={self.folder}/socket",
+            f"--pid-file={self.folder}/pid",
             "--skip-name-resolve",
             *SMALL,
             *self._options,
         ]
-        with open(self._folder / "log", "ab") as log:
+        with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=self._folder, start_new_session=True
+                command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
             )
         self.wait_until_it_accepts()
 
@@ -141,16 +141,24 @@ class MariaDB:
                 engine.connect().close()
                 return
             except OperationalError:
-                log = (self._folder / "log").read_text(errors="replace")
+                log = (self.folder / "log").read_text(errors="replace")
                 assert time.monotonic() < deadline, log[-2000:]
                 time.sleep(0.02)
+
+    def connect(self) -> Any:
+        """Return PyMySQL's connection of root, which autocommits."""
+        import pymysql
+
+        return pymysql.connect(
+            host="127.0.0.1", port=self._port, user="root", autocommit=True, connect_timeout=2
+        )
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.server_pid(), number)
 
     def server_pid(self) -> int:
         """Return the process of the server itself, also where it runs under another command."""
-        return int((self._folder / "pid").read_text())
+        return int((self.folder / "pid").read_text())
 
     def stop(self) -> None:
         """End it in order."""

@@ -15,13 +15,14 @@ from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.stopping import said_at_the_end
 from tcs_events.cli.target import STDOUT, check_stdout, writing_to
+from tcs_events.database.mysql_tables import other_collations
 from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
 from tcs_events.rights.deleting import Deleter
 from tcs_events.rights.forget import Holdings, count_holdings
 from tcs_events.rights.forget import forget as delete_all_of
 from tcs_events.rights.held import write_held
-from tcs_events.rights.places import EVENTS, Place, counted
+from tcs_events.rights.places import EVENTS, Place, counted, places_in
 from tcs_events.rights.subject import Subject, find_subject
 
 COUNTED_BY_OTHERS_SECONDS = 60.0
@@ -129,6 +130,13 @@ def _subject(emails: tuple[str, ...], sessions: tuple[str, ...]) -> Subject:
     if not (emails or sessions):
         raise click.UsageError("Give --email ADDRESS or --session SESSION.")
     with current_reports().events() as connection:
+        for place in places_in(connection):
+            if collations := other_collations(connection, place.table):
+                raise click.ClickException(
+                    f"The table {place.table.name} compares texts by {' and '.join(collations)}, so"
+                    " that the rows of others would be taken for this person's. Run"
+                    " `flask tcs-events doctor`, which names the statement that repairs the table."
+                )
         return find_subject(connection, emails, sessions)
 
 

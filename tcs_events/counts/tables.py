@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from tcs_events.event import SESSION_ID_MAX_LENGTH
-from tcs_events.models import UtcDateTime, own_metadata, row_number
+from tcs_events.models import UtcDateTime, own_metadata, row_number, uuid_type
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 
 NAME_MAX_LENGTH = 200
@@ -70,7 +70,7 @@ state = sa.Table(
     sa.Column("seen_id", sa.BigInteger(), nullable=False),
     sa.Column("seen_at", UtcDateTime(), nullable=False),
     sa.Column("lease_until", UtcDateTime(), nullable=False),
-    sa.Column("lease_holder", sa.Uuid(), nullable=True),
+    sa.Column("lease_holder", uuid_type(), nullable=True),
     sa.Column("counting", sa.Date(), nullable=True),
     sa.Column("refreshed_at", UtcDateTime(), nullable=True),
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Table, exc
+from sqlalchemy import Connection, Dialect, exc
 
 NAMES = ("mysql", "mariadb")
 """The names of SQLAlchemy's dialects for these servers."""
@@ -19,6 +19,7 @@ DRIVERS = ("pymysql", "mysqldb")
 """SQLAlchemy's names of the drivers that we know."""
 CHARSET = "utf8mb4"
 """The character set that holds all of Unicode. MariaDB's `utf8` lacks emoji."""
+UNKNOWN_COLUMN = 1054
 _DRIVER_MODULES = ("pymysql", "MySQLdb")
 
 
@@ -54,56 +55,6 @@ def fileno_of(driver: Any) -> int:
         raise OSError("the connection is closed")
     number: int = source.fileno()
     return number
-
-
-def collation_by_bytes(dialect: Dialect) -> str:
-    """Return the collation in which texts are equal only if their bytes are.
-
-    In others "visitor-a", "visitor-A" and "visitor-a " may be one visitor. The collation that
-    MariaDB and every MySQL have ignores spaces at the end, so it is only for a server that has no
-    other, and for a server that is not known yet.
-    """
-    if is_mariadb(dialect):
-        return "utf8mb4_nopad_bin"
-    if (getattr(dialect, "server_version_info", None) or ()) >= (8, 0, 17):
-        return "utf8mb4_0900_bin"
-    return "utf8mb4_bin"
-
-
-def set_table_options(table: Table, dialect: Dialect) -> None:
-    """Have a CREATE TABLE make a table that keeps every text, and compares texts by their bytes.
-
-    The database's own defaults may be latin1, a collation that ignores case, and an engine without
-    transactions.
-    """
-    for name, value in _table_options(dialect).items():
-        table.kwargs[f"{dialect.name}_{name}"] = value
-
-
-def forget_table_options(table: Table, dialect: Dialect) -> None:
-    """Undo `set_table_options`: the next server may need other options."""
-    for name in _table_options(dialect):
-        table.kwargs.pop(f"{dialect.name}_{name}", None)
-
-
-def _table_options(dialect: Dialect) -> dict[str, str]:
-    return {"engine": "InnoDB", "charset": CHARSET, "collate": collation_by_bytes(dialect)}
-
-
-def repair(connection: Connection, table: Table) -> str:
-    """Return the ALTER TABLE that makes a table of ours as it should be. Nothing is run."""
-    dialect = connection.dialect
-    preparer = dialect.identifier_preparer
-    parts = [
-        "ENGINE = InnoDB",
-        f"CONVERT TO CHARACTER SET {CHARSET} COLLATE {collation_by_bytes(dialect)}",
-    ]
-    for column in table.columns:
-        type_ = column.type.compile(dialect=dialect)
-        if type_.startswith("DATETIME"):
-            null = "NULL" if column.nullable else "NOT NULL"
-            parts.append(f"MODIFY {preparer.format_column(column)} {type_} {null}")
-    return f"ALTER TABLE {preparer.format_table(table)} {', '.join(parts)}"
 
 
 @contextlib.contextmanager

@@ -239,15 +239,15 @@ _NULL_ID_MYSQL = replace(
 _IDS_USED_UP_MYSQL = replace(
     IDS_USED_UP, remedy="run `ALTER TABLE {table} MODIFY id BIGINT NOT NULL AUTO_INCREMENT`"
 )
+NOT_UNIQUE_MYSQL = replace(
+    NOT_UNIQUE,
+    remedy="delete rows with the same {id}, then run `ALTER TABLE {table} ADD UNIQUE INDEX ({id})`",
+)
+NOT_INNODB = _tables("{table} has no transactions", "run `ALTER TABLE {table} ENGINE = InnoDB`")
 ON_MYSQL = {
     NULL: _NULL_MYSQL,
     NULL_ID: _NULL_ID_MYSQL,
     IDS_USED_UP: _IDS_USED_UP_MYSQL,
-    NOT_UNIQUE: replace(
-        NOT_UNIQUE,
-        remedy="delete rows with the same {id}, then run"
-        " `ALTER TABLE {table} ADD UNIQUE INDEX ({id})`",
-    ),
 }
 """Problems whose remedy is another statement on MariaDB and MySQL."""
 

@@ -20,6 +20,7 @@ from tcs_events.counts import tables
 from tcs_events.counts.days import date_in
 from tcs_events.counts.stale import forget_sessions, mark_stale
 from tcs_events.counts.state import ensure_state
+from tcs_events.database.troubles import is_deadlock
 from tcs_events.models import UserEvent
 from tcs_events.rights.places import Place
 
@@ -35,6 +36,8 @@ PAUSE_FACTOR = 19
 during a transaction and has to wait."""
 MIN_PAUSE_SECONDS = 0.01
 """The store tries SQLite's lock every millisecond; a shorter pause could fall between two tries."""
+DEADLOCKS_MAX = 3
+"""How often a transaction is repeated after a deadlock, for example with one of the host's own."""
 MIN_ROWS, MAX_ROWS = 20, 900
 """The rows per DELETE. Each is a parameter, and SQLite before 3.32 allows 999."""
 
@@ -115,6 +118,15 @@ class Deleter:
             return None
         if not rows:
             return 0.0
+        for _ in range(DEADLOCKS_MAX):
+            try:
+                return self._delete_rows(connection, place, rows)
+            except sa.exc.DBAPIError as error:
+                if not is_deadlock(error):  # a deadlock has ended the transaction
+                    raise
+        return self._delete_rows(connection, place, rows)
+
+    def _delete_rows(self, connection: Connection, place: Place, rows: Rows) -> float:
         is_one_of = place.key(connection).in_([row[0] for row in rows])
         times = self._times_of_days([row[1] for row in rows]) if place.is_counted else ()
         with connection.begin():

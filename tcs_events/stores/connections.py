@@ -92,8 +92,10 @@ class WriteConnections:
 
     def _make_room(self, context: ExceptionContext) -> None:
         """Give up what nobody uses just now, if the server accepts no more connections."""
-        error = context.original_exception
-        if context.connection is None and problem_of(error) == NO_CONNECTION:
+        problem = problem_of(context.original_exception)
+        # The remedies differ: the limit may be the server's or the user's.
+        is_full = problem is not None and problem.problem == NO_CONNECTION.problem
+        if context.connection is None and is_full:
             self.lanes.close_free()
 
     def committers(self, table: Table) -> list[Committer]:

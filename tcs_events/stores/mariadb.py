@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine, Table
 
-from tcs_events.database import mysql, watchdog
+from tcs_events.database import mysql, mysql_tables, watchdog
 from tcs_events.database.connection import OwnConnection
 from tcs_events.database.problems import TOO_LARGE
 from tcs_events.errors import StoreUnavailable
@@ -45,6 +45,7 @@ class MariaConnection:
         self.engine = engine
         self.statement_max_bytes = 0
         """The longest statement that the server accepts."""
+        self.times_opened = 0
         self._timeout_seconds = settings.timeout_ms / 1000
         self.own = OwnConnection(engine, self._prepare)
 
@@ -67,6 +68,7 @@ class MariaConnection:
             cursor.execute("SELECT @@max_allowed_packet")
             self.statement_max_bytes = int(PACKET_SHARE * cursor.fetchone()[0])
             cursor.close()
+        self.times_opened += 1
 
 
 class MariaCommitter:
@@ -86,6 +88,8 @@ class MariaCommitter:
         self._select_ids = f"SELECT {record_id} FROM {name} WHERE {record_id} IN ("  # noqa: S608
         self._table = table
         self._connection = connection
+        self._checked_at = 0
+        """How often the connection had been opened when the table was checked."""
         self.own = connection.own
 
     def connection(self, deadline: float) -> Any:
@@ -128,6 +132,7 @@ class MariaCommitter:
             del rows[record_id]
         cursor = driver.cursor()
         try:
+            self._check_table(cursor)
             stored = self._insert_all(cursor, rows, deadline)
         finally:
             cursor.close()
@@ -139,6 +144,15 @@ class MariaCommitter:
             results.append(Outcome.ACCEPTED if record[0] in stored else Outcome.DUPLICATE)
             stored.discard(record[0])  # another record with this id in the group is a duplicate
         return results
+
+    def _check_table(self, cursor: Any) -> None:
+        """Refuse a table for which a 202 would promise nothing. Once for each new connection."""
+        if self._checked_at == self._connection.times_opened:
+            return
+        unique = unique_id(self._table).name
+        if problem := mysql_tables.storing_problem(cursor, self._table, unique):
+            raise StoreUnavailable("WrongTable", problem.remedy)
+        self._checked_at = self._connection.times_opened
 
     def _insert_all(self, cursor: Any, rows: dict[UUID, bytes], deadline: float) -> set[UUID]:
         """Insert the rows whose ids are new, and return these ids. All rows are then synced."""

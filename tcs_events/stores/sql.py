@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Table, exc
 
+from tcs_events.database import mysql
 from tcs_events.database.asking import briefly
 from tcs_events.database.host_database import CHECK_SECONDS, HostDatabase
 from tcs_events.database.in_thread import run_with_timeout
@@ -21,10 +22,11 @@ from tcs_events.database.troubles import (
     is_deadlock,
     is_final,
     mysql_code_of,
+    problem_of,
     sqlstate_of,
     unavailable,
 )
-from tcs_events.errors import ColumnsMissing, EventInvalid, StoreUnavailable
+from tcs_events.errors import ColumnsMissing, EventInvalid, StoreUnavailable, TableMissing
 from tcs_events.event import Record
 from tcs_events.settings import Settings
 from tcs_events.stores.columns import unique_id
@@ -202,13 +204,15 @@ class SqlStore:
         if sqlstate_of(error) == UNIQUE_VIOLATION and (behind := self._numbering_problem()):
             return StoreUnavailable(type(driver_error(error)).__name__, behind.remedy)
         # Look for missing columns only if the error names our table, as every database's error
-        # about a missing column does.
-        if self._table.name in str(error):
+        # about a missing column does, except MariaDB's.
+        if self._table.name in str(error) or mysql_code_of(error) == mysql.UNKNOWN_COLUMN:
             try:
                 if columns := self._database.missing_columns(self._table):
                     return ColumnsMissing(self._table.name, columns)
             except StoreUnavailable as failure:
-                return failure
+                # The app's user may not be allowed to look. The first error then says more.
+                if isinstance(failure, TableMissing) or problem_of(error) is None:
+                    return failure
         return unavailable(error, table, record_id)
 
     def _numbering_problem(self) -> Problem | None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Table, exc
 
+from tcs_events.database import mysql
+from tcs_events.database.mysql_tables import storing_problem
 from tcs_events.database.numbering import numberings
 from tcs_events.database.problems import Problem
 from tcs_events.database.troubles import problem_of
@@ -33,5 +35,8 @@ def insert_problems(connection: Connection, tables: Iterable[Table]) -> list[Pro
             if error.connection_invalidated or problem is None or problem.key == "database":
                 raise
             problems.append(problem)
+        if mysql.is_mysql(connection.dialect) and connection.dialect.driver in mysql.DRIVERS:
+            cursor = connection.connection.cursor()
+            problems += filter(None, [storing_problem(cursor, table, unique_id(table).name)])
     problems += filter(None, (numbering.problem() for numbering in numberings(connection, tables)))
     return list(dict.fromkeys(problems))

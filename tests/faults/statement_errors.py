@@ -105,3 +105,15 @@ def _pg8000(failing: Failing, patch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     patch.setattr(pg8000.Cursor, "execute", failing_execute)
     return {}
+
+
+def mariadb_options(failing: Failing) -> dict[str, Any]:
+    """Return the engine options of a MariaDB whose statements fail by order."""
+    import pymysql
+    import pymysql.cursors
+
+    class Cursor(pymysql.cursors.Cursor):
+        def execute(self, *args: Any) -> Any:
+            return failing.around(super().execute, pymysql.err.OperationalError, *args)
+
+    return {"connect_args": {"cursorclass": Cursor}}

@@ -18,9 +18,14 @@ from sqlalchemy import make_url
 
 from tests.conftest import MakeHost
 from tests.faults.broken_hosts import never_rolls_back
-from tests.faults.statement_errors import Failing, postgres_options, sqlite_options
+from tests.faults.statement_errors import (
+    Failing,
+    mariadb_options,
+    postgres_options,
+    sqlite_options,
+)
 from tests.pgbouncer import POSTGRES_DRIVERS, at_port, with_driver
-from tests.support import URL, card_click, need_module, stored
+from tests.support import URL, card_click, kind_of, need_module, stored
 
 MOST_STATEMENTS = 40
 STORED_SECONDS = 60
@@ -38,13 +43,20 @@ def make(make_host: MakeHost, url: str, failing: Failing, patch: pytest.MonkeyPa
     driver = make_url(url).get_driver_name()
     if url.startswith("sqlite"):
         options = sqlite_options(failing)
+    elif kind_of(url) == "mariadb":
+        options = mariadb_options(failing)
     else:
         options = postgres_options(failing, driver, patch)
     return make_host(url, SQLALCHEMY_ENGINE_OPTIONS=options)
 
 
 @pytest.fixture(
-    params=["sqlite", *POSTGRES_DRIVERS, *(f"{name} pooled" for name in POSTGRES_DRIVERS)]
+    params=[
+        "sqlite",
+        "mariadb",
+        *POSTGRES_DRIVERS,
+        *(f"{name} pooled" for name in POSTGRES_DRIVERS),
+    ]
 )
 def each_url(request: pytest.FixtureRequest) -> str:
     """An empty database of each kind, by each driver, with and without a pooler."""
@@ -52,6 +64,9 @@ def each_url(request: pytest.FixtureRequest) -> str:
     if driver == "sqlite":
         sqlite_url: str = request.getfixturevalue("sqlite_url")
         return sqlite_url
+    if driver == "mariadb":
+        mariadb_url: str = request.getfixturevalue("mariadb_url")
+        return mariadb_url
     need_module(driver)
     url = with_driver(request.getfixturevalue("postgres_url"), driver)
     return at_port(url, request.getfixturevalue("pgbouncer_port")) if pooled else url

@@ -19,7 +19,7 @@ import os
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, String
 from sqlalchemy.orm import Mapped, mapped_column
 from tcs_events import events_bp
 
@@ -27,7 +27,7 @@ from tcs_events import events_bp
 
 class Expert(db.Model):
     id: Mapped[int] = mapped_column(primary_key=True)
-    username: Mapped[str] = mapped_column(unique=True, index=True)
+    username: Mapped[str] = mapped_column(String(50), unique=True, index=True)
 
 def create_app():
     app = Flask(__name__)
@@ -87,7 +87,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
 
 @pytest.mark.parametrize(
     ("project", "database_url"),
-    [("plain", "postgresql"), ("naming convention", "sqlite")],
+    [("plain", "postgresql"), ("naming convention", "sqlite"), ("plain", "mariadb")],
     indirect=True,
 )
 def test_one_migration_makes_our_table_and_leaves_no_difference(
@@ -128,3 +128,14 @@ def test_a_migration_written_on_sqlite_makes_jsonb_on_postgresql(
     engine.dispose()
     assert isinstance(columns["payload"]["type"], JSONB)
     assert columns["created_at"]["type"].timezone is True
+
+
+def test_a_migration_written_on_sqlite_makes_the_right_tables_on_mariadb(
+    project: Project, sqlite_url: str, mariadb_url: str
+) -> None:
+    project.begin(sqlite_url)
+    project.flask(mariadb_url, "db", "upgrade")
+
+    assert "No new upgrade operations detected" in project.flask(mariadb_url, "db", "check")
+    # The doctor looks at the collation, the engine and the microseconds of each table.
+    assert "ok     table user_events" in project.flask(mariadb_url, "tcs-events", "doctor")

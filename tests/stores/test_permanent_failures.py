@@ -16,6 +16,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from structlog.testing import capture_logs
 
 from tests.conftest import MakeHost
+from tests.mariadb import new_mariadb_database
 from tests.support import URL, card_click, new_database, post, stored
 
 ROLE = "tcs_events_app"
@@ -215,6 +216,126 @@ ON_SQLITE: dict[str, tuple[str, str, str]] = {
 }
 
 
+USER = "tcs_events_app"
+
+ON_MARIADB: dict[str, tuple[str, str, str]] = {
+    "an id at its end": (
+        "ALTER TABLE user_events MODIFY id TINYINT NOT NULL AUTO_INCREMENT;"
+        " INSERT INTO user_events (id, event_id, session_id, event_type, payload, created_at,"
+        " received_at) SELECT 127, replace(uuid(), '-', ''), 'before', 'card_click', '{}', now(),"
+        " now()",
+        "ALTER TABLE user_events MODIFY id BIGINT NOT NULL AUTO_INCREMENT",
+        "ALTER TABLE user_events MODIFY id BIGINT NOT NULL AUTO_INCREMENT",
+    ),
+    "ids without numbers": (
+        "ALTER TABLE user_events MODIFY id BIGINT NOT NULL",
+        "ALTER TABLE user_events MODIFY id BIGINT NOT NULL AUTO_INCREMENT",
+        "ALTER TABLE user_events MODIFY id BIGINT NOT NULL AUTO_INCREMENT",
+    ),
+    "ids that may repeat": (
+        "ALTER TABLE user_events DROP INDEX event_id; KILL USER tcs_events_app",
+        "ALTER TABLE user_events ADD UNIQUE INDEX (event_id)",
+        "ALTER TABLE user_events ADD UNIQUE INDEX (event_id)",
+    ),
+    "an engine without transactions": (
+        "ALTER TABLE user_events ENGINE = MyISAM; KILL USER tcs_events_app",
+        "ALTER TABLE user_events ENGINE = InnoDB",
+        "ALTER TABLE user_events ENGINE = InnoDB",
+    ),
+    "no right to insert": (
+        f"REVOKE INSERT ON {{database}}.* FROM {USER}; KILL USER tcs_events_app",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON user_events TO",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON user_events TO {USER}",
+    ),
+    "a column of the host's that nobody fills": (
+        "ALTER TABLE user_events ADD site integer NOT NULL",
+        "give it a default, or let it be null",
+        "ALTER TABLE user_events MODIFY site integer NULL",
+    ),
+    "a check of the host's": (
+        "DELETE FROM user_events;"
+        "ALTER TABLE user_events ADD CONSTRAINT no_cards CHECK (event_type <> 'card_click')",
+        "ALTER TABLE user_events DROP CONSTRAINT no_cards",
+        "ALTER TABLE user_events DROP CONSTRAINT no_cards",
+    ),
+    "a foreign key of the host's": (
+        "DELETE FROM user_events;"
+        "CREATE TABLE visitor (session_id varchar(64) CHARACTER SET utf8mb4 COLLATE"
+        " utf8mb4_nopad_bin PRIMARY KEY); ALTER TABLE user_events ADD CONSTRAINT known"
+        " FOREIGN KEY (session_id) REFERENCES visitor (session_id)",
+        "ALTER TABLE user_events DROP CONSTRAINT known",
+        "ALTER TABLE user_events DROP CONSTRAINT known",
+    ),
+    "a unique index of the host's": (
+        "CREATE UNIQUE INDEX one_each ON user_events (session_id)",
+        "drop that unique constraint or index",
+        "DROP INDEX one_each ON user_events",
+    ),
+    "a column that is too short": (
+        "ALTER TABLE user_events MODIFY session_id varchar(20) NOT NULL",
+        "fix it",
+        "ALTER TABLE user_events MODIFY session_id varchar(64) NOT NULL",
+    ),
+    "a column of another type": (
+        "DELETE FROM user_events; ALTER TABLE user_events MODIFY payload integer NOT NULL",
+        "flask tcs-events doctor",
+        "ALTER TABLE user_events MODIFY payload longtext NOT NULL",
+    ),
+    "a column without the time of day": (
+        "DELETE FROM user_events; ALTER TABLE user_events MODIFY created_at integer NOT NULL",
+        "flask tcs-events doctor",
+        "DELETE FROM user_events; ALTER TABLE user_events MODIFY created_at datetime(6) NOT NULL",
+    ),
+    "a trigger that refuses rows": (
+        "CREATE TRIGGER meddle BEFORE INSERT ON user_events FOR EACH ROW"
+        " SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no visitor-1'",
+        "drop the trigger or repair it",
+        "DROP TRIGGER meddle",
+    ),
+    "a trigger that calls what is gone": (
+        "CREATE TRIGGER meddle BEFORE INSERT ON user_events FOR EACH ROW"
+        " SET NEW.email = gone(NEW.email)",
+        "create it",
+        "DROP TRIGGER meddle",
+    ),
+    "a view in the place of the table": (
+        "ALTER TABLE user_events RENAME TO old; CREATE VIEW user_events AS SELECT * FROM old"
+        " UNION ALL SELECT * FROM old",
+        "rename the view",
+        "DROP VIEW user_events; ALTER TABLE old RENAME TO user_events",
+    ),
+    "a column that is gone": (
+        "ALTER TABLE user_events DROP COLUMN email",
+        "`flask db upgrade`",
+        "ALTER TABLE user_events ADD COLUMN email varchar(320)",
+    ),
+    "a server that only reads": (
+        "SET GLOBAL read_only = 1",
+        "primary server",
+        "SET GLOBAL read_only = 0",
+    ),
+}
+
+
+@pytest.fixture
+def mariadb_admin(mariadb_server_url: str) -> Iterator[Engine]:
+    """The engine of root, for a database in which the app's user has all needed rights."""
+    with new_mariadb_database(mariadb_server_url, f"remedies_{uuid4().hex[:8]}") as url:
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        execute(engine, f"CREATE USER IF NOT EXISTS {USER}")
+        yield engine
+        execute(engine, f"DROP USER {USER}; SET GLOBAL read_only = 0")
+        engine.dispose()
+
+
+def make_app_on_mariadb(make_host: MakeHost, admin: Engine) -> Flask:
+    make_host(admin.url.render_as_string(hide_password=False))
+    rights = "SELECT, INSERT, UPDATE, DELETE"
+    execute(admin, f"GRANT {rights} ON {admin.url.database}.* TO {USER}")
+    url = make_url(admin.url).set(username=USER)
+    return make_host(url.render_as_string(hide_password=False), create=False)
+
+
 @pytest.fixture
 def admin(postgres_server_url: str) -> Iterator[Engine]:
     """The superuser's engine, for a database in which the app's role has all needed rights."""
@@ -245,6 +366,9 @@ def execute(engine: Engine, statements: str) -> None:
         assert driver is not None
         if engine.dialect.name == "sqlite":
             driver.executescript(statements)
+        elif engine.dialect.name == "mysql":
+            for statement in statements.replace("{database}", str(engine.url.database)).split(";"):
+                driver.cursor().execute(statement)
         else:
             driver.execute(statements)
 
@@ -260,7 +384,7 @@ def check(app: Flask, engine: Engine, broken: str, words: str, mended: str) -> N
     execute(engine, broken)
     kept = card_click(session_id="visitor-1", event_id=str(uuid4()))
     kept["session_id"] = (
-        "a session that is longer than twenty" if "varchar" in broken else "visitor-1"
+        "a session that is longer than twenty" if "varchar(20)" in broken else "visitor-1"
     )
     batch = {"events": [kept | {"event_id": str(uuid4())} for _ in range(8)]}
     with capture_logs() as logs:
@@ -303,6 +427,35 @@ def test_the_log_names_the_remedy_on_sqlite(
     engine = create_engine(sqlite_url)
     check(make_host(sqlite_url), engine, *ON_SQLITE[name])
     engine.dispose()
+
+
+@pytest.mark.parametrize("name", ON_MARIADB)
+def test_the_log_names_the_remedy_on_mariadb(
+    make_host: MakeHost, mariadb_admin: Engine, name: str
+) -> None:
+    check(make_app_on_mariadb(make_host, mariadb_admin), mariadb_admin, *ON_MARIADB[name])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ids that may repeat",
+        "an engine without transactions",
+        "a view in the place of the table",
+        "a column that is gone",
+        "a server that only reads",
+    ],
+)
+def test_health_finds_it_before_an_event_does_on_mariadb(
+    make_host: MakeHost, mariadb_admin: Engine, name: str
+) -> None:
+    broken, words, _ = ON_MARIADB[name]
+    app = make_app_on_mariadb(make_host, mariadb_admin)
+    assert health(app) == (200, [])
+    execute(mariadb_admin, broken.partition("; KILL")[0])
+    status, problems = health(app)
+    assert status == 503
+    assert [problem for problem in problems if words in problem["remedy"]], problems
 
 
 SEEN_BEFORE = [

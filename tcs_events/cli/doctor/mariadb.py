@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
-from tcs_events.database import mysql
+from tcs_events.database import mysql, mysql_tables
 
 ACCEPT_LOSS = "or accept that with TCS_EVENTS_DURABILITY"
 LOST = "202 would not survive a power cut"
@@ -17,16 +17,14 @@ _SYNCED = ("1", "3")
 """With these values of `innodb_flush_log_at_trx_commit`, each commit waits for the disk:
 https://mariadb.com/kb/en/innodb-system-variables/#innodb_flush_log_at_trx_commit"""
 _TABLES = sa.text("""
-SELECT table_name AS name, engine AS engine, table_collation AS collation
-FROM information_schema.tables
-WHERE table_schema = coalesce(:schema, database()) AND table_name IN :names
-""").bindparams(sa.bindparam("names", expanding=True))
+SELECT engine AS engine FROM information_schema.tables
+WHERE table_schema = coalesce(:schema, database()) AND table_name = :name
+""")
 _COLUMNS = sa.text("""
-SELECT table_name AS table_name, column_name AS name, collation_name AS collation,
-       datetime_precision AS precision_
+SELECT column_name AS name, datetime_precision AS precision_
 FROM information_schema.columns
-WHERE table_schema = coalesce(:schema, database()) AND table_name IN :names
-""").bindparams(sa.bindparam("names", expanding=True))
+WHERE table_schema = coalesce(:schema, database()) AND table_name = :name
+""")
 
 
 def server_name(connection: Connection) -> str:
@@ -87,13 +85,13 @@ def table_troubles(connection: Connection, tables: Iterable[Table]) -> dict[str,
     """
     troubles = {}
     for table in tables:
-        values = {"schema": table.schema, "names": [table.name]}
+        values = {"schema": table.schema, "name": table.name}
         found = connection.execute(_TABLES, values).first()
         if found is None:
             continue
         columns = {row.name: row for row in connection.execute(_COLUMNS, values)}
         if parts := list(_parts(connection, table, found, columns)):
-            remedy = f"run `{mysql.repair(connection, table)}`"
+            remedy = f"run `{mysql_tables.repair(connection, table)}`"
             troubles[table.name] = f"{'; '.join(parts)}; {remedy}"
     return troubles
 
@@ -103,15 +101,7 @@ def _parts(
 ) -> Iterable[str]:
     if found.engine != "InnoDB":
         yield f"its engine {found.engine} has no transactions, so that 202 promises nothing"
-    wanted = mysql.collation_by_bytes(connection.dialect)
-    texts = [column.name for column in table.columns if isinstance(column.type, sa.String)]
-    loose = sorted(
-        {
-            str(columns[name].collation)
-            for name in texts
-            if name in columns and columns[name].collation != wanted
-        }
-    )
+    loose = mysql_tables.other_collations(connection, table)
     if loose:
         yield (
             f"its texts are compared by {' and '.join(loose)}, in which different texts are equal,"
