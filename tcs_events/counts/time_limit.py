@@ -12,6 +12,8 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.database.troubles import sqlstate_of
+
 INSTRUCTIONS = 10_000
 """How many virtual machine instructions SQLite runs between two checks of the time. They take less
 than a millisecond."""
@@ -102,5 +104,4 @@ def _was_ended(error: sa.exc.DBAPIError) -> bool:
     driver_error = error.orig
     if isinstance(driver_error, sqlite3.Error):
         return getattr(driver_error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
-    code = getattr(driver_error, "sqlstate", None) or getattr(driver_error, "pgcode", None)
-    return bool(code == QUERY_CANCELED)
+    return sqlstate_of(error) == QUERY_CANCELED

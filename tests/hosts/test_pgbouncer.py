@@ -20,7 +20,8 @@ from tcs_events import UserEvent
 from tcs_events.database import transactions
 from tcs_events.stores import postgresql
 from tests.conftest import MakeHost
-from tests.pgbouncer import POSTGRES_DRIVERS, at_port, pgbouncer, with_driver
+from tests.drivers import POSTGRES_DRIVERS, at_port, with_driver
+from tests.pgbouncer import pgbouncer
 from tests.support import URL, card_click, need_module, post, stored
 
 POOL_SIZE = 2
