@@ -192,6 +192,8 @@ class SqlStore:
         return results
 
     def _is_disconnect(self, error: Exception, connection: Any) -> bool:
+        if isinstance(error, OSError):
+            return True  # pg8000 passes on what its socket raises
         dialect = self._engine.dialect
         return isinstance(error, dialect.loaded_dbapi.Error) and dialect.is_disconnect(
             error, connection, None
