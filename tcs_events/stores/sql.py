@@ -16,6 +16,7 @@ from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.numbering import Numbering, numberings
 from tcs_events.database.pools import is_lasting
 from tcs_events.database.problems import Problem
+from tcs_events.database.schemas import full_name, in_its_schema
 from tcs_events.database.troubles import (
     driver_error,
     is_about_one_row,
@@ -58,7 +59,8 @@ class Committer(Protocol):
 def make_committers(engine: Engine, table: Table, settings: Settings) -> list[Committer]:
     """Return the committers for this database. They can write at the same time."""
     dialect, durability = engine.dialect, settings.durability
-    if dialect.name == "sqlite" and is_lasting(engine):
+    # Another file that the host has attached is written as the host writes it.
+    if dialect.name == "sqlite" and is_lasting(engine) and table.schema is None:
         return [SqliteCommitter(engine, table, durability)]
     if dialect.name == "postgresql" and dialect.driver in DRIVERS:
         seconds = settings.timeout_ms / 1000
@@ -79,9 +81,9 @@ class SqlStore:
     def __init__(self, database: HostDatabase, table: Table, settings: Settings) -> None:
         self._database = database
         self._engine = database.engine
-        self._table = table
+        self._table = in_its_schema(self._engine, table)
         self._trouble: StoreUnavailable | None = None
-        self.committers = make_committers(self._engine, table, settings)
+        self.committers = make_committers(self._engine, self._table, settings)
         """What writes into this kind of database. Each can write at the same time."""
         self._group_commit = GroupCommit(
             [partial(self._write, committer) for committer in self.committers],
@@ -208,7 +210,8 @@ class SqlStore:
         return results
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
-        table, record_id = self._table.name, unique_id(self._table).name
+        record_id = unique_id(self._table).name
+        table = full_name(self._engine, self._table)
         if sqlstate_of(error) == UNIQUE_VIOLATION and (behind := self._numbering_problem()):
             return StoreUnavailable(type(driver_error(error)).__name__, behind.remedy)
         # Look for missing columns only if the error names our table, as every database's error
@@ -216,7 +219,7 @@ class SqlStore:
         if self._table.name in str(error):
             try:
                 if columns := self._database.missing_columns(self._table):
-                    return ColumnsMissing(self._table.name, columns)
+                    return ColumnsMissing(table, columns)
             except StoreUnavailable as failure:
                 return failure
         return unavailable(error, table, record_id)
