@@ -76,13 +76,16 @@ class _HostInfo(dict[Any, Any]):
     """`MetaData.info` whose `bind_key` is that of the current app.
 
     Flask-SQLAlchemy's session finds the engine of a table by this key, and one class serves apps
-    with different binds.
+    with different binds. So this is also the moment at which the engine has to know the schema.
     """
 
     def __getitem__(self, key: Any) -> Any:
         if key == "bind_key" and current_app:
             registration = current_app.extensions.get("tcs_events")
-            return registration.settings.bind_key if registration else None
+            if registration is None:
+                return None
+            registration.place_tables()
+            return registration.settings.bind_key
         return super().__getitem__(key)
 
 
@@ -251,20 +254,16 @@ def _is_ours(table: sa.Table) -> bool:
     return ours is not None and set(ours.columns.keys()) <= set(table.columns.keys())
 
 
-def has_table(connection: Connection, table: sa.Table) -> bool:
-    """Return whether the database has this table.
-
-    The settings do not tell. A feature that is on may lack its table until the next migration. One
-    that was turned off, or is on in another app, has left its rows in the database.
-    """
-    return sa.inspect(connection).has_table(table.name, table.schema)
-
-
-def join_metadata(metadata: sa.MetaData, settings: Settings) -> Tables:
+def join_metadata(metadata: sa.MetaData, settings: Settings, schema: str | None) -> Tables:
     """Return the copies in `metadata` of the tables that an app with these settings needs.
 
     They are made if they do not exist yet. If apps with different settings share the metadata, it
     has the tables of all of them.
+
+    Args:
+        metadata: the host's.
+        settings: say which features need a table.
+        schema: where the tables are to be. None is the default schema of the database.
 
     Raises:
         ConfigError: the host has a table of its own with one of these names.
@@ -279,24 +278,27 @@ def join_metadata(metadata: sa.MetaData, settings: Settings) -> Tables:
     # rows wherever the database has one of our tables. By the time a later app joins, the host may
     # have reflected a table that a feature has left behind.
     for name in needed if copies else own_metadata.tables:
-        existing = metadata.tables.get(name)
-        if existing is not None and existing is not copies.get(name):
+        existing = metadata.tables.get(_key(name, schema))
+        if existing is not None and existing is not copies.get(_key(name, schema)):
             raise ConfigError(
                 f"This app has a table {name} of its own, where tcs_events keeps what is its."
                 " Rename it, or give the events a database of their own with TCS_EVENTS_BIND_KEY."
             )
     for name in needed:
-        if name not in copies:
-            copies[name] = _copy(own_metadata.tables[name], metadata)
-    return {name: copies[name] for name in needed}
+        if _key(name, schema) not in copies:
+            copies[_key(name, schema)] = _copy(own_metadata.tables[name], metadata, schema)
+    return {name: copies[_key(name, schema)] for name in needed}
 
 
-def _copy(table: sa.Table, metadata: sa.MetaData) -> sa.Table:
-    # The class names no schema. If its copy took the default schema of the host's metadata,
-    # `create_all` would make the table in another place than the class looks for it.
+def _key(name: str, schema: str | None) -> str:
+    return name if schema is None else f"{schema}.{name}"
+
+
+def _copy(table: sa.Table, metadata: sa.MetaData, schema: str | None) -> sa.Table:
+    # Without a schema of its own, a table would take the default one of the host's metadata.
     host_schema, metadata.schema = metadata.schema, None
     try:
-        copy: sa.Table = table.to_metadata(metadata)
+        copy: sa.Table = table.to_metadata(metadata, schema=schema)  # type: ignore[arg-type]
     finally:
         metadata.schema = host_schema
     for column in copy.columns:

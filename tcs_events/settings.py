@@ -250,6 +250,12 @@ class Settings:
         "The key of `SQLALCHEMY_BINDS` whose database stores the events. `None` is the default"
         " database.",
     )
+    schema: str | None = _setting(
+        None,
+        _none_or("the name of a schema", lambda value: isinstance(value, str) and value != ""),
+        "The database schema that holds the tables. `None` is the one of your own tables: that of"
+        " `MetaData(schema=...)`, else the default. On SQLite, `None` is always the file itself.",
+    )
     max_batch_events: int = _setting(
         50,
         _positive,

@@ -17,6 +17,7 @@ from tcs_events import events_bp
 from tcs_events.watch.log_lines import log_lines
 from tcs_events.wsgi import EventsMiddleware
 from tests.databases import forget_postgres, make_tables, shared_postgres
+from tests.drivers import POOLED_DRIVERS, POSTGRES_DRIVERS, database_by
 from tests.mariadb import (
     INSTALL,
     forget_mariadb,
@@ -25,9 +26,9 @@ from tests.mariadb import (
     shared_mariadb,
 )
 from tests.patience import be_patient
-from tests.pgbouncer import POSTGRES_DRIVERS, at_port, pgbouncer, with_driver
+from tests.pgbouncer import pgbouncer
 from tests.redis_server import RedisServer
-from tests.support import memory_folder, need, need_module, postgres_binary, postgres_server
+from tests.support import memory_folder, need, postgres_binary, postgres_server
 
 MakeHost = Callable[..., Flask]
 
@@ -96,7 +97,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         params = getattr(getattr(item, "callspec", None), "params", {})
         is_extra = (
             config.getoption("--one-database")
-            and params.get("database_url") in ("postgresql", "mariadb")
+            and params.get("database_url", "sqlite") != "sqlite"
             and place.parts[0] not in ABOUT_DATABASES
         )
         (left_out if is_extra else kept).append(item)
@@ -200,13 +201,10 @@ def pgbouncer_port(postgres_server_url: str) -> Iterator[int]:
         yield port
 
 
-@pytest.fixture(params=[*POSTGRES_DRIVERS, *(f"{name} pooled" for name in POSTGRES_DRIVERS)])
-def any_postgres_url(request: pytest.FixtureRequest, postgres_url: str) -> str:
-    """An empty database by each driver, with and without a PgBouncer in transaction mode."""
-    driver, _, pooled = request.param.partition(" ")
-    need_module(driver)
-    url = with_driver(postgres_url, driver)
-    return at_port(url, request.getfixturevalue("pgbouncer_port")) if pooled else url
+@pytest.fixture(params=[*POSTGRES_DRIVERS, *POOLED_DRIVERS])
+def any_postgres_url(request: pytest.FixtureRequest) -> str:
+    """An empty PostgreSQL database by each driver, with and without a pooler."""
+    return database_by(request, request.param)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A PgBouncer in front of a PostgreSQL server, and the names of the drivers that reach both."""
+"""A PgBouncer in front of a PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -14,18 +14,6 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from tests.support import free_port, need, wait_until
-
-POSTGRES_DRIVERS = ("psycopg", "psycopg2", "pg8000")
-
-
-def with_driver(url: str, driver: str) -> str:
-    """Return the URL of a PostgreSQL database for another driver."""
-    return make_url(url).set(drivername=f"postgresql+{driver}").render_as_string(False)
-
-
-def at_port(url: str, port: int) -> str:
-    """Return the URL of the same database at another port of this machine."""
-    return make_url(url).set(host="127.0.0.1", port=port).render_as_string(False)
 
 
 @contextmanager

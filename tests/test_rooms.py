@@ -13,8 +13,7 @@ PACKAGE = Path(tcs_events.__file__).parent
 FLOORS = [
     {"settings", "errors", "event", "strict_json", "time_zones"},
     {"event_types"},
-    {"database"},
-    {"models"},
+    {"database", "models"},
     {"stores"},
     {"watch"},
     {"counts"},

@@ -15,10 +15,10 @@ from flask.cli import with_appcontext
 from tcs_events.cli.stdout import only_data_on_stdout
 from tcs_events.cli.visible import visible
 from tcs_events.database.in_thread import run_with_timeout
+from tcs_events.database.schemas import missing_tables
 from tcs_events.database.troubles import class_of
 from tcs_events.errors import StoreUnavailable, TableMissing, TcsEventsError, UnknownEventType
 from tcs_events.host import registration_of
-from tcs_events.models import OPTIONAL_TABLES
 
 ANSWER_SECONDS = 5.0
 """The time limit for asking the database which tables it has."""
@@ -66,14 +66,13 @@ def check_tables() -> None:
         StoreUnavailable: the database does not answer. `TableMissing`: it lacks a table.
     """
     registration = registration_of(current_app)
-    engine = registration.database.engine
+    engine, needed = registration.database.engine, registration.needed_tables
     try:
-        names = run_with_timeout(ANSWER_SECONDS, lambda: set(sa.inspect(engine).get_table_names()))
+        missing = run_with_timeout(ANSWER_SECONDS, lambda: missing_tables(engine, needed))
     except sa.exc.SQLAlchemyError as error:
         raise StoreUnavailable(class_of(error)) from None
-    for table in registration.tables:
-        if table not in names and table not in OPTIONAL_TABLES:
-            raise TableMissing(table)
+    if missing:
+        raise TableMissing(missing[0])
 
 
 def in_one_line(error: TcsEventsError | sa.exc.SQLAlchemyError) -> str:

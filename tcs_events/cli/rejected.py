@@ -15,13 +15,14 @@ from tcs_events.cli import options
 from tcs_events.cli.bars import progress_bar
 from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line, print_table
+from tcs_events.database.schemas import full_name, has_table
 from tcs_events.database.stored_json import read_columns
 from tcs_events.errors import TableMissing
 from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
 from tcs_events.intake.replay import Replayed, count_kept
 from tcs_events.intake.replay import replay as replay_all
-from tcs_events.models import UserEventRejection, has_table
+from tcs_events.models import UserEventRejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def _has_table() -> bool:
         if has_table(connection, table):
             return True
     if table.name in registration.tables:
-        raise TableMissing(table.name)
+        raise TableMissing(full_name(registration.database.engine, table))
     return False
 
 

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, select
 
 from tcs_events.counts.facts import Seen
 from tcs_events.counts.time_limit import in_time
+from tcs_events.database.schemas import has_table
 from tcs_events.database.stored_json import text_of_json
 from tcs_events.database.streaming import stream
-from tcs_events.models import UserEvent, UserEventBotSession, has_table
+from tcs_events.models import UserEvent, UserEventBotSession
 from tcs_events.strict_json import loads
 
 StoredEvent = tuple[str, str, dict[str, Any], datetime]

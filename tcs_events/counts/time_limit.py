@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.database import mysql
+from tcs_events.database.troubles import sqlstate_of
 
 INSTRUCTIONS = 10_000
 """How many virtual machine instructions SQLite runs between two checks of the time. They take less
@@ -111,5 +112,4 @@ def _was_ended(error: sa.exc.DBAPIError) -> bool:
         return getattr(driver_error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
     if mysql.code_of(driver_error) in MYSQL_OUT_OF_TIME:
         return True
-    code = getattr(driver_error, "sqlstate", None) or getattr(driver_error, "pgcode", None)
-    return bool(code == QUERY_CANCELED)
+    return sqlstate_of(error) == QUERY_CANCELED

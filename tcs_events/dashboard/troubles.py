@@ -21,7 +21,6 @@ from tcs_events.errors import (
 )
 from tcs_events.host import registration_of
 from tcs_events.intake.answers import log_trouble
-from tcs_events.models import OPTIONAL_TABLES
 from tcs_events.watch.log import log
 
 DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, StoreUnavailable, DatabaseMissing)
@@ -96,9 +95,9 @@ def _trouble(error: Exception) -> TcsEventsError:
     if isinstance(error, TcsEventsError):
         return error
     try:
-        for table in registration_of(current_app).missing_tables():
-            if table not in OPTIONAL_TABLES:
-                return TableMissing(table)
+        registration = registration_of(current_app)
+        if missing := registration.database.missing_tables(registration.needed_tables):
+            return TableMissing(missing[0])
     except TcsEventsError as found:
         return found
     return StoreUnavailable(class_of(error))

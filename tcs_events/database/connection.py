@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Engine, QueuePool
+from sqlalchemy import Connection, Engine, QueuePool, exc
 
 from tcs_events.database.in_thread import InThread
 from tcs_events.errors import StoreUnavailable
@@ -45,7 +45,7 @@ class _Attempt:
             # An idle connection in the pool may have an old, replaced file open.
             self._engine.dispose()
         with self._watch():
-            connection = self._engine.connect()
+            connection = self._living_connection()
         # Take it out of the pool, so that the pool's size and timeouts serve only the host.
         connection.detach()
         driver: Any = connection.connection.dbapi_connection
@@ -61,6 +61,25 @@ class _Attempt:
             if self._abandoned:
                 self._driver.close()
         return driver
+
+    def _living_connection(self) -> Connection:
+        """Return a connection that answers. Those that are idle in the pool may have died."""
+        pool = self._engine.pool
+        idle = pool.checkedin() if isinstance(pool, QueuePool) else 0
+        for _ in range(0 if self._engine.dialect.name == "sqlite" else idle):
+            connection = None
+            try:
+                connection = self._engine.connect()
+                connection.exec_driver_sql("SELECT 1")
+                connection.rollback()
+                return connection
+            except (exc.DBAPIError, OSError) as error:  # pg8000 raises a plain OSError at times
+                if connection is not None:
+                    connection.invalidate()
+                    connection.close()
+                elif not getattr(error, "connection_invalidated", False):
+                    raise  # not even a new one can be opened
+        return self._engine.connect()
 
     def abandon(self) -> None:
         with self._mutex:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from sqlalchemy import Engine, Table, exc, inspect
@@ -10,6 +10,13 @@ from sqlalchemy import Engine, Table, exc, inspect
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.pools import leave_pool_of_parent
+from tcs_events.database.schemas import (
+    full_name,
+    has_table,
+    missing_tables,
+    place_tables,
+    schema_of,
+)
 from tcs_events.database.transactions import with_transactions
 from tcs_events.errors import StoreUnavailable, TableMissing
 
@@ -24,11 +31,13 @@ class HostDatabase:
 
     Args:
         engine: the host's engine.
+        schema: where our tables are. None is the default schema.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, schema: str | None = None) -> None:
         self.hosts_engine = engine
         """The host's engine as it is."""
+        place_tables(engine, schema)
         self._engine = with_transactions(engine)
         in_each_child(self._leave_pool_of_parent)
 
@@ -49,13 +58,13 @@ class HostDatabase:
         """The URL of the database, without its password."""
         return self._engine.url.render_as_string(hide_password=True)
 
-    def table_names(self) -> set[str]:
-        """Return the names of all tables, including the host's.
+    def missing_tables(self, tables: Iterable[Table]) -> list[str]:
+        """Return the full names of those of our tables that the database lacks.
 
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        return _look(lambda: set(inspect(self.engine).get_table_names()))
+        return _look(lambda: missing_tables(self.engine, tables))
 
     def has_table(self, table: Table) -> bool:
         """Return whether the database has a table of ours.
@@ -63,7 +72,7 @@ class HostDatabase:
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        return _look(lambda: inspect(self.engine).has_table(table.name, table.schema))
+        return _look(lambda: has_table(self.engine, table))
 
     def missing_columns(self, table: Table) -> list[str]:
         """Return the names of the columns that a table of ours lacks in the database.
@@ -73,11 +82,12 @@ class HostDatabase:
             StoreUnavailable: the database does not answer.
         """
         if not self.has_table(table):
-            raise TableMissing(table.name)
+            raise TableMissing(full_name(self.engine, table))
+        schema = schema_of(self.engine, table)
         try:
-            columns = _look(lambda: inspect(self.engine).get_columns(table.name, table.schema))
+            columns = _look(lambda: inspect(self.engine).get_columns(table.name, schema))
         except exc.NoSuchTableError:
-            raise TableMissing(table.name) from None
+            raise TableMissing(full_name(self.engine, table)) from None
         names = {column["name"] for column in columns}
         return [column.name for column in table.columns if column.name not in names]
 

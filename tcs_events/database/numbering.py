@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
 from tcs_events.database.problems import BEHIND, IDS_USED_UP, NO_RIGHT, Problem, filled_in
+from tcs_events.database.schemas import full_name
 
 NEARLY = 0.8
 """The share of used ids from which the doctor gives a hint."""
@@ -44,6 +45,7 @@ class Numbering:
     """How the rows of one table get their ids."""
 
     table: str
+    """The table's full name, with its schema if that is not the default one."""
     sequence: str
     is_owned: bool
     """Whether `pg_get_serial_sequence` finds the sequence."""
@@ -91,7 +93,7 @@ def numberings(connection: Connection, tables: Iterable[Table]) -> list[Numberin
     """
     if connection.dialect.name != "postgresql":
         return []
-    names = [table.fullname for table in tables if "id" in table.columns]
+    names = [full_name(connection, table) for table in tables if "id" in table.columns]
     sequences = connection.execute(_SEQUENCES, {"names": names}).all()
     if not sequences:
         return []

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 
 from flask import Blueprint, Flask, current_app
+from sqlalchemy import Table
 
 from tcs_events.counts.refresh import Refresher
 from tcs_events.database.creating import create_one_at_a_time
@@ -19,7 +21,7 @@ from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.host_database import HostDatabase
 from tcs_events.database.pools import leave_pool_of_parent
 from tcs_events.database.supported import check_supported
-from tcs_events.errors import ConfigError, DatabaseMissing
+from tcs_events.errors import ConfigError, DatabaseMissing, TcsEventsError
 from tcs_events.event_types.schemas import event_schema
 from tcs_events.intake.collector import Collector
 from tcs_events.intake.intake import BotMarks, Intake, Limits
@@ -30,6 +32,7 @@ from tcs_events.intake.scrub import Scrubber
 from tcs_events.models import (
     EVENTS_TABLE,
     IDENTITIES_TABLE,
+    OPTIONAL_TABLES,
     REJECTIONS_TABLE,
     Tables,
     join_metadata,
@@ -55,6 +58,8 @@ class Registration:
 
         Empty while the app has no `db`.
         """
+        self.schema: str | None = None
+        """The schema of these tables, before any `schema_translate_map` of the host."""
         self.counters = Counters()
         """How the events of this process ended."""
         self.tally = Tally(self.counters, self)
@@ -88,7 +93,12 @@ class Registration:
             if self.settings.other_databases == REFUSED:
                 check_supported(app.config, bind_key)
             metadata = database.metadatas[bind_key]
-            self.tables = join_metadata(metadata, self.settings)
+            self.schema = self.settings.schema
+            # SQLite has no schemas. One of its hosts that names one has attached another file, or
+            # has other databases where it runs in production.
+            if self.schema is None and not _is_sqlite(app, bind_key):
+                self.schema = metadata.schema
+            self.tables = join_metadata(metadata, self.settings, self.schema)
             create_one_at_a_time(metadata)
         return bool(self.tables)
 
@@ -114,7 +124,13 @@ class Registration:
         if self._pid != os.getpid():
             # The app factory may have connected before the server forked, as by `db.create_all()`.
             leave_pool_of_parent(engine)
-        return HostDatabase(engine)
+        return HostDatabase(engine, self.schema)
+
+    def place_tables(self) -> None:
+        """Have the current app's engine know the schema, before `UserEvent` is used with it."""
+        if self.schema is not None:
+            with suppress(TcsEventsError):  # the host gets the error of its own query
+                _ = self.database
 
     @property
     def store(self) -> Store:
@@ -149,7 +165,7 @@ class Registration:
 
     @cached_property
     def _connections(self) -> WriteConnections:
-        return WriteConnections(self.database.hosts_engine, self.settings)
+        return WriteConnections(self.database.hosts_engine, self.settings, self.schema)
 
     def _kept(self, table: str, settings: Settings) -> Store:
         ensure_own_state()
@@ -230,6 +246,11 @@ class Registration:
             accepted_log_level=settings.accepted_log_level,
         )
 
+    @property
+    def needed_tables(self) -> list[Table]:
+        """Those of our tables without which nothing works, unlike those of a single feature."""
+        return [table for name, table in self.tables.items() if name not in OPTIONAL_TABLES]
+
     def missing_tables(self) -> list[str]:
         """Return the names of our tables that are missing in the current app's database.
 
@@ -237,8 +258,17 @@ class Registration:
             DatabaseMissing: the app has no `SQLAlchemy`.
             StoreUnavailable: the database does not answer.
         """
-        there = self.database.table_names()
-        return [name for name in self.tables if name not in there]
+        return self.database.missing_tables(self.tables.values())
+
+
+def _is_sqlite(app: Flask, bind_key: str | None) -> bool:
+    """Return whether an app's configuration names an SQLite database."""
+    url = app.config.get("SQLALCHEMY_DATABASE_URI")
+    if bind_key is not None:
+        url = app.config.get("SQLALCHEMY_BINDS", {}).get(bind_key)
+    if isinstance(url, dict):
+        url = url.get("url")
+    return str(url or "").startswith("sqlite")
 
 
 def registration_of(app: Flask) -> Registration:

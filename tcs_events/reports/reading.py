@@ -20,6 +20,7 @@ from tcs_events.counts.spans import built_spans, in_pieces, pieces_of
 from tcs_events.counts.time_limit import OutOfTime, ended_at
 from tcs_events.database import mysql
 from tcs_events.database.in_thread import run_with_timeout
+from tcs_events.database.schemas import missing_tables
 from tcs_events.database.sums import whole_sum
 from tcs_events.database.transactions import with_transactions
 from tcs_events.errors import NotCounted, QuestionTimeout, StoreUnavailable, TableMissing
@@ -216,11 +217,9 @@ class Reading:
             raise
 
     def _missing_tables(self) -> list[str]:
-        names = run_with_timeout(
-            TABLE_NAMES_SECONDS, lambda: set(sa.inspect(self.engine).get_table_names())
-        )
-        needed = (name for name in own_metadata.tables if name not in OPTIONAL_TABLES)
-        return [name for name in needed if name not in names]
+        tables = own_metadata.tables
+        needed = [tables[name] for name in tables if name not in OPTIONAL_TABLES]
+        return run_with_timeout(TABLE_NAMES_SECONDS, lambda: missing_tables(self.engine, needed))
 
 
 def _hold_still(connection: Connection) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.database.schemas import has_table
 from tcs_events.models import (
     OPTIONAL_TABLES,
     UserEvent,
     UserEventBotSession,
     UserEventIdentity,
     UserEventRejection,
-    has_table,
 )
 
 

@@ -57,10 +57,11 @@ MARIADB = Kind(MariaConnection, MariaCommitter, MAX_CONNECTIONS)
 OTHER = Kind(GenericConnection, GenericCommitter, 1)
 
 
-def kind_of(engine: Engine) -> Kind:
-    """Return what serves this database by this driver."""
+def kind_of(engine: Engine, schema: str | None) -> Kind:
+    """Return what serves this database by this driver, for tables in this schema."""
     match engine.dialect.name, engine.dialect.driver:
-        case "sqlite", _ if is_lasting(engine):
+        # With SQLite a schema is another file, which the host has attached and writes as it likes.
+        case "sqlite", _ if is_lasting(engine) and schema is None:
             return SQLITE
         case "postgresql", driver if driver in DRIVERS:
             return POSTGRESQL
@@ -78,10 +79,11 @@ class WriteConnections:
     Args:
         engine: the host's engine, which makes them. None of them counts towards its pool.
         settings: the app's settings.
+        schema: where our tables are. None is the default schema.
     """
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
-        self._kind = kind_of(engine)
+    def __init__(self, engine: Engine, settings: Settings, schema: str | None = None) -> None:
+        self._kind = kind_of(engine, schema)
         self.each = [
             self._kind.connection(engine, settings) for _ in range(self._kind.max_connections)
         ]

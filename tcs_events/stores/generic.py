@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tcs_events.database import mysql
 from tcs_events.database.connection import OwnConnection
 from tcs_events.database.problems import NOT_KEPT, filled_in
+from tcs_events.database.schemas import in_its_schema
 from tcs_events.database.stored_json import insert_values
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import Outcome, Record
@@ -90,6 +91,7 @@ def explain_insert(connection: Connection, table: Table) -> None:
     if insert_ignoring is None:
         return
     names = [column.name for column in data_columns(table)]
+    table = in_its_schema(connection, table)
     statement = insert_ignoring(table).on_conflict_do_nothing(index_elements=[unique_id(table)])
     compiled = statement.compile(dialect=connection.dialect, column_keys=names)
     empty: Any = dict.fromkeys(names) if compiled.positiontup is None else (None,) * len(names)

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO, StringIO
+from socket import IPPROTO_TCP, TCP_NODELAY
 from time import monotonic
 from typing import Any, Protocol
 from uuid import UUID
@@ -197,7 +198,11 @@ class Pg8000:
         self._error = pg8000.InterfaceError
 
     def prepare(self, connection: Any) -> None:
-        """Do nothing: each of its connections is ready for us."""
+        # It sends small messages, each of which would wait 40 ms for the server to confirm the one
+        # before: https://datatracker.ietf.org/doc/html/rfc1122#page-96
+        if (socket := getattr(connection, "_usock", None)) is not None:
+            with contextlib.suppress(OSError):  # a Unix socket has no such option
+                socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
 
     def prepare_nothing(self, connection: Any) -> None:
         """Do nothing: its cursors never name a prepared statement."""

@@ -15,6 +15,7 @@ from tcs_events.database.host_database import CHECK_SECONDS, HostDatabase
 from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.numbering import Numbering, numberings
 from tcs_events.database.problems import Problem
+from tcs_events.database.schemas import full_name, in_its_schema
 from tcs_events.database.sqlite_journal import Journal
 from tcs_events.database.troubles import (
     driver_error,
@@ -64,10 +65,10 @@ class SqlStore:
     ) -> None:
         self._database = database
         self._engine = database.engine
-        self._table = table
+        self._table = in_its_schema(self._engine, table)
         self._trouble: StoreUnavailable | None = None
         self.connections = connections
-        self.committers = connections.committers(table)
+        self.committers = connections.committers(self._table)
         """What writes into this table. Each can write at the same time."""
         self._group_commit = GroupCommit(
             [partial(self._write, committer) for committer in self.committers],
@@ -184,6 +185,8 @@ class SqlStore:
         return results
 
     def _is_disconnect(self, error: Exception, connection: Any) -> bool:
+        if isinstance(error, OSError):
+            return True  # pg8000 passes on what its socket raises
         dialect = self._engine.dialect
         if isinstance(error, ConnectionError):  # pg8000 raises the socket's own errors
             return True
@@ -200,7 +203,8 @@ class SqlStore:
         return results
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
-        table, record_id = self._table.name, unique_id(self._table).name
+        record_id = unique_id(self._table).name
+        table = full_name(self._engine, self._table)
         if sqlstate_of(error) == UNIQUE_VIOLATION and (behind := self._numbering_problem()):
             return StoreUnavailable(type(driver_error(error)).__name__, behind.remedy)
         # Look for missing columns only if the error names our table, as every database's error
@@ -208,7 +212,7 @@ class SqlStore:
         if self._table.name in str(error) or mysql_code_of(error) == mysql.UNKNOWN_COLUMN:
             try:
                 if columns := self._database.missing_columns(self._table):
-                    return ColumnsMissing(self._table.name, columns)
+                    return ColumnsMissing(table, columns)
             except StoreUnavailable as failure:
                 # The app's user may not be allowed to look. The first error then says more.
                 if isinstance(failure, TableMissing) or problem_of(error) is None:

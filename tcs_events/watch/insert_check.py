@@ -10,6 +10,7 @@ from tcs_events.database import mysql
 from tcs_events.database.mysql_tables import storing_problem
 from tcs_events.database.numbering import numberings
 from tcs_events.database.problems import Problem
+from tcs_events.database.schemas import full_name
 from tcs_events.database.troubles import problem_of
 from tcs_events.stores.columns import unique_id
 from tcs_events.stores.generic import explain_insert
@@ -31,7 +32,7 @@ def insert_problems(connection: Connection, tables: Iterable[Table]) -> list[Pro
             with connection.begin_nested():
                 explain_insert(connection, table)
         except exc.DBAPIError as error:
-            problem = problem_of(error, table.name, unique_id(table).name)
+            problem = problem_of(error, full_name(connection, table), unique_id(table).name)
             if error.connection_invalidated or problem is None or problem.key == "database":
                 raise
             problems.append(problem)

@@ -21,7 +21,8 @@ from tcs_events.models import OPTIONAL_TABLES, own_metadata
 from tcs_events.watch.tally import RECEIVED, _write_rows
 from tests.cli.asking import click, database_url_of, lines, run, save
 from tests.conftest import MakeHost
-from tests.pgbouncer import at_port, pgbouncer
+from tests.drivers import at_port
+from tests.pgbouncer import pgbouncer
 from tests.redis_server import RedisServer
 from tests.support import kind_of, stored
 

@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.drivers import POSTGRES_DRIVERS, with_driver
 from tests.faults.crashes import crash_repeatedly
 from tests.faults.load import under_load
 from tests.faults.postgres import Postgres, running_postgres
 from tests.faults.postgres_faults import FAULTS
 from tests.faults.small_disk import database_on_a_small_disk, filling
+from tests.support import need_module
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +34,13 @@ def empty_postgres(postgres: Postgres) -> Postgres:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("driver", POSTGRES_DRIVERS)
 def test_a_fault_of_postgresql_is_answered_503_in_time_and_heals_by_itself(
-    empty_postgres: Postgres, tmp_path: Path, fault: str
+    empty_postgres: Postgres, tmp_path: Path, fault: str, driver: str
 ) -> None:
-    report = under_load(
-        empty_postgres.url, tmp_path, lambda visitors: FAULTS[fault](empty_postgres)
-    )
+    need_module(driver)
+    url = with_driver(empty_postgres.url, driver)
+    report = under_load(url, tmp_path, lambda visitors: FAULTS[fault](empty_postgres))
 
     assert report.complaints() == []
 

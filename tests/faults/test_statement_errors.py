@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import make_url
 
 from tests.conftest import MakeHost
+from tests.drivers import POOLED_DRIVERS, POSTGRES_DRIVERS, database_by
 from tests.faults.broken_hosts import never_rolls_back
 from tests.faults.statement_errors import (
     Failing,
@@ -24,8 +25,7 @@ from tests.faults.statement_errors import (
     postgres_options,
     sqlite_options,
 )
-from tests.pgbouncer import POSTGRES_DRIVERS, at_port, with_driver
-from tests.support import URL, card_click, kind_of, need_module, stored
+from tests.support import URL, card_click, kind_of, stored
 
 MOST_STATEMENTS = 40
 STORED_SECONDS = 60
@@ -50,26 +50,9 @@ def make(make_host: MakeHost, url: str, failing: Failing, patch: pytest.MonkeyPa
     return make_host(url, SQLALCHEMY_ENGINE_OPTIONS=options)
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        "mariadb",
-        *POSTGRES_DRIVERS,
-        *(f"{name} pooled" for name in POSTGRES_DRIVERS),
-    ]
-)
+@pytest.fixture(params=["sqlite", "mariadb", *POSTGRES_DRIVERS, *POOLED_DRIVERS])
 def each_url(request: pytest.FixtureRequest) -> str:
-    """An empty database of each kind, by each driver, with and without a pooler."""
-    driver, _, pooled = request.param.partition(" ")
-    if driver == "sqlite":
-        sqlite_url: str = request.getfixturevalue("sqlite_url")
-        return sqlite_url
-    if driver == "mariadb":
-        mariadb_url: str = request.getfixturevalue("mariadb_url")
-        return mariadb_url
-    need_module(driver)
-    url = with_driver(request.getfixturevalue("postgres_url"), driver)
-    return at_port(url, request.getfixturevalue("pgbouncer_port")) if pooled else url
+    return database_by(request, request.param)
 
 
 def post_until_stored(

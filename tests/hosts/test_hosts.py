@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flask import Flask, Response, abort, redirect, request
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import MetaData, String, inspect, select
+from sqlalchemy import String, inspect, select
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.exceptions import HTTPException
 
@@ -141,14 +141,6 @@ class TestASecondBind:
 
 
 class TestTheHostsMetadata:
-    def test_a_default_schema_of_the_host_is_not_ours(
-        self, make_host: MakeHost, sqlite_url: str
-    ) -> None:
-        db = SQLAlchemy(metadata=MetaData(schema="shop"))
-        app = make_host(sqlite_url, db=db)  # SQLite has no schema shop: create_all would fail
-        assert db.metadata.schema == "shop"
-        assert post(app).status_code == 202
-
     def test_a_table_of_the_same_name_stops_the_app(
         self, make_host: MakeHost, sqlite_url: str
     ) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event, text
 from tcs_events.counts import counting
 from tcs_events.host import registration_of
 from tests.conftest import MakeHost
-from tests.pgbouncer import POSTGRES_DRIVERS, with_driver
+from tests.drivers import POSTGRES_DRIVERS, database_by, with_driver
 from tests.support import need_module, post, stored, wait_until
 
 LONG_AGO_MS = int(timedelta(days=6).total_seconds() * 1000)
@@ -35,20 +35,15 @@ def begin_as_sqlalchemy_says(engine: Engine) -> None:
 
 
 @pytest.fixture(params=["sqlite", *POSTGRES_DRIVERS])
-def each_driver_url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        url: str = request.getfixturevalue("sqlite_url")
-        return url
-    need_module(request.param)
-    return with_driver(request.getfixturevalue("postgres_url"), request.param)
+def database_url(request: pytest.FixtureRequest) -> str:
+    return database_by(request, request.param)
 
 
 @pytest.fixture(
     params=["AUTOCOMMIT", "AUTOCOMMIT by execution_options", "strict", "the driver's default"]
 )
-def host(request: pytest.FixtureRequest, make_host: MakeHost, each_driver_url: str) -> Flask:
+def host(request: pytest.FixtureRequest, make_host: MakeHost, database_url: str) -> Flask:
     """A host on each kind of database, with its connections set up in one of four ways."""
-    database_url = each_driver_url
     is_sqlite, db = database_url.startswith("sqlite"), SQLAlchemy()
     options: dict[str, dict[str, object]] = {
         "AUTOCOMMIT": AUTOCOMMIT,

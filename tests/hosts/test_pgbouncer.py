@@ -20,7 +20,9 @@ from tcs_events import UserEvent
 from tcs_events.database import transactions
 from tcs_events.stores import postgresql
 from tests.conftest import MakeHost
-from tests.pgbouncer import POSTGRES_DRIVERS, at_port, pgbouncer, with_driver
+from tests.drivers import POSTGRES_DRIVERS, at_port, with_driver
+from tests.hosts.everything import BAD, use_everything
+from tests.pgbouncer import pgbouncer
 from tests.support import URL, card_click, need_module, post, stored
 
 POOL_SIZE = 2
@@ -37,7 +39,6 @@ UNION ALL SELECT 'table ' || relname FROM pg_class
 """
 THEIR_SECONDS = 2.5
 """How long a query of the other client takes: longer than we wait for a refused event."""
-BAD = {"session_id": "visitor-1", "event_type": "nothing we know"}
 
 
 @pytest.fixture(params=["transaction", "session"])
@@ -110,37 +111,6 @@ def host_on(make_host: MakeHost, url: str, driver: str, port: int, **options: ob
         SQLALCHEMY_ENGINE_OPTIONS=options,
         TCS_EVENTS_KEEP_REJECTED=100,
     )
-
-
-def use_everything(app: Flask, folder: Path) -> None:
-    """Store, keep, identify, ask, count, export and delete."""
-    client = app.test_client()
-    post(client, session_id="gone", email="ada@example.com")
-    for _ in range(2):  # by INSERT, and then by COPY
-        events = [card_click(session_id=f"visitor-{n}") for n in range(20)]
-        assert client.post(f"{URL}/batch", json={"events": events}).json["accepted"] == 20
-    again = card_click(event_id="0199c6a4-0000-7000-8000-000000000001")
-    for _ in range(2):
-        assert post(client, **again).status_code == 202
-    assert client.post(URL, json=BAD).status_code == 422
-    identity = {"session_id": "visitor-1", "email": "bob@example.com"}
-    assert client.post(f"{URL}/identify", json=identity).status_code == 202
-    assert client.get(f"{URL}/health").json["problems"] == []
-    for command in (
-        ["rollup"],
-        ["gaps"],
-        ["retention"],
-        ["rejected"],
-        ["export", str(folder / "events.csv")],
-        ["export-subject", "--email", "bob@example.com"],
-        ["doctor"],
-        ["prune", "--older-than", "5d"],
-        ["forget", "--email", "ada@example.com", "--yes"],
-        ["rollup"],
-    ):
-        result = app.test_cli_runner().invoke(args=["tcs-events", *command])
-        assert result.exit_code == 0, (command, result.output)
-    (folder / "events.csv").unlink()
 
 
 @pytest.mark.real_limits

@@ -5,6 +5,12 @@ from flask import Flask
 
 from tests.conftest import MakeHost
 from tests.databases import make_every_table
+from tests.drivers import POSTGRES_DRIVERS, database_by
+
+
+@pytest.fixture(params=["sqlite", *POSTGRES_DRIVERS])
+def database_url(request: pytest.FixtureRequest) -> str:
+    return database_by(request, request.param)
 
 
 @pytest.fixture

@@ -20,8 +20,7 @@ from tcs_events.event import Event, Outcome
 from tcs_events.stores import Store
 from tcs_events.stores.connections import OTHER
 from tests.conftest import MakeHost
-from tests.pgbouncer import POSTGRES_DRIVERS, at_port, with_driver
-from tests.support import need_module
+from tests.drivers import POOLED_DRIVERS, POSTGRES_DRIVERS, database_by
 
 
 class Case(NamedTuple):
@@ -43,7 +42,7 @@ def generic_store(make_host: MakeHost, url: str, patch: pytest.MonkeyPatch) -> C
     """The same with the committer for databases that have none of their own."""
     patch.setattr(
         "tcs_events.stores.connections.kind_of",
-        lambda engine: OTHER,
+        lambda engine, schema: OTHER,
     )
     return own_store(make_host, url, patch)
 
@@ -68,10 +67,9 @@ CASES = [
     ("own", "sqlite"),
     ("generic", "sqlite"),
     ("generic", "psycopg"),
-    *(("own", driver) for driver in POSTGRES_DRIVERS),
-    *(("own", f"{driver} pooled") for driver in POSTGRES_DRIVERS),
+    *(("own", driver) for driver in (*POSTGRES_DRIVERS, *POOLED_DRIVERS)),
 ]
-"""Stores and databases. A pooled one is behind a PgBouncer in transaction mode."""
+"""Stores and databases."""
 
 
 @pytest.fixture(params=CASES, ids=" on ".join)
@@ -79,14 +77,7 @@ def case(
     request: pytest.FixtureRequest, make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Case]:
     store, database = request.param
-    if database == "sqlite":
-        url = request.getfixturevalue("sqlite_url")
-    else:
-        driver, _, pooled = database.partition(" ")
-        need_module(driver)
-        url = with_driver(request.getfixturevalue("postgres_url"), driver)
-        if pooled:
-            url = at_port(url, request.getfixturevalue("pgbouncer_port"))
+    url = database_by(request, database)
     yield (case := STORES[store](make_host, url, monkeypatch))
     case.store.close()
 

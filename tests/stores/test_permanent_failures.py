@@ -16,8 +16,9 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from structlog.testing import capture_logs
 
 from tests.conftest import MakeHost
+from tests.drivers import POSTGRES_DRIVERS, with_driver
 from tests.mariadb import new_mariadb_database
-from tests.support import URL, card_click, new_database, post, stored
+from tests.support import URL, card_click, need_module, new_database, post, stored
 
 ROLE = "tcs_events_app"
 
@@ -349,15 +350,15 @@ def admin(postgres_server_url: str) -> Iterator[Engine]:
         engine.dispose()
 
 
-def make_app(make_host: MakeHost, admin: Engine) -> Flask:
+def make_app(make_host: MakeHost, admin: Engine, driver: str = "psycopg") -> Flask:
     make_host(admin.url.render_as_string(hide_password=False))
     execute(
         admin,
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE};"
         f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {ROLE}",
     )
-    url = make_url(admin.url).set(username=ROLE)
-    return make_host(url.render_as_string(hide_password=False), create=False)
+    url = make_url(admin.url).set(username=ROLE).render_as_string(hide_password=False)
+    return make_host(with_driver(url, driver), create=False)
 
 
 def execute(engine: Engine, statements: str) -> None:
@@ -413,11 +414,13 @@ def assert_stored(client: Any, path: str, document: object) -> None:
     raise AssertionError(statuses)
 
 
+@pytest.mark.parametrize("driver", POSTGRES_DRIVERS)
 @pytest.mark.parametrize("name", ON_POSTGRESQL)
 def test_the_log_names_the_remedy_on_postgresql(
-    make_host: MakeHost, admin: Engine, name: str
+    make_host: MakeHost, admin: Engine, name: str, driver: str
 ) -> None:
-    check(make_app(make_host, admin), admin, *ON_POSTGRESQL[name])
+    need_module(driver)
+    check(make_app(make_host, admin, driver), admin, *ON_POSTGRESQL[name])
 
 
 @pytest.mark.parametrize("name", ON_SQLITE)

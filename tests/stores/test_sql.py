@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid4
@@ -18,12 +18,13 @@ from uuid import UUID, uuid4
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import text
+from sqlalchemy import NullPool, create_engine, text
 
 from tcs_events.event import Event, Outcome
 from tcs_events.stores.connections import OTHER
 from tests.conftest import MakeHost
-from tests.pgbouncer import POSTGRES_DRIVERS, at_port, pgbouncer, with_driver
+from tests.drivers import POSTGRES_DRIVERS, at_port, with_driver
+from tests.pgbouncer import pgbouncer
 from tests.support import ROOT, need_module, post, stored, wait_until
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def store(
     if request.param == "generic":
         monkeypatch.setattr(
             "tcs_events.stores.connections.kind_of",
-            lambda engine: OTHER,
+            lambda engine, schema: OTHER,
         )
     app = make_host(database_url)
     with app.app_context():
@@ -183,17 +184,21 @@ class TestPostgres:
             assert committer.server.synchronous_commit(time.monotonic() + 10) == "on"
 
     def test_a_connection_that_died_meanwhile_costs_no_event(
-        self, make_host: MakeHost, any_postgres_url: str
+        self, make_host: MakeHost, any_postgres_url: str, postgres_url: str
     ) -> None:
         app = make_host(any_postgres_url)
         post(app)
-        with app.app_context():
+        with app.app_context(), ExitStack() as stack:
+            # Those of the host's pool have died too, and one of them becomes ours.
             engine = app.extensions["sqlalchemy"].engine
-            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
-            with engine.connect() as connection:
-                connection.execute(
-                    text(f"{others} AND pid <> pg_backend_pid()"), {"name": engine.url.database}
-                )
+            for _ in range(3):
+                stack.enter_context(engine.connect()).execute(text("SELECT 1"))
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+        admin = create_engine(postgres_url, poolclass=NullPool)
+        with admin.connect() as connection:
+            connection.execute(
+                text(f"{others} AND pid <> pg_backend_pid()"), {"name": admin.url.database}
+            )
         assert post(app).status_code == 202
 
     @pytest.mark.real_limits

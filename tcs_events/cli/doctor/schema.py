@@ -17,6 +17,7 @@ from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
 from tcs_events.cli.doctor.mariadb import table_troubles
 from tcs_events.database import mysql
 from tcs_events.database.problems import NO_TABLE
+from tcs_events.database.schemas import full_name, schema_of
 from tcs_events.errors import TableMissing
 from tcs_events.models import WRITTEN_TABLES, Tables
 
@@ -32,30 +33,30 @@ def schema_findings(engine: Engine, tables: Tables) -> list[Finding]:
         sqlalchemy.exc.SQLAlchemyError: the database does not answer.
     """
     inspector = sa.inspect(engine)
-    names, views = set(inspector.get_table_names()), set(inspector.get_view_names())
     unlogged, triggers = _odd_tables(engine, tables)
     on_mysql: dict[str, str] = {}
     if mysql.is_mysql(engine.dialect):
         with engine.connect() as connection:
             on_mysql = table_troubles(connection, tables.values())
     findings = []
-    for name, table in tables.items():
-        if name not in names:
+    for table in tables.values():
+        name, schema = full_name(engine, table), schema_of(engine, table)
+        if not inspector.has_table(table.name, schema) or table.name in _views(inspector, schema):
             remedy = f"it does not exist; {TableMissing.remedy}"
-            if name in views:
+            if table.name in _views(inspector, schema):
                 remedy = f"it is a view; {NO_TABLE.remedy}"
             findings.append(Finding(f"table {name}", WRONG, remedy))
             continue
         drift = [
-            *_drift_of_columns(inspector, table),
-            *_drift_of_indexes(inspector, table),
+            *_drift_of_columns(inspector, table, schema),
+            *_drift_of_indexes(inspector, table, schema),
         ]
         if drift:
             findings.append(Finding(f"table {name}", WRONG, f"{'; '.join(drift)}; {MIGRATE}"))
         elif name in on_mysql:
             findings.append(Finding(f"table {name}", WRONG, on_mysql[name]))
         elif name in unlogged:
-            level = WRONG if name in WRITTEN_TABLES else HINT
+            level = WRONG if table.name in WRITTEN_TABLES else HINT
             findings.append(Finding(f"table {name}", level, EMPTIED.format(name)))
         elif name in triggers:
             words = f"it has triggers or rules: {', '.join(triggers[name])}; {MEDDLES}"
@@ -65,18 +66,23 @@ def schema_findings(engine: Engine, tables: Tables) -> list[Finding]:
     return findings
 
 
+def _views(inspector: Inspector, schema: str | None) -> list[str]:
+    return inspector.get_view_names(schema)  # the inspector remembers the answer
+
+
 _UNLOGGED = """
-SELECT relname FROM pg_class
+SELECT n FROM unnest(CAST(:names AS text[])) AS n JOIN pg_class ON oid = to_regclass(n)
 WHERE relpersistence <> 'p'
-AND oid IN (SELECT to_regclass(n) FROM unnest(CAST(:names AS text[])) AS n)
-ORDER BY relname
 """
 _TRIGGERS = {
     "postgresql": """
-SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 4 = 4
-AND c.oid IN (SELECT to_regclass(n) FROM unnest(CAST(:names AS text[])) AS n)
-UNION ALL SELECT tablename, rulename FROM pg_rules WHERE tablename = ANY(CAST(:names AS text[]))
+SELECT n, tgname FROM unnest(CAST(:names AS text[])) AS n
+JOIN pg_trigger ON tgrelid = to_regclass(n)
+WHERE NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 4 = 4
+UNION ALL
+SELECT n, rulename FROM unnest(CAST(:names AS text[])) AS n
+JOIN pg_rewrite ON ev_class = to_regclass(n)
+WHERE rulename <> '_RETURN'  -- which makes a view
 ORDER BY 1, 2
 """,
     **dict.fromkeys(
@@ -97,12 +103,16 @@ ORDER BY 1, 2
 
 
 def _odd_tables(engine: Engine, tables: Tables) -> tuple[set[str], dict[str, list[str]]]:
-    """Return the unlogged tables, and the triggers and rules of the tables that requests write."""
+    """Return the unlogged tables, and the triggers and rules of the tables that requests write.
+
+    By the tables' full names.
+    """
     statement = _TRIGGERS.get(engine.dialect.name)
     if statement is None:
         return set(), {}
     is_postgresql = engine.dialect.name == "postgresql"
-    names = [name for name in WRITTEN_TABLES if name in tables]
+    names = [full_name(engine, tables[name]) for name in WRITTEN_TABLES if name in tables]
+    all_names = [full_name(engine, table) for table in tables.values()]
     triggers: dict[str, list[str]] = {}
     unlogged: set[str] = set()
     with engine.connect() as connection:
@@ -110,14 +120,14 @@ def _odd_tables(engine: Engine, tables: Tables) -> tuple[set[str], dict[str, lis
         for table, name in connection.execute(sa.text(statement), values):
             triggers.setdefault(table, []).append(name)
         if is_postgresql:
-            unlogged_names = connection.execute(sa.text(_UNLOGGED), {"names": list(tables)})
+            unlogged_names = connection.execute(sa.text(_UNLOGGED), {"names": all_names})
             unlogged.update(unlogged_names.scalars())
     return unlogged, triggers
 
 
-def _drift_of_columns(inspector: Inspector, table: Table) -> list[str]:
+def _drift_of_columns(inspector: Inspector, table: Table, schema: str | None) -> list[str]:
     actual: dict[str, Any] = {
-        column["name"]: column for column in inspector.get_columns(table.name)
+        column["name"]: column for column in inspector.get_columns(table.name, schema)
     }
     drift = []
     if missing := [column.name for column in table.columns if column.name not in actual]:
@@ -183,10 +193,10 @@ def _name(type_: TypeEngine[Any]) -> str:
     return min(_kinds(type_))
 
 
-def _drift_of_indexes(inspector: Inspector, table: Table) -> list[str]:
+def _drift_of_indexes(inspector: Inspector, table: Table, schema: str | None) -> list[str]:
     """Compare indexes by their columns, because a host may name them as it likes."""
-    indexes = inspector.get_indexes(table.name)
-    constraints = inspector.get_unique_constraints(table.name)
+    indexes = inspector.get_indexes(table.name, schema)
+    constraints = inspector.get_unique_constraints(table.name, schema)
     unique = {frozenset(constraint["column_names"]) for constraint in constraints} | {
         frozenset(index["column_names"]) for index in indexes if index["unique"]
     }
@@ -207,6 +217,6 @@ def _drift_of_indexes(inspector: Inspector, table: Table) -> list[str]:
         for columns in ours
         if not any(names[: len(columns)] == tuple(columns) for names in ordered)
     ]
-    if not inspector.get_pk_constraint(table.name)["constrained_columns"]:
+    if not inspector.get_pk_constraint(table.name, schema)["constrained_columns"]:
         drift.append("it has no primary key")
     return drift

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, Table
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
 from tcs_events.database.asking import briefly
 from tcs_events.database.numbering import NEARLY, numberings
+from tcs_events.database.schemas import full_name
 from tcs_events.database.troubles import problem_of
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH, new_event_id
@@ -81,7 +82,7 @@ def _probe(engine: Engine, table: Table, row: dict[str, Any]) -> Finding:
     except StoreUnavailable as error:
         return Finding(what, WRONG, error.remedy)
     except sa.exc.DBAPIError as error:
-        problem = problem_of(error, table.name, unique_id(table).name)
+        problem = problem_of(error, full_name(engine, table), unique_id(table).name)
         if problem is None:
             raise
         return Finding(what, WRONG, str(problem))
@@ -97,13 +98,15 @@ def _stored(connection: Connection, table: Table, row: dict[str, Any]) -> Findin
     stored = connection.execute(sa.select(table).where(is_this_row)).mappings().one()
     what = WHAT[table.name]
     if changed := [name for name, value in row.items() if stored[name] != value]:
-        words = CHANGED.format(columns=", ".join(changed), table=table.name)
+        words = CHANGED.format(columns=", ".join(changed), table=full_name(connection, table))
         return Finding(what, WRONG, words)
     try:
         deleted = connection.execute(sa.delete(table).where(is_this_row)).rowcount
     except sa.exc.ProgrammingError:
         deleted = 0
-    return Finding(what) if deleted else Finding(what, HINT, NO_DELETE.format(table=table.name))
+    if deleted:
+        return Finding(what)
+    return Finding(what, HINT, NO_DELETE.format(table=full_name(connection, table)))
 
 
 def _number_findings(engine: Engine, registration: Registration) -> list[Finding]:
@@ -112,11 +115,13 @@ def _number_findings(engine: Engine, registration: Registration) -> list[Finding
         return []
     what = "sequences of ids"
     with briefly(engine, STATEMENT_MS) as connection:
-        sequences = numberings(connection, registration.tables.values())
+        tables = registration.tables
+        sequences = numberings(connection, tables.values())
+        written = {full_name(connection, tables[name]) for name in WHAT}
     findings = []
     for numbering in sequences:
         # No event is lost if a table of the counts cannot be written.
-        level = WRONG if numbering.table in WHAT else HINT
+        level = WRONG if numbering.table in written else HINT
         if problem := numbering.problem():
             findings.append(Finding(what, level, str(problem)))
         elif numbering.share_used >= NEARLY:
