@@ -51,16 +51,26 @@ MARKERS = {
     "faults": "proof",
     "figures": "proof",
     "frontend": "proof",
+    "hosts/test_mariadb.py": "proof",
     "hosts/test_migrations.py": "proof",
+    "hosts/test_pgbouncer.py": "proof",
+    "hosts/test_starting_together.py": "proof",
     "packaging": "proof",
     "reports/test_flood.py": "timing",
     "reports/test_time_limit.py": "timing",
+    "stores/test_mariadb.py": "proof",
     "stores/test_pace.py": "timing",
     "watch/test_log_lines.py": "proof",
 }
 """The marker of the tests in a folder or file of `tests/`."""
 ABOUT_DATABASES = ("database", "hosts", "stores")
 """The folders whose tests run on each kind of database even under `--one-database`."""
+
+ABOUT_REQUESTS = ("faces", "dashboard")
+"""The folders whose tests are about what is read and written before and after a database. Two kinds
+of database are enough for them."""
+OTHERS = {"mariadb", *POSTGRES_DRIVERS[1:], *POOLED_DRIVERS}
+"""What only the run of all tests has, beside SQLite and PostgreSQL by psycopg 3."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -97,9 +107,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         params = getattr(getattr(item, "callspec", None), "params", {})
         is_extra = (
             config.getoption("--one-database")
-            and params.get("database_url", "sqlite") != "sqlite"
-            and place.parts[0] not in ABOUT_DATABASES
-        )
+            and (
+                any(isinstance(value, str) and value in OTHERS for value in params.values())
+                or (
+                    params.get("database_url", "sqlite") != "sqlite"
+                    and place.parts[0] not in ABOUT_DATABASES
+                )
+            )
+        ) or (params.get("database_url") == "mariadb" and place.parts[0] in ABOUT_REQUESTS)
         (left_out if is_extra else kept).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
