@@ -14,6 +14,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
     MetaData,
+    NullPool,
+    create_engine,
     event,
     func,
     inspect,
@@ -26,6 +28,7 @@ from structlog.testing import capture_logs
 from tcs_events import UserEvent, create_blueprint
 from tcs_events.errors import TableMissing
 from tcs_events.models import OPTIONAL_TABLES, own_metadata
+from tcs_events.reports import Reports
 from tests.conftest import MakeHost
 from tests.databases import execute_in
 from tests.drivers import POSTGRES_DRIVERS, with_driver
@@ -216,6 +219,15 @@ class TestOneWay:
                 UserEvent, UserEvent.session_id == Visitor.session_id
             )
             assert db.session.execute(joined).all() == [(1, "card_click")]
+
+    def test_reports_with_an_engine_alone_are_told_the_schema(
+        self, host: Flask, postgres_url: str, schema: str
+    ) -> None:
+        post(host)
+        engine = create_engine(postgres_url, poolclass=NullPool)
+        reports = Reports(engine, timezone="UTC", schema=schema)
+        rows = reports.activity(reports.last_days(1), "day")
+        assert [row.events for row in rows if row.event_type == "card_click"] == [1]
 
     @pytest.mark.parametrize("path", ["app", "app, public"])
     def test_a_search_path_is_followed(
