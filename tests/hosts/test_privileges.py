@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from tests.conftest import MakeHost
 from tests.databases import execute_in
 from tests.drivers import POSTGRES_DRIVERS, with_driver
+from tests.pages import page
 from tests.support import URL, card_click, need_module, post
 
 ROLE = "tcs_events_writer"
@@ -24,12 +25,6 @@ RIGHTS = {
     "ids": "SELECT (event_id) ON app.user_events",
     "sequence": "USAGE ON SEQUENCE app.user_events_id_seq",
 }
-ALSO_NEEDED = (
-    "INSERT, SELECT (identity_id) ON app.user_event_identities",
-    "USAGE ON SEQUENCE app.user_event_identities_id_seq",
-    "SELECT, INSERT, UPDATE, DELETE ON app.user_event_counters",
-    "USAGE ON SEQUENCE app.user_event_counters_id_seq",
-)
 
 
 @pytest.fixture(params=POSTGRES_DRIVERS)
@@ -45,8 +40,8 @@ def writer(
         "CREATE SCHEMA app",
     )
     make_host(postgres_url, db=db)
-    for right in (*RIGHTS.values(), *ALSO_NEEDED):
-        execute_in(postgres_url, f"GRANT {right} TO {ROLE}")
+    [grants] = [text for text in page("guides/databases").blocks("sql") if "GRANT" in text]
+    execute_in(postgres_url, grants.replace("shop", "app").replace("TO web", f"TO {ROLE}"))
     url = make_url(with_driver(postgres_url, request.param)).set(username=ROLE)
     yield make_host(url.render_as_string(False), db=db, create=False)
     execute_in(postgres_url, "DROP SCHEMA app CASCADE")
