@@ -40,7 +40,7 @@ def writer(
         "CREATE SCHEMA app",
     )
     make_host(postgres_url, db=db)
-    [grants] = [text for text in page("guides/databases").blocks("sql") if "GRANT" in text]
+    grants = page("guides/databases").block("sql", "GRANT")
     execute_in(postgres_url, grants.replace("shop", "app").replace("TO web", f"TO {ROLE}"))
     url = make_url(with_driver(postgres_url, request.param)).set(username=ROLE)
     yield make_host(url.render_as_string(False), db=db, create=False)
