@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
@@ -185,6 +186,15 @@ def _empty_tables(connection: Connection) -> None:
         connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
     for sequence in connection.scalars(text(_SEQUENCES_IN_USE)):
         connection.execute(text(f'ALTER SEQUENCE public."{sequence}" RESTART'))
+
+
+def execute_in(url: str, *statements: str) -> list[Any]:
+    """Run statements on a connection of its own, and return the rows of the last one."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as connection:
+        for statement in statements:
+            result = connection.exec_driver_sql(statement)
+        return list(result.all()) if result.returns_rows else []
 
 
 _files: dict[TableNames, bytes] = {}

@@ -273,6 +273,17 @@ def test_a_table_is_made_by_the_settings_that_are_documented(
         ]
 
 
+def test_the_setting_for_a_pooler_keeps_the_hosts_driver_from_preparing(
+    make_host: MakeHost, postgres_url: str
+) -> None:
+    app = Flask("host")
+    exec(example("guides/databases", "prepare_threshold"), {"app": app})
+    options = app.config["SQLALCHEMY_ENGINE_OPTIONS"]
+    host = make_host(postgres_url, SQLALCHEMY_ENGINE_OPTIONS=options)
+    with host.app_context(), host.extensions["sqlalchemy"].engine.connect() as connection:
+        assert connection.connection.dbapi_connection.prepare_threshold is None
+
+
 def test_the_examples_of_asking_work(make_host: MakeHost, sqlite_url: str) -> None:
     db = SQLAlchemy()
 

@@ -25,7 +25,9 @@ SELECT t.name, format_type(a.atttypid, NULL) AS type, s.oid::regclass::text AS s
        q.seqmax, q.seqincrement,
        pg_get_serial_sequence(t.name, 'id') IS NOT NULL AS is_owned,
        has_sequence_privilege(s.oid, 'SELECT') AS may_select,
-       has_sequence_privilege(s.oid, 'USAGE, UPDATE') AS may_use
+       has_column_privilege(a.attrelid, 'id', 'SELECT') AS may_read_ids,
+       has_sequence_privilege(s.oid, 'USAGE, UPDATE') AS may_use,
+       quote_ident(current_user) AS role
 FROM unnest(CAST(:names AS text[])) AS t(name)
 JOIN pg_attribute a ON a.attrelid = to_regclass(t.name) AND a.attname = 'id'
 LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
@@ -53,8 +55,10 @@ class Numbering:
     """Whether the app's role has the right to take ids from the sequence."""
     next_id: int
     newest_id: int
-    """The largest id in the table, 0 if it is empty."""
+    """The largest id in the table, 0 if it is empty or the app's role may not read it."""
     limit: int
+    role: str
+    """The app's role, as a statement has it."""
 
     @property
     def share_used(self) -> float:
@@ -65,7 +69,8 @@ class Numbering:
         """Return what keeps the next row from being stored, None if nothing does."""
         names = {"table": self.table, "sequence": self.sequence}
         if not self.may_use:
-            return filled_in(NO_RIGHT, **names)
+            remedy = f"as the owner, run `GRANT USAGE ON SEQUENCE {self.sequence} TO {self.role}`"
+            return replace(filled_in(NO_RIGHT, **names), remedy=remedy)
         if self.next_id > self.limit:
             return filled_in(IDS_USED_UP, **names)
         if self.next_id <= self.newest_id:
@@ -108,6 +113,7 @@ def numberings(connection: Connection, tables: Iterable[Table]) -> list[Numberin
             next_id=(values[place].last_value or 0)
             + (row.seqincrement if values[place].is_called else 0),
             newest_id=values[place].newest or 0,
+            role=row.role,
             limit=min(row.seqmax, _TYPE_MAX.get(row.type, row.seqmax)),
         )
         for place, row in enumerate(sequences)
@@ -124,5 +130,6 @@ def _select_values(place: int, row: sa.Row[Any]) -> str:
     else:
         last = f"pg_sequence_last_value('{row.sequence}'::regclass)" if row.may_use else "0"
         source = f"(SELECT {last} AS last_value, true AS is_called) AS s"
-    newest = f"(SELECT max(id) FROM {row.name}) AS newest"  # noqa: S608  (our own table names)
+    newest_id = f"SELECT max(id) FROM {row.name}" if row.may_read_ids else "SELECT NULL"  # noqa: S608
+    newest = f"({newest_id}) AS newest"
     return f"SELECT {place} AS place, {newest}, last_value, is_called FROM {source}"  # noqa: S608

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from tcs_events.counts.days import date_in
 from tcs_events.counts.refresh import Refresher
+from tcs_events.database.schemas import place_tables
 from tcs_events.errors import ConfigError
 from tcs_events.reports.activity import activity, first_day, total_activity
 from tcs_events.reports.dead_ends import dead_end_combinations, dead_end_values
@@ -39,6 +40,8 @@ class Reports(Reading):
         settings: those of the web app, instead of a time zone.
         timezone: the `TCS_EVENTS_TIMEZONE` of the web app. With another one, all days would be
             counted again. The other settings have their defaults then.
+        schema: the schema of the events, if the web app's tables are not in the default one. The
+            engine then looks for our tables there, for `UserEvent`, too.
 
     Raises:
         ConfigError: neither is given, or both are; or there is no such time zone.
@@ -50,6 +53,7 @@ class Reports(Reading):
         settings: Settings | None = None,
         *,
         timezone: str | None = None,
+        schema: str | None = None,
         refresher: Refresher | None = None,
         run_select: RunSelect | None = None,
     ) -> None:
@@ -60,6 +64,7 @@ class Reports(Reading):
             )
         if settings is None:
             settings = read_settings({}, {"timezone": timezone})
+        place_tables(engine, schema or settings.schema)
         super().__init__(engine, settings, refresher, run_select)
 
     def last_days(self, days: int, today: date | None = None) -> Period:

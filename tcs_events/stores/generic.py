@@ -92,8 +92,10 @@ def explain_insert(connection: Connection, table: Table) -> None:
         return
     names = [column.name for column in data_columns(table)]
     table = in_its_schema(connection, table)
-    statement = insert_ignoring(table).on_conflict_do_nothing(index_elements=[unique_id(table)])
-    compiled = statement.compile(dialect=connection.dialect, column_keys=names)
+    record_id = unique_id(table)
+    statement = insert_ignoring(table).on_conflict_do_nothing(index_elements=[record_id])
+    # The store returns only this. Without it, SQLAlchemy would return the row's own id.
+    compiled = statement.returning(record_id).compile(dialect=connection.dialect, column_keys=names)
     empty: Any = dict.fromkeys(names) if compiled.positiontup is None else (None,) * len(names)
     # The comment makes each statement's text unique. Python's sqlite3 caches statements by their
     # text, and a cached one is not planned again.

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Table, exc
+from sqlalchemy import Connection, Table, exc
 
 from tcs_events.database import mysql
 from tcs_events.database.asking import briefly
 from tcs_events.database.host_database import CHECK_SECONDS, HostDatabase
 from tcs_events.database.in_thread import run_with_timeout
-from tcs_events.database.numbering import Numbering, numberings
-from tcs_events.database.problems import Problem
+from tcs_events.database.numbering import numberings
+from tcs_events.database.privileges import grants_remedy, missing_grants
+from tcs_events.database.problems import NO_RIGHT, Problem
 from tcs_events.database.schemas import full_name, in_its_schema
 from tcs_events.database.sqlite_journal import Journal
 from tcs_events.database.troubles import (
@@ -45,6 +47,7 @@ the server has ended the connection, which SQLAlchemy does not know of pg8000.
 """
 NEW_CONNECTION_HELPS_MYSQL = (1053, 1290, 1792, 1836, 1927)
 """The same by error numbers: the server ends, has become read-only, or ended the connection."""
+NO_PRIVILEGE = "42501"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 
 class SqlStore:
@@ -205,8 +208,9 @@ class SqlStore:
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         record_id = unique_id(self._table).name
         table = full_name(self._engine, self._table)
-        if sqlstate_of(error) == UNIQUE_VIOLATION and (behind := self._numbering_problem()):
-            return StoreUnavailable(type(driver_error(error)).__name__, behind.remedy)
+        look = {UNIQUE_VIOLATION: self._numbering_problem, NO_PRIVILEGE: self._grants_problem}
+        if (find := look.get(sqlstate_of(error))) and (found := self._looked_up(find)):
+            return StoreUnavailable(type(driver_error(error)).__name__, found.remedy)
         # Look for missing columns only if the error names our table, as every database's error
         # about a missing column does, except MariaDB's.
         if self._table.name in str(error) or mysql_code_of(error) == mysql.UNKNOWN_COLUMN:
@@ -219,19 +223,25 @@ class SqlStore:
                     return failure
         return unavailable(error, table, record_id)
 
-    def _numbering_problem(self) -> Problem | None:
-        """Return the problem with our table's ids, None if there is none or no answer in time."""
+    def _looked_up(self, find: Callable[[Connection], Problem | None]) -> Problem | None:
+        """Return the problem that a query finds, None if there is none or no answer in time."""
 
-        def read_numberings() -> list[Numbering]:
+        def look() -> Problem | None:
             with briefly(self._engine, int(CHECK_SECONDS * 1000)) as connection:
-                return numberings(connection, [self._table])
+                return find(connection)
 
         try:
-            table_numberings = run_with_timeout(CHECK_SECONDS, read_numberings)
-            problems = [numbering.problem() for numbering in table_numberings]
+            return run_with_timeout(CHECK_SECONDS, look)
         except (exc.SQLAlchemyError, StoreUnavailable):
             return None
+
+    def _numbering_problem(self, connection: Connection) -> Problem | None:
+        problems = [numbering.problem() for numbering in numberings(connection, [self._table])]
         return next(filter(None, problems), None)
+
+    def _grants_problem(self, connection: Connection) -> Problem | None:
+        grants = missing_grants(connection, self._table, unique_id(self._table).name)
+        return replace(NO_RIGHT, remedy=grants_remedy(grants)) if grants else None
 
     def _noted(self, trouble: StoreUnavailable) -> StoreUnavailable:
         """Remember an error. If it repeats the one before, return it marked as already logged."""

@@ -20,7 +20,7 @@ from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.host_database import HostDatabase
 from tcs_events.database.pools import is_lasting
 from tcs_events.database.problems import NO_RIGHT, READ_ONLY, Problem
-from tcs_events.database.troubles import problem_of
+from tcs_events.database.troubles import problem_of, sqlstate_of
 from tcs_events.errors import (
     ConfigError,
     DatabaseMissing,
@@ -30,6 +30,7 @@ from tcs_events.errors import (
 )
 from tcs_events.models import OPTIONAL_TABLES, WRITTEN_TABLES, Tables
 from tcs_events.stores import Store
+from tcs_events.stores.sql import NO_PRIVILEGE
 from tcs_events.watch.counters import LATENCY_BOUNDS_MS, Counters
 from tcs_events.watch.insert_check import insert_problems
 from tcs_events.watch.log import Log, log
@@ -161,13 +162,18 @@ class Health:
 
 
 def _wrong_tables(connection: Connection, tables: Tables) -> list[Problem]:
-    """Return a problem for each table that is missing, or lacks a column."""
+    """Return a problem for each table that is missing, or lacks a column.
+
+    A table that the app's role may not read is not checked.
+    """
     wrong: list[str] = []
     for name, table in tables.items():
         try:
             with connection.begin_nested():
                 connection.execute(sa.select(*table.columns).where(sa.false())).all()
         except exc.DBAPIError as error:
+            if sqlstate_of(error) == NO_PRIVILEGE:
+                continue  # storing an event does not need to read it
             if error.connection_invalidated or _is_temporary(error):
                 raise
             wrong.append(name)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table, exc
 from tcs_events.database import mysql
 from tcs_events.database.mysql_tables import storing_problem
 from tcs_events.database.numbering import numberings
+from tcs_events.database.privileges import with_exact_grants
 from tcs_events.database.problems import Problem
 from tcs_events.database.schemas import full_name
 from tcs_events.database.troubles import problem_of
@@ -35,9 +36,11 @@ def insert_problems(connection: Connection, tables: Iterable[Table]) -> list[Pro
             problem = problem_of(error, full_name(connection, table), unique_id(table).name)
             if error.connection_invalidated or problem is None or problem.key == "database":
                 raise
-            problems.append(problem)
+            problems.append(with_exact_grants(problem, connection, table, unique_id(table).name))
         if mysql.is_mysql(connection.dialect) and connection.dialect.driver in mysql.DRIVERS:
             cursor = connection.connection.cursor()
             problems += filter(None, [storing_problem(cursor, table, unique_id(table).name)])
+    if problems:  # the sequences may be out of reach, too
+        return list(dict.fromkeys(problems))
     problems += filter(None, (numbering.problem() for numbering in numberings(connection, tables)))
     return list(dict.fromkeys(problems))

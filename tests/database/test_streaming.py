@@ -12,6 +12,7 @@ from tcs_events.counts.events import events_between
 from tcs_events.database.streaming import FETCH_ROWS, stream
 from tcs_events.host import registration_of
 from tests.conftest import MakeHost
+from tests.drivers import POOLED_DRIVERS, POSTGRES_DRIVERS, database_by, with_driver
 from tests.faults.pruning import fill
 
 ROWS = 50_000
@@ -52,13 +53,19 @@ def test_a_day_is_read_without_walking_the_whole_table(
             assert rows_fetched(connection) >= ROWS
 
 
+@pytest.fixture(params=["sqlite", "mariadb", *POSTGRES_DRIVERS, *POOLED_DRIVERS])
+def database_url(request: pytest.FixtureRequest) -> str:
+    return database_by(request, request.param)
+
+
 @pytest.mark.parametrize("rows", [0, 1, FETCH_ROWS, 2 * FETCH_ROWS + 1])
 def test_all_rows_come_and_never_too_many_at_once(
     make_host: MakeHost, database_url: str, rows: int
 ) -> None:
     app = make_host(database_url)
     if rows:
-        fill(database_url, rows, 1)
+        is_postgres = database_url.startswith("postgresql")
+        fill(with_driver(database_url, "psycopg") if is_postgres else database_url, rows, 1)
     with app.app_context(), registration_of(app).database.engine.connect() as connection:
         query = select(UserEvent.id).order_by(UserEvent.id)
         parts = [len(part) for part in stream(connection, query).partitions()]

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, make_url
 from sqlalchemy.dialects.postgresql import JSONB
 
+from tests.databases import execute_in
 from tests.support import ROOT, need
 
 PLAIN = """
@@ -32,10 +33,11 @@ class Expert(db.Model):
 def create_app():
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
+    app.config["TCS_EVENTS_SCHEMA"] = os.environ.get("SCHEMA")
     app.config["TCS_EVENTS_KEEP_REJECTED"] = int(os.environ.get("KEEP_REJECTED", "0"))
     app.register_blueprint(events_bp)
     db.init_app(app)
-    Migrate(app, db)
+    Migrate(app, db, include_schemas=db.metadata.schema is not None or "SCHEMA" in os.environ)
     return app
 """
 DBS = {
@@ -49,6 +51,7 @@ db = SQLAlchemy(metadata=MetaData(naming_convention={
     "pk": "pk_%(table_name)s",
 }))
 """,
+    "schema": 'db = SQLAlchemy(metadata=MetaData(schema="shop"))',
 }
 
 
@@ -57,6 +60,7 @@ class Project:
 
     def __init__(self, folder: Path, db: str) -> None:
         self.folder = folder
+        self.environment: dict[str, str] = {}
         (folder / "shop.py").write_text(PLAIN.format(db=db))
 
     def flask(self, database_url: str, *arguments: str, keep_rejected: int = 0) -> str:
@@ -66,6 +70,7 @@ class Project:
             "DATABASE_URL": database_url,
             "KEEP_REJECTED": str(keep_rejected),
             "PYTHONPATH": str(ROOT),
+            **self.environment,
         }
         result = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120
@@ -79,7 +84,7 @@ class Project:
         self.flask(database_url, "db", "migrate", "-m", "events")
 
 
-@pytest.fixture(params=DBS)
+@pytest.fixture(params=["plain", "naming convention"])
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
     need(importlib.util.find_spec("flask_migrate"), "Flask-Migrate", "pip install -e '.[test]'")
     return Project(tmp_path, DBS[request.param])
@@ -101,6 +106,37 @@ def test_one_migration_makes_our_table_and_leaves_no_difference(
     engine = create_engine(database_url)
     assert {"expert", "user_events"} <= set(inspect(engine).get_table_names())
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("project", "environment", "role_settings", "schema"),
+    [
+        ("schema", {}, "", "shop"),
+        ("plain", {"SCHEMA": "events"}, "", "events"),
+        ("plain", {}, "SET search_path = shop", "shop"),
+    ],
+    indirect=["project"],
+    ids=["MetaData", "TCS_EVENTS_SCHEMA", "search_path"],
+)
+def test_nor_does_it_leave_one_in_another_schema(
+    project: Project,
+    postgres_url: str,
+    environment: dict[str, str],
+    role_settings: str,
+    schema: str,
+) -> None:
+    project.environment = environment
+    execute_in(postgres_url, f"CREATE SCHEMA {schema}")
+    if role_settings:
+        name = make_url(postgres_url).database
+        execute_in(postgres_url, f"ALTER DATABASE {name} {role_settings}")
+    project.begin(postgres_url)
+    project.flask(postgres_url, "db", "upgrade")
+
+    assert "No new upgrade operations detected" in project.flask(postgres_url, "db", "check")
+    assert "wrong " not in project.flask(postgres_url, "tcs-events", "doctor")
+    where = "SELECT schemaname FROM pg_tables WHERE tablename = 'user_events'"
+    assert execute_in(postgres_url, where) == [(schema,)]
 
 
 def test_a_feature_that_is_turned_on_adds_its_table_and_turned_off_drops_it(

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import NullPool, create_engine, make_url, select
+from sqlalchemy import NullPool, make_url, select
 
 from tcs_events import UserEvent
 from tcs_events.database import transactions
 from tcs_events.stores import postgresql
 from tests.conftest import MakeHost
+from tests.databases import execute_in
 from tests.drivers import POSTGRES_DRIVERS, at_port, with_driver
 from tests.hosts.everything import BAD, use_everything
 from tests.pgbouncer import pgbouncer
@@ -216,12 +217,12 @@ def test_what_we_store_is_synced_whatever_the_role_has_set(
     make_host: MakeHost, postgres_url: str, driver: str, pooler_port: int
 ) -> None:
     """The setting is noted by a trigger, so inside of the transactions that store."""
-    execute(
+    execute_in(
         postgres_url,
         f"ALTER DATABASE {make_url(postgres_url).database} SET synchronous_commit = off",
     )
     app = host_on(make_host, postgres_url, driver, pooler_port)
-    execute(
+    execute_in(
         postgres_url,
         "CREATE TABLE noted (synchronous text, timeout text)",
         "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
@@ -236,16 +237,7 @@ def test_what_we_store_is_synced_whatever_the_role_has_set(
         app.test_client().post(f"{URL}/batch", json={"events": events})
     app.test_client().post(URL, json=BAD)
 
-    noted = execute(postgres_url, "SELECT synchronous, timeout FROM noted")
+    noted = execute_in(postgres_url, "SELECT synchronous, timeout FROM noted")
     assert len(noted) == 41
     assert {synchronous for synchronous, _ in noted} == {"on"}
     assert "0" not in {timeout for _, timeout in noted}
-
-
-def execute(url: str, *statements: str) -> list[Any]:
-    """Run statements on a direct connection, and return the rows of the last one."""
-    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with engine.connect() as connection:
-        for statement in statements:
-            result = connection.exec_driver_sql(statement)
-        return list(result.all()) if result.returns_rows else []

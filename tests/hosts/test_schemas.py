@@ -28,22 +28,15 @@ from structlog.testing import capture_logs
 from tcs_events import UserEvent, create_blueprint
 from tcs_events.errors import TableMissing
 from tcs_events.models import OPTIONAL_TABLES, own_metadata
+from tcs_events.reports import Reports
 from tests.conftest import MakeHost
+from tests.databases import execute_in
 from tests.drivers import POSTGRES_DRIVERS, with_driver
 from tests.hosts.everything import use_everything
 from tests.support import need_module, post
 
 ROLE = "tcs_events_schemas"
 Make = Callable[..., Flask]
-
-
-def execute(url: str, *statements: str) -> list[Any]:
-    """Run statements as the superuser, and return the rows of the last one."""
-    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with engine.connect() as connection:
-        for statement in statements:
-            result = connection.exec_driver_sql(statement)
-        return list(result.all()) if result.returns_rows else []
 
 
 def metadata_of(schema: str | None, translate: dict[str | None, str] | None = None) -> Any:
@@ -78,10 +71,12 @@ def driver_and_schema(request: pytest.FixtureRequest) -> tuple[str, str]:
 def schema(driver_and_schema: tuple[str, str], postgres_url: str) -> str:
     """A schema in which a role may create tables, which it may not in `public`."""
     _, schema = driver_and_schema
-    [(is_there,)] = execute(postgres_url, f"SELECT count(*) FROM pg_roles WHERE rolname = '{ROLE}'")
+    [(is_there,)] = execute_in(
+        postgres_url, f"SELECT count(*) FROM pg_roles WHERE rolname = '{ROLE}'"
+    )
     if not is_there:
-        execute(postgres_url, f"CREATE ROLE {ROLE} LOGIN")
-    execute(
+        execute_in(postgres_url, f"CREATE ROLE {ROLE} LOGIN")
+    execute_in(
         postgres_url,
         "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
         f'CREATE SCHEMA "{schema}" AUTHORIZATION {ROLE}',
@@ -106,7 +101,7 @@ def make(
         return make_host(url.render_as_string(False), db=db, **settings, **config)
 
     yield make
-    execute(postgres_url, f'DROP SCHEMA "{schema}" CASCADE')
+    execute_in(postgres_url, f'DROP SCHEMA "{schema}" CASCADE')
 
 
 def test_everything_works_there_and_nothing_is_elsewhere(
@@ -116,7 +111,7 @@ def test_everything_works_there_and_nothing_is_elsewhere(
     use_everything(app, tmp_path)
 
     tables = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_name LIKE"
-    found = execute(postgres_url, f"{tables} 'user_event%%'")
+    found = execute_in(postgres_url, f"{tables} 'user_event%%'")
     assert {where for where, _ in found} == {schema}
     needed = set(own_metadata.tables) - set(OPTIONAL_TABLES)
     assert {name for _, name in found} == needed | {"user_event_rejections"}
@@ -154,7 +149,7 @@ class TestOneWay:
 
     @pytest.fixture
     def schema(self, postgres_url: str) -> str:
-        execute(postgres_url, "CREATE SCHEMA app")
+        execute_in(postgres_url, "CREATE SCHEMA app")
         return "app"
 
     @pytest.fixture
@@ -162,7 +157,7 @@ class TestOneWay:
         return make_host(postgres_url, db=SQLAlchemy(metadata=MetaData(schema=schema)))
 
     def test_a_missing_table_is_named_in_full(self, host: Flask, postgres_url: str) -> None:
-        execute(postgres_url, "DROP TABLE app.user_events")
+        execute_in(postgres_url, "DROP TABLE app.user_events")
         assert post(host).status_code == 503
         with host.app_context():
             registration = host.extensions["tcs_events"]
@@ -172,7 +167,7 @@ class TestOneWay:
 
     def test_a_remedy_names_the_schema(self, host: Flask, postgres_url: str) -> None:
         post(host)
-        execute(
+        execute_in(
             postgres_url,
             "INSERT INTO app.user_events (id, event_id, session_id, event_type, payload,"
             " created_at, received_at) SELECT 1 + n, gen_random_uuid(), 's', 'card_click', '{}',"
@@ -185,7 +180,7 @@ class TestOneWay:
         remedy = "SELECT setval(pg_get_serial_sequence('app.user_events', 'id'),"
         assert remedy in trouble.remedy
         assert remedy in problem.remedy
-        execute(postgres_url, trouble.remedy.partition("`")[2].partition("`")[0])
+        execute_in(postgres_url, trouble.remedy.partition("`")[2].partition("`")[0])
         assert post(host).status_code == 202
 
     def test_apps_with_different_schemas_share_the_class(
@@ -195,7 +190,7 @@ class TestOneWay:
             make_host(postgres_url),
             make_host(postgres_url, create_blueprint(schema="events_only"), create=False),
         ]
-        execute(postgres_url, "CREATE SCHEMA events_only")
+        execute_in(postgres_url, "CREATE SCHEMA events_only")
         with others[1].app_context():
             others[1].extensions["sqlalchemy"].create_all()
         for number, app in enumerate((host, *others), 1):
@@ -225,6 +220,15 @@ class TestOneWay:
             )
             assert db.session.execute(joined).all() == [(1, "card_click")]
 
+    def test_reports_with_an_engine_alone_are_told_the_schema(
+        self, host: Flask, postgres_url: str, schema: str
+    ) -> None:
+        post(host)
+        engine = create_engine(postgres_url, poolclass=NullPool)
+        reports = Reports(engine, timezone="UTC", schema=schema)
+        rows = reports.activity(reports.last_days(1), "day")
+        assert [row.events for row in rows if row.event_type == "card_click"] == [1]
+
     @pytest.mark.parametrize("path", ["app", "app, public"])
     def test_a_search_path_is_followed(
         self, make_host: MakeHost, postgres_url: str, schema: str, tmp_path: Path, path: str
@@ -234,7 +238,7 @@ class TestOneWay:
             postgres_url, SQLALCHEMY_ENGINE_OPTIONS=options, TCS_EVENTS_KEEP_REJECTED=10
         )
         use_everything(app, tmp_path)
-        assert execute(postgres_url, "SELECT count(*) FROM app.user_events") != [(0,)]
+        assert execute_in(postgres_url, "SELECT count(*) FROM app.user_events") != [(0,)]
 
 
 class TestSqlite:

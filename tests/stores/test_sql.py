@@ -18,11 +18,12 @@ from uuid import UUID, uuid4
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy import NullPool, create_engine, make_url, text
 
 from tcs_events.event import Event, Outcome
 from tcs_events.stores.connections import OTHER
 from tests.conftest import MakeHost
+from tests.databases import execute_in
 from tests.drivers import POSTGRES_DRIVERS, at_port, with_driver
 from tests.pgbouncer import pgbouncer
 from tests.support import ROOT, need_module, post, stored, wait_until
@@ -200,6 +201,34 @@ class TestPostgres:
                 text(f"{others} AND pid <> pg_backend_pid()"), {"name": admin.url.database}
             )
         assert post(app).status_code == 202
+
+    def test_a_deadlock_is_repeated(
+        self, make_host: MakeHost, any_postgres_url: str, postgres_url: str
+    ) -> None:
+        """Another transaction has stored the second id, and then waits for our first one."""
+        app = make_host(any_postgres_url)
+        with app.app_context():
+            store = app.extensions["tcs_events"].store
+        execute_in(
+            postgres_url,
+            f"ALTER DATABASE {make_url(postgres_url).database} SET deadlock_timeout = '100ms'",
+        )
+        first, second = event(), event()
+        insert_id = text(
+            "INSERT INTO user_events (event_id, session_id, event_type, payload, created_at,"
+            " received_at) VALUES (:id, 'theirs', 'card_click', '{}', now(), now())"
+        )
+        admin = create_engine(postgres_url, poolclass=NullPool)
+        with admin.connect() as other, ThreadPoolExecutor(1) as pool:
+            other.execute(text("SET deadlock_timeout = '20s'"))  # ours is the one to be ended
+            other.execute(insert_id, {"id": second.event_id})
+            results = pool.submit(store.append, [first, second])
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            wait_until(lambda: execute_in(postgres_url, waiting) == [(1,)])
+            other.execute(insert_id, {"id": first.event_id})
+            other.rollback()
+            assert results.result() == [Outcome.ACCEPTED] * 2
+        assert [row["session_id"] for row in stored(app)] == ["visitor-1"] * 2
 
     @pytest.mark.real_limits
     def test_a_locked_table_is_503_in_time_and_heals_by_itself(

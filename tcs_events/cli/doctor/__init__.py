@@ -17,6 +17,7 @@ from tcs_events.cli.doctor.extras import extras_finding
 from tcs_events.cli.doctor.finding import COLOURS, WRONG, Finding
 from tcs_events.cli.doctor.limits import limit_findings
 from tcs_events.cli.doctor.place import place_findings
+from tcs_events.cli.doctor.rights import rights_findings
 from tcs_events.cli.doctor.schema import schema_findings
 from tcs_events.cli.doctor.storing import storing_findings
 from tcs_events.cli.output import print_json
@@ -67,7 +68,10 @@ def _findings(app: Flask) -> Iterator[Finding]:
     address = f"database {registration.database.address}"
     is_reachable = yield from _asked(address, lambda: database_findings(registration, address))
     yield from place_findings(app, engine)
-    if is_reachable:
+    may_store = is_reachable and (
+        yield from _asked("rights", lambda: rights_findings(engine, registration.tables))
+    )
+    if may_store:
         has_schema = yield from _asked(
             "tables", lambda: schema_findings(engine, registration.tables)
         )

@@ -11,14 +11,16 @@ from sqlalchemy import Connection, Engine, Table
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
 from tcs_events.database.asking import briefly
 from tcs_events.database.numbering import NEARLY, numberings
+from tcs_events.database.privileges import with_exact_grants
 from tcs_events.database.schemas import full_name
-from tcs_events.database.troubles import problem_of
+from tcs_events.database.troubles import problem_of, sqlstate_of
 from tcs_events.errors import StoreUnavailable
 from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH, new_event_id
 from tcs_events.host import Registration
 from tcs_events.models import EVENTS_TABLE, IDENTITIES_TABLE, UserEvent, UserEventIdentity
 from tcs_events.stores.columns import unique_id
 from tcs_events.stores.generic import insert_once
+from tcs_events.stores.sql import NO_PRIVILEGE
 
 WHAT = {
     EVENTS_TABLE: "storing and deleting an event",
@@ -32,6 +34,11 @@ CHANGED = (
 NO_DELETE = (
     "the app's role may not delete, so `prune` and `forget` cannot; as the owner, run"
     " `GRANT DELETE ON {table} TO` the app's role"
+)
+
+NO_SELECT = (
+    "the app's role may not read, so reports and commands cannot, and whether a row is stored as it"
+    " was sent is not checked; as the owner, run `GRANT SELECT ON {table} TO` the app's role"
 )
 
 
@@ -73,19 +80,22 @@ def _identity() -> dict[str, Any]:
 
 def _probe(engine: Engine, table: Table, row: dict[str, Any]) -> Finding:
     what = WHAT[table.name]
-    try:
-        with briefly(engine, STATEMENT_MS) as connection:
-            try:
-                return _stored(connection, table, row)
-            finally:
-                connection.rollback()
-    except StoreUnavailable as error:
-        return Finding(what, WRONG, error.remedy)
-    except sa.exc.DBAPIError as error:
-        problem = problem_of(error, full_name(engine, table), unique_id(table).name)
-        if problem is None:
-            raise
-        return Finding(what, WRONG, str(problem))
+    with briefly(engine, STATEMENT_MS) as connection:
+        try:
+            return _stored(connection, table, row)
+        except StoreUnavailable as error:
+            return Finding(what, WRONG, error.remedy)
+        except sa.exc.DBAPIError as error:
+            record_id = unique_id(table).name
+            problem = problem_of(error, full_name(engine, table), record_id)
+            if problem is None or error.connection_invalidated:
+                raise
+            connection.rollback()
+            return Finding(
+                what, WRONG, str(with_exact_grants(problem, connection, table, record_id))
+            )
+        finally:
+            connection.rollback()
 
 
 def _stored(connection: Connection, table: Table, row: dict[str, Any]) -> Finding:
@@ -95,8 +105,13 @@ def _stored(connection: Connection, table: Table, row: dict[str, Any]) -> Findin
     if connection.dialect.name == "postgresql":
         # Deferred constraints are checked at the commit, and we roll back.
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
-    stored = connection.execute(sa.select(table).where(is_this_row)).mappings().one()
     what = WHAT[table.name]
+    try:
+        stored = connection.execute(sa.select(table).where(is_this_row)).mappings().one()
+    except sa.exc.DBAPIError as error:
+        if sqlstate_of(error) != NO_PRIVILEGE:
+            raise
+        return Finding(what, HINT, NO_SELECT.format(table=full_name(connection, table)))
     if changed := [name for name, value in row.items() if stored[name] != value]:
         words = CHANGED.format(columns=", ".join(changed), table=full_name(connection, table))
         return Finding(what, WRONG, words)
