@@ -102,7 +102,7 @@ def tell(app: Flask, tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CODECS)
-@pytest.mark.parametrize("url", ["sqlite_url", "postgres_url", "memory"])
+@pytest.mark.parametrize("url", ["sqlite_url", "postgres_url", "mariadb_url", "memory"])
 def test_what_was_sent_is_stored_and_read(
     make_host: MakeHost, request: pytest.FixtureRequest, name: str, url: str, tmp_path: Path
 ) -> None:

@@ -11,7 +11,14 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.faults import drift, pool_faults, postgres_faults, proxy, sqlite_faults
+from tests.faults import (
+    drift,
+    mariadb_faults,
+    pool_faults,
+    postgres_faults,
+    proxy,
+    sqlite_faults,
+)
 from tests.faults.databases import database_server, folder, new_on
 from tests.faults.deploys import KINDS as DEPLOYED
 from tests.faults.deploys import WAYS, deploy_repeatedly
@@ -26,6 +33,7 @@ from tests.faults.server_contract import reconcile, stop_in_order
 from tests.faults.servers import FACES, KINDS, SERVERS
 from tests.faults.small_disk import database_on_a_small_disk, filling, small_disk
 from tests.faults.sync_order import trace_acknowledgements
+from tests.mariadb import running_mariadb
 
 TRACED_AT_ONCE = 500  # a trace holds every page that was written
 
@@ -119,6 +127,26 @@ def postgres(options: argparse.Namespace) -> Rows:
             return under_load(server.url, home, lambda visitors: fault(server), **how)
 
     return _faults(options, [*postgres_faults.FAULTS, "full"], run)
+
+
+def mariadb(options: argparse.Namespace) -> Rows:
+    how = {"face": options.face, "kind": options.server}
+
+    def run(name: str, home: Path) -> Report:
+        with running_mariadb("--max-connections=40") as server:
+            with server.connect() as connection, connection.cursor() as cursor:
+                cursor.execute("CREATE DATABASE test")
+                cursor.execute("CREATE USER app")
+                cursor.execute("GRANT ALL ON test.* TO app")
+            place = server.url.partition("root")[2].removesuffix("/mysql")
+            url = f"mysql+pymysql://app{place}/test"
+            if name == "full":
+                with mariadb_faults.database_on_a_small_disk(server) as disk:
+                    return filling(url, disk, home, **how)
+            fault = mariadb_faults.FAULTS[name]
+            return under_load(url, home, lambda visitors: fault(server), **how)
+
+    return _faults(options, [*mariadb_faults.FAULTS, "full"], run)
 
 
 def sqlite(options: argparse.Namespace) -> Rows:
@@ -272,7 +300,7 @@ def prune(options: argparse.Namespace) -> Rows:
     return rows
 
 
-RUNS = (kill, sync, postgres, sqlite, network, pool, schema, deploys, servers, prune)
+RUNS = (kill, sync, postgres, mariadb, sqlite, network, pool, schema, deploys, servers, prune)
 
 
 def main() -> int:
@@ -282,7 +310,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="kills, restarts, or times for each fault")
     parser.add_argument("--events", type=int, default=10_000, help="of sync and servers")
     parser.add_argument("--rows", type=int, default=500_000, help="of prune: how many are old")
-    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--database", choices=["sqlite", "postgresql", "mariadb"], default="sqlite")
     parser.add_argument("--server", choices=list(KINDS), default="gunicorn-gthread")
     parser.add_argument("--face", choices=FACES, default="view")
     options = parser.parse_args()

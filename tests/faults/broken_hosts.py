@@ -14,22 +14,29 @@ from uuid import UUID
 
 from flask import Flask, Response, request
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, create_engine, exc, text
+from sqlalchemy import Connection, Dialect, TextClause, create_engine, exc, text
 
 from tcs_events.intake.collector import ACCEPTED
 from tests.faults.good_hosts import Wsgi, answers_late, view
 from tests.support import URL
 
-INSERT = text(
+_INSERT = (
     "INSERT INTO user_events"
     " (event_id, session_id, event_type, payload, created_at, received_at) VALUES"
-    " (:event_id, :session_id, :event_type, :payload, :now, :now) ON CONFLICT DO NOTHING"
+    " (:event_id, :session_id, :event_type, :payload, :now, :now)"
 )
 _early: list[Connection] = []
 
 
+def insert_for(dialect: Dialect) -> TextClause:
+    """Return the statement that stores a row unless its id is there."""
+    if dialect.name == "mysql":
+        return text(_INSERT.replace("INSERT INTO", "INSERT IGNORE INTO"))
+    return text(f"{_INSERT} ON CONFLICT DO NOTHING")
+
+
 def posted_rows() -> list[dict[str, Any]]:
-    """Return the events of a request as `INSERT` takes them, checked by nobody."""
+    """Return the events of a request as the statement takes them, checked by nobody."""
     document = request.get_json()
     return [
         {
@@ -56,7 +63,7 @@ def answers_first(database_url: str) -> Flask:
             time.sleep(0.05)
             with engine.begin() as connection:
                 for _ in range(len(waiting)):
-                    connection.execute(INSERT, waiting.pop(0))
+                    connection.execute(insert_for(engine.dialect), waiting.pop(0))
 
     @app.post(URL)
     @app.post(f"{URL}/batch")
@@ -82,7 +89,7 @@ def naive(database_url: str) -> Flask:
     @app.post(URL)
     @app.post(f"{URL}/batch")
     def collect() -> tuple[dict[str, str], int]:
-        db.session.execute(INSERT, posted_rows())
+        db.session.execute(insert_for(db.engine.dialect), posted_rows())
         db.session.commit()
         return {"status": "accepted"}, 202
 
@@ -106,7 +113,7 @@ def never_rolls_back(database_url: str, **config: object) -> Flask:
     def collect() -> tuple[dict[str, str], int]:
         left.append(db.engine.connect())
         try:
-            left[-1].execute(INSERT, posted_rows())
+            left[-1].execute(insert_for(left[-1].dialect), posted_rows())
             left[-1].commit()
         except exc.OperationalError:
             return {"status": "not now"}, 503

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support import new_database, postgres_server
+from tests.mariadb import mariadb_server, new_mariadb_database
+from tests.support import kind_of, new_database, postgres_server
 
 _numbers = itertools.count(1)
 
@@ -21,11 +22,11 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def database_server(kind: str, folder: Path) -> Iterator[str]:
-    """Give what `new_on` makes databases on: a URL of PostgreSQL, or of a folder for SQLite."""
+    """Give what `new_on` makes databases on: a URL of a server, or of a folder for SQLite."""
     if kind == "sqlite":
         yield f"sqlite:///{folder}"
         return
-    with postgres_server() as url:
+    with mariadb_server() if kind == "mariadb" else postgres_server() as url:
         yield url
 
 
@@ -36,5 +37,6 @@ def new_on(server: str) -> Iterator[str]:
     if server.startswith("sqlite"):
         yield f"{server}/{name}.db"
         return
-    with new_database(server, name) as url:
+    new = new_mariadb_database if kind_of(server) == "mariadb" else new_database
+    with new(server, name) as url:
         yield url

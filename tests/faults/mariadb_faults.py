@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pymysql
@@ -18,6 +19,18 @@ DOWN_SECONDS = 1.5
 FROZEN_SECONDS = 3
 NEW_TABLES_BYTES = 8 << 20
 """What MariaDB writes for our tables when they are empty."""
+
+
+@dataclass(frozen=True)
+class Crashing:
+    """A server that crashes, and the URL of one of its databases."""
+
+    server: MariaDB
+    url: str
+
+    def crash(self, number: int) -> None:
+        self.server.kill()
+        self.server.start()
 
 
 def crash(server: MariaDB) -> None:

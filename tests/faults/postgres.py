@@ -88,6 +88,14 @@ class Postgres:
             assert time.monotonic() < deadline, "a killed process does not end"
             time.sleep(0.01)
 
+    def crash(self, number: int) -> None:
+        """Stop without a checkpoint; every second time nothing can do anything more at all."""
+        if number % 2:
+            self.stop("immediate")
+        else:
+            self.kill()
+        self.start()
+
     def kill_a_backend(self) -> None:
         """Kill the process behind one connection, which makes the server end all and recover."""
         with self.connect() as connection:

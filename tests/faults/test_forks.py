@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from sqlalchemy import make_url
 
 from tests.faults.forks import open_files, owners
@@ -30,8 +31,11 @@ def shared_connections(database_url: str, folder: Path, face: str) -> list[set[i
     return [pids for pids in found.values() if len(pids) > 1]
 
 
-def test_no_connection_is_shared_by_processes(postgres_url: str, tmp_path: Path) -> None:
-    assert shared_connections(postgres_url, tmp_path, "view") == []
+@pytest.mark.parametrize("database", ["postgres_url", "mariadb_url"])
+def test_no_connection_is_shared_by_processes(
+    request: pytest.FixtureRequest, tmp_path: Path, database: str
+) -> None:
+    assert shared_connections(request.getfixturevalue(database), tmp_path, "view") == []
 
 
 def test_a_connection_that_the_factory_has_left_in_the_pool_is_used_by_no_worker(

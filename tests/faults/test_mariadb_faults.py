@@ -14,8 +14,9 @@ from pathlib import Path
 
 from tcs_events.host import registration_of
 from tests.conftest import MakeHost
+from tests.faults.crashes import crash_repeatedly
 from tests.faults.load import under_load
-from tests.faults.mariadb_faults import FAULTS, database_on_a_small_disk
+from tests.faults.mariadb_faults import FAULTS, Crashing, database_on_a_small_disk
 from tests.faults.small_disk import filling
 from tests.faults.syncs import strace
 from tests.mariadb import INSTALL, MariaDB, mariadb_binary, running_mariadb
@@ -63,6 +64,40 @@ def test_a_full_disk_of_mariadb_is_answered_503_until_there_is_room_again(
 
     assert report.complaints() == []
     assert report.statuses()[503] > 0
+
+
+def test_a_mariadb_that_crashes_again_and_again_loses_nothing_acknowledged(
+    server: MariaDB, url: str, tmp_path: Path
+) -> None:
+    report = crash_repeatedly(Crashing(server, url), tmp_path, rounds=5)
+
+    assert report.complaints() == []
+
+
+def test_the_harness_sees_events_lost_in_a_crash_of_a_server_that_does_not_wait_for_the_sync(
+    server: MariaDB, url: str, tmp_path: Path
+) -> None:
+    """It writes its log once a second. Started again, it is as its configuration says."""
+
+    class Careless(Crashing):
+        def crash(self, number: int) -> None:
+            super().crash(number)
+            careless(server)
+
+    careless(server)
+    # A crash that comes just after the log was written loses nothing: one of a few does.
+    report = crash_repeatedly(
+        Careless(server, url), tmp_path, rounds=10, until=lambda so_far: bool(so_far.missing)
+    )
+
+    assert report.balance.missing
+    server.stop()
+    server.start()
+
+
+def careless(server: MariaDB) -> None:
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 0")
 
 
 def test_nothing_is_acknowledged_before_the_log_is_synced(

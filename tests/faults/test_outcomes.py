@@ -24,9 +24,11 @@ SERVERS = [
     ("gunicorn-preload", "middleware", "postgresql"),
     ("gunicorn-gevent", "middleware", "sqlite"),
     ("gunicorn-gevent-preload", "view", "postgresql"),
+    ("gunicorn-gevent-preload", "middleware", "mariadb"),
     ("uwsgi", "view", "sqlite"),
     ("uwsgi-bare", "middleware", "postgresql"),
     ("uwsgi-threads", "middleware", "sqlite"),
+    ("uwsgi", "middleware", "mariadb"),
 ]
 """Those whose workers end in order at SIGTERM; each has two or three of them."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.server_contract import reconcile, stop_in_order
 from tests.faults.servers import FACES, SERVERS, Server
-from tests.support import URL, card_click
+from tests.support import URL, card_click, need_module
 
 pytestmark = pytest.mark.usefixtures("patient_servers")
 
@@ -22,7 +22,7 @@ STOP_SECONDS = 45
 FACE_OF = dict(zip(SERVERS, cycle(FACES)))
 OTHER_FACE_OF = dict(zip(SERVERS, cycle(reversed(FACES))))
 """Each server has both faces, in one test each: what differs between faces is not the server."""
-ON_POSTGRESQL = {"gunicorn-gevent": "view", "gunicorn-preload": "middleware", "granian": "view"}
+ON_A_SERVER = {"gunicorn-gevent": "view", "gunicorn-preload": "middleware", "granian": "view"}
 
 
 @pytest.mark.parametrize(("kind", "face"), FACE_OF.items())
@@ -37,11 +37,25 @@ def test_what_is_accepted_is_stored_once_and_what_is_refused_is_not(
     assert set(report.statuses()) == {202, 422}
 
 
-@pytest.mark.parametrize(("kind", "face"), ON_POSTGRESQL.items())
+@pytest.mark.parametrize(("kind", "face"), ON_A_SERVER.items())
 def test_postgresql_stores_each_accepted_event_once_whatever_forks_or_switches_the_writer(
     postgres_url: str, tmp_path: Path, kind: str, face: str
 ) -> None:
     report = reconcile(postgres_url, tmp_path, events=EVENTS, kind=kind, face=face)
+
+    assert report.balance.violations == {}
+    assert report.balance.stored == report.balance.acknowledged > EVENTS // 2
+    assert set(report.statuses()) == {202, 422}
+
+
+@pytest.mark.parametrize("driver", ["pymysql", "mysqldb"])
+@pytest.mark.parametrize(("kind", "face"), ON_A_SERVER.items())
+def test_mariadb_stores_each_accepted_event_once_whatever_forks_or_switches_the_writer(
+    mariadb_url: str, tmp_path: Path, kind: str, face: str, driver: str
+) -> None:
+    need_module({"mysqldb": "MySQLdb"}.get(driver, driver))
+    url = mariadb_url.replace("pymysql", driver)
+    report = reconcile(url, tmp_path, events=EVENTS, kind=kind, face=face)
 
     assert report.balance.violations == {}
     assert report.balance.stored == report.balance.acknowledged > EVENTS // 2

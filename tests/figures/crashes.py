@@ -1,4 +1,4 @@
-"""F3: PostgreSQL crashes, again and again."""
+"""F3: PostgreSQL and MariaDB crash, again and again."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tests.faults.ledger import Balance
 from tests.faults.progress import Progress
 from tests.figures.figure import Row
 
-DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MariaDB"}
 CONTROL_KILLS = 10
 
 
