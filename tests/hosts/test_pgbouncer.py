@@ -107,11 +107,10 @@ def their_queries_end(url: str) -> bool:
 def host_on(make_host: MakeHost, url: str, driver: str, port: int, **options: object) -> Flask:
     """Make a host as it comes: with psycopg 3, its own statements would be prepared in time."""
     need_module(driver)
-    return make_host(
-        at_port(with_driver(url, driver), port),
-        SQLALCHEMY_ENGINE_OPTIONS=options,
-        TCS_EVENTS_KEEP_REJECTED=100,
-    )
+    kept = {"TCS_EVENTS_KEEP_REJECTED": 100}
+    make_host(url, **kept)  # whose `create_all` is not a matter of ours
+    pooled = at_port(with_driver(url, driver), port)
+    return make_host(pooled, create=False, SQLALCHEMY_ENGINE_OPTIONS=options, **kept)
 
 
 @pytest.mark.real_limits
@@ -189,8 +188,7 @@ def statuses_of_many_processes(
     make_host: MakeHost, url: str, driver: str, port: int, processes: int = 4
 ) -> set[int]:
     """Send many events to apps of which each has its own connections, as processes have."""
-    need_module(driver)
-    apps = [make_host(at_port(with_driver(url, driver), port)) for _ in range(processes)]
+    apps = [host_on(make_host, url, driver, port) for _ in range(processes)]
     statuses: set[int] = set()
 
     def send(app: Flask) -> None:
