@@ -268,6 +268,30 @@ class TestSqlite:
             assert inspect(db.engine).get_table_names() == []
 
 
+class TestMariadb:
+    """There a schema is another database of the same server."""
+
+    @pytest.mark.parametrize("way", ["MetaData", "schema_translate_map", "TCS_EVENTS_SCHEMA"])
+    def test_everything_works_in_another_database(
+        self, make_host: MakeHost, mariadb_url: str, tmp_path: Path, way: str
+    ) -> None:
+        other = f"other_{uuid4().hex[:8]}"
+        execute_in(mariadb_url, f"CREATE DATABASE {other}")
+        try:
+            metadata, settings = WAYS[way](other)
+            db = SQLAlchemy(metadata=metadata)
+            app = make_host(mariadb_url, db=db, TCS_EVENTS_KEEP_REJECTED=100, **settings)
+            use_everything(app, tmp_path)
+            tables = "SELECT DISTINCT table_schema FROM information_schema.tables"
+            where = execute_in(mariadb_url, f"{tables} WHERE table_name = 'user_events'")
+            assert (other,) in where
+            assert (make_url(mariadb_url).database,) not in where
+            with app.app_context():
+                assert UserEvent.query.count() > 20
+        finally:
+            execute_in(mariadb_url, f"DROP DATABASE {other}")
+
+
 def test_an_empty_schema_is_refused(make_host: MakeHost, sqlite_url: str) -> None:
     with pytest.raises(Exception, match="TCS_EVENTS_SCHEMA must be None or the name of a schema"):
         make_host(sqlite_url, TCS_EVENTS_SCHEMA="")
