@@ -22,6 +22,9 @@ Watch = Callable[[], AbstractContextManager[None]]
 
 ATTEMPT_MAX_SECONDS = 5.0
 """After this time an attempt to connect is given up, and the next request starts a new one."""
+MAX_GIVEN_UP = 30
+"""How many attempts that were given up may still run. Each is a thread: psycopg2 waits as long as a
+stopped server says nothing. If the network is dead, the kernel ends each within minutes."""
 # Keeps the parent process's connections alive in its children. If a child let Python close them,
 # the server would end them for the parent too.
 _connections_of_parent: list[Any] = []
@@ -118,6 +121,7 @@ class OwnConnection:
         and its transaction may still be open.
         """
         self._attempt: _Attempt | None = None
+        self._given_up: list[_Attempt] = []
         self._pid = os.getpid()
 
     @property
@@ -137,6 +141,7 @@ class OwnConnection:
         if self._pid != os.getpid():
             _connections_of_parent.append((self.driver, self._attempt))
             self.driver, self._attempt, self._pid = None, None, os.getpid()
+            self._given_up = []
         if self.driver is None:
             self.driver = self._connect(deadline)
         return self.driver
@@ -144,8 +149,11 @@ class OwnConnection:
     def _connect(self, deadline: float) -> Any:
         attempt = self._attempt
         if attempt is not None and monotonic() - attempt.thread.made_at > ATTEMPT_MAX_SECONDS:
-            attempt.abandon()
-            attempt = None
+            self._given_up = [other for other in self._given_up if not other.thread.is_done(0)]
+            if len(self._given_up) < MAX_GIVEN_UP:
+                attempt.abandon()
+                self._given_up.append(attempt)
+                attempt = None
         self._attempt = attempt = attempt or _Attempt(self._engine, self._prepare, self._watch)
         if not attempt.thread.is_done(max(0.0, deadline - monotonic())):
             raise StoreUnavailable("ConnectTimeout")

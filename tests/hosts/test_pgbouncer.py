@@ -131,7 +131,15 @@ def test_other_clients_of_the_pooler_find_nothing_of_ours(
 @pytest.mark.real_limits
 @pytest.mark.parametrize("mode", ["transaction"], indirect=True)
 @pytest.mark.parametrize("driver", POSTGRES_DRIVERS)
-@pytest.mark.parametrize("options", [{"isolation_level": "AUTOCOMMIT"}, {"poolclass": NullPool}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"isolation_level": "AUTOCOMMIT"},
+        {"isolation_level": "REPEATABLE READ"},
+        {"poolclass": NullPool},
+    ],
+    ids=["AUTOCOMMIT", "REPEATABLE READ", "NullPool"],
+)
 def test_nor_where_the_hosts_connections_are_unusual(
     make_host: MakeHost,
     postgres_url: str,
@@ -143,7 +151,11 @@ def test_nor_where_the_hosts_connections_are_unusual(
     app = host_on(make_host, postgres_url, driver, pooler_port, **options)
     use_everything(app, tmp_path)
 
-    assert left_behind(at_port(postgres_url, pooler_port)) == []
+    found = left_behind(at_port(postgres_url, pooler_port))
+    if driver == "pg8000" and options.get("isolation_level") == "REPEATABLE READ":
+        # SQLAlchemy sets the host's level for the session with this driver.
+        found = [item for item in found if "default_transaction_isolation" not in item]
+    assert found == []
 
 
 class TestControl:
