@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
@@ -37,66 +37,70 @@ from tests.support import need_module, post
 
 ROLE = "tcs_events_schemas"
 Make = Callable[..., Flask]
+Way = Callable[[str], tuple[MetaData, dict[str, Any]]]
+"""Returns the metadata and the settings of a host that names a schema."""
 
 
-def metadata_of(schema: str | None, translate: dict[str | None, str] | None = None) -> Any:
-    options = {"execution_options": {"schema_translate_map": translate}} if translate else {}
+def translated(schema: str | None, to: str) -> tuple[MetaData, dict[str, Any]]:
+    options = {"execution_options": {"schema_translate_map": {schema: to}}}
     return MetaData(schema=schema), {"SQLALCHEMY_ENGINE_OPTIONS": options}
 
 
-WAYS: dict[str, Callable[[str], tuple[MetaData, dict[str, Any]]]] = {
+WAYS: dict[str, Way] = {
     "MetaData": lambda schema: (MetaData(schema=schema), {}),
-    "schema_translate_map": lambda schema: metadata_of(None, {None: schema}),
-    "MetaData and schema_translate_map": lambda schema: metadata_of("shop", {"shop": schema}),
+    "schema_translate_map": lambda schema: translated(None, schema),
+    "MetaData and schema_translate_map": lambda schema: translated("shop", schema),
     "TCS_EVENTS_SCHEMA": lambda schema: (MetaData(), {"TCS_EVENTS_SCHEMA": schema}),
     "TCS_EVENTS_SCHEMA and MetaData": lambda schema: (
         MetaData(schema="shop"),
         {"TCS_EVENTS_SCHEMA": schema},
     ),
 }
-"""How a host says which schema its tables, or ours, are in."""
 
 
-DRIVERS_AND_SCHEMAS = [("psycopg", "Our App"), *((driver, "app") for driver in POSTGRES_DRIVERS)]
+class Case(NamedTuple):
+    way: str
+    schema: str
+    driver: str
+
+    def __str__(self) -> str:
+        return f"{self.way} {self.schema} {self.driver}"
 
 
-@pytest.fixture(params=DRIVERS_AND_SCHEMAS, ids=" in ".join)
-def driver_and_schema(request: pytest.FixtureRequest) -> tuple[str, str]:
-    need_module(request.param[0])
-    pair: tuple[str, str] = request.param
-    return pair
+CASES = [
+    *(Case(way, "Our App", "psycopg") for way in WAYS),
+    *(Case("MetaData", "app", driver) for driver in POSTGRES_DRIVERS),
+    Case("schema_translate_map", "app", "psycopg2"),
+    Case("schema_translate_map", "app", "pg8000"),
+]
+
+
+@pytest.fixture(params=CASES, ids=str)
+def case(request: pytest.FixtureRequest) -> Case:
+    case: Case = request.param
+    need_module(case.driver)
+    return case
 
 
 @pytest.fixture
-def schema(driver_and_schema: tuple[str, str], postgres_url: str) -> str:
+def schema(case: Case, postgres_url: str) -> str:
     """A schema in which a role may create tables, which it may not in `public`."""
-    _, schema = driver_and_schema
-    [(is_there,)] = execute_in(
-        postgres_url, f"SELECT count(*) FROM pg_roles WHERE rolname = '{ROLE}'"
-    )
-    if not is_there:
-        execute_in(postgres_url, f"CREATE ROLE {ROLE} LOGIN")
     execute_in(
         postgres_url,
+        f"DO $$ BEGIN CREATE ROLE {ROLE} LOGIN; EXCEPTION WHEN duplicate_object THEN END $$",
         "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
-        f'CREATE SCHEMA "{schema}" AUTHORIZATION {ROLE}',
+        f'CREATE SCHEMA "{case.schema}" AUTHORIZATION {ROLE}',
     )
-    return schema
+    return case.schema
 
 
-@pytest.fixture(params=WAYS)
-def make(
-    request: pytest.FixtureRequest,
-    make_host: MakeHost,
-    postgres_url: str,
-    schema: str,
-    driver_and_schema: tuple[str, str],
-) -> Iterator[Make]:
+@pytest.fixture
+def make(case: Case, make_host: MakeHost, postgres_url: str, schema: str) -> Iterator[Make]:
     """Make a host of that role, with our tables in the schema."""
 
     def make(**config: object) -> Flask:
-        metadata, settings = WAYS[request.param](schema)
-        url = make_url(with_driver(postgres_url, driver_and_schema[0])).set(username=ROLE)
+        metadata, settings = WAYS[case.way](schema)
+        url = make_url(with_driver(postgres_url, case.driver)).set(username=ROLE)
         db = SQLAlchemy(metadata=metadata)
         return make_host(url.render_as_string(False), db=db, **settings, **config)
 
