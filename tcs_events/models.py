@@ -45,8 +45,8 @@ def _date_time() -> sa.DateTime:
 def uuid_type() -> sa.Uuid[UUID]:
     """Return the type of our ids.
 
-    On MariaDB, some versions of SQLAlchemy have a type of the server's for them, and others CHAR.
-    Our values are the same for both, so that either reads what the other has stored.
+    On MariaDB, some versions of SQLAlchemy make a column of the server's own type for them, and
+    others a CHAR. Values of this type are right for both.
     """
     return sa.Uuid().with_variant(sa.Uuid(native_uuid=False), *mysql.NAMES)
 
@@ -225,6 +225,9 @@ def _migration_type(column_type: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return the type that a migration can write down without importing this package."""
     if isinstance(column_type, UtcDateTime):
         return _date_time()
+    if isinstance(column_type, sa.Uuid):
+        # What SQLAlchemy makes of it, so that no migration finds a difference. See `uuid_type`.
+        return sa.Uuid()
     if isinstance(column_type, sa.JSON):
         return sa.JSON().with_variant(_bare_jsonb(), "postgresql")
     return column_type

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, exc
 
+from tcs_events.database import mysql
 from tcs_events.database.asking import Asker, briefly
 from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.host_database import HostDatabase
@@ -130,6 +131,9 @@ class Health:
             # A recent commit proves that writing works, and costs nothing. Under load a test would
             # also have to wait for the write lock, which our own commits hold.
             if now - store.state().succeeded_at >= LOOK_SECONDS:
+                if mysql.is_mysql(connection.dialect):
+                    # Only a statement tells: an administrator may write to a read-only server.
+                    return insert_problems(connection, self._written())
                 return _refused_write(connection)
         return []
 

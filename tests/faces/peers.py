@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,8 @@ from tests.faces.json_suite import expected, spliced
 from tests.faces.json_texts import ALL, NOT_JSON
 from tests.faces.naughty import TEXTS
 from tests.faces.oracle import same_number, strict, why_not
-from tests.support import ROOT, URL, new_database, postgres_binary, postgres_server
+from tests.mariadb import mariadb_binary, mariadb_server, new_mariadb_database
+from tests.support import ROOT, URL, kind_of, new_database, postgres_binary, postgres_server
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def _stored(url: str, row: Row) -> list[tuple[str, str]] | None:
         if row.table is None or row.peer:
             return None
         with engine.connect() as connection:
-            query = f"SELECT session_id, CAST(payload AS TEXT) FROM {row.table} ORDER BY id"
+            text = "CHAR" if engine.dialect.name == "mysql" else "TEXT"
+            query = f"SELECT session_id, CAST(payload AS {text}) FROM {row.table} ORDER BY id"
             return [(session, payload) for session, payload in connection.execute(sa.text(query))]
     finally:
         engine.dispose()
@@ -134,19 +136,25 @@ def _found(sent: list[bytes], stored: list[tuple[str, str]] | None) -> Iterator[
 
 
 @contextmanager
-def databases() -> Iterator[dict[str, str | None]]:
-    """Give the servers there are: name to URL; None is SQLite, a file of its own each time."""
-    if postgres_binary("initdb") is None:
-        yield {"SQLite": None}
-        return
-    with postgres_server() as server:
-        yield {"SQLite": None, "PostgreSQL": server}
+def databases(*, of_ours: bool = False) -> Iterator[dict[str, str | None]]:
+    """Give the servers there are: name to URL; None is SQLite, a file of its own each time.
+
+    MariaDB is for apps of ours alone: what is installed for the peers lacks its drivers.
+    """
+    servers: dict[str, str | None] = {"SQLite": None}
+    with ExitStack() as stack:
+        if postgres_binary("initdb") is not None:
+            servers["PostgreSQL"] = stack.enter_context(postgres_server())
+        if of_ours and mariadb_binary("mariadbd") is not None:
+            servers["MariaDB"] = stack.enter_context(mariadb_server())
+        yield servers
 
 
 @contextmanager
 def new_url(server: str | None, name: str) -> Iterator[str]:
     if server is not None:
-        with new_database(server, name) as url:
+        new = new_mariadb_database if kind_of(server) == "mariadb" else new_database
+        with new(server, name) as url:
             yield url
         return
     with tempfile.TemporaryDirectory(prefix="tcs_events_door_") as folder:

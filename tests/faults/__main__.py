@@ -33,7 +33,6 @@ from tests.faults.server_contract import reconcile, stop_in_order
 from tests.faults.servers import FACES, KINDS, SERVERS
 from tests.faults.small_disk import database_on_a_small_disk, filling, small_disk
 from tests.faults.sync_order import trace_acknowledgements
-from tests.mariadb import running_mariadb
 
 TRACED_AT_ONCE = 500  # a trace holds every page that was written
 
@@ -133,18 +132,12 @@ def mariadb(options: argparse.Namespace) -> Rows:
     how = {"face": options.face, "kind": options.server}
 
     def run(name: str, home: Path) -> Report:
-        with running_mariadb("--max-connections=40") as server:
-            with server.connect() as connection, connection.cursor() as cursor:
-                cursor.execute("CREATE DATABASE test")
-                cursor.execute("CREATE USER app")
-                cursor.execute("GRANT ALL ON test.* TO app")
-            place = server.url.partition("root")[2].removesuffix("/mysql")
-            url = f"mysql+pymysql://app{place}/test"
+        with mariadb_faults.running_for_an_app() as running:
             if name == "full":
-                with mariadb_faults.database_on_a_small_disk(server) as disk:
-                    return filling(url, disk, home, **how)
+                with mariadb_faults.database_on_a_small_disk(running.server) as disk:
+                    return filling(running.url, disk, home, **how)
             fault = mariadb_faults.FAULTS[name]
-            return under_load(url, home, lambda visitors: fault(server), **how)
+            return under_load(running.url, home, lambda visitors: fault(running.server), **how)
 
     return _faults(options, [*mariadb_faults.FAULTS, "full"], run)
 

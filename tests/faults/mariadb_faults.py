@@ -13,7 +13,7 @@ from pathlib import Path
 import pymysql
 
 from tests.faults.small_disk import small_disk
-from tests.mariadb import MariaDB
+from tests.mariadb import MariaDB, running_mariadb
 
 DOWN_SECONDS = 1.5
 FROZEN_SECONDS = 3
@@ -125,6 +125,25 @@ FAULTS: dict[str, Callable[[MariaDB], None]] = {
         read_only,
     )
 }
+
+
+@contextmanager
+def running_for_an_app() -> Iterator[Crashing]:
+    """Run a new server with an empty database, and a user who is no administrator."""
+    # Its files are not in memory: there MariaDB maps its log, and syncs it without a system call.
+    with running_mariadb("--max-connections=40") as server:
+        yield Crashing(server, new_database(server))
+
+
+def new_database(server: MariaDB, driver: str = "pymysql") -> str:
+    """Make the database anew. Return its URL for the user."""
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("DROP DATABASE IF EXISTS test")
+        cursor.execute("CREATE DATABASE test")
+        cursor.execute("CREATE USER IF NOT EXISTS app")
+        cursor.execute("GRANT ALL ON test.* TO app")
+    place = server.url.partition("root")[2].removesuffix("/mysql")
+    return f"mysql+{driver}://app{place}/test"
 
 
 @contextmanager

@@ -16,10 +16,16 @@ from tcs_events.host import registration_of
 from tests.conftest import MakeHost
 from tests.faults.crashes import crash_repeatedly
 from tests.faults.load import under_load
-from tests.faults.mariadb_faults import FAULTS, Crashing, database_on_a_small_disk
+from tests.faults.mariadb_faults import (
+    FAULTS,
+    Crashing,
+    database_on_a_small_disk,
+    new_database,
+    running_for_an_app,
+)
 from tests.faults.small_disk import filling
 from tests.faults.syncs import strace
-from tests.mariadb import INSTALL, MariaDB, mariadb_binary, running_mariadb
+from tests.mariadb import INSTALL, MariaDB, mariadb_binary
 from tests.stores.test_contract import event
 from tests.support import need, need_module, wait_until
 
@@ -29,22 +35,15 @@ DRIVERS = {"pymysql": "pymysql", "mysqldb": "MySQLdb"}
 @pytest.fixture(scope="module")
 def server() -> Iterator[MariaDB]:
     need(mariadb_binary("mariadbd") and mariadb_binary("mariadb-install-db"), "MariaDB", INSTALL)
-    # Not in memory: there MariaDB maps its log, and syncs it without a system call.
-    with running_mariadb("--max-connections=40") as running:
-        yield running
+    with running_for_an_app() as running:
+        yield running.server
 
 
 @pytest.fixture(params=DRIVERS)
 def url(request: pytest.FixtureRequest, server: MariaDB) -> str:
     """The URL of an empty database, for a user who is no administrator."""
     need_module(DRIVERS[request.param])
-    with server.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("DROP DATABASE IF EXISTS test")
-        cursor.execute("CREATE DATABASE test")
-        cursor.execute("CREATE USER IF NOT EXISTS app")
-        cursor.execute("GRANT ALL ON test.* TO app")
-    place = server.url.partition("root")[2].removesuffix("/mysql")
-    return f"mysql+{request.param}://app{place}/test"
+    return new_database(server, request.param)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

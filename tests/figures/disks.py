@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from tests.faults import mariadb_faults
 from tests.faults.databases import folder
 from tests.faults.postgres import running_postgres
 from tests.faults.progress import Progress
@@ -39,6 +40,15 @@ def fill_disk_of_postgresql(face: str = "view") -> Report:
         return filling(url, disk, home, face=face)
 
 
+def fill_disk_of_mariadb(face: str = "view") -> Report:
+    with (
+        folder() as home,
+        mariadb_faults.running_for_an_app() as running,
+        mariadb_faults.database_on_a_small_disk(running.server) as disk,
+    ):
+        return filling(running.url, disk, home, face=face)
+
+
 def _row(on: str, reports: list[Report], control: str, control_failed: bool) -> Row:
     missing = sum(len(report.balance.missing) for report in reports)
     acknowledged = sum(report.balance.acknowledged for report in reports)
@@ -58,7 +68,7 @@ def _row(on: str, reports: list[Report], control: str, control_failed: bool) -> 
 
 
 def lost_and_wrong(times: int) -> list[Row]:
-    progress = Progress(times * (len(ONCE) + len(LASTING) + 2) + 4)
+    progress = Progress(times * (len(ONCE) + len(LASTING) + 3) + 5)
 
     def run(name: str, fault: Callable[[], Report]) -> Report:
         report = fault()
@@ -72,11 +82,12 @@ def lost_and_wrong(times: int) -> list[Row]:
     once, lasting = fail(ONCE), fail(LASTING)
     disks = [run("disk full", fill_disk) for _ in range(times)]
     of_postgresql = [run("disk full, PostgreSQL", fill_disk_of_postgresql) for _ in range(times)]
+    of_mariadb = [run("disk full, MariaDB", fill_disk_of_mariadb) for _ in range(times)]
     swallowing = run("control", lambda: fail_sync("2+", "swallows_errors")).balance
     naive = run("control", lambda: fail_sync("2+", "naive")).statuses().get(500, 0)
-    naive_full, naive_full_of_postgresql = (
+    naive_full, naive_full_of_postgresql, naive_full_of_mariadb = (
         run("control", partial(fill, "naive")).statuses().get(500, 0)
-        for fill in (fill_disk, fill_disk_of_postgresql)
+        for fill in (fill_disk, fill_disk_of_postgresql, fill_disk_of_mariadb)
     )
     return [
         _row(
@@ -102,5 +113,11 @@ def lost_and_wrong(times: int) -> list[Row]:
             of_postgresql,
             f"no handling: {naive_full_of_postgresql} times 500",
             naive_full_of_postgresql > 0,
+        ),
+        _row(
+            "MariaDB, disk of the tables full until there is room again, without a restart",
+            of_mariadb,
+            f"no handling: {naive_full_of_mariadb} times 500",
+            naive_full_of_mariadb > 0,
         ),
     ]

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from tests.faults import drift, pool_faults, postgres_faults, proxy, sqlite_faults
+from tests.faults import (
+    drift,
+    mariadb_faults,
+    pool_faults,
+    postgres_faults,
+    proxy,
+    sqlite_faults,
+)
 from tests.faults.databases import database_server, folder, new_on
 from tests.faults.load import Fault, under_load
 from tests.faults.postgres import running_postgres
@@ -39,6 +46,12 @@ def _postgres(name: str, face: str) -> Report:
         return under_load(postgres.url, home, fault, face=face)
 
 
+def _mariadb(name: str, face: str) -> Report:
+    with folder() as home, mariadb_faults.running_for_an_app() as running:
+        fault: Fault = lambda visitors: mariadb_faults.FAULTS[name](running.server)  # noqa: E731
+        return under_load(running.url, home, fault, face=face)
+
+
 def _network(name: str, face: str) -> Report:
     with _new("postgresql") as (home, url), proxy.proxy_to(url) as (between, through):
         return under_load(through, home, lambda visitors: proxy.FAULTS[name](between), face=face)
@@ -66,6 +79,9 @@ GROUPS: dict[str, dict[str, Run]] = {
     "PostgreSQL down, hung, locked, out of connections": {
         name: partial(_postgres, name) for name in postgres_faults.FAULTS
     },
+    "MariaDB down, hung, locked, read-only, out of connections": {
+        name: partial(_mariadb, name) for name in mariadb_faults.FAULTS
+    },
     "network to PostgreSQL hung, cut, losing answers": {
         name: partial(_network, name) for name in proxy.FAULTS if name != "slow_down"
     },
@@ -79,6 +95,7 @@ GROUPS: dict[str, dict[str, Run]] = {
 CONTROLS: dict[str, Run] = {
     "SQLite locked": partial(_locked, "immediate"),
     "PostgreSQL down, hung, locked, out of connections": partial(_postgres, "crash"),
+    "MariaDB down, hung, locked, read-only, out of connections": partial(_mariadb, "crash"),
     "network to PostgreSQL hung, cut, losing answers": partial(_network, "hang"),
     "no connection left in the pool": partial(_pool, "pool_held"),
     "table or column gone, SQLite and PostgreSQL": partial(_drift, "sqlite", "column_renamed"),

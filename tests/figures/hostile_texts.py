@@ -29,7 +29,7 @@ def stumbled(count: int) -> list[Row]:
     """Post so many naughty texts, look at the rows, and let every reader read them."""
     texts = [*TEXTS[:: max(1, len(TEXTS) // count)], *UNSTORABLE]
     measured = []
-    with tempfile.TemporaryDirectory() as folder, databases() as servers:
+    with tempfile.TemporaryDirectory() as folder, databases(of_ours=True) as servers:
         for name, server in servers.items():
             requests = errors = altered = failed = 0
             with new_url(server, "f7") as url:

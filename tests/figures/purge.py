@@ -35,15 +35,19 @@ def under_a_lock(database_url: str, folder: Path) -> None:
 
 CONTROL_ROWS = 300_000
 """The control does harm enough with so many."""
-CONTROLS: dict[str, Action] = {"SQLite": in_one_transaction, "PostgreSQL": under_a_lock}
+CONTROLS: dict[str, Action] = {
+    "SQLite": in_one_transaction,
+    "PostgreSQL": under_a_lock,
+    "MariaDB": in_one_transaction,
+}
 
 
 def harm_to_others(rows: int) -> list[Row]:
     """Delete so many rows from each database."""
-    progress, measured = Progress(4), []
+    progress, measured = Progress(2 * len(CONTROLS)), []
     if "TMPDIR" not in os.environ:
         tempfile.tempdir = "/var/tmp"  # /tmp may be memory, where a commit costs nothing
-    for name in ("SQLite", "PostgreSQL"):
+    for name in CONTROLS:
         found: dict[str, Pruned] = {}
         with folder() as home, database_server(name.lower(), home) as server:
             few = min(rows, CONTROL_ROWS)
