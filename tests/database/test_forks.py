@@ -9,9 +9,12 @@ import ctypes
 import json
 import multiprocessing
 import os
+import select
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -20,8 +23,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from tcs_events.database import watchdog
 from tests.conftest import MakeHost
-from tests.support import ROOT, URL, post, stored
+from tests.support import ROOT, URL, post, stored, wait_until
 
 
 def fork_in_python() -> int:
@@ -29,9 +33,14 @@ def fork_in_python() -> int:
 
 
 def fork_in_c() -> int:
+    # A child that is forked in C would wait for ever for a thread of its parent that is waiting for
+    # Python's lock at this moment. uWSGI forks before there is one.
+    wait_until(lambda: not watchdog._watchdog._is_running)
+    time.sleep(0.02)
     return ctypes.PyDLL(None).fork()  # type: ignore[no-any-return]
 
 
+CHILD_SECONDS = 120
 FORKS = [fork_in_python, fork_in_c]
 
 
@@ -44,6 +53,8 @@ def in_child(fork: Callable[[], int], function: Callable[[], object]) -> Any:
         finally:
             os._exit(0)
     os.close(theirs)
+    if not select.select([ours], [], [], CHILD_SECONDS)[0]:
+        os.kill(child, signal.SIGKILL)
     with os.fdopen(ours) as answer:
         text_ = answer.read()
     os.waitpid(child, 0)
