@@ -161,7 +161,16 @@ class OwnConnection:
         return attempt.thread.result()
 
     def drop(self) -> None:
-        """Close the connection, whatever its state. Never raises the driver's errors."""
+        """Close the connection, whatever its state. Never raises the driver's errors.
+
+        One that is being opened is closed as soon as it is open. That of a parent process is left.
+        """
+        if self._pid != os.getpid():
+            return
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            with contextlib.suppress(Exception):
+                attempt.abandon()
         driver, self.driver = self.driver, None
         if driver is not None:
             with contextlib.suppress(Exception):  # a dropped connection is often dead already

@@ -183,3 +183,17 @@ def test_gevent_may_patch_threading_after_the_app_was_made(database_url: str) ->
         timeout=120,
     )
     assert result.stdout.splitlines()[-1:] == [str([200] * 20 + [202] * 20)], result.stderr[-2000:]
+
+
+def test_a_child_that_closes_our_connections_leaves_those_of_its_parent(
+    make_host: MakeHost, postgres_url: str
+) -> None:
+    app = make_host(postgres_url)
+    assert post(app).status_code == 202
+    own = app.extensions["tcs_events"].store.committers[0].own
+    driver = own.driver
+
+    assert in_child(fork_in_python, app.extensions["tcs_events"].close) is None
+
+    assert own.driver is driver
+    assert driver.execute("SELECT 1").fetchone() == (1,)
