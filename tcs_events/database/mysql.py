@@ -85,9 +85,12 @@ def time_limit(dialect: Dialect, milliseconds: int) -> dict[str, object]:
     return {"max_execution_time": max(1, milliseconds)}
 
 
-LEVEL = "READ COMMITTED"
+LEVEL = "READ-COMMITTED"
 """The isolation level of our transactions. In the default level, a deletion also locks the gaps
 between rows, into which events are inserted at the same time: both would end with deadlocks."""
+SLOW_READER_SECONDS = 3600
+"""How long the server waits for us to read on. By default it ends the connection after a minute,
+for example while an export waits for the program that it is piped to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,58 +98,62 @@ class Settings:
     """The settings of a host's connection that our queries depend on."""
 
     autocommits: bool
-    level: str
-    client: str
-    results: str | None
-    collation: str
+    variables: dict[str, object]
+    """Variables of the session that were changed, and their old values."""
     driver_charset: str
     """The character set that the driver itself assumes."""
-
-    @property
-    def has_our_charset(self) -> bool:
-        return {self.client, self.results, self.driver_charset} == {CHARSET} and (
-            self.collation.startswith(CHARSET)
-        )
+    has_our_charset: bool
 
 
 def set_up(driver: Any, dialect: Dialect) -> Settings:
     """Prepare a host's connection for our queries. Returns what `give_back` needs."""
-    cursor = driver.cursor()
     level = "tx_isolation" if is_mariadb(dialect) else "transaction_isolation"
-    cursor.execute(
-        f"SELECT @@autocommit, @@{level}, @@character_set_client, @@character_set_results,"
-        " @@collation_connection"
-    )
-    autocommits, level, client, results, collation = cursor.fetchone()
-    before = Settings(
-        bool(autocommits), level.replace("-", " "), client, results, collation, _charset_of(driver)
-    )
-    if not before.has_our_charset:
+    charset = ("character_set_client", "character_set_results", "collation_connection")
+    names = ("autocommit", level, "net_write_timeout", *charset)
+    cursor = driver.cursor()
+    cursor.execute(f"SELECT {', '.join(f'@@{name}' for name in names)}")
+    found = dict(zip(names, cursor.fetchone(), strict=True))
+    changed: dict[str, object] = {}
+    if found[level] != LEVEL:
+        changed[level] = LEVEL
+    if found["net_write_timeout"] < SLOW_READER_SECONDS:
+        changed["net_write_timeout"] = SLOW_READER_SECONDS
+    before = {name: found[name] for name in changed}
+    driver_charset = _charset_of(driver)
+    has_our_charset = {driver_charset, *(str(found[name]).split("_")[0] for name in charset)} == {
+        CHARSET
+    }
+    if not has_our_charset:
         # In latin1 the server would replace most of Unicode by question marks.
         driver.set_character_set(CHARSET)
-    if before.level != LEVEL:
-        cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {LEVEL}")
+        before |= {name: found[name] for name in charset}
+    if changed:
+        cursor.execute(_assignments(changed))
     cursor.close()
-    if before.autocommits:
+    if found["autocommit"]:
         driver.autocommit(False)
-    return before
+    return Settings(bool(found["autocommit"]), before, driver_charset, has_our_charset)
 
 
 def give_back(driver: Any, before: Settings) -> None:
     """Give a host's connection the settings that it had before `set_up`."""
-    cursor = driver.cursor()
-    if before.level != LEVEL:
-        cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {before.level}")
     if not before.has_our_charset:
         driver.set_character_set(before.driver_charset)
-        cursor.execute(
-            f"SET character_set_client = {before.client},"
-            f" character_set_results = {before.results or 'NULL'},"
-            f" collation_connection = {before.collation}"
-        )
-    cursor.close()
+    if before.variables:
+        cursor = driver.cursor()
+        cursor.execute(_assignments(before.variables))
+        cursor.close()
     if before.autocommits:
         driver.autocommit(True)
+
+
+def _assignments(values: dict[str, object]) -> str:
+    """Return the SET for variables of the session. None of the values contains a quote."""
+    quoted = {
+        name: "NULL" if value is None else value if isinstance(value, int) else f"'{value}'"
+        for name, value in values.items()
+    }
+    return f"SET {', '.join(f'SESSION {name} = {value}' for name, value in quoted.items())}"
 
 
 def _charset_of(driver: Any) -> str:

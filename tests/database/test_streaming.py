@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, NullPool, create_engine, func, select, text
 
 from tcs_events import UserEvent
 from tcs_events.counts.events import events_between
@@ -71,3 +72,26 @@ def test_all_rows_come_and_never_too_many_at_once(
         parts = [len(part) for part in stream(connection, query).partitions()]
     assert sum(parts) == (rows + 1 if rows else 0)
     assert max(parts, default=0) <= FETCH_ROWS
+
+
+def test_a_reader_that_pauses_for_long_is_waited_for(make_host: MakeHost, mariadb_url: str) -> None:
+    """By default MariaDB ends the connection of a client that does not read on for a minute."""
+    make_host(mariadb_url)
+    fill(mariadb_url, 10_000, 10_000)
+    root = create_engine(mariadb_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with root.connect() as connection:
+        connection.execute(text("SET GLOBAL net_write_timeout = 1"))
+        app = make_host(mariadb_url, create=False)
+        try:
+            # More than the buffers of the network hold.
+            query = select(func.repeat("x", 5_000)).select_from(UserEvent)
+            with (
+                app.app_context(),
+                registration_of(app).database.engine.connect() as reader,
+                stream(reader, query) as rows,
+            ):
+                rows.fetchone()
+                time.sleep(3)
+                assert len(rows.all()) == 20_000 - 1
+        finally:
+            connection.execute(text("SET GLOBAL net_write_timeout = 60"))
