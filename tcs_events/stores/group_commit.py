@@ -275,7 +275,8 @@ class GroupCommit:
                 began = monotonic()
                 deadline = self._patience.limit(entry.deadline)
                 group.results = self._writes[lane.number](group.events, deadline)
-                seconds = monotonic() - began
+                lane.used_at = monotonic()
+                seconds = lane.used_at - began
         except StoreUnavailable as error:
             group.error = error
         finally:
