@@ -43,7 +43,7 @@ echo "==> Python packages into .venv, npm packages into frontend_snippets/node_m
 npm ci --loglevel=error --no-audit --no-fund --prefix frontend_snippets &
 npm_packages=$!
 [ -x .venv/bin/pip ] || python3 -m venv .venv
-.venv/bin/pip install --quiet --editable '.[test]'
+.venv/bin/pip install --quiet --editable '.[test,mysqlclient]'
 
 echo "==> Lint and types"
 .venv/bin/ruff check

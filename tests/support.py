@@ -33,8 +33,9 @@ def need(found: object, what: str, install: str) -> None:
 
 
 def need_module(name: str) -> None:
-    """Skip the test where a package of the extra `test` is not there."""
-    pytest.importorskip(name, reason=f"needs {name}: pip install -e '.[test]'")
+    """Skip the test where a package is not there. Those of the extra `test` usually are."""
+    extra = "mysqlclient" if name == "MySQLdb" else "test"
+    pytest.importorskip(name, reason=f"needs {name}: pip install -e '.[{extra}]'")
 
 
 def card_click(**changes: object) -> dict[str, object]:
