@@ -18,8 +18,8 @@ from typing import Any
 
 from tcs_events.database.forks import ensure_own_state, in_each_child
 
-LOOK_SECONDS = 0.05
-"""How often the thread looks at the running calls, so how late a call may be ended."""
+LONG_SECONDS = 60.0
+"""The longest time between two looks at the running calls."""
 IDLE_SECONDS = 1.0
 """How long the thread lives after the last call."""
 
@@ -69,6 +69,10 @@ class _Watchdog:
 
     def __init__(self) -> None:
         self._lock = _original("_thread", "allocate_lock")()
+        self._wake = _original("_thread", "allocate_lock")()
+        """Released to wake the thread before its time."""
+        self._wake.acquire()
+        self._wakes_at = 0.0
         self._watches: set[Watch] = set()
         self._used_at = monotonic()
         self._is_running = False
@@ -82,6 +86,10 @@ class _Watchdog:
                 with contextlib.suppress(RuntimeError):
                     _original("_thread", "start_new_thread")(self._run, ())
                     self._is_running = True
+            elif watch.deadline < self._wakes_at:
+                self._wakes_at = watch.deadline
+                with contextlib.suppress(RuntimeError):  # it is about to wake anyway
+                    self._wake.release()
 
     def remove(self, watch: Watch) -> None:
         with self._lock:
@@ -89,18 +97,29 @@ class _Watchdog:
             watch.close()
 
     def _run(self) -> None:
-        sleep = _original("time", "sleep")
-        while self._is_running:
-            sleep(LOOK_SECONDS)
+        while True:
             with self._lock:
-                self._look(monotonic())
+                seconds = self._look(monotonic())
+            if seconds is None:
+                return
+            self._wake.acquire(True, seconds)
 
-    def _look(self, now: float) -> None:
+    def _look(self, now: float) -> float | None:
+        """End what has taken too long. Return after how many seconds to look again, None for never.
+
+        It looks rarely, at the next deadline: most calls have ended long before theirs. So a fork
+        seldom meets it while it runs.
+        """
         for watch in [watch for watch in self._watches if watch.deadline <= now]:
             self._watches.discard(watch)
             watch.end()
         # A thread for each call would cost more than the call. So it waits for the next one.
         self._is_running = bool(self._watches) or now - self._used_at < IDLE_SECONDS
+        if not self._is_running:
+            return None
+        deadlines = [watch.deadline for watch in self._watches]
+        self._wakes_at = min([*deadlines, now + (LONG_SECONDS if deadlines else IDLE_SECONDS)])
+        return self._wakes_at - now
 
 
 def _original(module: str, name: str) -> Any:
@@ -125,7 +144,7 @@ in_each_child(_start_anew)  # a child has no thread of its parent
 def until(deadline: float, fileno: int) -> Watch:
     """Return a context manager whose body may wait for a server until `deadline`.
 
-    After that the socket is shut down, at most `LOOK_SECONDS` later, and `has_ended` of the
+    After that the socket is shut down, and `has_ended` of the
     returned `Watch` is True. The driver's connection can then only be closed. It costs a few
     microseconds, so use it for each call.
 
