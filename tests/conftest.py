@@ -4,6 +4,8 @@ import gc
 import importlib.util
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -252,6 +254,11 @@ def close_later() -> Iterator[list[Flask]]:
     """Apps put in here have their connections closed after the test."""
     apps: list[Flask] = []
     yield apps
+    # A thread that a request no longer waits for may still have a connection of the host's pool.
+    deadline = time.monotonic() + 5
+    for thread in threading.enumerate():
+        if thread.name in ("tcs_events asking", "tcs_events connecting"):
+            thread.join(max(0.0, deadline - time.monotonic()))
     for app in apps:
         if (registration := app.extensions.get("tcs_events")) is not None:
             registration.close()

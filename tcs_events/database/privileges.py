@@ -16,10 +16,11 @@ _RIGHTS = sa.text("""
 SELECT quote_ident(current_user) AS role, quote_ident(n.nspname) AS schema,
        has_schema_privilege(n.oid, 'USAGE') AS may_use_schema,
        has_table_privilege(c.oid, 'INSERT') AS may_insert,
-       has_column_privilege(c.oid, :id, 'SELECT') AS may_read_ids,
+       has_column_privilege(c.oid, a.attnum, 'SELECT') AS may_read_ids,
        quote_ident(n.nspname) || '.' || quote_ident(s.relname) AS sequence,
        has_sequence_privilege(s.oid, 'USAGE, UPDATE') AS may_number
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = :id AND NOT a.attisdropped
 LEFT JOIN (pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S')
     ON d.refobjid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'a'
 WHERE c.relname = :table AND c.relkind IN ('r', 'p')

@@ -39,6 +39,10 @@ def make_slow(app: Flask, *, is_new: bool) -> None:
         statements = [
             "CREATE TRIGGER slow AFTER INSERT ON user_events BEGIN SELECT pause(); END",
         ]
+    elif engine.dialect.name == "mysql":
+        statements = [
+            f"CREATE TRIGGER slow AFTER INSERT ON user_events FOR EACH ROW DO SLEEP({ROW_SECONDS})",
+        ]
     else:
         statements = [
             "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS"

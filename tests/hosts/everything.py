@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from tests.support import URL, card_click, post
+from tests.support import URL, card_click, post, wait_until
 
 BAD = {"session_id": "visitor-1", "event_type": "nothing we know"}
 """An event that is refused."""
@@ -25,7 +25,7 @@ def use_everything(app: Flask, folder: Path) -> None:
     assert client.post(URL, json=BAD).status_code == 422
     identity = {"session_id": "visitor-1", "email": "bob@example.com"}
     assert client.post(f"{URL}/identify", json=identity).status_code == 202
-    assert client.get(f"{URL}/health").json["problems"] == []
+    wait_until(lambda: client.get(f"{URL}/health").json["problems"] == [])  # in time, in the end
     for command in (
         ["rollup"],
         ["gaps"],

@@ -82,12 +82,12 @@ ON_POSTGRESQL: dict[str, tuple[str, str, str]] = {
     ),
     "no right to insert": (
         f"REVOKE INSERT ON user_events FROM {ROLE}",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON user_events TO",
+        "GRANT INSERT ON user_events TO",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON user_events TO {ROLE}",
     ),
     "no right to the sequence": (
         f"REVOKE ALL ON SEQUENCE user_events_id_seq FROM {ROLE}",
-        "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA",
+        "GRANT USAGE ON SEQUENCE",
         f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {ROLE}",
     ),
     "row level security": (
