@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, MetaData, Table, event, exc
 from sqlalchemy.sql.ddl import DDLIf
 
+from tcs_events.database.schemas import schema_of
 from tcs_events.database.sqlite_file import is_in_memory
 
 SECONDS = 10.0
@@ -41,10 +42,10 @@ def _begin(
         return
     _lock(connection)
     inspector = sa.inspect(connection)
-    for schema in {_schema(connection, table) for table in tables}:
+    for schema in {schema_of(connection, table) for table in tables}:
         there = set(inspector.get_table_names(schema))
         for table in tables:
-            if _schema(connection, table) == schema and table.name in there:
+            if schema_of(connection, table) == schema and table.name in there:
                 _mark(table, None, _SKIP)
 
 
@@ -62,13 +63,6 @@ def _mark(table: Table, before: DDLIf | None, after: DDLIf | None) -> None:
     for item in items:
         if getattr(item, "_ddl_if", None) is before:
             item._ddl_if = after
-
-
-def _schema(connection: Connection, table: Table) -> str | None:
-    """Return the schema that a table is created in, as `schema_translate_map` has it."""
-    translated = connection.get_execution_options().get("schema_translate_map") or {}
-    schema: str | None = translated.get(table.schema, table.schema)
-    return schema
 
 
 def _lock(connection: Connection) -> None:

@@ -191,8 +191,6 @@ class SqlStore:
         if isinstance(error, OSError):
             return True  # pg8000 passes on what its socket raises
         dialect = self._engine.dialect
-        if isinstance(error, ConnectionError):  # pg8000 raises the socket's own errors
-            return True
         return isinstance(error, dialect.loaded_dbapi.Error) and dialect.is_disconnect(
             error, connection, None
         )

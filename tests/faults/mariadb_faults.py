@@ -104,7 +104,7 @@ def no_connection_left(server: MariaDB) -> None:
 
 
 def read_only(server: MariaDB) -> None:
-    """Become a replica. This does not stop an administrator, and our user is none."""
+    """Become a replica, which stops all writers but administrators."""
     with server.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SET GLOBAL read_only = 1")
         time.sleep(DOWN_SECONDS)
@@ -129,7 +129,7 @@ FAULTS: dict[str, Callable[[MariaDB], None]] = {
 
 @contextmanager
 def running_for_an_app() -> Iterator[Crashing]:
-    """Run a new server with an empty database, and a user who is no administrator."""
+    """Run a new server with an empty database. Its user has the rights of an ordinary app."""
     # Its files are not in memory: there MariaDB maps its log, and syncs it without a system call.
     with running_mariadb("--max-connections=40") as server:
         yield Crashing(server, new_database(server))

@@ -41,7 +41,7 @@ def server() -> Iterator[MariaDB]:
 
 @pytest.fixture(params=DRIVERS)
 def url(request: pytest.FixtureRequest, server: MariaDB) -> str:
-    """The URL of an empty database, for a user who is no administrator."""
+    """The URL of an empty database. Its user has the rights of an ordinary app."""
     need_module(DRIVERS[request.param])
     return new_database(server, request.param)
 
