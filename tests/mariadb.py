@@ -204,19 +204,6 @@ def mariadb_server(where: str | None = None) -> Iterator[str]:
         yield server.url
 
 
-@contextmanager
-def new_mariadb_database(server_url: str, name: str) -> Iterator[str]:
-    """Make a database on a MariaDB server, give its URL, and drop it."""
-    server = create_engine(server_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with server.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    try:
-        yield server.url.set(database=name).render_as_string(hide_password=False)
-    finally:
-        with server.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name}"))
-
-
 class MariaDatabase:
     """A database that tests use one after the other, each of which finds it empty.
 

@@ -134,7 +134,7 @@ def postgres_server(where: str | None = None) -> Iterator[str]:
 
 @contextmanager
 def new_database(server_url: str, name: str) -> Iterator[str]:
-    """Make a database on a PostgreSQL server, give its URL, and drop it."""
+    """Make a database on a server of PostgreSQL or MariaDB, give its URL, and drop it."""
     server = create_engine(server_url, isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
@@ -142,7 +142,8 @@ def new_database(server_url: str, name: str) -> Iterator[str]:
         yield server.url.set(database=name).render_as_string(hide_password=False)
     finally:
         with server.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+            force = " WITH (FORCE)" if server.dialect.name == "postgresql" else ""
+            connection.execute(text(f"DROP DATABASE {name}{force}"))
         server.dispose()
 
 

@@ -15,7 +15,6 @@ import psycopg
 from sqlalchemy import create_engine, make_url, text
 
 from tcs_events import UserEvent
-from tests.mariadb import new_mariadb_database
 from tests.support import new_database
 
 POSTGRESQL = {"postgresql": "psycopg", "psycopg2": "psycopg2", "pg8000": "pg8000"}
@@ -42,7 +41,7 @@ def empty_database(
             yield with_driver(url, "postgresql", POSTGRESQL[database])
         return
     assert mariadb_url is not None
-    with new_mariadb_database(mariadb_url, name) as url:
+    with new_database(mariadb_url, name) as url:
         yield with_driver(url, "mysql", MARIADB[database])
 
 

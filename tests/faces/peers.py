@@ -28,8 +28,8 @@ from tests.faces.json_suite import expected, spliced
 from tests.faces.json_texts import ALL, NOT_JSON
 from tests.faces.naughty import TEXTS
 from tests.faces.oracle import same_number, strict, why_not
-from tests.mariadb import mariadb_binary, mariadb_server, new_mariadb_database
-from tests.support import ROOT, URL, kind_of, new_database, postgres_binary, postgres_server
+from tests.mariadb import mariadb_binary, mariadb_server
+from tests.support import ROOT, URL, new_database, postgres_binary, postgres_server
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,7 @@ def databases(*, of_ours: bool = False) -> Iterator[dict[str, str | None]]:
 @contextmanager
 def new_url(server: str | None, name: str) -> Iterator[str]:
     if server is not None:
-        new = new_mariadb_database if kind_of(server) == "mariadb" else new_database
-        with new(server, name) as url:
+        with new_database(server, name) as url:
             yield url
         return
     with tempfile.TemporaryDirectory(prefix="tcs_events_door_") as folder:

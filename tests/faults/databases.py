@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.mariadb import mariadb_server, new_mariadb_database
-from tests.support import kind_of, new_database, postgres_server
+from tests.mariadb import mariadb_server
+from tests.support import new_database, postgres_server
 
 _numbers = itertools.count(1)
 
@@ -37,6 +37,5 @@ def new_on(server: str) -> Iterator[str]:
     if server.startswith("sqlite"):
         yield f"{server}/{name}.db"
         return
-    new = new_mariadb_database if kind_of(server) == "mariadb" else new_database
-    with new(server, name) as url:
+    with new_database(server, name) as url:
         yield url

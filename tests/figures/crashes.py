@@ -12,7 +12,8 @@ from tests.faults.postgres import Postgres, running_postgres
 from tests.faults.progress import Progress
 from tests.faults.report import Report
 from tests.figures.figure import Row
-from tests.mariadb import new_mariadb_database, running_mariadb
+from tests.mariadb import running_mariadb
+from tests.support import new_database
 
 CONTROL_CRASHES = 10
 
@@ -28,7 +29,7 @@ def _crash_mariadb(rounds: int, *, is_synced: bool) -> Report:
     with (
         folder() as home,
         running_mariadb(*options) as server,
-        new_mariadb_database(server.url, "crashes") as url,
+        new_database(server.url, "crashes") as url,
     ):
         return _crash(Crashing(server, url), home, rounds, "view", until_lost=not is_synced)
 

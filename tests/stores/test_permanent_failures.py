@@ -17,7 +17,6 @@ from structlog.testing import capture_logs
 
 from tests.conftest import MakeHost
 from tests.drivers import POSTGRES_DRIVERS, with_driver
-from tests.mariadb import new_mariadb_database
 from tests.support import URL, card_click, need_module, new_database, post, stored
 
 ROLE = "tcs_events_app"
@@ -321,7 +320,7 @@ ON_MARIADB: dict[str, tuple[str, str, str]] = {
 @pytest.fixture
 def mariadb_admin(mariadb_server_url: str) -> Iterator[Engine]:
     """The engine of root, for a database in which the app's user has all needed rights."""
-    with new_mariadb_database(mariadb_server_url, f"remedies_{uuid4().hex[:8]}") as url:
+    with new_database(mariadb_server_url, f"remedies_{uuid4().hex[:8]}") as url:
         engine = create_engine(url, isolation_level="AUTOCOMMIT")
         execute(engine, f"CREATE USER IF NOT EXISTS {USER}")
         yield engine
