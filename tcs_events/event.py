@@ -6,8 +6,11 @@ import os
 import time
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
+
+from tcs_events.strict_json import dumps
 
 SESSION_ID_MAX_LENGTH = 64
 EMAIL_MAX_LENGTH = 320  # 64 before the @ and 255 after it: RFC 5321, section 4.5.3.1
@@ -47,6 +50,17 @@ class Outcome(StrEnum):
     """Not stored this time. A retry may succeed."""
 
 
+Record = tuple[Any, ...]
+"""What a store takes: the values of a row, without the row's own number.
+
+An id is 32 hex digits, a JSON value is its text, and times are aware datetimes. The first value is
+the id; a second record with this id is a duplicate.
+
+It is a plain tuple of such simple values because thousands may wait for a commit, and Python's
+garbage collector visits each object that could be part of a cycle, again and again.
+"""
+
+
 class Event(NamedTuple):
     """A validated event. The fields are the columns of `user_events`. Both times are in UTC.
 
@@ -61,6 +75,12 @@ class Event(NamedTuple):
     created_at: datetime
     received_at: datetime
 
+    def record(self) -> Record:
+        """Return the record of this event."""
+        event_id, session_id, event_type, payload, email, created_at, received_at = self
+        payload_text = dumps(payload)
+        return event_id.hex, session_id, event_type, payload_text, email, created_at, received_at
+
 
 class Identity(NamedTuple):
     """A link from a session to a person. The fields are the columns of `user_event_identities`."""
@@ -71,6 +91,10 @@ class Identity(NamedTuple):
     email: str
     created_at: datetime
     received_at: datetime
+
+    def record(self) -> Record:
+        """Return the record of this link."""
+        return self.identity_id.hex, *self[1:]
 
 
 def identity_id(session_id: str, email: str) -> UUID:
@@ -98,6 +122,16 @@ class Rejection(NamedTuple):
     None if it is too long, nested too deep, or not an object.
     """
 
+    def record(self) -> Record:
+        """Return the record of this refused event."""
+        plain = self._replace(errors=dumps(self.errors))  # type: ignore[arg-type]
+        return self.rejection_id.hex, *plain[1:]
 
-Record = Event | Identity | Rejection
-"""What a store takes. The first field is the id; a second record with this id is a duplicate."""
+
+event_type_of = itemgetter(Event._fields.index("event_type"))
+"""Returns the type of an event from its record."""
+
+
+def id_text(record: Record) -> str:
+    """Return the id of a record as a UUID is usually written."""
+    return str(UUID(record[0]))

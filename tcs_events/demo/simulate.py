@@ -80,9 +80,9 @@ def store(month: Month, progress: Progress = lambda events: None) -> None:
     registration = registration_of(current_app)
     for start in range(0, len(month.events), BATCH_EVENTS):
         batch = month.events[start : start + BATCH_EVENTS]
-        registration.store.append(batch)
+        registration.store.append([event.record() for event in batch])
         progress(len(batch))
-    registration.identity_store.append(month.identities)
+    registration.identity_store.append([link.record() for link in month.identities])
 
 
 class _Simulation:

@@ -19,7 +19,7 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
-from tcs_events.event import Event, Outcome
+from tcs_events.event import Outcome, Record, event_type_of, id_text
 from tcs_events.intake.scrub import scrub_text
 from tcs_events.settings import PLAIN_WORD
 from tcs_events.watch.log import log
@@ -74,7 +74,7 @@ def answer_health(report: dict[str, Any]) -> Answer:
 
 def answer_error(
     error: TcsEventsError,
-    events: Sequence[Event] = (),
+    events: Sequence[Record] = (),
     *,
     sent: Any = None,
     explain: bool = False,
@@ -83,7 +83,7 @@ def answer_error(
 
     Args:
         error: the error.
-        events: the events that were not stored because of it.
+        events: the records of the events that were not stored because of it.
         sent: the refused event as it was sent. The log names its type.
         explain: whether the answer may say what is wrong with the app.
     """
@@ -107,7 +107,7 @@ def answer_error(
         log_trouble(error)
     if len(events) == 1:
         [event] = events
-        log_refused(Outcome.FAILED, event_type=event.event_type, event_id=str(event.event_id))
+        log_refused(Outcome.FAILED, event_type=event_type_of(event), event_id=id_text(event))
     elif events:
         log_refused(Outcome.FAILED, events=len(events))
     message = str(error) if explain else "The event was not stored. Send it again later."

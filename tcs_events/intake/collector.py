@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from tcs_events.errors import EventInvalid, TcsEventsError
-from tcs_events.event import Event, Outcome
+from tcs_events.event import Outcome, Record, event_type_of, id_text
 from tcs_events.intake.answers import Answer, answer, answer_error, refused_types
 from tcs_events.intake.intake import Intake, Taken, Verdict
 from tcs_events.intake.reader import Reader, batch_items, count_of
@@ -85,10 +85,10 @@ class Collector:
             if verdict := self._events.admit(sender, 1):
                 ended = verdict
                 return _ignored(verdict)
-            item, size = self._reader.parse(body), len(body)
+            (data, unsure), size = self._reader.parse(body), len(body)
             # The parsed values take as much memory again, and so does the row.
             del body
-            [taken] = self._events.take([item], sender, now, size)
+            [taken] = self._events.take([data], unsure, sender, now, size)
             ended = _end_of(taken.result)
             self._events.settle([taken], now)
         except TcsEventsError as error:
@@ -98,12 +98,12 @@ class Collector:
             self._counters.end(((*ended, 1),), perf_counter() - began)
         if isinstance(taken.result, TcsEventsError):
             return answer_error(taken.result, _events_in([taken]), sent=taken.sent)
-        if isinstance(event := taken.record, Event):
+        if taken.record is not None and self._log.is_on(self._accepted_log_level):
             self._log.at(
                 self._accepted_log_level,
                 _STORED[taken.result],
-                event_type=event.event_type,
-                event_id=str(event.event_id),
+                event_type=event_type_of(taken.record),
+                event_id=id_text(taken.record),
             )
         return ACCEPTED
 
@@ -116,14 +116,14 @@ class Collector:
         received = 1  # what cannot be read counts as one
         ended: list[Ended] = []
         try:
-            parsed, size = self._reader.parse(body), len(body)
+            (data, unsure), size = self._reader.parse(body), len(body)
             del body
-            received = count_of(parsed.data)
+            received = count_of(data)
             if verdict := self._events.admit(sender, received):
                 ended = [(*verdict, received)]
                 return _ignored(verdict, accepted=0, duplicates=0, rejected=[])
-            items = batch_items(parsed, self._max_batch_events)
-            taken = self._events.take(items, sender, now, size)
+            items = batch_items(data, self._max_batch_events)
+            taken = self._events.take(items, unsure, sender, now, size)
             ended = _ended(taken)
             self._events.settle(taken, now)
         except TcsEventsError as error:
@@ -149,8 +149,8 @@ class Collector:
             if verdict := self._identities.admit(sender, 1):
                 ended = verdict
                 return _ignored(verdict)
-            item, size = self._reader.parse(body), len(body)
-            [taken] = self._identities.take([item], sender, now, size)
+            (data, unsure), size = self._reader.parse(body), len(body)
+            [taken] = self._identities.take([data], unsure, sender, now, size)
             ended = _end_of(taken.result)
             self._identities.settle([taken], now)
         except TcsEventsError as error:
@@ -189,8 +189,8 @@ def _ended(taken: Sequence[Taken]) -> list[Ended]:
     return [(*end, events) for end, events in counts.items()]
 
 
-def _events_in(taken: Sequence[Taken]) -> list[Event]:
-    return [item.record for item in taken if isinstance(item.record, Event)]
+def _events_in(taken: Sequence[Taken]) -> list[Record]:
+    return [item.record for item in taken if item.record is not None]
 
 
 def _batch_answer(taken: Sequence[Taken]) -> Answer:

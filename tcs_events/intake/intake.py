@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from tcs_events.errors import EventInvalid, StoreUnavailable, TcsEventsError
-from tcs_events.event import Event, Identity, Outcome
-from tcs_events.intake.reader import Parsed, corrections
+from tcs_events.event import Event, Identity, Outcome, Record
+from tcs_events.intake.reader import as_sent, corrections
 from tcs_events.intake.sender import Sender
 from tcs_events.stores import Store
 from tcs_events.watch.counters import Counters
@@ -68,19 +69,21 @@ class Rejections(Protocol):
 class Taken(NamedTuple):
     """What became of one item."""
 
-    sent: Any
-    """The item as it was sent, parsed."""
-    record: Event | Identity | None
+    record: Record | None
     """What was read from it. None if it is not allowed."""
     result: Outcome | TcsEventsError
     """ACCEPTED, DUPLICATE, or why it was not stored."""
+    corrections: Sequence[str] = ()
+    """The names under which corrections are counted if it is stored."""
+    sent: Any = None
+    """The item as it was sent, parsed, if it is refused."""
 
 
 class Intake:
     """Takes items of one kind: events, or the owners of sessions.
 
     Args:
-        read: makes a record of an item, for the time it was received; `Reader.event` is one.
+        read: makes a record of an item; `Reader.event` is one.
         store: keeps the records.
         counters: are told which fields of stored records were corrected.
         screen: whose items are not stored at all. None is nobody's.
@@ -91,7 +94,7 @@ class Intake:
 
     def __init__(
         self,
-        read: Callable[[Parsed, datetime], Event | Identity],
+        read: Callable[[Any, bool, datetime], Event | Identity],
         store: Store,
         counters: Counters,
         screen: Screen | None = None,
@@ -122,7 +125,7 @@ class Intake:
         return None
 
     def take(
-        self, items: Sequence[Parsed], sender: Sender, now: datetime, size_bytes: int = 0
+        self, items: list[Any], unsure: bool, sender: Sender, now: datetime, size_bytes: int = 0
     ) -> list[Taken]:
         """Read the items, and store those that are allowed. What is ACCEPTED is durable.
 
@@ -130,26 +133,45 @@ class Intake:
         them now, all have that error: they can be sent again together.
 
         Args:
-            items: what was sent.
+            items: what was sent, parsed. The list is empty afterwards: thousands of values that
+                wait for a commit would be visited by Python's garbage collector again and again.
+            unsure: whether their texts may hold NUL or half an emoji.
             sender: who sent it.
             now: when it was received, in UTC.
             size_bytes: the length of the request body, for the limit on waiting bytes.
         """
-        read = [self._record(item, now) for item in items]
-        records = [record for record in read if not isinstance(record, EventInvalid)]
+        read, corrected = self._read_all(items, unsure, now)
+        items.clear()
+        records = [each for each in read if not isinstance(each, Taken)]
         try:
             results = iter(self._stored(records, sender, now, size_bytes))
         except TcsEventsError as error:
-            return [
-                Taken(item.data, None if isinstance(record, EventInvalid) else record, error)
-                for item, record in zip(items, read, strict=True)
-            ]
+            return [each if isinstance(each, Taken) else Taken(each, error) for each in read]
         return [
-            Taken(item.data, None, record)
-            if isinstance(record, EventInvalid)
-            else Taken(item.data, record, next(results))
-            for item, record in zip(items, read, strict=True)
+            each
+            if isinstance(each, Taken)
+            else _taken(each, next(results), corrected.get(place, ()))
+            for place, each in enumerate(read)
         ]
+
+    def _read_all(
+        self, items: Sequence[Any], unsure: bool, now: datetime
+    ) -> tuple[list[Record | Taken], dict[int, Sequence[str]]]:
+        """Return a record of each item, or how it was refused, and the corrections by place."""
+        read: list[Record | Taken] = []
+        corrected: dict[int, Sequence[str]] = {}
+        for place, item in enumerate(items):
+            try:
+                found = self._read(item, unsure, now)
+            except EventInvalid as error:
+                # Not the raised error itself: its traceback would keep every local value of the
+                # reader alive, for each refused event of a batch.
+                read.append(Taken(None, EventInvalid(error.errors), sent=item))
+                continue
+            read.append(found.record())
+            if names := corrections(item, found.email):
+                corrected[place] = names
+        return read, corrected
 
     def settle(self, taken: Sequence[Taken], received_at: datetime) -> None:
         """Count the corrections of stored items, and keep the refused ones.
@@ -161,33 +183,34 @@ class Intake:
         if any(isinstance(item.result, StoreUnavailable) for item in taken):
             return
         refused: list[Rejected] = []
-        for sent, record, result in taken:
+        for _, result, corrected, sent in taken:
             if isinstance(result, EventInvalid):
                 refused.append((sent, result))
-            elif record is not None and isinstance(result, Outcome):
-                for name in corrections(sent, record.email):
+            elif corrected and isinstance(result, Outcome):
+                for name in corrected:
                     self._counters.note(name)
         if refused and self._rejections is not None:
             self._rejections.keep(refused, received_at)
 
-    def _record(self, item: Parsed, now: datetime) -> Event | Identity | EventInvalid:
-        try:
-            return self._read(item, now)
-        except EventInvalid as error:
-            # Not the raised error itself: its traceback would keep every local value of the
-            # reader alive, for each refused event of a batch.
-            return EventInvalid(error.errors)
-
     def _stored(
         self,
-        records: Sequence[Event | Identity],
+        records: Sequence[Record],
         sender: Sender,
         now: datetime,
         size_bytes: int,
     ) -> Sequence[Outcome | TcsEventsError]:
         """Store the records of one sender; raises what the limits, the marks and the store do."""
         if self._limits is not None:
-            self._limits.check_sessions(Counter(record.session_id for record in records))
+            self._limits.check_sessions(Counter(map(_session_id, records)))
         if self._bot_marks is not None:
-            self._bot_marks.mark(sender, {record.session_id for record in records}, now)
+            self._bot_marks.mark(sender, set(map(_session_id, records)), now)
         return self._store.append(records, size_bytes) if records else []
+
+
+_session_id = itemgetter(Event._fields.index("session_id"))
+"""Returns the session of a record of an event or an identity."""
+
+
+def _taken(record: Record, result: Outcome | TcsEventsError, corrections: Sequence[str]) -> Taken:
+    sent = as_sent(record) if isinstance(result, EventInvalid) else None
+    return Taken(record, result, corrections, sent)

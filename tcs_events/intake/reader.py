@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError
 
 from tcs_events import strict_json
 from tcs_events.errors import EventInvalid
-from tcs_events.event import Event, Identity, identity_id, new_event_id
+from tcs_events.event import Event, Identity, Record, id_text, identity_id, new_event_id
 from tcs_events.event_types.schemas import (
     MAX_AGE_MS,
     EventSchema,
@@ -24,44 +24,37 @@ Scrub = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Parsed(NamedTuple):
-    """A value of a JSON body, or a part of it."""
+    """The value of a JSON body."""
 
     data: Any
     unsure: bool
-    """Whether its texts may hold NUL or half an emoji. All parts of one body share this."""
+    """Whether its texts may hold NUL or half an emoji."""
 
-    def part(self, data: Any) -> Parsed:
-        """Return a part of this value, such as one event of a batch."""
-        return Parsed(data, self.unsure)
 
-    def checked(self) -> Any:
-        """Return the data if every reader of a stored row can read it.
+def _checked(data: Any, unsure: bool) -> Any:
+    """Return the data if every reader of a stored row can read it.
 
-        A wrong `age_ms` or `email` is left out if the rest can be read.
+    A wrong `age_ms` or `email` is left out if the rest can be read.
 
-        Raises:
-            EventInvalid: some reader could not read it: a text, a number, or too many levels.
-        """
-        try:
-            self.check(self.data)
-        except EventInvalid:
-            kept = _without_odd_values(self.data)
-            if kept == self.data:
-                raise
-            self.check(kept)
-            return kept
-        return self.data
+    Raises:
+        EventInvalid: some reader could not read it: a text, a number, or too many levels.
+    """
+    try:
+        _check(data, unsure)
+    except EventInvalid:
+        kept = _without_odd_values(data)
+        if kept == data:
+            raise
+        _check(kept, unsure)
+        return kept
+    return data
 
-    def check(self, data: Any) -> None:
-        """Refuse data of this body that some reader of a stored row could not read.
 
-        Raises:
-            EventInvalid: it could not read a text, a number, or so many levels.
-        """
-        try:
-            strict_json.check(data) if self.unsure else strict_json.check_numbers(data)
-        except strict_json.NotStrictJson as error:
-            raise EventInvalid({"_schema": [str(error)]}) from None
+def _check(data: Any, unsure: bool) -> None:
+    try:
+        strict_json.check(data) if unsure else strict_json.check_numbers(data)
+    except strict_json.NotStrictJson as error:
+        raise EventInvalid({"_schema": [str(error)]}) from None
 
 
 def _without_odd_values(data: Any) -> Any:
@@ -75,33 +68,53 @@ def _without_odd_values(data: Any) -> Any:
     return kept
 
 
-def corrections(data: Any, email: str | None) -> list[str]:
+def corrections(data: Any, email: str | None) -> Sequence[str]:
     """Return the names under which corrections of a stored event are counted.
 
     Args:
         data: the event or identity as it was sent.
-        email: the address that was stored with it.
+        email: the address that is stored with it.
     """
-    age_ms, found = data.get("age_ms", 0), []
-    if type(age_ms) is not int or not 0 <= age_ms <= MAX_AGE_MS:
-        found.append("ages_corrected")
+    age_ms = data.get("age_ms", 0)
+    is_age_right = type(age_ms) is int and 0 <= age_ms <= MAX_AGE_MS
+    if is_age_right and (email is not None or data.get("email") is None):
+        return ()
+    found = [] if is_age_right else ["ages_corrected"]
     if email is None and data.get("email") is not None:
         found.append("emails_left_out")
     return found
 
 
-def batch_items(batch: Parsed, max_events: int) -> list[Parsed]:
+def as_sent(record: Record) -> dict[str, Any] | None:
+    """Return an event as it may have been sent. Fields that are not stored are missing.
+
+    Returns None if this is not the record of an event.
+    """
+    if len(record) != len(Event._fields):
+        return None
+    _, session_id, event_type, payload, email, created_at, received_at = record
+    return {
+        "event_id": id_text(record),
+        "session_id": session_id,
+        "event_type": event_type,
+        "payload": strict_json.loads(payload),
+        "age_ms": (received_at - created_at) // timedelta(milliseconds=1),
+        **({} if email is None else {"email": email}),
+    }
+
+
+def batch_items(batch: Any, max_events: int) -> list[Any]:
     """Return the events of a batch.
 
     Raises:
         EventInvalid: this is not a batch, or it is empty or too large.
     """
-    items = batch.data.get("events") if isinstance(batch.data, dict) else None
+    items = batch.get("events") if isinstance(batch, dict) else None
     if not isinstance(items, list):
         raise EventInvalid({"events": ["Must be a list of events."]})
     if not 0 < len(items) <= max_events:
         raise EventInvalid({"events": [f"Must be 1 to {max_events} events, not {len(items)}."]})
-    return [batch.part(item) for item in items]
+    return items
 
 
 def count_of(data: Any) -> int:
@@ -135,23 +148,24 @@ class Reader:
         except strict_json.NotStrictJson as error:
             raise EventInvalid({"_schema": [str(error)]}) from None
 
-    def event(self, parsed: Parsed, received_at: datetime) -> Event:
+    def event(self, data: Any, unsure: bool, received_at: datetime) -> Event:
         """Return the event.
+
+        Args:
+            data: the parsed event.
+            unsure: whether its texts may hold NUL or half an emoji.
+            received_at: when it was received, in UTC.
 
         Raises:
             EventInvalid: it is not allowed.
         """
-        data = parsed.checked()
+        data = _checked(data, unsure)
         event = self._precheck(data, received_at) or self._load(data, received_at)
         return event._replace(payload=self._scrub(event.payload)) if self._scrub else event
 
-    def identity(self, parsed: Parsed, received_at: datetime) -> Identity:
-        """Return the owner of a session.
-
-        Raises:
-            EventInvalid: it is not allowed.
-        """
-        loaded = _loaded(self._identity_schema, parsed.checked())
+    def identity(self, data: Any, unsure: bool, received_at: datetime) -> Identity:
+        """Return the owner of a session. Arguments and errors are those of `event`."""
+        loaded = _loaded(self._identity_schema, _checked(data, unsure))
         session_id, email = loaded["session_id"], loaded["email"]
         return Identity(
             identity_id=identity_id(session_id, email),

@@ -84,7 +84,7 @@ class KeptRejections:
             return
         batch = rejected[:ROWS_PER_WRITE]
         try:
-            rows = [rejection_of(data, error, received_at) for data, error in batch]
+            rows = [rejection_of(data, error, received_at).record() for data, error in batch]
             results = self._store.append(rows)
             run_with_timeout(TIMEOUT_MS / 1000, self._trim)
         except Exception as error:  # A failure must not change the answer to the event.

@@ -71,7 +71,7 @@ def replay(
         elif is_dry_run:
             results = _expected(engine, valid, seen)
         else:
-            results = store.append(valid)
+            results = store.append([event.record() for event in valid])
         outcomes = iter(results)
         done_ids = []
         for row, event in zip(rows, events, strict=True):
@@ -113,12 +113,11 @@ def _event(reader: Reader, row: sa.Row[Any], max_bytes: int) -> Event | None:
     if row.sample is None or len(body := row.sample.encode()) > max_bytes:
         return None
     try:
-        parsed = reader.parse(body)
-        data = parsed.data
+        data, unsure = reader.parse(body)
         if "event_id" not in data:
             event_id = uuid5(NAMESPACE_URL, f"tcs_events:rejection:{row.rejection_id}")
             data["event_id"] = str(event_id)
-        return reader.event(parsed, row.received_at)
+        return reader.event(data, unsure, row.received_at)
     except EventInvalid:
         return None
 

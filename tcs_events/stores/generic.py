@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Table, exc, false, insert, literal_column, select
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Engine,
+    Table,
+    Uuid,
+    exc,
+    false,
+    insert,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tcs_events.database import mysql
@@ -19,6 +32,7 @@ from tcs_events.event import Outcome, Record
 from tcs_events.settings import Settings
 from tcs_events.stores.columns import data_columns, unique_id
 from tcs_events.stores.contract import Result
+from tcs_events.strict_json import loads
 
 _INSERT_WITH_CONFLICT: dict[str, Callable[[Table], postgresql.Insert | sqlite.Insert]] = {
     "postgresql": postgresql.insert,
@@ -43,6 +57,7 @@ class GenericCommitter:
     def __init__(self, connection: GenericConnection, table: Table) -> None:
         self._engine = connection.engine
         self._table = table
+        self._columns = data_columns(table)
 
     def connection(self, deadline: float) -> None:
         """Return None: this committer has no connection of its own."""
@@ -53,7 +68,20 @@ class GenericCommitter:
     def write(self, events: Sequence[Record], deadline: float) -> list[Result]:
         """Write the events in one transaction, and return one result for each."""
         with self._engine.begin() as connection:
-            return [insert_once(connection, self._table, event._asdict()) for event in events]
+            return [insert_once(connection, self._table, self._values(event)) for event in events]
+
+    def _values(self, record: Record) -> dict[str, Any]:
+        """Return the values of a record as SQLAlchemy's types take them."""
+        return {
+            column.name: _python_value(column, value)
+            for column, value in zip(self._columns, record, strict=True)
+        }
+
+
+def _python_value(column: Column[object], value: Any) -> Any:
+    if isinstance(column.type, Uuid):
+        return UUID(value)
+    return loads(value) if isinstance(column.type, JSON) else value
 
 
 def insert_once(connection: Connection, table: Table, row: dict[str, Any]) -> Outcome:

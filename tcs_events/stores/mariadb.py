@@ -16,12 +16,11 @@ from tcs_events.database import mysql, mysql_tables, watchdog
 from tcs_events.database.connection import OwnConnection
 from tcs_events.database.problems import TOO_LARGE
 from tcs_events.errors import StoreUnavailable
-from tcs_events.event import Event, Outcome, Record
+from tcs_events.event import Outcome, Record
 from tcs_events.settings import Settings
-from tcs_events.stores.columns import data_columns, unique_id
+from tcs_events.stores.columns import data_columns, holds_events, unique_id
 from tcs_events.stores.contract import Result
 from tcs_events.stores.generic import not_kept
-from tcs_events.strict_json import dumps
 
 LOCK_SECONDS = 1
 """How long a statement waits for a lock: the shortest time that both servers accept."""
@@ -84,6 +83,7 @@ class MariaCommitter:
         name, record_id = preparer.format_table(table), preparer.quote(unique_id(table).name)
         self._insert_into = f"INSERT INTO {name} ({columns}) VALUES ".encode()  # noqa: S608
         self._record_id = record_id
+        self._row = _event_row if holds_events(table) else _any_row
         self._update = f"UPDATE {name} SET"
         self._select_ids = f"SELECT {record_id} FROM {name} WHERE {record_id} IN ("  # noqa: S608
         self._table = table
@@ -121,11 +121,11 @@ class MariaCommitter:
             raise
 
     def _write(self, driver: Any, records: Sequence[Record], deadline: float) -> list[Result]:
-        rows: dict[UUID, bytes] = {}
-        too_large: set[UUID] = set()
+        rows: dict[str, bytes] = {}
+        too_large: set[str] = set()
         for record in records:
             if record[0] not in rows:  # the first record of an id is kept
-                rows[record[0]] = row = _row(record).encode()
+                rows[record[0]] = row = self._row(record).encode()
                 if len(row) + len(self._insert_into) > self._connection.statement_max_bytes:
                     too_large.add(record[0])
         for record_id in too_large:
@@ -154,7 +154,7 @@ class MariaCommitter:
             raise StoreUnavailable("WrongTable", problem.remedy)
         self._checked_at = self._connection.times_opened
 
-    def _insert_all(self, cursor: Any, rows: dict[UUID, bytes], deadline: float) -> set[UUID]:
+    def _insert_all(self, cursor: Any, rows: dict[str, bytes], deadline: float) -> set[str]:
         """Insert the rows whose ids are new, and return these ids. All rows are then synced."""
         new = dict(rows)
         while new:
@@ -193,7 +193,7 @@ class MariaCommitter:
                     cursor.execute("ROLLBACK")
             raise
 
-    def _sync(self, cursor: Any, record_id: UUID) -> None:
+    def _sync(self, cursor: Any, record_id: str) -> None:
         """Return once the server's log is synced as far as it has been written by now.
 
         InnoDB shows a row to others before the log with its commit is synced, and our INSERT that
@@ -224,7 +224,7 @@ class MariaCommitter:
         row = cursor.fetchone()
         return None if row is None else int(row[1])
 
-    def _commit_a_change(self, cursor: Any, record_id: UUID) -> None:
+    def _commit_a_change(self, cursor: Any, record_id: str) -> None:
         """Change a row and change it back, in one transaction. Its commit syncs the log.
 
         A transaction that has changed nothing in the end, such as one with a failed INSERT, syncs
@@ -235,7 +235,7 @@ class MariaCommitter:
             for sign in "+-":
                 cursor.execute(
                     f"{self._update} received_at = received_at {sign} INTERVAL 1 MICROSECOND"
-                    f" WHERE {self._record_id} = '{record_id.hex}'"
+                    f" WHERE {self._record_id} = '{record_id}'"
                 )
             cursor.execute("COMMIT")
         except BaseException:
@@ -243,10 +243,10 @@ class MariaCommitter:
                 cursor.execute("ROLLBACK")
             raise
 
-    def _existing(self, cursor: Any, ids: Iterable[UUID]) -> set[UUID]:
-        quoted = ", ".join(f"'{record_id.hex}'" for record_id in ids)
+    def _existing(self, cursor: Any, ids: Iterable[str]) -> set[str]:
+        quoted = ", ".join(f"'{record_id}'" for record_id in ids)
         cursor.execute(f"{self._select_ids}{quoted})")
-        return {UUID(str(stored)) for (stored,) in cursor.fetchall()}
+        return {UUID(str(stored)).hex for (stored,) in cursor.fetchall()}
 
     def _statements(self, rows: Iterable[bytes]) -> Iterator[bytes]:
         """Yield as few INSERTs as the server's limit on their length allows."""
@@ -261,18 +261,20 @@ class MariaCommitter:
         yield self._insert_into + b", ".join(part)
 
 
-def _row(record: Record) -> str:
+def _any_row(record: Record) -> str:
     """Return the values of a row as SQL. This takes a third of the time that the drivers take."""
-    if not isinstance(record, Event):
-        return f"({', '.join(map(_literal, record))})"
-    created_at = _text(record.created_at)
-    received_at = (
-        created_at if record.received_at is record.created_at else _text(record.received_at)
-    )
-    email = "NULL" if record.email is None else _quoted(record.email)
+    return f"({', '.join(map(_literal, record))})"
+
+
+def _event_row(record: Record) -> str:
+    """Return the same for an event, in less time still."""
+    event_id, session_id, event_type, payload, email, created_at, received_at = record
+    created = _text(created_at)
+    received = created if received_at is created_at else _text(received_at)
+    address = "NULL" if email is None else _quoted(email)
     return (
-        f"('{record.event_id.hex}', {_quoted(record.session_id)}, {_quoted(record.event_type)},"
-        f" {_quoted(dumps(record.payload))}, {email}, '{created_at}', '{received_at}')"
+        f"('{event_id}', {_quoted(session_id)}, {_quoted(event_type)},"
+        f" {_quoted(payload)}, {address}, '{created}', '{received}')"
     )
 
 
@@ -280,12 +282,8 @@ def _literal(value: object) -> str:
     match value:
         case None:
             return "NULL"
-        case UUID():
-            return f"'{value.hex}'"
         case datetime():
             return f"'{_text(value)}'"
-        case dict():
-            return _quoted(dumps(value))
         case int():
             return str(int(value))
     return _quoted(str(value))

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Engine, Table
 
 from tcs_events.database.connection import ATTEMPT_MAX_SECONDS, OwnConnection
 from tcs_events.database.pooler import is_pooled
 from tcs_events.database.troubles import sqlstate_of
-from tcs_events.event import Event, Outcome, Record
+from tcs_events.event import Outcome, Record
 from tcs_events.settings import LOST_ON_POWER_CUT, Settings
-from tcs_events.stores.columns import data_columns, unique_id
+from tcs_events.stores.columns import data_columns, holds_events, unique_id
 from tcs_events.stores.contract import Result
 from tcs_events.stores.generic import not_kept
-from tcs_events.stores.postgresql_drivers import DRIVERS, as_uuid, transaction
-from tcs_events.strict_json import dumps
+from tcs_events.stores.postgresql_drivers import DRIVERS, as_hex, transaction
 
 COPY_FROM_EVENTS = 6
 """From this many events on, COPY is quicker than an INSERT of several rows (measured)."""
 COPY_SECONDS = 1.0
-"""How long COPY may be used after an INSERT has shown that the unique index exists.
+"""How long COPY may be used after the server has shown that the unique index exists.
 
 COPY has no ON CONFLICT. Without a unique index it would store duplicates, where INSERT fails.
 """
@@ -124,6 +122,7 @@ class PostgresCommitter:
         where = f"{preparer.format_table(table)} WHERE {record_id} = ANY(%s::uuid[])"
         self._select_ids = f"SELECT {record_id} FROM {where}"  # noqa: S608  (quoted names)
         self._table = table
+        self._holds_events = holds_events(table)
         self._one_row = "(" + ", ".join(["%s"] * len(names)) + ")"
         self.server = connection
         self.own = connection.own
@@ -140,63 +139,68 @@ class PostgresCommitter:
         """Write the records in one transaction, and return one result for each."""
         connection = self.connection(deadline)
         with self._driver.until(connection, deadline):
-            if self._may_copy(records) and self._copied(connection, records):
-                return [Outcome.ACCEPTED] * len(records)
-            results = self._insert(connection, records)
-            self.server.copy_until[self._table.name] = monotonic() + COPY_SECONDS
-            return results
+            if self._should_copy(records):
+                copied = self._copied(connection, records)
+                if copied is not None:
+                    return copied
+            return self._insert(connection, records)
 
-    def _may_copy(self, records: Sequence[Record]) -> bool:
-        return (
-            len(records) >= COPY_FROM_EVENTS
-            and isinstance(records[0], Event)
-            and monotonic() < self.server.copy_until.get(self._table.name, 0.0)
-            and self._driver.can_copy
-        )
+    def _should_copy(self, records: Sequence[Record]) -> bool:
+        return len(records) >= COPY_FROM_EVENTS and self._holds_events and self._driver.can_copy
 
-    def _copied(self, connection: Any, records: Sequence[Record]) -> bool:
-        """Write the records by COPY. Return False if an id is stored already, or a row was lost."""
-        lines = "".join(map(_copy_line, records))  # type: ignore[arg-type]
+    def _copied(self, connection: Any, records: Sequence[Record]) -> list[Result] | None:
+        """Write the records by COPY. Return None if an id is stored already, or a row was lost.
+
+        If it is time to look for the unique index, the first record is written by INSERT, in the
+        same transaction: of all the records it would take a second to write a large group.
+        """
+        until, table = self.server.copy_until, self._table.name
+        to_insert = [] if monotonic() < until.get(table, 0.0) else records[:1]
+        to_copy = records[len(to_insert) :]
+        lines = "".join(map(_copy_line, to_copy))
+        results: list[Result] = []
         try:
-            if not self.server.before:
-                return self._driver.copy(connection, self._copy, lines) == len(records)
-            with transaction(self._driver, connection, self.server.before):
-                return self._driver.copy(connection, self._copy, lines) == len(records)
+            if not to_insert and not self.server.before:
+                count = self._driver.copy(connection, self._copy, lines)
+            else:
+                with transaction(self._driver, connection, self.server.before):
+                    if to_insert:
+                        results = self._insert(connection, to_insert)
+                        until[table] = monotonic() + COPY_SECONDS
+                    count = self._driver.copy(connection, self._copy, lines)
+            all_copied = count == len(to_copy)
+            return [*results, *[Outcome.ACCEPTED] * count] if all_copied else None
         except Exception as error:
             if sqlstate_of(error) != UNIQUE_VIOLATION:
                 raise
-            return False  # COPY was rolled back; INSERT skips the duplicates with ON CONFLICT
+            return None  # All was rolled back. INSERT skips the duplicates with ON CONFLICT.
 
     def _insert(self, connection: Any, records: Sequence[Record]) -> list[Result]:
-        rows = [
-            tuple(dumps(value) if isinstance(value, dict) else value for value in record)
-            for record in records
-        ]
-        values = ", ".join([self._one_row] * len(rows))
+        values = ", ".join([self._one_row] * len(records))
         found = self._driver.execute(
             connection,
             f"{self._insert_into} VALUES {values} {self._do_nothing}",
-            [value for row in rows for value in row],
+            [value for record in records for value in record],
             self.server.before,
         )
-        stored = {as_uuid(record_id) for (record_id,) in found}
+        stored = {as_hex(record_id) for (record_id,) in found}
         lost = self._lost(connection, {record[0] for record in records} - stored)
         results: list[Result] = []
-        for row in rows:
-            if row[0] in lost:
+        for record_id, *_ in records:
+            if record_id in lost:
                 results.append(not_kept(self._table))
                 continue
-            results.append(Outcome.ACCEPTED if row[0] in stored else Outcome.DUPLICATE)
-            stored.discard(row[0])  # another row with this id in the group is a duplicate
+            results.append(Outcome.ACCEPTED if record_id in stored else Outcome.DUPLICATE)
+            stored.discard(record_id)  # another record with this id in the group is a duplicate
         return results
 
-    def _lost(self, connection: Any, not_stored: set[UUID]) -> set[UUID]:
+    def _lost(self, connection: Any, not_stored: set[str]) -> set[str]:
         """Return the ids that are missing from the table, because a trigger dropped their rows."""
         if not not_stored:
             return set()
         ids = [list(not_stored)]
         found = self._driver.execute(connection, self._select_ids, ids, self.server.before)
-        return not_stored - {as_uuid(record_id) for (record_id,) in found}
+        return not_stored - {as_hex(record_id) for (record_id,) in found}
 
 
 def _set(set_: str, settings: Mapping[str, object]) -> str:
@@ -204,24 +208,19 @@ def _set(set_: str, settings: Mapping[str, object]) -> str:
     return "".join(f"{set_} {name} = {value}; " for name, value in settings.items())
 
 
-def _copy_line(event: Event) -> str:
+def _copy_line(record: Record) -> str:
     """Return a row in COPY's text format: https://www.postgresql.org/docs/current/sql-copy.html.
 
     This takes a third of the time that the driver's `write_row` takes. JSON text and printable text
     contain no tabs and no line ends, so only backslashes need escaping.
     """
-    created_at = event.created_at.isoformat()
-    received_at = (
-        created_at if event.received_at is event.created_at else event.received_at.isoformat()
-    )
-    session_id, payload, email = event.session_id, dumps(event.payload), event.email
+    event_id, session_id, event_type, payload, email, created_at, received_at = record
+    created = created_at.isoformat()
+    received = created if received_at is created_at else received_at.isoformat()
     if "\\" in session_id:
         session_id = session_id.replace("\\", r"\\")
     if "\\" in payload:
         payload = payload.replace("\\", r"\\")
     email = r"\N" if email is None else email.replace("\\", r"\\")
-    event_type = event.event_type.replace("\\", r"\\")
-    return (
-        f"{event.event_id.hex}\t{session_id}\t{event_type}\t{payload}\t{email}"
-        f"\t{created_at}\t{received_at}\n"
-    )
+    event_type = event_type.replace("\\", r"\\")
+    return f"{event_id}\t{session_id}\t{event_type}\t{payload}\t{email}\t{created}\t{received}\n"

@@ -77,9 +77,9 @@ def transaction(driver: PostgresDriver, connection: Any, before: str) -> Iterato
     driver.run(connection, "COMMIT")
 
 
-def as_uuid(value: Any) -> UUID:
-    """Return an id as a UUID. psycopg2 gives a text, unless the host has registered the type."""
-    return value if isinstance(value, UUID) else UUID(value)
+def as_hex(value: Any) -> str:
+    """Return an id as records have it. psycopg2 gives a text, unless the host wants UUIDs."""
+    return value.hex if isinstance(value, UUID) else UUID(value).hex
 
 
 class Psycopg3:

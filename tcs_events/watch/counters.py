@@ -6,7 +6,7 @@ import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Protocol
 
@@ -29,13 +29,13 @@ LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 Ended = tuple[Outcome, str, int]
 """An outcome, its reason ("" if the outcome has only one), and the number of events."""
 
-_Key = tuple[str, str, str]
-"""The key of a count: a kind, and for some kinds an outcome and a reason, or a latency class."""
-_OUTCOME, _IDENTITY, _LATENCY = "outcome", "identity", "latency"
-_REQUESTS: _Key = ("requests", "", "")
-_RECEIVED: _Key = ("received", "", "")
-_SECONDS: _Key = ("seconds", "", "")
-_LATENCIES = tuple((_LATENCY, str(place), "") for place in range(len(LATENCY_BOUNDS_MS) + 1))
+_Request = tuple[Sequence[Ended], float]
+"""How the events of a request ended, and its duration in seconds."""
+_Identity = tuple[Outcome, str, float]
+"""The outcome of a call of `identify`, its reason, and its duration in seconds."""
+
+SUM_UP_FROM = 100
+"""How many requests are kept before they are summed up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,35 @@ class Counted:
     """The sum of all durations."""
     notes: dict[str, int]
     """Counts that are not outcomes of events, by name."""
+
+    def plus(self, requests: Sequence[_Request], identities: Sequence[_Identity]) -> Counted:
+        """Return these counts with more requests."""
+        if not requests and not identities:
+            return self
+        outcomes, latency = Counter(self.outcomes), list(self.latency)
+        received, links = self.received, Counter(self.identities)
+        durations = [seconds for *_, seconds in identities]
+        for ended, seconds in requests:
+            durations.append(seconds)
+            for outcome, reason, events in ended:
+                outcomes[outcome, reason] += events
+                received += events
+        for outcome, reason, _ in identities:
+            links[outcome, reason] += 1
+        for seconds in durations:
+            latency[bisect_left(LATENCY_BOUNDS_MS, seconds * 1000)] += 1
+        return Counted(
+            requests=self.requests + len(durations),
+            received=received,
+            outcomes=dict(outcomes),
+            identities=dict(links),
+            latency=tuple(latency),
+            latency_seconds=self.latency_seconds + sum(durations),
+            notes=self.notes,
+        )
+
+
+_NOTHING = Counted(0, 0, {}, {}, (0,) * (len(LATENCY_BOUNDS_MS) + 1), 0.0, {})
 
 
 class Mirror(Protocol):
@@ -81,34 +110,26 @@ class Counters:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._numbers: dict[_Key, int | float] = {}
-        """All counts of requests, in one dict that is updated in one step."""
+        self._sums = _NOTHING
+        self._requests: list[_Request] = []
+        """The requests that are not in the sums yet."""
+        self._identities: list[_Identity] = []
         self._notes: Counter[str] = Counter()
 
     def end(self, ended: Sequence[Ended], seconds: float) -> None:
         """Count one request: its events, their outcomes, and its duration in seconds."""
-        added: dict[_Key, int | float] = {_RECEIVED: 0}
-        for outcome, reason, events in ended:
-            key = _OUTCOME, outcome, reason
-            added[key] = added.get(key, 0) + events
-            added[_RECEIVED] += events
-        self._add(added, seconds)
+        ensure_own_state()
+        # One call, which Python does not interrupt: all of a request is counted, or none of it.
+        with self._lock:
+            self._requests.append((ended, seconds))
         self._pass_on(ended, seconds)
 
     def end_identity(self, outcome: Outcome, reason: str, seconds: float) -> None:
         """Count one call of `identify`: its outcome, and its duration in seconds."""
-        self._add({(_IDENTITY, outcome, reason): 1}, seconds)
-        self._pass_on((), seconds)
-
-    def _add(self, added: dict[_Key, int | float], seconds: float) -> None:
-        latency_class = _LATENCIES[bisect_left(LATENCY_BOUNDS_MS, seconds * 1000)]
-        added |= {_REQUESTS: 1, latency_class: 1, _SECONDS: seconds}
         ensure_own_state()
-        numbers = self._numbers
         with self._lock:
-            # Python does not interrupt `dict.update`. If the request is interrupted here, all of
-            # it is counted or none of it, so that outcomes always add up to `received`.
-            numbers.update({key: numbers.get(key, 0) + more for key, more in added.items()})
+            self._identities.append((outcome, reason, seconds))
+        self._pass_on((), seconds)
 
     def note(self, name: str, number: int = 1) -> None:
         """Count something that is not the outcome of an event, such as "limits_unavailable"."""
@@ -122,6 +143,9 @@ class Counters:
         """Tell the mirror, and write the tally if it is due."""
         if self.mirror is not None:
             self.mirror.end(ended, seconds)
+        if len(self._requests) + len(self._identities) >= SUM_UP_FROM:
+            with self._lock:
+                self._sum_up()
         if monotonic() >= self.due_at:
             self.when_due()
 
@@ -129,24 +153,16 @@ class Counters:
         """Return the counts since the process began."""
         ensure_own_state()
         with self._lock:
-            numbers, notes = self._numbers.copy(), dict(self._notes)
-        return Counted(
-            requests=int(numbers.get(_REQUESTS, 0)),
-            received=int(numbers.get(_RECEIVED, 0)),
-            outcomes=_of_kind(_OUTCOME, numbers),
-            identities=_of_kind(_IDENTITY, numbers),
-            latency=tuple(int(numbers.get(key, 0)) for key in _LATENCIES),
-            latency_seconds=numbers.get(_SECONDS, 0.0),
-            notes=notes,
-        )
+            return replace(self._sum_up(), notes=dict(self._notes))
 
-
-def _of_kind(kind: str, numbers: dict[_Key, int | float]) -> dict[tuple[Outcome, str], int]:
-    return {
-        (Outcome(outcome), reason): int(number)
-        for (key_kind, outcome, reason), number in numbers.items()
-        if key_kind == kind
-    }
+    def _sum_up(self) -> Counted:
+        """Add the new requests to the sums, and return these. The lock is held."""
+        sums = self._sums.plus(self._requests, self._identities)
+        # Assignments in a row: Python interrupts a request before all of them, or after.
+        self._sums = sums
+        self._requests = []
+        self._identities = []
+        return sums
 
 
 def outcome_of(error: TcsEventsError) -> tuple[Outcome, str]:

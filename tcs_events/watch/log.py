@@ -126,12 +126,18 @@ class Log:
     def error(self, event: str, **keys: object) -> None:
         self._say("error", event, keys)
 
-    def _say(self, level: str, event: str, keys: dict[str, object]) -> None:
+    def is_on(self, level: str) -> bool:
+        """Return whether lines of this level are written at all. None is at level "off"."""
+        if level == "off":
+            return False
         logger = self._logger
-        # Skip lines below the host's log level early: most lines of most hosts are.
         is_enabled_for = getattr(type(logger), "is_enabled_for", None)
-        if is_enabled_for is None or is_enabled_for(logger, _LEVELS[level]):
-            _lines.write(_Line(logger, level, event, keys))
+        return is_enabled_for is None or is_enabled_for(logger, _LEVELS[level])
+
+    def _say(self, level: str, event: str, keys: dict[str, object]) -> None:
+        # Skip lines below the host's log level early: most lines of most hosts are.
+        if self.is_on(level):
+            _lines.write(_Line(self._logger, level, event, keys))
 
 
 _lines = _Lines()

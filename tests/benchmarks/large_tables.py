@@ -165,7 +165,7 @@ def _fill(store: Any, count: int, rows_file: Path, database: str) -> None:
 
 
 def _store(store: Any, group: list[Event], writer: Any) -> None:
-    store.append(group)
+    store.append([event.record() for event in group])
     writer.writerows(
         (
             event.session_id,

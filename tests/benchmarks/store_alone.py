@@ -14,7 +14,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from tcs_events import events_bp
-from tcs_events.event import Event, new_event_id
+from tcs_events.event import Event, Record, new_event_id
 from tests.benchmarks.load import bodies
 from tests.benchmarks.measure import Setup
 from tests.benchmarks.report import Progress, markdown_table
@@ -64,11 +64,11 @@ def _measure(setup: Setup, url: str, size: int, seconds: int) -> tuple[float, fl
     return written / took, cpu / written * 1e6
 
 
-def _event(body: dict[str, Any]) -> Event:
+def _event(body: dict[str, Any]) -> Record:
     now = datetime.now(UTC)
     names = ("session_id", "event_type", "payload")
     session_id, event_type, payload = (body[name] for name in names)
-    return Event(new_event_id(), session_id, event_type, payload, None, now, now)
+    return Event(new_event_id(), session_id, event_type, payload, None, now, now).record()
 
 
 @contextmanager

@@ -106,13 +106,14 @@ def fill(app: Flask, events: list[Event], known: dict[str, str] | None = None) -
     with app.app_context():
         registration = app.extensions["tcs_events"]
         for start in range(0, len(events), 500):
-            registration.store.append(events[start : start + 500])
+            batch = events[start : start + 500]
+            registration.store.append([event.record() for event in batch])
         links = []
         for session_id, email in (known or {}).items():
             times = sorted(event.created_at for event in events if event.session_id == session_id)
             at = times[1]
             links.append(Identity(identity_id(session_id, email), session_id, email, at, at))
-        registration.identity_store.append(links)
+        registration.identity_store.append([link.record() for link in links])
 
 
 def noon_today() -> datetime:

@@ -26,6 +26,7 @@ from tests.faults.mariadb_faults import (
 from tests.faults.small_disk import filling
 from tests.faults.syncs import strace
 from tests.mariadb import INSTALL, MariaDB, mariadb_binary
+from tests.stores.storing import append
 from tests.stores.test_contract import event
 from tests.support import need, need_module, wait_until
 
@@ -109,13 +110,13 @@ def test_nothing_is_acknowledged_before_the_log_is_synced(
     options = ["-e", "trace=fsync,fdatasync", "-y", "-p", str(server.server_pid())]
     with app.app_context():
         store = registration_of(app).store
-        store.append([known])
+        append(store, [known])
         with subprocess.Popen(strace(str(trace), *options)) as tracing:
             wait_until(trace.exists)
             time.sleep(0.5)
             for group in ([event()], [known], [known, event()], [event() for _ in range(50)]):
                 before = syncs(trace)
-                store.append(group)
+                append(store, group)
                 assert syncs(trace) > before
             tracing.send_signal(signal.SIGINT)
 

@@ -28,5 +28,6 @@ def append(app: Flask, events: Sequence[Event], identities: Sequence[Identity] =
     """Store events as they are, with `created_at` whenever they say. Needs an app context."""
     registration = registration_of(app)
     for start in range(0, len(events), APPEND_EVENTS):
-        registration.store.append(events[start : start + APPEND_EVENTS])
-    registration.identity_store.append(identities)
+        batch = events[start : start + APPEND_EVENTS]
+        registration.store.append([event.record() for event in batch])
+    registration.identity_store.append([identity.record() for identity in identities])

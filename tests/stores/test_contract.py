@@ -21,6 +21,7 @@ from tcs_events.stores import Store
 from tcs_events.stores.connections import OTHER
 from tests.conftest import MakeHost
 from tests.drivers import POOLED_DRIVERS, POSTGRES_DRIVERS, database_by
+from tests.stores.storing import append
 
 
 class Case(NamedTuple):
@@ -83,13 +84,13 @@ def case(
 
 
 def test_no_events_give_no_results(case: Case) -> None:
-    assert case.store.append([]) == []
+    assert append(case.store, []) == []
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 6, 7, 100])
 def test_events_are_stored_in_their_order(case: Case, count: int) -> None:
     events = [event(f"visitor-{n}") for n in range(count)]
-    assert case.store.append(events) == [Outcome.ACCEPTED] * count
+    assert append(case.store, events) == [Outcome.ACCEPTED] * count
     assert case.read() == events
 
 
@@ -101,18 +102,18 @@ def test_every_text_is_read_back_equal(case: Case, count: int) -> None:
         good = event(f"{n} {tricky} \N{OWL}"[:64])
         payload: dict[str, object] = {tricky: [tricky, "tab\t line\n return\r \u2028", None, 1.5]}
         sent.append(good._replace(payload=payload, email=rf"a\{n}@example.com"))
-    assert case.store.append(sent) == [Outcome.ACCEPTED] * count
+    assert append(case.store, sent) == [Outcome.ACCEPTED] * count
     assert case.read() == sent
 
 
 @pytest.mark.parametrize("others", [0, 1, 50])
 def test_the_first_of_an_id_stands(case: Case, others: int) -> None:
     known = event("first")
-    case.store.append([known])
+    append(case.store, [known])
     more = [event() for _ in range(others)]
     again = event("second", known.event_id)
     twice = event("third")
-    assert case.store.append([again, *more, twice, twice]) == [
+    assert append(case.store, [again, *more, twice, twice]) == [
         Outcome.DUPLICATE,
         *[Outcome.ACCEPTED] * others,
         Outcome.ACCEPTED,
@@ -124,20 +125,20 @@ def test_the_first_of_an_id_stands(case: Case, others: int) -> None:
 def test_an_event_that_is_refused_fails_alone(case: Case) -> None:
     bad = event("half a pair \ud800")  # no store keeps it; the schema would refuse it first
     before, after = event("before"), event("after")
-    results = case.store.append([before, bad, after])
+    results = append(case.store, [before, bad, after])
     assert results[0] is results[2] is Outcome.ACCEPTED
     assert isinstance(results[1], EventInvalid)
     assert case.read() == [before, after]
 
 
 def test_a_store_that_is_closed_opens_again(case: Case) -> None:
-    case.store.append([event()])
+    append(case.store, [event()])
     case.store.close()
-    assert case.store.append([event()]) == [Outcome.ACCEPTED]
+    assert append(case.store, [event()]) == [Outcome.ACCEPTED]
 
 
 def test_nothing_waits_and_nothing_fails_once_all_is_stored(case: Case) -> None:
-    case.store.append([event()])
+    append(case.store, [event()])
     state = case.store.state()
     assert (state.waiting_events, state.waiting_bytes, state.is_failing) == (0, 0, False)
     assert case.store.problem() is None

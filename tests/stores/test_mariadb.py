@@ -16,6 +16,7 @@ from tcs_events.event import Outcome
 from tcs_events.host import registration_of
 from tcs_events.stores import Store
 from tests.conftest import MakeHost
+from tests.stores.storing import append
 from tests.stores.test_contract import event, rows_of
 from tests.support import need_module, wait_until
 
@@ -59,7 +60,7 @@ def test_every_text_is_stored_as_it_is(app: Flask, store: Store) -> None:
         event(tricky[:60])._replace(payload={tricky: [tricky]}, email=tricky),
         event("plain")._replace(payload={"a": None}),
     ]
-    assert store.append(sent) == [Outcome.ACCEPTED] * 2
+    assert append(store, sent) == [Outcome.ACCEPTED] * 2
     assert rows_of(app) == sent
 
 
@@ -70,11 +71,11 @@ def test_what_a_host_has_told_its_connections_changes_nothing(
     sent = event("\N{SLICE OF PIZZA}")
     with app.app_context():
         store = registration_of(app).store
-        assert store.append([sent]) == [Outcome.ACCEPTED]
+        assert append(store, [sent]) == [Outcome.ACCEPTED]
         too_long = event("x" * 65)
         with pytest.raises(StoreUnavailable):
-            store.append([too_long])
-        assert store.append([sent]) == [Outcome.DUPLICATE]
+            append(store, [too_long])
+        assert append(store, [sent]) == [Outcome.DUPLICATE]
     assert rows_of(make_host(url, create=False)) == [sent]
 
 
@@ -82,19 +83,19 @@ def test_a_group_that_is_longer_than_a_statement_may_be_is_one_transaction(
     app: Flask, store: Store, root: Engine
 ) -> None:
     known = event("known")
-    assert store.append([known]) == [Outcome.ACCEPTED]
+    assert append(store, [known]) == [Outcome.ACCEPTED]
     [(before,)] = execute(root, "SELECT @@GLOBAL.max_allowed_packet")
     try:
         execute(root, "SET GLOBAL max_allowed_packet = 65536")
         store.close()
         large = [event()._replace(payload={"a": "x" * 9_000}) for _ in range(30)]
-        assert store.append(large[:15]) == [Outcome.ACCEPTED] * 15
+        assert append(store, large[:15]) == [Outcome.ACCEPTED] * 15
         mixed = [*large[15:], known]
-        assert store.append(mixed) == [Outcome.ACCEPTED] * 15 + [Outcome.DUPLICATE]
+        assert append(store, mixed) == [Outcome.ACCEPTED] * 15 + [Outcome.DUPLICATE]
         assert len(rows_of(app)) == 31
 
         refused = event()._replace(payload={"a": "x" * 70_000})
-        results = store.append([event("before"), refused, event("after")])
+        results = append(store, [event("before"), refused, event("after")])
         assert results[0] is results[2] is Outcome.ACCEPTED
         assert isinstance(results[1], StoreUnavailable)
         assert results[1].remedy == "raise max_allowed_packet on the server"
@@ -107,7 +108,7 @@ def test_a_group_that_is_longer_than_a_statement_may_be_is_one_transaction(
             "CREATE TRIGGER look AFTER INSERT ON user_events FOR EACH ROW"
             " INSERT INTO seen SELECT 1",
         )
-        results = store.append(last_is_refused)
+        results = append(store, last_is_refused)
         assert results[:-1] == [Outcome.ACCEPTED] * 14
         assert isinstance(results[-1], StoreUnavailable)
         assert len(rows_of(app)) == 31 + 2 + 14
@@ -122,11 +123,11 @@ def test_another_unique_index_is_not_taken_for_a_duplicate(
 ) -> None:
     execute(root, "CREATE UNIQUE INDEX one_each ON user_events (session_id)")
     known, second = event("same"), event("same")
-    assert store.append([known]) == [Outcome.ACCEPTED]
+    assert append(store, [known]) == [Outcome.ACCEPTED]
     with pytest.raises(StoreUnavailable, match="IntegrityError") as caught:
-        store.append([second])
+        append(store, [second])
     assert caught.value.remedy.startswith("drop that unique constraint or index")
-    results = store.append([known, second, event("other")])
+    results = append(store, [known, second, event("other")])
     assert results[0] is Outcome.DUPLICATE
     assert isinstance(results[1], StoreUnavailable)
     assert results[2] is Outcome.ACCEPTED
@@ -144,7 +145,7 @@ def test_a_row_that_another_one_is_about_to_store_is_waited_for(
                 f" received_at) VALUES ('{same.event_id.hex}', 'theirs', 'x', '{{}}', now(), now())"
             )
         )
-        waiting = threading.Thread(target=lambda: results.extend(store.append([same, event()])))
+        waiting = threading.Thread(target=lambda: results.extend(append(store, [same, event()])))
         waiting.start()
         running = (
             "SELECT * FROM information_schema.processlist WHERE db = database()"
@@ -166,11 +167,11 @@ def test_two_groups_with_the_same_ids_in_another_order_are_both_stored(
         events = [event() for _ in range(30)]
         results: dict[str, list[object]] = {}
 
-        def append(name: str, group: list[Any], results: dict[str, list[object]]) -> None:
-            results[name] = list(store.append(group))
+        def store_group(name: str, group: list[Any], results: dict[str, list[object]]) -> None:
+            results[name] = list(append(store, group))
 
         threads = [
-            threading.Thread(target=append, args=(name, group, results))
+            threading.Thread(target=store_group, args=(name, group, results))
             for name, group in (("first", events), ("second", events[::-1]))
         ]
         for thread in threads:
@@ -192,8 +193,8 @@ def test_a_duplicate_needs_no_right_to_change_rows(
         with poor.app_context():
             store = registration_of(poor).store
             same = event()
-            assert store.append([same]) == [Outcome.ACCEPTED]
-            assert store.append([same]) == [Outcome.DUPLICATE]
+            assert append(store, [same]) == [Outcome.ACCEPTED]
+            assert append(store, [same]) == [Outcome.DUPLICATE]
     finally:
         execute(root, f"DROP USER {user}")
     assert rows_of(app) == [same]
@@ -202,9 +203,9 @@ def test_a_duplicate_needs_no_right_to_change_rows(
 def test_a_duplicate_is_left_as_it_was(app: Flask, store: Store) -> None:
     """Its row is changed and changed back, so that the server syncs its log."""
     same = event()
-    store.append([same])
+    append(store, [same])
     for _ in range(3):
-        assert store.append([same]) == [Outcome.DUPLICATE]
+        assert append(store, [same]) == [Outcome.DUPLICATE]
     assert rows_of(app) == [same]
 
 
@@ -214,6 +215,6 @@ def test_ids_in_a_column_of_the_servers_own_type_are_found(
     """Some versions of SQLAlchemy make such a column."""
     execute(root, "ALTER TABLE user_events MODIFY event_id UUID NOT NULL")
     same = event(event_id=UUID("0193a5b0-7d5e-7c33-8f5e-3d2b1a000001"))
-    assert store.append([same, event()]) == [Outcome.ACCEPTED] * 2
-    assert store.append([same]) == [Outcome.DUPLICATE]
+    assert append(store, [same, event()]) == [Outcome.ACCEPTED] * 2
+    assert append(store, [same]) == [Outcome.DUPLICATE]
     assert rows_of(app)[0] == same

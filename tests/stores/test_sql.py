@@ -26,6 +26,7 @@ from tests.conftest import MakeHost
 from tests.databases import execute_in
 from tests.drivers import POSTGRES_DRIVERS, at_port, with_driver
 from tests.pgbouncer import pgbouncer
+from tests.stores.storing import append
 from tests.support import ROOT, need_module, post, stored, wait_until
 
 if TYPE_CHECKING:
@@ -58,12 +59,12 @@ def store(
 
 
 def test_ids_go_on_beyond_two_billion(store: Any) -> None:
-    store.append([event()])
+    append(store, [event()])
     with store._engine.begin() as connection:
         connection.execute(text("UPDATE user_events SET id = 2147483647"))
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT setval('user_events_id_seq', 2147483647)"))
-    assert store.append([event(), event()]) == [Outcome.ACCEPTED] * 2
+    assert append(store, [event(), event()]) == [Outcome.ACCEPTED] * 2
     with store._engine.connect() as connection:
         ids = connection.scalars(text("SELECT id FROM user_events ORDER BY id")).all()
     assert ids == [2**31 - 1, 2**31, 2**31 + 1]
