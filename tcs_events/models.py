@@ -119,7 +119,16 @@ class UserEvent(_own.Model):  # type: ignore[name-defined,misc]
     """
 
     __tablename__ = "user_events"
-    __table_args__ = (sa.Index("ix_user_events_event_type_created_at", "event_type", "created_at"),)
+    __table_args__ = (
+        sa.Index("ix_user_events_event_type_created_at", "event_type", "created_at"),
+        # Most events have no address. To index them all costs a tenth of a write on PostgreSQL.
+        sa.Index(
+            "ix_user_events_email",
+            "email",
+            postgresql_where=sa.text("email IS NOT NULL"),
+            sqlite_where=sa.text("email IS NOT NULL"),
+        ),
+    )
     query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
 
     id: Mapped[int] = mapped_column(row_number, primary_key=True)
@@ -129,7 +138,7 @@ class UserEvent(_own.Model):  # type: ignore[name-defined,misc]
     payload: Mapped[dict[str, Any]] = mapped_column(
         sa.JSON().with_variant(JSONB(), "postgresql"), default=dict
     )
-    email: Mapped[str | None] = mapped_column(sa.String(EMAIL_MAX_LENGTH), index=True)
+    email: Mapped[str | None] = mapped_column(sa.String(EMAIL_MAX_LENGTH))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime(), default=_utc_now)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime(), default=_utc_now)
 
