@@ -223,7 +223,7 @@ class TestPostgres:
         with admin.connect() as other, ThreadPoolExecutor(1) as pool:
             other.execute(text("SET deadlock_timeout = '20s'"))  # ours is the one to be ended
             other.execute(insert_id, {"id": second.event_id})
-            results = pool.submit(store.append, [first, second])
+            results = pool.submit(append, store, [first, second])
             waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
             wait_until(lambda: execute_in(postgres_url, waiting) == [(1,)])
             other.execute(insert_id, {"id": first.event_id})
