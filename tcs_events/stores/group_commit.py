@@ -69,6 +69,11 @@ class _Group:
         self.entries.append(entry)
         self.events += entry.events
 
+    def take_entries(self) -> list[_Entry]:
+        """Return the requests, and forget them: each knows its group, which would be a cycle."""
+        entries, self.entries = self.entries, []
+        return entries
+
 
 class _Entry:
     """The events of one request in the queue."""
@@ -313,7 +318,7 @@ class GroupCommit:
                 in_time.append(entry)
         self._queue = in_time
         self._count_waiting()
-        for entry in late.entries:
+        for entry in late.take_entries():
             entry.wake()
 
     def _fill(self, group: _Group, owner: _Entry) -> None:
@@ -336,7 +341,7 @@ class GroupCommit:
         self._waiting_events, self._waiting_bytes = events, size_bytes
 
     def _finish(self, entry: _Entry, group: _Group, seconds: float, is_full: bool) -> None:
-        to_wake = group.entries
+        to_wake = group.take_entries()
         with self._lanes.mutex:
             if group.results is not None:
                 self._patience.succeeded()
@@ -358,4 +363,4 @@ class GroupCommit:
         for entry in queue:
             failed.add(entry)
         self._count_waiting()
-        return failed.entries
+        return failed.take_entries()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -229,3 +231,25 @@ def test_a_child_forked_in_the_middle_of_a_commit_starts_afresh(
     assert os.waitstatus_to_exitcode(status) == 0
     database.may_go_on.set()
     assert first.result(60) == [Outcome.ACCEPTED]
+
+
+def test_a_request_leaves_nothing_to_the_garbage_collector() -> None:
+    """A cycle would keep the events in memory until the collector runs, and have it run more."""
+    queue = GroupCommit(
+        [lambda events, deadline: [Outcome.ACCEPTED] * len(events)],
+        max_events=10,
+        max_bytes=1000,
+        timeout_seconds=5,
+    )
+    entry = weakref.ref(kept := Kept())
+    gc.disable()
+    try:
+        queue.append([kept])
+        del kept
+        assert entry() is None
+    finally:
+        gc.enable()
+
+
+class Kept:
+    """An event whose end can be seen."""
