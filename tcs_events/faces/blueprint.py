@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
 from flask import (
     Blueprint,
     Flask,
+    Request,
     Response,
     current_app,
     request,
@@ -142,16 +144,22 @@ def _app() -> Flask:
     return app
 
 
+def _request() -> Request:
+    """Return the request itself: each use of Flask's `request` looks for it again."""
+    found: Request = request._get_current_object()  # type: ignore[attr-defined]
+    return found
+
+
 def _response(answer: Answer) -> Response:
     return Response(answer.body, answer.status, list(answer.headers))
 
 
 def _answer(collect: Callable[[Collector, bytes, WSGIEnvironment], Answer]) -> Response:
     """Let the collector answer the current request."""
-    app = _app()
+    app, asked = _app(), _request()
     registration = registration_of(app)
     try:
-        return _response(collect(registration.collector, _body(app), request.environ))
+        return _response(collect(registration.collector, _body(app, asked), asked.environ))
     except ConfigError as error:
         if app.testing:  # a test shall fail by it
             raise
@@ -186,6 +194,8 @@ def _word_refusals(response: Response) -> Response:
 
     Not by a route that takes all methods: it would hide what the host itself answers there.
     """
+    if response.status_code == HTTPStatus.ACCEPTED:
+        return response
     refusal = request.routing_exception
     if not isinstance(refusal, MethodNotAllowed | BadRequest) or response.status_code != (
         refusal.code
@@ -217,24 +227,25 @@ def _take_body(app: Flask, **_: object) -> None:
     A hook that reads `request.stream` keeps nothing of it. And the input of Flask's development
     server does not end: reading it again would wait for ever.
     """
-    rule = request.url_rule
-    if request.method == "POST" and rule is not None and is_ours(app, rule):
+    asked = _request()
+    rule = asked.url_rule
+    if asked.method == "POST" and rule is not None and is_ours(app, rule):
         try:
-            request.environ[_BODY] = _read_body(app)
+            asked.environ[_BODY] = _read_body(app, asked)
         except TcsEventsError as error:
-            request.environ[_BODY] = error
+            asked.environ[_BODY] = error
 
 
-def _body(app: Flask) -> bytes:
-    """Return the body of the current request; raises what `_read_body` raises."""
-    body: bytes | TcsEventsError | None = request.environ.pop(_BODY, None)
+def _body(app: Flask, asked: Request) -> bytes:
+    """Return the body of a request; raises what `_read_body` raises."""
+    body: bytes | TcsEventsError | None = asked.environ.pop(_BODY, None)
     if isinstance(body, TcsEventsError):
         raise body
-    return _read_body(app) if body is None else body
+    return _read_body(app, asked) if body is None else body
 
 
-def _read_body(app: Flask) -> bytes:
-    """Read the body of the current request, whatever its Content-Type says it is.
+def _read_body(app: Flask, asked: Request) -> bytes:
+    """Read the body of a request, whatever its Content-Type says it is.
 
     Raises:
         BodyEncoded: it is compressed.
@@ -242,10 +253,10 @@ def _read_body(app: Flask) -> bytes:
         EventInvalid: it ended before its announced length.
     """
     limits = registration_of(app).settings.max_body_bytes, app.config["MAX_CONTENT_LENGTH"]
-    if "stream" in vars(request):  # the host's session, for one, has begun to read it
-        return read_again(request, *limits)
-    body = read_body(request.environ, *limits)
-    request.environ["wsgi.input"] = BytesIO(body)
+    if "stream" in vars(asked):  # the host's session, for one, has begun to read it
+        return read_again(asked, *limits)
+    body = read_body(asked.environ, *limits)
+    asked.environ["wsgi.input"] = BytesIO(body)
     return body
 
 
