@@ -71,6 +71,22 @@ NO_INFO = replace(
     meaning="the same, where the host's structlog leaves out lines below a warning",
     app=f"{APPS}.ours:create_app_without_info_lines",
 )
+VIEW_NO_INFO = replace(
+    VIEW,
+    name="view info filtered",
+    meaning="`view`, where the host's structlog leaves out lines below a warning",
+    app=f"{APPS}.ours:create_app_without_middleware_or_info_lines",
+)
+FREE_COMMITS = replace(
+    NO_INFO,
+    name="free commits",
+    meaning="`info filtered` with commits that only take half a millisecond: nothing is stored",
+    app=f"{APPS}.ours:create_app_whose_commits_cost_nothing",
+    table=None,
+)
+FREE_COMMITS_50 = replace(
+    FREE_COMMITS, name="free commits 50", meaning="the same, fifty events a request", events=50
+)
 COUNTED = replace(
     MIDDLEWARE,
     name="counted",
@@ -101,6 +117,9 @@ ROWS = [
     BATCH_50,
     STRUCTLOG,
     NO_INFO,
+    VIEW_NO_INFO,
+    FREE_COMMITS,
+    FREE_COMMITS_50,
     COUNTED,
     *PEERS,
 ]

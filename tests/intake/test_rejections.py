@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from tcs_events import EventInvalid, UserEventRejection, create_blueprint
+from tcs_events.host import registration_of
 from tcs_events.intake import rejections as rejections_module
 from tcs_events.intake.rejections import (
     LEFT_OUT,
@@ -375,3 +379,18 @@ class TestTrouble:
 def rename(app: Flask, table: str, name: str) -> None:
     with app.app_context(), app.extensions["sqlalchemy"].engine.begin() as connection:
         connection.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))
+
+
+def test_an_event_that_the_database_refuses_is_kept_like_others(
+    make_host: MakeHost, tmp_path: Path
+) -> None:
+    app = make_host(f"sqlite:///{tmp_path}/app.db", TCS_EVENTS_KEEP_REJECTED=10)
+    assert post(app).status_code == 202
+    with app.app_context():
+        connection = registration_of(app).store.own_connection(time.monotonic() + 5)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, SAMPLE_MAX_BYTES)
+    too_long = {"expert_id": "ada", "context": "x" * SAMPLE_MAX_BYTES}
+    assert post(app, payload=too_long).status_code == 422
+    [row] = kept(app)
+    assert (row.event_type, row.session_id) == ("card_click", card_click()["session_id"])
+    assert row.size_bytes > SAMPLE_MAX_BYTES

@@ -1,0 +1,30 @@
+"""An event is read from JSON, and can be written down again as it was sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tcs_events.event_types.schemas import event_schema
+from tcs_events.intake.reader import Reader, as_sent
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SENT = {
+    "event_id": "019ab3c8-7a1d-7c11-8a3b-0123456789ab",
+    "session_id": "visitor-1",
+    "event_type": "card_click",
+    "payload": {"expert_id": "ada", "tags": ["a", {"b": None}]},
+    "age_ms": 90_061,
+    "email": "ada@example.com",
+}
+
+
+@pytest.mark.parametrize("without", [(), ("email",), ("age_ms", "payload")])
+def test_a_stored_event_is_written_down_as_it_was_sent(without: tuple[str, ...]) -> None:
+    sent = {name: value for name, value in SENT.items() if name not in without}
+    reader = Reader(event_schema({"card_click": None}))
+    event = reader.event(sent, False, NOW)
+    again = as_sent(event.record())
+    assert again == {"age_ms": 0, "payload": {}, **sent}
+    assert reader.event(again, False, NOW) == event
