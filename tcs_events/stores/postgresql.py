@@ -165,7 +165,7 @@ class PostgresCommitter:
             else:
                 with transaction(self._driver, connection, self.server.before):
                     if to_insert:
-                        results = self._insert(connection, to_insert)
+                        results = self._insert(connection, to_insert, before="")
                         until[table] = monotonic() + COPY_SECONDS
                     count = self._driver.copy(connection, self._copy, lines)
             all_copied = count == len(to_copy)
@@ -175,16 +175,26 @@ class PostgresCommitter:
                 raise
             return None  # All was rolled back. INSERT skips the duplicates with ON CONFLICT.
 
-    def _insert(self, connection: Any, records: Sequence[Record]) -> list[Result]:
+    def _insert(
+        self, connection: Any, records: Sequence[Record], before: str | None = None
+    ) -> list[Result]:
+        """Insert the records in a transaction of its own, or in the one that has begun.
+
+        Args:
+            connection: the driver's connection.
+            records: what to insert.
+            before: what the transaction begins with; "" in one that has begun.
+        """
+        before = self.server.before if before is None else before
         values = ", ".join([self._one_row] * len(records))
         found = self._driver.execute(
             connection,
             f"{self._insert_into} VALUES {values} {self._do_nothing}",
             [value for record in records for value in record],
-            self.server.before,
+            before,
         )
         stored = {as_hex(record_id) for (record_id,) in found}
-        lost = self._lost(connection, {record[0] for record in records} - stored)
+        lost = self._lost(connection, {record[0] for record in records} - stored, before)
         results: list[Result] = []
         for record_id, *_ in records:
             if record_id in lost:
@@ -194,12 +204,12 @@ class PostgresCommitter:
             stored.discard(record_id)  # another record with this id in the group is a duplicate
         return results
 
-    def _lost(self, connection: Any, not_stored: set[str]) -> set[str]:
+    def _lost(self, connection: Any, not_stored: set[str], before: str) -> set[str]:
         """Return the ids that are missing from the table, because a trigger dropped their rows."""
         if not not_stored:
             return set()
         ids = [list(not_stored)]
-        found = self._driver.execute(connection, self._select_ids, ids, self.server.before)
+        found = self._driver.execute(connection, self._select_ids, ids, before)
         return not_stored - {as_hex(record_id) for (record_id,) in found}
 
 
