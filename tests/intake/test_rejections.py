@@ -33,7 +33,7 @@ from tcs_events.intake.rejections import (
 from tcs_events.strict_json import MAX_BODY_DEPTH
 from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
-from tests.support import URL, card_click, post, stored
+from tests.support import URL, card_click, post, stored, wait_until
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 EMAIL = "ada@example.com"
@@ -342,9 +342,14 @@ class TestTrouble:
         assert "create_all" in said[0]["remedy"]
         assert noted(app) == {"kept": 1, "failed": 5}
 
-        now[0] += 6
         rename(app, "elsewhere", "user_event_rejections")
-        post(app, event_type="back")
+
+        def is_kept_again() -> bool:  # soon: after a failure a busy database gets little time
+            now[0] += 6
+            post(app, event_type="back")
+            return len(kept(app)) > 1
+
+        wait_until(is_kept_again)
         assert [row.event_type for row in kept(app)] == ["x", "back"]
 
     def test_after_a_failure_none_is_tried_for_a_while(
