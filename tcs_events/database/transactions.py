@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, exc
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from tcs_events.database import mysql
@@ -61,6 +61,18 @@ def with_transactions(engine: Engine) -> Engine:
 def _set_up(connection: Connection) -> None:
     if not connection.get_execution_options().get(OURS):
         return
+    dbapi = connection.dialect.loaded_dbapi
+    try:
+        _give_our_settings(connection)
+    except dbapi.Error as error:
+        # The driver's own error: it is a lost connection, which those who ask know from SQLAlchemy.
+        connection.invalidate(error)
+        raise exc.DBAPIError.instance(
+            "the settings of a connection", None, error, dbapi.Error, dialect=connection.dialect
+        ) from error
+
+
+def _give_our_settings(connection: Connection) -> None:
     driver: Any = connection.connection.dbapi_connection
     if isinstance(driver, sqlite3.Connection):
         if driver.isolation_level is None and not _is_begun(connection, driver):
