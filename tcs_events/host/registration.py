@@ -15,6 +15,7 @@ from functools import cached_property, partial
 from flask import Blueprint, Flask, current_app
 from sqlalchemy import Table
 
+from tcs_events.counts.meaning import meaning_of
 from tcs_events.counts.refresh import Refresher
 from tcs_events.database.creating import create_one_at_a_time
 from tcs_events.database.forks import ensure_own_state, in_each_child
@@ -150,7 +151,8 @@ class Registration:
     @cached_property
     def refresher(self) -> Refresher:
         """Keeps the counts of the current app up to date. Raises what `database` raises."""
-        return Refresher(self.database.engine, self.settings.timezone)
+        meaning = meaning_of(self.settings.event_types)
+        return Refresher(self.database.engine, self.settings.timezone, meaning)
 
     @property
     def rejection_store(self) -> Store:
