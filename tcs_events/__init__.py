@@ -14,6 +14,7 @@ from tcs_events.event_types.event_type import EventType
 from tcs_events.event_types.marketplace import DEFAULT_EVENT_TYPES
 from tcs_events.event_types.schemas import EventSchema
 from tcs_events.faces.blueprint import create_blueprint, events_bp
+from tcs_events.intake.announcing import event_accepted, event_rejected
 from tcs_events.models import (
     UserEvent,
     UserEventBotSession,
@@ -40,5 +41,7 @@ __all__ = [
     "UserEventRejection",
     "create_blueprint",
     "db",
+    "event_accepted",
+    "event_rejected",
     "events_bp",
 ]
