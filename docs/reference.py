@@ -43,6 +43,7 @@ PART = re.compile(rf"(<!-- made from the code: (?P<name>[\w ]+) -->\n).*?({END})
 PUBLIC = {
     "tcs_events": tcs_events.__all__,
     "tcs_events.reports": importlib.import_module("tcs_events.reports").__all__,
+    "tcs_events.roles": importlib.import_module("tcs_events.roles").__all__,
     "tcs_events.dashboard": importlib.import_module("tcs_events.dashboard").__all__,
     "tcs_events.wsgi": ["EventsMiddleware"],
     "tcs_events.prometheus": ["register_metrics"],
@@ -154,6 +155,12 @@ def described(name: str, item: Any, module: Any) -> Iterator[str]:
 
 MADE_HERE = {
     "db": "A `SQLAlchemy` for a host that has none of its own: call `db.init_app(app)`.",
+    "DEFAULT_EVENT_TYPES": "The event types that are accepted by default, for a list of your own.",
+    "Role": "Any of these: the type of `EventType.role`.",
+    "event_accepted": "A [signal](../guides/hosts.md#signals): `receiver(app, event=...)`, sent for"
+    " each new event after its commit.",
+    "event_rejected": "A [signal](../guides/hosts.md#signals): `receiver(app, sent=...,"
+    " errors=...)`, sent for each event that is refused for good.",
     "events_bp": "The ready-made blueprint: `create_blueprint()` with every default.",
     "PAYLOAD_SCHEMAS": "The schemas below by event type, for `create_blueprint(event_types=...)`.",
 }

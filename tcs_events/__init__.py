@@ -10,8 +10,11 @@ from tcs_events.errors import (
     TableMissing,
     TcsEventsError,
 )
+from tcs_events.event_types.event_type import EventType
+from tcs_events.event_types.marketplace import DEFAULT_EVENT_TYPES
 from tcs_events.event_types.schemas import EventSchema
 from tcs_events.faces.blueprint import create_blueprint, events_bp
+from tcs_events.intake.announcing import event_accepted, event_rejected
 from tcs_events.models import (
     UserEvent,
     UserEventBotSession,
@@ -21,12 +24,14 @@ from tcs_events.models import (
 )
 
 __all__ = [
+    "DEFAULT_EVENT_TYPES",
     "BodyEncoded",
     "BodyTooLarge",
     "ConfigError",
     "DatabaseMissing",
     "EventInvalid",
     "EventSchema",
+    "EventType",
     "StoreUnavailable",
     "TableMissing",
     "TcsEventsError",
@@ -36,5 +41,7 @@ __all__ = [
     "UserEventRejection",
     "create_blueprint",
     "db",
+    "event_accepted",
+    "event_rejected",
     "events_bp",
 ]

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from tcs_events.strict_json import dumps
+from tcs_events.strict_json import dumps, loads
 
 SESSION_ID_MAX_LENGTH = 64
 EMAIL_MAX_LENGTH = 320  # 64 before the @ and 255 after it: RFC 5321, section 4.5.3.1
@@ -74,6 +74,12 @@ class Event(NamedTuple):
     email: str | None
     created_at: datetime
     received_at: datetime
+
+    @classmethod
+    def of(cls, record: Record) -> Event:
+        """Return the event of a record."""
+        event_id, session_id, event_type, payload, *rest = record
+        return cls(UUID(event_id), session_id, event_type, loads(payload), *rest)
 
     def record(self) -> Record:
         """Return the record of this event."""

@@ -11,18 +11,16 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from marshmallow import Schema
-
 from tcs_events.errors import ConfigError
+from tcs_events.event_types.event_type import NAME_MAX_LENGTH, EventTypes, declared
+from tcs_events.event_types.marketplace import DEFAULT_EVENT_TYPES, MARKETPLACE
 from tcs_events.time_zones import ZoneDataMissing, find_zone
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
 
 PREFIX = "TCS_EVENTS_"
-EVENT_TYPE_MAX_LENGTH = 50  # the width of the column
-
-_EVENT_TYPE = re.compile(r"[\w.:-]+")
+EVENT_TYPE_MAX_LENGTH = NAME_MAX_LENGTH
 PLAIN_WORD = re.compile(rf"[A-Za-z0-9_.:-]{{1,{EVENT_TYPE_MAX_LENGTH}}}")
 """An event type that the log may name even if it is not declared: such a word can forge no line."""
 
@@ -45,9 +43,6 @@ Access = Callable[[], Any]
 Reader = Callable[[object], Any]
 """Returns the value that we use, or raises `ValueError`. The error's text continues a sentence that
 begins with the key: "must be True or False"."""
-
-EventTypes = dict[str, type[Schema] | None]
-"""The allowlist: from event type to the marshmallow schema of its payload; None allows any."""
 
 
 def _whole_number(least: int = 1, most: int | None = None, reason: str = "") -> Reader:
@@ -124,32 +119,7 @@ _field_names = _list("names of payload fields", "query_text", bool, "the name of
 
 def _event_types(value: object) -> EventTypes:
     """Return the allowlist. Types that come without a schema allow any payload."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError(
-            "must be a list of event types, or a dict from event type to Schema class or None"
-        )
-    types = dict(value) if isinstance(value, Mapping) else dict.fromkeys(value)
-    if not types:
-        raise ValueError("must name at least one event type")
-    for name, schema in types.items():
-        if not (isinstance(name, str) and _EVENT_TYPE.fullmatch(name)):
-            raise ValueError(
-                f"has {name!r}, but an event type may only contain letters, digits and _ . : -"
-                f"{_suggestion(name)}"
-            )
-        if len(name) > EVENT_TYPE_MAX_LENGTH:
-            raise ValueError(
-                f"has {name!r}, which is longer than {EVENT_TYPE_MAX_LENGTH} characters"
-            )
-        if schema is not None and not (isinstance(schema, type) and issubclass(schema, Schema)):
-            raise ValueError(f"has {schema!r} for {name!r}, but takes a Schema class or None")
-    return types
-
-
-def _suggestion(name: object) -> str:
-    """Return the event type that was probably meant, as the end of a sentence."""
-    word = "_".join(re.findall(r"[\w.:-]+", name)) if isinstance(name, str) else ""
-    return f", such as {word.lower()[:EVENT_TYPE_MAX_LENGTH]!r}" if word else ""
+    return declared(value, MARKETPLACE)
 
 
 def _bots(value: object) -> str:
@@ -232,10 +202,10 @@ class Settings:
     """The settings of one app. `SETTINGS` lists their names, defaults and help."""
 
     event_types: EventTypes = _setting(
-        ("card_click", "sage_query", "filter_change"),
+        tuple(event_type.name for event_type in DEFAULT_EVENT_TYPES),
         _event_types,
-        "The event types that are accepted: a list, or a dict from event type to the marshmallow"
-        " schema class of its payload. `None` is for a free-form payload.",
+        "The event types that are accepted: a list of `EventType` or names, or a dict from name to"
+        " the marshmallow schema class of its payload. `None` is for a free-form payload.",
     )
     max_body_bytes: int = _setting(
         64 * 1024,

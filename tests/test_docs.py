@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -129,10 +130,35 @@ def test_a_copy_of_sqlite_is_made_and_restored_as_shown(
 
 def test_the_example_of_own_event_types_works(make_host: MakeHost, sqlite_url: str) -> None:
     names: dict[str, object] = {}
-    exec(example("guides/event-types", "SignUp"), names)
+    exec(example("guides/event-types", "RoomOpened"), names)
     app = make_host(sqlite_url, names["events"])
-    assert post(app, event_type="sign_up", payload={"plan": "free"}).status_code == 202
-    assert post(app, event_type="sign_up", payload={}).status_code == 422
+    assert post(app, event_type="search", payload={"text": "sea", "found": 0}).status_code == 202
+    assert post(app, event_type="room_opened", payload={"room_id": "7"}).status_code == 202
+    assert post(app, event_type="room_opened", payload={}).status_code == 422
+    with app.app_context():
+        [query] = reports.top_queries(reports.last_days(1))
+        assert query.query == "sea"
+
+
+def test_the_receivers_of_signals_that_are_shown_are_called(
+    make_host: MakeHost, sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    from tcs_events import event_accepted, event_rejected
+
+    names: dict[str, Any] = {}
+    exec(example("guides/hosts", "welcome"), names)
+    try:
+        app = make_host(sqlite_url, TCS_EVENTS_EVENT_TYPES=["sign_up"])
+        app.logger.setLevel("INFO")
+        post(app, event_type="sign_up", payload={"plan": "free"})
+        post(app, event_type="no_such_type")
+        app.test_client().post(URL, json=7)
+    finally:
+        event_accepted.disconnect(names["welcome"])
+        event_rejected.disconnect(names["warn"])
+    signed_up, *refused = (record.getMessage() for record in caplog.records)
+    assert signed_up == "somebody signed up for free"
+    assert len(refused) == 2
 
 
 def test_the_example_of_checked_payloads_works(make_host: MakeHost, sqlite_url: str) -> None:

@@ -11,8 +11,9 @@ import tcs_events
 
 PACKAGE = Path(tcs_events.__file__).parent
 FLOORS = [
-    {"settings", "errors", "event", "strict_json", "time_zones"},
+    {"errors", "event", "strict_json", "time_zones"},
     {"event_types"},
+    {"settings"},
     {"database", "models"},
     {"stores"},
     {"watch"},
@@ -25,7 +26,7 @@ FLOORS = [
     {"cli"},
     {"faces"},
     {"dashboard"},
-    {"wsgi", "payloads", "prometheus", "demo"},
+    {"wsgi", "payloads", "roles", "prometheus", "demo"},
 ]
 """From the ground up. Rooms of one floor are neighbours, and may see each other."""
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from marshmallow import Schema
 
-from tcs_events import ConfigError, create_blueprint
+from tcs_events import ConfigError, EventType, create_blueprint
 from tcs_events.settings import SETTINGS, read_settings
 
 
@@ -121,7 +121,7 @@ def test_options_are_defaults_and_the_config_wins() -> None:
     options = {"event_types": ["of_the_option"], "max_body_bytes": 10}
     settings = read_settings({"TCS_EVENTS_MAX_BODY_BYTES": 20, "DEBUG": True}, options)
     assert settings.max_body_bytes == 20
-    assert settings.event_types == {"of_the_option": None}
+    assert settings.event_types == {"of_the_option": EventType("of_the_option")}
     assert settings.bind_key is None
 
 
@@ -130,7 +130,10 @@ def test_event_types_may_have_a_schema_each() -> None:
         pass
 
     settings = read_settings({}, {"event_types": {"sign_up": SignUp, "log_out": None}})
-    assert settings.event_types == {"sign_up": SignUp, "log_out": None}
+    assert settings.event_types == {
+        "sign_up": EventType("sign_up", SignUp),
+        "log_out": EventType("log_out"),
+    }
 
 
 def test_every_setting_has_its_help() -> None:

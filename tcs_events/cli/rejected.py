@@ -165,5 +165,6 @@ def _replay(is_dry_run: bool) -> Replayed:
             registration.reader,
             max_bytes=registration.settings.max_body_bytes,
             is_dry_run=is_dry_run,
+            accepted=registration.announcer.accepted,
             progress=draw,
         )

@@ -47,6 +47,7 @@ from tcs_events.counts.visits import (
     kept_visits,
 )
 from tcs_events.database.batches import batches
+from tcs_events.event_types.roles import Roles
 
 INSERT_ROWS = 1_000
 ATTEMPTS = 2
@@ -63,10 +64,16 @@ class DayCounter:
     """
 
     def __init__(
-        self, engine: Engine, zone: ZoneInfo, lease: Lease, until: float | None = None
+        self,
+        engine: Engine,
+        zone: ZoneInfo,
+        roles: Roles,
+        lease: Lease,
+        until: float | None = None,
     ) -> None:
         self._engine = engine
         self._zone = zone
+        self._roles = roles
         self._lease = lease
         self._until = until
 
@@ -188,7 +195,7 @@ class DayCounter:
             # differ from its check, and the next audit counts it again.
             new_check = check(connection, day, types)
             with events_between(connection, day.start, until, types) as events:
-                facts = count_day(day, sessions_of(events), counter)
+                facts = count_day(day, sessions_of(events), counter, self._roles)
             kept = kept_visits(connection, day.date)
         self._change_visits(day.date, facts.visits, kept)
         with self._engine.begin() as connection:

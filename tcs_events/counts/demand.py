@@ -55,9 +55,9 @@ class QueriesOfVisit:
         another one at that time. Each of two queries at the same time follows the other one within
         60 seconds, so both are reformulated."""
 
-    def ask(self, payload: dict[str, Any], at: datetime) -> None:
-        """Count a query of the day."""
-        text = payload.get("query_text")
+    def ask(self, values: dict[str, Any], at: datetime) -> None:
+        """Count a query of the day, from the values of its role `Search`."""
+        text = values["query"]
         if not isinstance(text, str) or not (query := normalise(text)):
             return
         asked = self._asked.get(query)
@@ -67,12 +67,12 @@ class QueriesOfVisit:
                 self._asked[query] = asked
         asked.asks += 1
         self._spell(asked, cut(text))
-        self._note_results(query, asked, payload, at)
+        self._note_results(query, asked, values, at)
         self._note_reformulation(query, asked, at)
 
-    def ask_later(self, payload: dict[str, Any], at: datetime) -> None:
+    def ask_later(self, values: dict[str, Any], at: datetime) -> None:
         """Note a query after the day. It may only reformulate the last query of the day."""
-        text = payload.get("query_text")
+        text = values["query"]
         if isinstance(text, str) and (query := normalise(text)):
             self._reformulate_last(query, at)
 
@@ -108,12 +108,12 @@ class QueriesOfVisit:
         asked.spellings[spelling] = count + 1
 
     def _note_results(
-        self, query: str, asked: _Asked, payload: dict[str, Any], at: datetime
+        self, query: str, asked: _Asked, values: dict[str, Any], at: datetime
     ) -> None:
-        count = result_count(payload)
+        count = result_count(values)
         if count is None or count < 0:
             return
-        is_unfiltered = not has_active_filters(payload.get("filters"))
+        is_unfiltered = not has_active_filters(values["filters"])
         if count == 0:
             asked.is_empty = True
             asked.is_empty_unfiltered |= is_unfiltered

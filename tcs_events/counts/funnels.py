@@ -14,13 +14,11 @@ from sqlalchemy import Connection
 from tcs_events.counts import tables
 from tcs_events.counts.facts import Seen
 from tcs_events.counts.state import lock_state
-from tcs_events.counts.steps import Step, definition_of, step, steps_of
+from tcs_events.counts.steps import Step, definition_of, steps_of
 
 MAX_FUNNELS = 20
 """The most funnels that are stored, because each is counted with every day. If there are more, the
 one that was not asked for the longest is deleted."""
-DEFAULT_FUNNEL = (step("sage_query[result_count>0]"), step("card_click"))
-"""The funnel that the dashboard shows at first. It is always counted, and never deleted."""
 WITHIN = timedelta(hours=24)
 """How long after the first step the other steps count, also if midnight lies between them."""
 TOUCHED_AFTER = timedelta(minutes=1)
@@ -167,7 +165,9 @@ def is_kept(connection: Connection, steps: Sequence[Step], at: datetime) -> bool
     return asked_at is not None and timedelta(0) <= at - asked_at < TOUCHED_AFTER
 
 
-def keep_funnel(connection: Connection, steps: Sequence[Step], at: datetime) -> None:
+def keep_funnel(
+    connection: Connection, steps: Sequence[Step], at: datetime, default: Sequence[Step]
+) -> None:
     """Store a funnel that is asked for now. The connection must be in a new transaction."""
     # A process that writes counts then waits, and cannot store counts of a funnel that is deleted
     # below.
@@ -187,7 +187,7 @@ def keep_funnel(connection: Connection, steps: Sequence[Step], at: datetime) -> 
         return  # another process has stored the same funnel at the same time
     other_ids = connection.execute(
         sa.select(funnels.c.id)
-        .where(funnels.c.digest != _digest(DEFAULT_FUNNEL))
+        .where(funnels.c.digest != _digest(default))
         .order_by(funnels.c.asked_at.desc(), funnels.c.id.desc())
     ).scalars()
     surplus_ids = list(other_ids)[MAX_FUNNELS - 1 :]

@@ -8,21 +8,23 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from tcs_events.counts import tables
+from tcs_events.counts.agreement import Configuration
 from tcs_events.counts.changes import touched_by
 from tcs_events.counts.position import IDS_IN_FLIGHT
-from tcs_events.counts.refresh import VERSION
 from tcs_events.database.sums import whole_sum
 from tcs_events.models import UserEvent
 
 
-def events_to_count(connection: Connection, zone: ZoneInfo, enough: int) -> int:
+def events_to_count(
+    connection: Connection, zone: ZoneInfo, ours: Configuration, enough: int
+) -> int:
     """Return about how many events a refresh would read: all events of the days that changed.
 
     The result is at most `enough`. No payloads are read. Events that were stored while the last
     refresh ran may be counted twice.
     """
     state = connection.execute(select(tables.state)).one_or_none()
-    if state is None or (state.version, state.zone) != (VERSION, zone.key):
+    if state is None or Configuration(state.version, state.zone) != ours:
         first_ids = select(UserEvent.id).limit(enough).subquery()
         return int(connection.scalar(select(sa.func.count()).select_from(first_ids)) or 0)
     max_rows = enough + IDS_IN_FLIGHT

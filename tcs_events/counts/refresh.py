@@ -29,13 +29,13 @@ from tcs_events.counts.clock import Clock, database_time, steady
 from tcs_events.counts.counting import DayCounter
 from tcs_events.counts.days import date_in
 from tcs_events.counts.funnels import (
-    DEFAULT_FUNNEL,
     find_funnel,
     keep_funnel,
     uncounted_days,
     unfinished_funnels,
 )
 from tcs_events.counts.lease import Lease, leased
+from tcs_events.counts.meaning import MARKETPLACE_MEANING, Meaning
 from tcs_events.counts.oddities import Oddity, find_oddities
 from tcs_events.counts.position import Position
 from tcs_events.counts.spans import build_span, missing_spans
@@ -45,8 +45,6 @@ from tcs_events.counts.time_limit import OutOfTime
 from tcs_events.watch.log import log
 from tcs_events.watch.log_lines import log_lines
 
-VERSION = 4
-"""The version of the counting rules. If it changes, everything is counted again."""
 FUNNEL_SECONDS = 20.0
 """How long a refresh counts new funnels for old days. It is short, because new events wait."""
 
@@ -72,19 +70,29 @@ class Refresher:
     Args:
         engine: the engine of the events' database.
         zone: the time zone of the days. If it changes, everything is counted again.
+        meaning: what the event types mean. If a role changes, everything is counted again.
         clock: returns the time in UTC. None means the database's clock.
     """
 
-    def __init__(self, engine: Engine, zone: ZoneInfo, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        zone: ZoneInfo,
+        meaning: Meaning = MARKETPLACE_MEANING,
+        clock: Clock | None = None,
+    ) -> None:
         self.zone = zone
         """The time zone of the days that are counted."""
+        self.meaning = meaning
+        """What the event types mean for the counts."""
         self._engine = engine
         self._clock = clock
         self._audit = Audit(zone)
 
     @property
-    def _configuration(self) -> Configuration:
-        return Configuration(VERSION, self.zone.key)
+    def configuration(self) -> Configuration:
+        """What the counts of this process depend on."""
+        return Configuration(self.meaning.version, self.zone.key)
 
     def refreshed_at(self) -> datetime | None:
         """Return the UTC time up to which the counts are complete, None if there are no counts.
@@ -108,9 +116,9 @@ class Refresher:
             row = connection.execute(select(tables.state)).one_or_none()
             if row is None:
                 return None, now
-            if _configuration_of(row) != self._configuration:
+            if _configuration_of(row) != self.configuration:
                 sightings = agreement.sightings(connection)
-                if agreement.decides(sightings, self._configuration, now):
+                if agreement.decides(sightings, self.configuration, now):
                     return None, now
         return row.refreshed_at, now
 
@@ -118,7 +126,7 @@ class Refresher:
         """Return the oddities of the counts, an empty list if there are none."""
         now = self._now()
         with self._engine.connect() as connection:
-            return list(find_oddities(connection, self._configuration, now))
+            return list(find_oddities(connection, self.configuration, now))
 
     def _now(self) -> datetime:
         if self._clock:
@@ -160,9 +168,9 @@ class Refresher:
             return Refreshed([], 0, [])
         with self._leased(now) as lease:
             if lease is not None:
-                refresh = _Refresh(self._engine, self.zone, lease, now, until)
+                refresh = _Refresh(self._engine, self.zone, self.meaning, lease, now, until)
                 refreshed = refresh.run(
-                    self._configuration, self._audit, rebuild=rebuild, progress=progress
+                    self.configuration, self._audit, rebuild=rebuild, progress=progress
                 )
                 with contextlib.suppress(OutOfTime):  # all days are counted, only funnels are left
                     refresh.count_funnels(funnel_seconds)
@@ -189,13 +197,13 @@ class Refresher:
             if funnel is None or not uncounted_days(connection, funnel, first, last):
                 return
         with self._leased(self._now()) as lease:
-            if lease is not None and _configuration_of(lease.state) == self._configuration:
-                counter = DayCounter(self._engine, self.zone, lease, until)
+            if lease is not None and _configuration_of(lease.state) == self.configuration:
+                counter = DayCounter(self._engine, self.zone, self.meaning.roles, lease, until)
                 counter.count_funnel(funnel, first, last, monotonic() + seconds)
 
     def _is_ours_to_count(self, now: datetime, *, insists: bool) -> bool:
         """Note our configuration, and return whether it is used for counting."""
-        ours = self._configuration
+        ours = self.configuration
         with self._engine.connect() as connection:
             sightings = agreement.sightings(connection)
         is_noted = agreement.is_noted(sightings, ours, now)
@@ -212,7 +220,7 @@ class Refresher:
                 "tcs_events.counts_of_another_configuration",
                 version=state.version,
                 zone=state.zone,
-                our_version=VERSION,
+                our_version=ours.version,
                 our_zone=self.zone.key,
             )
         return False
@@ -222,13 +230,20 @@ class _Refresh:
     """One refresh, in the process that holds the lease."""
 
     def __init__(
-        self, engine: Engine, zone: ZoneInfo, lease: Lease, now: datetime, until: float | None
+        self,
+        engine: Engine,
+        zone: ZoneInfo,
+        meaning: Meaning,
+        lease: Lease,
+        now: datetime,
+        until: float | None,
     ) -> None:
         self._engine = engine
         self._zone = zone
+        self._default_funnel = meaning.default_funnel
         self._lease = lease
         self._now = now
-        self._counter = DayCounter(engine, zone, lease, until)
+        self._counter = DayCounter(engine, zone, meaning.roles, lease, until)
 
     def run(
         self, ours: Configuration, audit: Audit, *, rebuild: bool, progress: Progress
@@ -248,10 +263,10 @@ class _Refresh:
                 above_id = position.uncounted_above(state)
                 to_count |= days_of_new_events(connection, self._zone, above_id)
                 to_count |= audit.changed_days(connection, to_count)
-            has_default = find_funnel(connection, DEFAULT_FUNNEL) is not None
+            has_default = find_funnel(connection, self._default_funnel) is not None
         if not has_default:
             with self._engine.begin() as connection:
-                keep_funnel(connection, DEFAULT_FUNNEL, self._now)
+                keep_funnel(connection, self._default_funnel, self._now, self._default_funnel)
         if is_other:  # otherwise the old counts of each day stay until it is counted again
             self._forget_everything(ours, is_takeover=state.version != 0)
         refreshed = self._count(sorted(to_count), progress)

@@ -24,10 +24,10 @@ class UsesOfVisit:
         if expert and self._use("click", expert):
             self._use("click_in", expert, cut(context) if isinstance(context, str) else "")
 
-    def filter_change(self, payload: dict[str, Any]) -> None:
-        """Count a change of a filter."""
-        is_dead = result_count(payload) == 0
-        name, value, filters = (payload.get(key) for key in ("filter", "value", "filters"))
+    def filter_change(self, values: dict[str, Any]) -> None:
+        """Count a change of a filter, from the values of its role `FilterChange`."""
+        is_dead = result_count(values) == 0
+        name, value, filters = (values[key] for key in ("filter", "value", "filters"))
         if isinstance(name, str) and name and was_set(value, filters, name):
             setting = settings_text(value)
             if self._use("filter", cut(name), setting) and is_dead:

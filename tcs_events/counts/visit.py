@@ -12,9 +12,12 @@ from tcs_events.counts.demand import QueriesOfVisit
 from tcs_events.counts.exposure import ExpertsOfVisit
 from tcs_events.counts.facts import ALL_TYPES, Also, Facts, Seen
 from tcs_events.counts.uses import UsesOfVisit
+from tcs_events.event_types.roles import Click, FilterChange, Impression, Roles, Search, read
 
 
-def count_day(day: Day, sessions: Iterable[tuple[str, Iterable[Seen]]], also: Also) -> Facts:
+def count_day(
+    day: Day, sessions: Iterable[tuple[str, Iterable[Seen]]], also: Also, roles: Roles
+) -> Facts:
     """Return the counts of a day. The time it takes is proportional to the number of events.
 
     Args:
@@ -23,10 +26,11 @@ def count_day(day: Day, sessions: Iterable[tuple[str, Iterable[Seen]]], also: Al
             the day must be included: they tell how the day's queries ended. Events may come from an
             iterator: each is read once.
         also: a second counter that gets the events of each visit.
+        roles: what the event types mean.
     """
     facts = Facts()
     for session_id, session in sessions:
-        visit = Visit(day, session_id)
+        visit = Visit(day, session_id, roles)
         visit_events = visit.events(session)
         also.count(visit_events)
         for _ in visit_events:
@@ -38,9 +42,10 @@ def count_day(day: Day, sessions: Iterable[tuple[str, Iterable[Seen]]], also: Al
 class Visit:
     """Counts the events of one session on one day."""
 
-    def __init__(self, day: Day, session_id: str) -> None:
+    def __init__(self, day: Day, session_id: str, roles: Roles) -> None:
         self._day = day
         self._session_id = session_id
+        self._roles = roles
         self._hours: Counter[tuple[datetime, str]] = Counter()
         self._queries = QueriesOfVisit()
         self._experts = ExpertsOfVisit()
@@ -68,24 +73,30 @@ class Visit:
     def _count(self, event: Seen) -> None:
         event_type, payload, at = event
         self._hours[_start_of_hour(at, self._day.zone), event_type] += 1
-        if event_type == "sage_query":
-            self._queries.ask(payload, at)
-            self._experts.returned(payload.get("expert_ids"))
-        elif event_type == "card_click":
-            self._queries.click(at)
-            expert = self._experts.clicked(payload.get("expert_id"))
-            self._uses.click(expert, payload.get("context"))
-        elif event_type == "card_impression":
-            self._experts.seen(payload.get("expert_id"))
-        elif event_type == "filter_change":
-            self._uses.filter_change(payload)
+        role = self._roles.get(event_type)
+        if role is None:
+            return
+        values = read(role, payload)
+        match role:
+            case Search():
+                self._queries.ask(values, at)
+                self._experts.returned(values["item_ids"])
+            case Click():
+                self._queries.click(at)
+                expert = self._experts.clicked(values["item"])
+                self._uses.click(expert, values["context"])
+            case Impression():
+                self._experts.seen(values["item"])
+            case FilterChange():
+                self._uses.filter_change(values)
 
     def _follow(self, event: Seen) -> None:
         """Note an event after the day, which only tells how the day's queries ended."""
-        if event.event_type == "sage_query":
-            self._queries.ask_later(event.payload, event.at)
-        elif event.event_type == "card_click":
-            self._queries.click(event.at)
+        match self._roles.get(event.event_type):
+            case Search() as role:
+                self._queries.ask_later(read(role, event.payload), event.at)
+            case Click():
+                self._queries.click(event.at)
 
     def _add_activity(self, facts: Facts) -> None:
         activity: Counter[tuple[datetime | None, str]] = Counter()

@@ -128,6 +128,8 @@ def _check_place(state: BlueprintSetupState) -> None:
 
 
 def _show_page(page: Page, asked: Asked) -> Response:
+    if not page.is_for(asked.reports.settings):
+        return not_found()
     asked = page.shortened(asked)
     answer = page.answer(asked, page.rows + 1)  # one more than shown: is there a next page?
     response = render(
@@ -151,8 +153,9 @@ def _show_page(page: Page, asked: Asked) -> Response:
 
 
 def _show_json(asked: Asked, question: str) -> Response:
-    if (page := PAGES.get(question)) is None:
-        raise NoSuchPage("question", list(PAGES))
+    pages = {name: page for name, page in PAGES.items() if page.is_for(asked.reports.settings)}
+    if (page := pages.get(question)) is None:
+        raise NoSuchPage("question", list(pages))
     _refuse_unknown(asked, [*page.keeps, "limit"])
     asked = page.shortened(asked)
     rows = page.answer(asked, asked.number("limit", JSON_ROWS, JSON_MAX_ROWS))
@@ -196,9 +199,11 @@ def _old(page: Page, asked: Asked) -> datetime | None:
 
 
 def _find_table(asked: Asked, name: str) -> tuple[Page, Table, Asked]:
-    if name not in TABLES:
-        raise NoSuchPage("table", list(TABLES))
-    page, table = TABLES[name]
+    settings = asked.reports.settings
+    tables = {name: found for name, found in TABLES.items() if found[0].is_for(settings)}
+    if name not in tables:
+        raise NoSuchPage("table", list(tables))
+    page, table = tables[name]
     return page, table, page.shortened(asked)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.table import FIRST_ROWS, Table
+from tcs_events.event_types.roles import Role
+from tcs_events.settings import Settings
 
 Answers = dict[str, Any]
 """The answers of a page's reports by name. The page's JSON is this dict."""
@@ -40,6 +42,9 @@ class Page:
     has_period: bool = True
     reads_events: Callable[[Asked], bool] = lambda asked: False
     """Whether it reads the stored events instead of counts."""
+    roles: tuple[type[Role], ...] = ()
+    """It is shown to hosts that have declared an event type with one of these roles. Empty: to
+    all."""
 
     is_done: Callable[[Answers], bool] = lambda answer: True
     """Whether the answer is complete. If not, the page reloads itself."""
@@ -48,6 +53,11 @@ class Page:
     def path(self) -> str:
         """Its path below the dashboard's prefix."""
         return "/" if self.name == "overview" else "/" + self.name.replace("_", "-")
+
+    def is_for(self, settings: Settings) -> bool:
+        """Return whether the page has anything to say about a host's event types."""
+        declared = (event_type.role for event_type in settings.event_types.values())
+        return not self.roles or any(isinstance(role, self.roles) for role in declared)
 
     def shortened(self, asked: Asked) -> Asked:
         """Return the question, cut to the days that the page can show."""

@@ -84,10 +84,11 @@ def render(
     template: str, asked: Asked | None = None, status: int = 200, **context: object
 ) -> Response:
     """Return a page."""
+    settings = asked.reports.settings if asked else None
     html = templates.get_template(template).render(
         asked=asked,
         links=Links(asked),
-        pages=PAGES.values(),
+        pages=[page for page in PAGES.values() if settings is None or page.is_for(settings)],
         periods=PERIODS,
         **{"page": None, "today": asked.reports.last_days(1).last if asked else None, **context},
     )

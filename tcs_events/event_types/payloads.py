@@ -11,6 +11,13 @@ from __future__ import annotations
 
 from marshmallow import INCLUDE, Schema, fields, validate
 
+from tcs_events.event_types.marketplace import (
+    CARD_CLICK,
+    CARD_IMPRESSION,
+    FILTER_CHANGE,
+    SAGE_QUERY,
+)
+
 CARD_CONTEXTS = ("grid", "sage_panel")
 SAGE_FUNCTIONS = ("search_experts", "apply_filters")
 
@@ -63,8 +70,8 @@ class CardImpression(PayloadSchema):
 
 
 PAYLOAD_SCHEMAS: dict[str, type[Schema]] = {
-    "card_click": CardClick,
-    "sage_query": SageQuery,
-    "filter_change": FilterChange,
-    "card_impression": CardImpression,
+    CARD_CLICK.name: CardClick,
+    SAGE_QUERY.name: SageQuery,
+    FILTER_CHANGE.name: FilterChange,
+    CARD_IMPRESSION.name: CardImpression,
 }

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
 from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
-from tcs_events.settings import EventTypes
+from tcs_events.event_types.event_type import EventTypes
 
 MAX_AGE_MS = timedelta(days=7) // timedelta(milliseconds=1)
 
@@ -144,7 +144,7 @@ class IdentitySchema(Schema):
 
 def event_schema(event_types: EventTypes) -> EventSchema:
     """Return the schema that allows `event_types`. Make it once, and use it for every event."""
-    payload_schemas = {name: schema and schema() for name, schema in event_types.items()}
+    payload_schemas = {name: each.schema and each.schema() for name, each in event_types.items()}
     # A class of its own, because each app of a process may allow other types.
     schema: EventSchema = type(
         "HostEventSchema", (EventSchema,), {"payload_schemas": payload_schemas}

@@ -57,7 +57,7 @@ def create_blueprint(
         url_prefix: where the routes are. It may be empty, for the root, and may have variables, as
             in `/<lang>/events`.
         options: defaults for the settings of those apps, in lower case and without the prefix:
-            `create_blueprint(event_types=["card_click", "sign_up"])`. The app's config wins.
+            `create_blueprint(event_types=["room_opened", "sign_up"])`. The app's config wins.
 
     Raises:
         ConfigError: an option is unknown. The values are checked when an app registers.

@@ -15,6 +15,7 @@ from flask import Flask
 from marshmallow import Schema
 from werkzeug.routing import Rule
 
+from tcs_events.event_types.event_type import EventType, EventTypes
 from tcs_events.event_types.schemas import IdentitySchema, event_schema
 from tcs_events.faces.cacheable import Cacheable
 from tcs_events.faces.json_schema import JsonSchema, json_schema
@@ -22,7 +23,7 @@ from tcs_events.faces.routes import template, variables
 from tcs_events.host import registration_of
 from tcs_events.host.mounted import mounted_routes
 from tcs_events.intake.answers import MARK
-from tcs_events.settings import EventTypes, Settings
+from tcs_events.settings import Settings
 from tcs_events.strict_json import MAX_NUMBER
 
 API_VERSION = "1"
@@ -336,27 +337,35 @@ def _event(event_types: EventTypes) -> JsonSchema:
     """Return the schema of an event: a variant for each payload schema, and one for all others."""
     schema = event_schema(event_types)
     envelope = json_schema(schema) | _OTHER_FIELDS
-    free_form = [name for name, payload in schema.payload_schemas.items() if payload is None]
-    variants = [_variant(envelope, free_form, None)] if free_form else []
+    free_form = [each for each in event_types.values() if each.schema is None]
+    variants = [
+        _variant(envelope, same, None)
+        for is_deprecated in (False, True)
+        if (same := [each for each in free_form if each.deprecated == is_deprecated])
+    ]
     variants += [
-        _variant(envelope, [name], payload)
+        _variant(envelope, [event_types[name]], payload)
         for name, payload in schema.payload_schemas.items()
         if payload is not None
     ]
     return variants[0] if len(variants) == 1 else {"anyOf": variants}
 
 
-def _variant(envelope: JsonSchema, names: list[str], payload: Schema | None) -> JsonSchema:
+def _variant(envelope: JsonSchema, types: list[EventType], payload: Schema | None) -> JsonSchema:
+    names = [event_type.name for event_type in types]
+    meanings = " ".join(f"{each.name}: {each.help}" for each in types if each.help)
     payload_schema = _strict({"type": "object"} if payload is None else json_schema(payload))
     properties = envelope["properties"] | {
-        "event_type": {"type": "string", "enum": names},
+        "event_type": {"type": "string", "enum": names}
+        | ({"description": meanings} if meanings else {}),
         "payload": payload_schema,
     }
     # A payload that is left out is checked as {}, which lacks the required fields.
     required = envelope["required"]
     if payload is not None and any(field.required for field in payload.load_fields.values()):
         required = [*required, "payload"]
-    return envelope | {"properties": properties, "required": required}
+    is_deprecated = {"deprecated": True} if all(each.deprecated for each in types) else {}
+    return envelope | {"properties": properties, "required": required} | is_deprecated
 
 
 def _strict(schema: JsonSchema) -> JsonSchema:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import cached_property, partial
 
 from flask import Blueprint, Flask, current_app
 from sqlalchemy import Table
 
+from tcs_events.counts.meaning import meaning_of
 from tcs_events.counts.refresh import Refresher
 from tcs_events.database.creating import create_one_at_a_time
 from tcs_events.database.forks import ensure_own_state, in_each_child
@@ -23,6 +24,7 @@ from tcs_events.database.pools import leave_pool_of_parent
 from tcs_events.database.supported import check_supported
 from tcs_events.errors import ConfigError, DatabaseMissing, TcsEventsError
 from tcs_events.event_types.schemas import event_schema
+from tcs_events.intake.announcing import Announcer
 from tcs_events.intake.collector import Collector
 from tcs_events.intake.intake import BotMarks, Intake, Limits
 from tcs_events.intake.reader import Reader
@@ -150,7 +152,8 @@ class Registration:
     @cached_property
     def refresher(self) -> Refresher:
         """Keeps the counts of the current app up to date. Raises what `database` raises."""
-        return Refresher(self.database.engine, self.settings.timezone)
+        meaning = meaning_of(self.settings.event_types)
+        return Refresher(self.database.engine, self.settings.timezone, meaning)
 
     @property
     def rejection_store(self) -> Store:
@@ -227,6 +230,12 @@ class Registration:
         return BotSessions(self.database, settings.timezone, settings.timeout_ms / 1000)
 
     @cached_property
+    def announcer(self) -> Announcer:
+        """Sends the signals of the current app."""
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        return Announcer(app, lambda: _in_context_of(app), self.counters)
+
+    @cached_property
     def collector(self) -> Collector:
         """The collector of the current app. Raises what `store` raises."""
         settings = self.settings
@@ -239,7 +248,12 @@ class Registration:
         )
         return Collector(
             self.reader,
-            intake(self.reader.event, self.store, rejections=self.rejections),
+            intake(
+                self.reader.event,
+                self.store,
+                rejections=self.rejections,
+                announcer=self.announcer,
+            ),
             intake(self.reader.identity, self.identity_store),
             settings.max_batch_events,
             self.counters,
@@ -259,6 +273,12 @@ class Registration:
             StoreUnavailable: the database does not answer.
         """
         return self.database.missing_tables(self.tables.values())
+
+
+def _in_context_of(app: Flask) -> AbstractContextManager[object]:
+    """Return a context in which the app is the current one. `EventsMiddleware` has none."""
+    is_current = current_app and current_app._get_current_object() is app  # type: ignore[attr-defined]
+    return nullcontext() if is_current else app.app_context()
 
 
 def _is_sqlite(app: Flask, bind_key: str | None) -> bool:

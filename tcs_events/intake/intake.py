@@ -66,6 +66,16 @@ class Rejections(Protocol):
         """Keep them if that is possible now. Nothing is raised if it is not."""
 
 
+class Announcer(Protocol):
+    """Tells the host's code what became of events. Nothing is raised."""
+
+    def accepted(self, records: Iterable[Record]) -> None:
+        """Tell of new events."""
+
+    def rejected(self, refused: Iterable[tuple[Any, dict[str, Any]]]) -> None:
+        """Tell of events that were refused for good, with their errors."""
+
+
 class Taken(NamedTuple):
     """What became of one item."""
 
@@ -90,6 +100,7 @@ class Intake:
         limits: how much may be sent. None is without limit.
         bot_marks: remembers the sessions of crawlers whose items are stored. None marks none.
         rejections: keeps refused items. None keeps none.
+        announcer: is told of stored and of refused items. None tells nobody.
     """
 
     def __init__(
@@ -101,7 +112,9 @@ class Intake:
         limits: Limits | None = None,
         bot_marks: BotMarks | None = None,
         rejections: Rejections | None = None,
+        announcer: Announcer | None = None,
     ) -> None:
+        self._announcer = announcer
         self._read = read
         self._store = store
         self._counters = counters
@@ -174,12 +187,19 @@ class Intake:
         return read, corrected
 
     def settle(self, taken: Sequence[Taken], received_at: datetime) -> None:
-        """Count the corrections of stored items, and keep the refused ones.
+        """Tell of stored items, count their corrections, and keep the refused ones.
 
-        Nothing is done if one of them can still be stored: then the client sends all of them again.
+        If one of them can still be stored, only the new ones are told of: then the client sends all
+        of them again.
         This is not part of `take`, because keeping takes time. The caller first counts how the
         items ended, so that a request that is interrupted here is counted right.
         """
+        if self._announcer is not None:
+            self._announcer.accepted(
+                item.record
+                for item in taken
+                if item.result is Outcome.ACCEPTED and item.record is not None
+            )
         if any(isinstance(item.result, StoreUnavailable) for item in taken):
             return
         refused: list[Rejected] = []
@@ -189,6 +209,8 @@ class Intake:
             elif corrected and isinstance(result, Outcome):
                 for name in corrected:
                     self._counters.note(name)
+        if refused and self._announcer is not None:
+            self._announcer.rejected((sent, error.errors) for sent, error in refused)
         if refused and self._rejections is not None:
             self._rejections.keep(refused, received_at)
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from tcs_events.errors import EventInvalid
-from tcs_events.event import Event, Outcome
+from tcs_events.event import Event, Outcome, Record
 from tcs_events.intake.reader import Reader
 from tcs_events.models import UserEvent, UserEventRejection
 from tcs_events.stores import Store
@@ -44,6 +44,7 @@ def replay(
     *,
     max_bytes: int,
     is_dry_run: bool = False,
+    accepted: Callable[[Sequence[Record]], None] = lambda records: None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Replayed:
     """Store the kept events that are valid now, and delete their rows.
@@ -57,6 +58,7 @@ def replay(
         reader: the reader of the endpoint, so that the same is stored as there.
         max_bytes: the limit of a body. An event whose JSON is longer is still refused.
         is_dry_run: only count what would be stored and deleted.
+        accepted: called with the records of the events that were stored, batch by batch.
         progress: called with the number of rows after each batch of them.
 
     Raises:
@@ -71,7 +73,15 @@ def replay(
         elif is_dry_run:
             results = _expected(engine, valid, seen)
         else:
-            results = store.append([event.record() for event in valid])
+            records = [event.record() for event in valid]
+            results = store.append(records)
+            accepted(
+                [
+                    record
+                    for record, result in zip(records, results, strict=True)
+                    if result is Outcome.ACCEPTED
+                ]
+            )
         outcomes = iter(results)
         done_ids = []
         for row, event in zip(rows, events, strict=True):

@@ -40,7 +40,7 @@ class ExpertExposure:
     mean_position: float | None
     """The mean of each visit's best position; None if never returned."""
     seen: int
-    """In view for a second; 0 unless the host sends `card_impression`."""
+    """In view; 0 unless the host sends events with the role `Impression`."""
     clicked: int
     click_through: float | None
     """`clicked` divided by `exposed`, 0 to 1; None if never exposed."""

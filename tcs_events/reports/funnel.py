@@ -116,7 +116,7 @@ def keep_asked(reading: Reading, steps: Sequence[Step]) -> None:
             return
         look_at_names(reading, connection, steps)
     with engine.begin() as connection:
-        keep_funnel(connection, steps, now)
+        keep_funnel(connection, steps, now, reading.refresher.meaning.default_funnel)
 
 
 def funnel_so_far(

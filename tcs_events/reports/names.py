@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.counts.events import event_types
-from tcs_events.counts.funnels import DEFAULT_FUNNEL
 from tcs_events.counts.steps import Step
 from tcs_events.database.stored_json import read_columns
 from tcs_events.database.streaming import stream
@@ -50,7 +49,7 @@ def look_at_names(reading: Reading, connection: Connection, steps: Sequence[Step
             notices.append(f"No event of type {event_type} is stored yet.")
             continue
         error = UnknownEventType(event_type, suggestion(event_type, {*stored, *accepted}))
-        if tuple(steps) != DEFAULT_FUNNEL:
+        if tuple(steps) != reading.refresher.meaning.default_funnel:
             raise error
         notices.append(str(error))
     return notices

@@ -40,6 +40,8 @@ class Reports(Reading):
         settings: those of the web app, instead of a time zone.
         timezone: the `TCS_EVENTS_TIMEZONE` of the web app. With another one, all days would be
             counted again. The other settings have their defaults then.
+        event_types: the `TCS_EVENTS_EVENT_TYPES` of the web app, if it declares its own. Their
+            roles decide what is counted.
         schema: the schema of the events, if the web app's tables are not in the default one. The
             engine then looks for our tables there, for `UserEvent`, too.
 
@@ -53,6 +55,7 @@ class Reports(Reading):
         settings: Settings | None = None,
         *,
         timezone: str | None = None,
+        event_types: object = None,
         schema: str | None = None,
         refresher: Refresher | None = None,
         run_select: RunSelect | None = None,
@@ -63,7 +66,8 @@ class Reports(Reading):
                 ' Reports(engine, timezone="UTC").'
             )
         if settings is None:
-            settings = read_settings({}, {"timezone": timezone})
+            given = {"timezone": timezone, "event_types": event_types}
+            settings = read_settings({}, {name: it for name, it in given.items() if it is not None})
         place_tables(engine, schema or settings.schema)
         super().__init__(engine, settings, refresher, run_select)
 

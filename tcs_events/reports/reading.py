@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from tcs_events.counts.meaning import meaning_of
 from tcs_events.counts.pending import events_to_count
 from tcs_events.counts.refresh import Refresher
 from tcs_events.counts.spans import built_spans, in_pieces, pieces_of
@@ -74,7 +75,7 @@ class Reading:
     ) -> None:
         if refresher is None:
             engine = with_transactions(engine)
-            refresher = Refresher(engine, settings.timezone)
+            refresher = Refresher(engine, settings.timezone, meaning_of(settings.event_types))
         self.engine, self.settings, self.refresher = engine, settings, refresher
         self._run_select = run_select
         self._deadline: Deadline | None = None
@@ -201,7 +202,9 @@ class Reading:
     def _takes_long(self) -> bool:
         many = int(self.settings.report_timeout_ms * COUNTED_PER_MS)
         with self.without_limit() as connection:
-            return events_to_count(connection, self.zone, many) >= many
+            return (
+                events_to_count(connection, self.zone, self.refresher.configuration, many) >= many
+            )
 
     @contextmanager
     def _naming_a_missing_table(self) -> Iterator[None]:

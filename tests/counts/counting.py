@@ -14,6 +14,7 @@ from sqlalchemy import Engine, delete, insert, select
 from tcs_events import UserEvent
 from tcs_events.counts import tables
 from tcs_events.counts.funnels import keep_funnel
+from tcs_events.counts.meaning import MARKETPLACE_MEANING
 from tcs_events.counts.refresh import Refresher
 from tcs_events.counts.stale import forget_sessions, mark_stale
 from tcs_events.counts.steps import step
@@ -70,12 +71,13 @@ class Counting:
 
     def another_refresher(self, clock: Clock | None = None) -> Refresher:
         """Return a refresher like that of another process."""
-        return Refresher(self.engine, self.zone, clock or self.clock)
+        return Refresher(self.engine, self.zone, clock=clock or self.clock)
 
     def keep(self, *texts: str) -> None:
         """Store a funnel, so that it is counted from now on."""
+        steps = [step(text) for text in texts]
         with self.engine.begin() as connection:
-            keep_funnel(connection, [step(text) for text in texts], self.clock.now)
+            keep_funnel(connection, steps, self.clock.now, MARKETPLACE_MEANING.default_funnel)
 
     def add(self, *events: Event) -> None:
         with self.app.app_context():

@@ -22,8 +22,7 @@ from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from tcs_events import reports
-from tcs_events.counts import refresh as refresh_module
-from tcs_events.counts import tables
+from tcs_events.counts import meaning, tables
 from tcs_events.counts.agreement import SILENCE
 from tcs_events.counts.funnels import MAX_FUNNELS
 from tcs_events.counts.lease import take
@@ -118,7 +117,7 @@ def test_a_funnel_asked_for_after_the_clock_was_set_back_is_kept(counting: Count
 class TestProcessesThatDiffer:
     @pytest.fixture
     def in_tokyo(self, counting: Counting) -> Refresher:
-        return Refresher(counting.engine, TOKYO, counting.clock)
+        return Refresher(counting.engine, TOKYO, clock=counting.clock)
 
     def days_counted(self, counting: Counting, *refreshers: Refresher, minutes: float) -> int:
         """Refresh in turns for a while, and return how many days were counted."""
@@ -159,10 +158,10 @@ class TestProcessesThatDiffer:
         two_days(counting)
         counted = 0
         for _ in range(10):
-            for version in (refresh_module.VERSION, refresh_module.VERSION + 1):
+            for version in (meaning.RULES_VERSION, meaning.RULES_VERSION + 1):
                 counting.clock.advance(60)
                 with monkeypatch.context() as patch:
-                    patch.setattr(refresh_module, "VERSION", version)
+                    patch.setattr(meaning, "RULES_VERSION", version)
                     refreshed = counting.refresher.refresh()
                 assert refreshed is not None
                 counted += len(refreshed.days)
@@ -198,7 +197,7 @@ class TestProcessesThatDiffer:
         in_tokyo.refresh()
         with capture_logs() as logs:
             counting.refresher.refresh()
-        version = refresh_module.VERSION
+        version = meaning.RULES_VERSION
         assert logs == [
             {
                 "event": "tcs_events.counts_of_another_configuration",

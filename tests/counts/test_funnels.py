@@ -10,7 +10,8 @@ from sqlalchemy import delete, select, update
 from tcs_events import UserEvent, reports
 from tcs_events.counts import funnels as funnels_module
 from tcs_events.counts import tables
-from tcs_events.counts.funnels import DEFAULT_FUNNEL, MAX_FUNNELS, find_funnel, uncounted_days
+from tcs_events.counts.funnels import MAX_FUNNELS, find_funnel, uncounted_days
+from tcs_events.counts.meaning import MARKETPLACE_MEANING
 from tcs_events.counts.position import SETTLED_AFTER
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period, Step, step
@@ -55,10 +56,10 @@ def test_the_default_is_counted_from_the_first_refresh_on(counting: Counting) ->
     with counting.engine.begin() as connection:
         connection.execute(delete(tables.funnels))
     ten_days(counting)
-    assert uncounted(counting, list(DEFAULT_FUNNEL)) == []
+    assert uncounted(counting, list(MARKETPLACE_MEANING.default_funnel)) == []
     with counting.engine.begin() as connection:  # without the events: they are not read
         connection.execute(delete(UserEvent))
-    assert sessions(counting, list(DEFAULT_FUNNEL)) == [DAYS, DAYS]
+    assert sessions(counting, list(MARKETPLACE_MEANING.default_funnel)) == [DAYS, DAYS]
 
 
 def test_a_day_on_which_nobody_took_a_step_is_counted(counting: Counting) -> None:
@@ -166,7 +167,7 @@ def test_the_least_recently_asked_goes_with_its_counts(
         definitions = list(connection.scalars(select(tables.funnels.c.definition)))
         ids = set(connection.scalars(select(tables.funnels.c.id)))
         counted = set(connection.scalars(select(tables.funnel_counts.c.funnel_id).distinct()))
-        assert find_funnel(connection, DEFAULT_FUNNEL) is not None
+        assert find_funnel(connection, MARKETPLACE_MEANING.default_funnel) is not None
         assert find_funnel(connection, STEPS) is not None
         assert find_funnel(connection, [step("type_1")]) is None
     assert len(definitions) == MAX_FUNNELS

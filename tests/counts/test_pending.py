@@ -20,8 +20,10 @@ ZONE = ZoneInfo("UTC")
 
 
 def pending(app: Flask, enough: int = 10_000, zone: ZoneInfo = ZONE) -> int:
-    with registration_of(app).database.engine.connect() as connection:
-        return events_to_count(connection, zone, enough)
+    registration = registration_of(app)
+    ours = registration.refresher.configuration._replace(zone=zone.key)
+    with registration.database.engine.connect() as connection:
+        return events_to_count(connection, zone, ours, enough)
 
 
 def test_it_is_what_a_refresh_reads(make_host: MakeHost, database_url: str) -> None:

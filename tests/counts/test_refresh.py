@@ -14,8 +14,7 @@ import pytest
 from sqlalchemy import delete, text
 
 from tcs_events import UserEvent, reports
-from tcs_events.counts import lease, position, tables
-from tcs_events.counts import refresh as refresh_module
+from tcs_events.counts import lease, meaning, position, tables
 from tcs_events.counts.lease import LEASE
 from tcs_events.counts.position import SETTLED_AFTER
 from tcs_events.reports import Period
@@ -145,7 +144,7 @@ class TestWhatIsCountedAgain:
         with counting.engine.begin() as connection:
             connection.execute(delete(tables.exposure))  # as if it had not been counted yet
 
-        monkeypatch.setattr(refresh_module, "VERSION", refresh_module.VERSION + 1)
+        monkeypatch.setattr(meaning, "RULES_VERSION", meaning.RULES_VERSION + 1)
         assert counting.refresher.refreshed_at() is None
         counting.refresher.refresh()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tcs_events.dashboard.page import Page, rows_of
 from tcs_events.dashboard.table import Table, ranked
+from tcs_events.event_types.roles import FilterChange
 from tcs_events.reports import Reports
 from tcs_events.reports.dead_ends import COMBINATION_COLUMNS, VALUE_COLUMNS
 
@@ -31,4 +32,5 @@ page = Page(
     "Filters that left no expert to choose from.",
     rows_of(values, combinations),
     tables=(values, combinations),
+    roles=(FilterChange,),
 )

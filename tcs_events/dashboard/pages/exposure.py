@@ -9,6 +9,7 @@ from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import lorenz
 from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.table import Table
+from tcs_events.event_types.roles import Click, Impression, Search
 from tcs_events.reports import ExpertExposure, Exposure, Rung
 from tcs_events.reports.exposure import EXPOSURE_COLUMNS
 from tcs_events.reports.wording import RUNGS
@@ -85,4 +86,9 @@ page = Page(
     answer,
     show,
     (table,),
+    roles=(
+        Search,
+        Click,
+        Impression,
+    ),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tcs_events.counts.funnels import DEFAULT_FUNNEL
 from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.table import Table
@@ -13,13 +12,13 @@ from tcs_events.reports import FunnelStep, Step, step
 from tcs_events.reports.funnel import FUNNEL_COLUMNS, FunnelSoFar, funnel_so_far
 from tcs_events.reports.reading import FUNNEL_SECONDS
 
-DEFAULT_STEPS = tuple(map(str, DEFAULT_FUNNEL))
 MAX_STEPS = 8
 
 
 def texts_of(asked: Asked) -> list[str]:
     """Return the steps in the URL, or the default ones."""
-    return asked.texts("step", MAX_STEPS) or list(DEFAULT_STEPS)
+    default = asked.reports.refresher.meaning.default_funnel
+    return asked.texts("step", MAX_STEPS) or list(map(str, default))
 
 
 def read_step(text: str) -> Step:
@@ -33,7 +32,7 @@ def read_step(text: str) -> Step:
     except ValueError:
         raise BadParameter(
             f"“{text}” is not a step. Write an event type, with conditions on its payload if you"
-            " like: sage_query[result_count>0]."
+            " like: event_type[field=value]."
         ) from None
 
 

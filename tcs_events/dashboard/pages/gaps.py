@@ -7,6 +7,7 @@ from typing import Any
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.page import Answers, Page, rows_of
 from tcs_events.dashboard.table import Table, ranked
+from tcs_events.event_types.roles import Search
 from tcs_events.reports import Reports
 from tcs_events.reports.gaps import GAP_COLUMNS
 
@@ -34,4 +35,5 @@ page = Page(
     rows_of(table),
     show,
     (table,),
+    roles=(Search,),
 )

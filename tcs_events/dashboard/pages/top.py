@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tcs_events.dashboard.page import Page, rows_of
 from tcs_events.dashboard.table import Table, ranked
+from tcs_events.event_types.roles import Click, FilterChange, Search
 from tcs_events.reports import Reports
 from tcs_events.reports.top import EXPERT_COLUMNS, FILTER_COLUMNS, QUERY_COLUMNS
 
@@ -39,4 +40,9 @@ page = Page(
     "The experts that visitors click, the queries they ask, the filters they set.",
     rows_of(experts, queries, filters),
     tables=(experts, queries, filters),
+    roles=(
+        Search,
+        Click,
+        FilterChange,
+    ),
 )

@@ -1,0 +1,67 @@
+"""The dashboard has the pages that a host's event types can fill."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tcs_events import EventType
+from tcs_events.dashboard import create_dashboard
+from tcs_events.dashboard.pages import PAGES
+from tcs_events.roles import Click, FilterChange, Search
+from tests.conftest import MakeHost
+from tests.support import post
+
+ALWAYS = {"overview", "activity", "funnel", "retention", "timeline"}
+SEARCH = EventType("search", role=Search(query="text"))
+CLICK = EventType("opened", role=Click(item="id"))
+FILTER = EventType("narrowed", role=FilterChange(filter="name", value="to"))
+
+
+def dashboard(make_host: MakeHost, url: str, types: list[Any]) -> FlaskClient:
+    app = make_host(url, TCS_EVENTS_EVENT_TYPES=types)
+    app.register_blueprint(create_dashboard(lambda: True))
+    first = types[0] if isinstance(types[0], str) else types[0].name
+    assert post(app, event_type=first, payload={}).status_code == 202
+    return app.test_client()
+
+
+@pytest.mark.parametrize(
+    ("types", "more"),
+    [
+        (["sign_up"], set()),
+        (["sign_up", CLICK], {"top", "exposure"}),
+        ([SEARCH], {"top", "exposure", "gaps"}),
+        ([FILTER], {"top", "dead_ends"}),
+        ([SEARCH, CLICK, FILTER], {"top", "exposure", "gaps", "dead_ends"}),
+        (["card_click", "sage_query", "filter_change"], {"top", "exposure", "gaps", "dead_ends"}),
+    ],
+)
+def test_a_page_needs_an_event_type_with_its_role(
+    make_host: MakeHost, sqlite_url: str, types: list[Any], more: set[str]
+) -> None:
+    client = dashboard(make_host, sqlite_url, types)
+    home = client.get("/insights/").get_data(as_text=True)
+    nav = home[home.index("<nav") : home.index("</nav>")]
+    for page in PAGES.values():
+        is_shown = page.name in ALWAYS | more
+        assert (f">{page.link}</a>" in nav) == is_shown, page.name
+        assert client.get(f"/insights{page.path}").status_code == (200 if is_shown else 404)
+        answer = client.get(f"/insights/api/{page.name}.json")
+        assert answer.status_code == (200 if is_shown else 404)
+        for table in page.tables:
+            assert client.get(f"/insights/csv/{table.name}.csv").status_code == answer.status_code
+    links = set(re.findall(r'href="/insights/([\w-]*)', home))
+    hidden = {page.path.strip("/") for page in PAGES.values() if page.name not in ALWAYS | more}
+    assert not links & hidden
+
+
+def test_the_funnel_begins_with_types_that_exist(make_host: MakeHost, sqlite_url: str) -> None:
+    client = dashboard(make_host, sqlite_url, [SEARCH, CLICK])
+    page = client.get("/insights/funnel").get_data(as_text=True)
+    assert 'value="search"' in page
+    assert 'value="opened"' in page
+    assert "sage_query" not in page

@@ -1,0 +1,124 @@
+"""An event type is declared once, and a mistake in it is named at the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from marshmallow import INCLUDE, Schema, fields
+
+import tcs_events
+from tcs_events import DEFAULT_EVENT_TYPES, ConfigError, EventType, create_blueprint
+from tcs_events.payloads import CardClick
+from tcs_events.roles import Click, Search
+from tests.conftest import MakeHost
+from tests.support import post
+
+
+class Room(Schema):
+    room_id = fields.String(required=True)
+    source = fields.String(data_key="from")
+
+
+class Open(Schema):
+    class Meta:
+        unknown = INCLUDE
+
+
+@pytest.mark.parametrize(
+    ("declare", "said"),
+    [
+        (lambda: EventType("Sign Up!"), "such as 'sign_up'"),
+        (lambda: EventType("x" * 51), "longer than 50 characters"),
+        (lambda: EventType(""), "may only contain letters"),
+        (lambda: EventType("opened", {}), "takes a Schema class or None"),  # type: ignore[arg-type]
+        (lambda: EventType("opened", Room()), "takes a Schema class or None"),  # type: ignore[arg-type]
+        (lambda: EventType("opened", role="click"), "Click(item=...)"),  # type: ignore[arg-type]
+        (lambda: EventType("opened", Room, role=Click(item="room")), "Did you mean 'room_id'?"),
+        (lambda: EventType("opened", Room, role=Click("room_id", "source")), "Room does not have"),
+    ],
+)
+def test_a_mistake_is_named(declare: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        declare()
+    assert said in str(caught.value)
+
+
+def test_a_role_may_name_a_field_by_its_key_or_one_that_the_schema_takes_too() -> None:
+    EventType("opened", Room, role=Click(item="room_id", context="from"))
+    EventType("opened", Open, role=Click(item="anything"))
+    EventType("opened", role=Click(item="anything"))
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        [EventType("opened", Room), "closed"],
+        {"opened": Room, "closed": None},
+        [EventType("opened", Room), EventType("closed")],
+    ],
+)
+@pytest.mark.parametrize("as_setting", [False, True])
+def test_types_names_and_the_dict_allow_the_same(
+    make_host: MakeHost, sqlite_url: str, types: Any, as_setting: bool
+) -> None:
+    option = {} if as_setting else {"event_types": types}
+    setting = {"TCS_EVENTS_EVENT_TYPES": types} if as_setting else {}
+    app = make_host(sqlite_url, create_blueprint(**option), **setting)
+    assert post(app, event_type="opened", payload={"room_id": "7"}).status_code == 202
+    assert post(app, event_type="opened", payload={}).status_code == 422
+    assert post(app, event_type="closed", payload={"any": 1}).status_code == 202
+    assert post(app, event_type="card_click").status_code == 422
+
+
+def test_the_defaults_can_be_taken_over(make_host: MakeHost, sqlite_url: str) -> None:
+    types = [*DEFAULT_EVENT_TYPES, EventType("sign_up")]
+    app = make_host(sqlite_url, create_blueprint(event_types=types))
+    assert post(app).status_code == post(app, event_type="sign_up").status_code == 202
+
+
+def test_a_type_is_declared_once() -> None:
+    app = Flask(__name__)
+    with pytest.raises(ConfigError, match="'opened' twice"):
+        app.register_blueprint(create_blueprint(event_types=["opened", EventType("opened")]))
+
+
+def test_the_document_says_what_a_type_is_for(make_host: MakeHost, sqlite_url: str) -> None:
+    types = [
+        EventType("opened", CardClick, help="Looked at a room."),
+        EventType("seen", deprecated=True),
+        EventType("asked", role=Search(query="text"), help="Asked for rooms."),
+        EventType("left"),
+    ]
+    app = make_host(sqlite_url, create_blueprint(event_types=types))
+    document = app.test_client().get("/api/events/openapi.json").get_json()
+    variants = document["components"]["schemas"]["Event"]["anyOf"]
+    said = {
+        name: (variant.get("deprecated", False), variant["properties"]["event_type"])
+        for variant in variants
+        for name in variant["properties"]["event_type"]["enum"]
+    }
+    assert {name: is_deprecated for name, (is_deprecated, _) in said.items()} == {
+        "opened": False,
+        "seen": True,
+        "asked": False,
+        "left": False,
+    }
+    assert said["opened"][1]["description"] == "opened: Looked at a room."
+    assert said["left"][1]["description"] == "asked: Asked for rooms."
+
+
+def test_only_their_declaration_knows_the_marketplaces_types() -> None:
+    """What is in the demo, and what is said by way of an example, may name them."""
+    package = Path(tcs_events.__file__).parent
+    names = [event_type.name for event_type in DEFAULT_EVENT_TYPES] + ["card_impression"]
+    found = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if any(f'"{name}"' in line for name in names)
+        and "demo" not in path.relative_to(package).parts
+    }
+    assert found == {"event_types/marketplace.py"}
