@@ -51,24 +51,6 @@ class EventType:
                 f"EventType {self.name!r} has the role {self.role!r}. Take one of"
                 " tcs_events.roles, such as Click(item=...)."
             )
-        self._check_fields_of_role()
-
-    def _check_fields_of_role(self) -> None:
-        if self.schema is None or self.role is None:
-            return
-        schema = self.schema()
-        if schema.unknown == INCLUDE:
-            return  # its events may have any other field
-        there_are = {each.data_key or name for name, each in schema.load_fields.items()}
-        for name, key in fields_of(self.role).items():
-            if key not in there_are:
-                close = [known for known in there_are if key in known]
-                close += difflib.get_close_matches(key, there_are, 1)
-                meant = f" Did you mean {close[0]!r}?" if close else ""
-                raise ConfigError(
-                    f"EventType {self.name!r} has a role whose {name} is the field {key!r}, which"
-                    f" {self.schema.__name__} does not have.{meant}"
-                )
 
 
 EventTypes = dict[str, EventType]
@@ -91,9 +73,11 @@ def declared(value: object, known: Mapping[str, EventType]) -> EventTypes:
         )
     types: EventTypes = {}
     for item in value.items() if isinstance(value, Mapping) else value:
+        if isinstance(item, EventType):
+            _check_role(item)
         event_type = item if isinstance(item, EventType) else _from_name(item, known)
-        if event_type.name in types:
-            raise ValueError(f"has the event type {event_type.name!r} twice")
+        if types.get(event_type.name, event_type) != event_type:
+            raise ValueError(f"has the event type {event_type.name!r} in two ways")
         types[event_type.name] = event_type
     if not types:
         raise ValueError("must name at least one event type")
@@ -106,9 +90,9 @@ def _from_name(item: object, known: Mapping[str, EventType]) -> EventType:
     check_name(name)
     _check_schema(name, schema)
     like = known.get(name)
-    return (
-        EventType(name, schema, role=like.role, help=like.help) if like else EventType(name, schema)
-    )
+    if like is None:
+        return EventType(name, schema)
+    return EventType(name, schema, role=like.role, help=like.help)
 
 
 def check_name(name: object) -> None:
@@ -129,6 +113,27 @@ def check_name(name: object) -> None:
 def _check_schema(name: object, schema: object) -> None:
     if schema is not None and not (isinstance(schema, type) and issubclass(schema, Schema)):
         raise ValueError(f"has {schema!r} for {name!r}, but takes a Schema class or None")
+
+
+def _check_role(event_type: EventType) -> None:
+    """Check that the schema has the fields of the role.
+
+    A role that a bare name has by itself is not checked: a host's own schema for it may have other
+    fields, and its events are then left out of what needs them.
+    """
+    schema = event_type.schema() if event_type.schema is not None else None
+    if schema is None or event_type.role is None or schema.unknown == INCLUDE:
+        return  # its events may have any other field
+    there_are = {field.data_key or name for name, field in schema.load_fields.items()}
+    for name, key in fields_of(event_type.role).items():
+        if key not in there_are:
+            close = [known for known in there_are if key in known]
+            close += difflib.get_close_matches(key, there_are, 1)
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(
+                f"has {event_type.name!r} with a role whose {name} is the field {key!r}, which"
+                f" {type(schema).__name__} does not have{meant}"
+            )
 
 
 def _suggestion(name: object) -> str:
