@@ -129,7 +129,7 @@ def types(period: Period, as_json: bool) -> None:
         EventType(
             name,
             is_accepted=name in accepted,
-            is_checked=accepted.get(name) is not None,
+            is_checked=name in accepted and accepted[name].schema is not None,
             events=total[name].events if name in total else 0,
             sessions=total[name].sessions if name in total else 0,
         )

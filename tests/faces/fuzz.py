@@ -64,6 +64,7 @@ def make_check() -> Callable[[bytes], None]:
     from tcs_events import strict_json
     from tcs_events.errors import EventInvalid
     from tcs_events.event import Event, Outcome, Record
+    from tcs_events.event_types.event_type import declared
     from tcs_events.event_types.schemas import event_schema
     from tcs_events.intake.collector import Collector
     from tcs_events.intake.intake import Intake
@@ -86,7 +87,7 @@ def make_check() -> Callable[[bytes], None]:
             return [Outcome.ACCEPTED] * len(records)
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    schema = event_schema({"card_click": None, "sage_query": None, "sign_up": SignUp})
+    schema = event_schema(declared({"card_click": None, "sage_query": None, "sign_up": SignUp}, {}))
     precheck, reader, store, counters = Precheck(schema), Reader(schema), Kept(), Counters()
     now = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
     events, identities = (Intake(read, store, counters) for read in (reader.event, reader.identity))

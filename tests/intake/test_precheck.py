@@ -11,6 +11,7 @@ import pytest
 from marshmallow import Schema, ValidationError, fields
 
 from tcs_events import strict_json
+from tcs_events.event_types.event_type import declared
 from tcs_events.event_types.schemas import MAX_AGE_MS, event_schema
 from tcs_events.intake.precheck import Precheck
 
@@ -23,7 +24,7 @@ class SignUp(Schema):
     plan = fields.String(required=True)
 
 
-SCHEMA = event_schema({"card_click": None, "sign_up": SignUp})
+SCHEMA = event_schema(declared({"card_click": None, "sign_up": SignUp}, {}))
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 precheck = Precheck(SCHEMA)
 

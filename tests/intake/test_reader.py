@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tcs_events.event_types.event_type import declared
 from tcs_events.event_types.schemas import event_schema
 from tcs_events.intake.reader import Reader, as_sent
 
@@ -23,7 +24,7 @@ SENT = {
 @pytest.mark.parametrize("without", [(), ("email",), ("age_ms", "payload")])
 def test_a_stored_event_is_written_down_as_it_was_sent(without: tuple[str, ...]) -> None:
     sent = {name: value for name, value in SENT.items() if name not in without}
-    reader = Reader(event_schema({"card_click": None}))
+    reader = Reader(event_schema(declared({"card_click": None}, {})))
     event = reader.event(sent, False, NOW)
     again = as_sent(event.record())
     assert again == {"age_ms": 0, "payload": {}, **sent}

@@ -19,6 +19,7 @@ from flask import Flask
 from tcs_events import create_blueprint, reports
 from tcs_events.counts.days import day
 from tcs_events.counts.facts import VISIT_MAX_NAMES, Seen
+from tcs_events.counts.meaning import MARKETPLACE_MEANING
 from tcs_events.counts.visit import count_day
 from tcs_events.dashboard import create_dashboard
 from tcs_events.event import Event
@@ -217,7 +218,7 @@ def test_no_event_of_a_session_is_kept_in_memory() -> None:
         for n in range(3_000)
         for event_type, payload in [next(kinds)(n)]
     )
-    facts = count_day(of_day, [("flood", events)], Nothing())
+    facts = count_day(of_day, [("flood", events)], Nothing(), MARKETPLACE_MEANING.roles)
     assert facts.events == 3_000
     assert most <= 3
 
@@ -236,7 +237,8 @@ def test_one_visit_adds_no_more_than_it_may() -> None:
         yield Seen(*query("q0", 1), at)
         yield Seen(*click("e0", "c0"), at)
 
-    facts = count_day(day(NOON.date(), ZoneInfo("UTC")), [("flood", events())], Nothing())
+    of_day = day(NOON.date(), ZoneInfo("UTC"))
+    facts = count_day(of_day, [("flood", events())], Nothing(), MARKETPLACE_MEANING.roles)
     assert facts.events == 4 * (VISIT_MAX_NAMES + 500) + 2
     assert len(facts.demand) == len(facts.exposure) == VISIT_MAX_NAMES
     for kind in ("query", "click", "click_in", "filter", "dead_filter", "combination"):

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 import tcs_events.watch.log_lines
 from tcs_events.errors import RateLimited, StoreUnavailable
 from tcs_events.event import Outcome
+from tcs_events.event_types.event_type import declared
 from tcs_events.event_types.schemas import event_schema
 from tcs_events.intake.collector import Collector
 from tcs_events.intake.intake import Intake
@@ -65,7 +66,7 @@ class Limited:
 
 
 def collector(counters: Counters, **options: Any) -> Collector:
-    reader = Reader(event_schema({"card_click": None}))
+    reader = Reader(event_schema(declared({"card_click": None}, {})))
     events = Intake(reader.event, Failing(), counters, **options)
     return Collector(reader, events, events, 500, counters)
 
