@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError
 
 from tcs_events import strict_json
 from tcs_events.errors import EventInvalid
-from tcs_events.event import Event, Identity, Record, id_text, identity_id, new_event_id
+from tcs_events.event import Event, Identity, Record, identity_id, new_event_id
 from tcs_events.event_types.schemas import (
     MAX_AGE_MS,
     EventSchema,
@@ -40,17 +40,22 @@ def _checked(data: Any, unsure: bool) -> Any:
         EventInvalid: some reader could not read it: a text, a number, or too many levels.
     """
     try:
-        _check(data, unsure)
+        check(data, unsure)
     except EventInvalid:
         kept = _without_odd_values(data)
         if kept == data:
             raise
-        _check(kept, unsure)
+        check(kept, unsure)
         return kept
     return data
 
 
-def _check(data: Any, unsure: bool) -> None:
+def check(data: Any, unsure: bool) -> None:
+    """Refuse data that some reader of a stored row could not read.
+
+    Raises:
+        EventInvalid: it could not read a text, a number, or so many levels.
+    """
     try:
         strict_json.check(data) if unsure else strict_json.check_numbers(data)
     except strict_json.NotStrictJson as error:
@@ -92,14 +97,14 @@ def as_sent(record: Record) -> dict[str, Any] | None:
     """
     if len(record) != len(Event._fields):
         return None
-    _, session_id, event_type, payload, email, created_at, received_at = record
+    event = Event.of(record)
     return {
-        "event_id": id_text(record),
-        "session_id": session_id,
-        "event_type": event_type,
-        "payload": strict_json.loads(payload),
-        "age_ms": (received_at - created_at) // timedelta(milliseconds=1),
-        **({} if email is None else {"email": email}),
+        "event_id": str(event.event_id),
+        "session_id": event.session_id,
+        "event_type": event.event_type,
+        "payload": event.payload,
+        "age_ms": (event.received_at - event.created_at) // timedelta(milliseconds=1),
+        **({} if event.email is None else {"email": event.email}),
     }
 
 

@@ -56,7 +56,6 @@ def hold(found: object, what: str) -> None:
 def make_check() -> Callable[[bytes], None]:
     """Return the check of one body. Import it where the imports are instrumented."""
     import logging
-    from uuid import UUID
 
     import structlog
     from marshmallow import Schema, ValidationError, fields, validate
@@ -70,6 +69,7 @@ def make_check() -> Callable[[bytes], None]:
     from tcs_events.intake.intake import Intake
     from tcs_events.intake.precheck import Precheck
     from tcs_events.intake.reader import Reader
+    from tcs_events.intake.reader import check as check_value
     from tcs_events.watch.counters import Counters
 
     class SignUp(Schema):
@@ -93,16 +93,6 @@ def make_check() -> Callable[[bytes], None]:
     events, identities = (Intake(read, store, counters) for read in (reader.event, reader.identity))
     collector = Collector(reader, events, identities, 500, counters, clock=lambda: now)
     orjson = strict_json.orjson
-
-    def check_value(data: Any, unsure: bool) -> None:
-        try:
-            strict_json.check(data) if unsure else strict_json.check_numbers(data)
-        except strict_json.NotStrictJson as error:
-            raise EventInvalid({"_schema": [str(error)]}) from None
-
-    def event_of(record: Record) -> Event:
-        event_id, session_id, event_type, payload, *rest = record
-        return Event(UUID(event_id), session_id, event_type, strict_json.loads(payload), *rest)
 
     def storable(event: Event, sent: Any) -> None:
         hold(not why_not(event.payload, 2), f"accepted {why_not(event.payload, 2)}")
@@ -144,7 +134,7 @@ def make_check() -> Callable[[bytes], None]:
                 refused = {item["index"] for item in said["rejected"]}
                 good = [item for place, item in enumerate(sent) if place not in refused]
                 for record, item in zip(store.records, good, strict=True):
-                    storable(event_of(record), item)
+                    storable(Event.of(record), item)
             found.append((answer.status, said))
         return found
 
