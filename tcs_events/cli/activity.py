@@ -86,7 +86,7 @@ def _print_types(rows: list[Activity], total: dict[str, Activity]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class EventType:
+class ListedType:
     """An event type that is accepted now or has stored events."""
 
     event_type: str
@@ -99,7 +99,7 @@ class EventType:
     """Visits in the period with at least one such event."""
 
 
-_EVENT_TYPE = Printed(
+_LISTED_TYPE = Printed(
     (
         *TOTAL_COLUMNS,
         Column("is_accepted", "Accepted", "whether events of the type are accepted now"),
@@ -126,7 +126,7 @@ def types(period: Period, as_json: bool) -> None:
     total = total_activity(period)
     warn_if_incomplete()
     rows = [
-        EventType(
+        ListedType(
             name,
             is_accepted=name in accepted,
             is_checked=name in accepted and accepted[name].schema is not None,
@@ -140,7 +140,7 @@ def types(period: Period, as_json: bool) -> None:
         return
     print_heading(period)
     print_table(
-        _EVENT_TYPE.titles,
-        map(_EVENT_TYPE.cells, rows),
-        optional=_EVENT_TYPE.titles_of("is_checked"),
+        _LISTED_TYPE.titles,
+        map(_LISTED_TYPE.cells, rows),
+        optional=_LISTED_TYPE.titles_of("is_checked"),
     )
