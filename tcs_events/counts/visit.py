@@ -12,7 +12,7 @@ from tcs_events.counts.demand import QueriesOfVisit
 from tcs_events.counts.exposure import ExpertsOfVisit
 from tcs_events.counts.facts import ALL_TYPES, Also, Facts, Seen
 from tcs_events.counts.uses import UsesOfVisit
-from tcs_events.event_types.roles import Click, FilterChange, Impression, Roles, Search, read
+from tcs_events.event_types.roles import Click, FilterChange, Impression, Roles, Search, values_of
 
 
 def count_day(
@@ -76,7 +76,7 @@ class Visit:
         role = self._roles.get(event_type)
         if role is None:
             return
-        values = read(role, payload)
+        values = values_of(role, payload)
         match role:
             case Search():
                 self._queries.ask(values, at)
@@ -94,7 +94,7 @@ class Visit:
         """Note an event after the day, which only tells how the day's queries ended."""
         match self._roles.get(event.event_type):
             case Search() as role:
-                self._queries.ask_later(read(role, event.payload), event.at)
+                self._queries.ask_later(values_of(role, event.payload), event.at)
             case Click():
                 self._queries.click(event.at)
 

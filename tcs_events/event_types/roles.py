@@ -73,7 +73,7 @@ def fields_of(role: Role) -> dict[str, str]:
     return {name: value for name, value in named if value is not None}
 
 
-def read(role: Role, payload: Mapping[str, Any]) -> dict[str, Any]:
+def values_of(role: Role, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a payload by the role's own names. A field that is not there is None."""
     get = payload.get
     match role:

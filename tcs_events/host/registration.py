@@ -24,7 +24,7 @@ from tcs_events.database.pools import leave_pool_of_parent
 from tcs_events.database.supported import check_supported
 from tcs_events.errors import ConfigError, DatabaseMissing, TcsEventsError
 from tcs_events.event_types.schemas import event_schema
-from tcs_events.intake.announcing import Announcer
+from tcs_events.intake.announcing import Signals
 from tcs_events.intake.collector import Collector
 from tcs_events.intake.intake import BotMarks, Intake, Limits
 from tcs_events.intake.reader import Reader
@@ -230,10 +230,10 @@ class Registration:
         return BotSessions(self.database, settings.timezone, settings.timeout_ms / 1000)
 
     @cached_property
-    def announcer(self) -> Announcer:
+    def announcer(self) -> Signals:
         """Sends the signals of the current app."""
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        return Announcer(app, lambda: _in_context_of(app), self.counters)
+        return Signals(app, lambda: _in_context_of(app), self.counters)
 
     @cached_property
     def collector(self) -> Collector:

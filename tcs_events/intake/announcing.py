@@ -32,7 +32,7 @@ field, as in the answer 422. Receivers run as those of `event_accepted`.
 """
 
 
-class Announcer:
+class Signals:
     """Sends the signals of one app.
 
     Args:

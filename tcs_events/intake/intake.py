@@ -191,6 +191,7 @@ class Intake:
 
         If one of them can still be stored, only the new ones are told of: then the client sends all
         of them again.
+
         This is not part of `take`, because keeping takes time. The caller first counts how the
         items ended, so that a request that is interrupted here is counted right.
         """
