@@ -151,8 +151,8 @@ class PostgresCommitter:
     def _copied(self, connection: Any, records: Sequence[Record]) -> list[Result] | None:
         """Write the records by COPY. Return None if an id is stored already, or a row was lost.
 
-        If it is time to look for the unique index, the first record is written by INSERT, in the
-        same transaction: of all the records it would take a second to write a large group.
+        Once a second, the first record is written by INSERT in the same transaction, which fails if
+        the unique index is gone. For a whole group, INSERT is much slower than COPY.
         """
         until, table = self.server.copy_until, self._table.name
         to_insert = [] if monotonic() < until.get(table, 0.0) else records[:1]
