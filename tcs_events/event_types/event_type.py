@@ -16,6 +16,8 @@ from tcs_events.event_types.roles import Role, fields_of
 NAME_MAX_LENGTH = 50
 """The width of the column."""
 _NAME = re.compile(r"[\w.:-]+")
+_FIELD = re.compile(r"[^\s=<>!,\[\]]([^=<>!,\[\]]*[^\s=<>!,\[\]])?")
+"""A field that the condition of a funnel's step can name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +118,17 @@ def _check_schema(name: object, schema: object) -> None:
 
 
 def _check_role(event_type: EventType) -> None:
-    """Check that the schema has the fields of the role.
+    """Check that the fields of the role can be fields, and that the schema has them.
 
     A role that a bare name has by itself is not checked: a host's own schema for it may have other
     fields, and its events are then left out of what needs them.
     """
+    for name, key in fields_of(event_type.role).items() if event_type.role else ():
+        if not (isinstance(key, str) and _FIELD.fullmatch(key)):
+            raise ValueError(
+                f"has {event_type.name!r} with a role whose {name} is {key!r}, but a field must not"
+                " contain any of =<>!,[] or have spaces around it"
+            )
     schema = event_type.schema() if event_type.schema is not None else None
     if schema is None or event_type.role is None or schema.unknown == INCLUDE:
         return  # its events may have any other field

@@ -38,6 +38,8 @@ class Open(Schema):
         (lambda: EventType("opened", role="click"), "Click(item=...)"),  # type: ignore[arg-type]
         (lambda: accept(EventType("opened", Room, role=Click("room"))), "did you mean 'room_id'?"),
         (lambda: accept(EventType("opened", Room, role=Click("room_id", "source"))), "Room does"),
+        (lambda: accept(EventType("find", role=Search("text", "n[0]"))), "must not contain"),
+        (lambda: accept(EventType("find", role=Search(" text"))), "spaces around it"),
     ],
 )
 def test_a_mistake_is_named(declare: Any, said: str) -> None:
