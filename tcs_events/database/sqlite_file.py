@@ -8,6 +8,9 @@ The files `-wal` and `-shm` beside the path still belong to the old file. SQLite
 log for the new file's log. And the last connection to the old file deletes the log at this path
 when it is closed, even if it is the new file's log by then.
 https://www.sqlite.org/howtocorrupt.html
+
+So each of our connections holds a mark on its log, which says whose log it is. A process that opens
+the file at the path first removes a log that another process still uses for the old file.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ import contextlib
 import os
 import sqlite3
 import struct
+import time
 from collections.abc import Iterator
-from typing import Any
+from time import monotonic
 from urllib.parse import parse_qsl, unquote
 
 from sqlalchemy import URL, Engine
@@ -33,6 +37,11 @@ Identity = tuple[int, int]
 # https://www.sqlite.org/src/file/src/os_unix.c: each reader holds a shared lock on these bytes. The
 # last connection to close needs an exclusive lock on them, before it deletes the log.
 _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
+_MARKS_FIRST, _MARKS_SIZE = 1 << 61, 1 << 61
+"""A mark is a shared lock on one byte of the log, far behind its end, where SQLite locks nothing.
+The byte's position is the inode of the database file. The mark ends with the process."""
+_FOLDER_LOCK_SECONDS = 1.0
+_PAUSE_SECONDS = 0.001
 
 
 def identity_of(path: str) -> Identity | None:
@@ -78,6 +87,21 @@ def is_in_memory(url: URL) -> bool:
     )
 
 
+def remove_stale_log(engine: Engine) -> Identity | None:
+    """Remove the log at the path if a running process of ours uses it for another file.
+
+    Returns:
+        which file is at the path, None if there is none.
+    """
+    path = os.path.realpath(path_of(engine))
+    identity = identity_of(path)
+    if identity is not None and _is_stale(f"{path}-wal", identity):
+        with _locked_folder(path):
+            if _is_stale(f"{path}-wal", identity):
+                _remove_log(path)
+    return identity
+
+
 class OpenFile:
     """The file that a connection has open.
 
@@ -91,9 +115,10 @@ class OpenFile:
         path = path_of(engine)
         # If the host connects with its own `creator` function, the URL may name another file.
         self.path = path if identity_of(path) == identity_of(opened) else opened
-        self._log, self._shared = f"{opened}-wal", f"{opened}-shm"
+        self._opened, self._log = opened, f"{opened}-wal"
         self.identity = identity_of(self.path) if opened else None
         self._log_identity = identity_of(self._log)
+        self._mark = _mark(self._log, self.identity)
 
     def is_replaced(self) -> bool:
         """Return whether the file at the path is another one, or gone. It takes microseconds."""
@@ -103,6 +128,24 @@ class OpenFile:
         """Return whether no file is at the path."""
         return self.identity is not None and identity_of(self.path) is None
 
+    def is_other_than(self, expected: Identity | None, engine: Engine) -> bool:
+        """Return whether the file or its log was replaced while the connection was opened.
+
+        Args:
+            expected: what `remove_stale_log` has returned just before.
+            engine: that of the connection.
+        """
+        if self.identity is None or expected is None or self.path != path_of(engine):
+            return False
+        is_of_another = _is_marked(self._log, self.identity, own=False)
+        return self.identity != expected or is_of_another
+
+    def close(self) -> None:
+        """Remove the mark from the log."""
+        mark, self._mark = self._mark, None
+        if mark is not None:
+            os.close(mark)
+
     def leave(self, driver: sqlite3.Connection) -> None:
         """Prepare to close a connection whose file was replaced, without harming the new file.
 
@@ -111,32 +154,38 @@ class OpenFile:
         """
         with contextlib.suppress(sqlite3.Error):
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        if (descriptor := self._keep_open()) is None:
+        if not _keep_open(self.identity):
             return
-        with _locked(descriptor):  # all processes that have the old file open take this lock
+        with _locked_folder(self._opened):
             if self._log_identity is not None and identity_of(self._log) == self._log_identity:
-                for path in (self._log, self._shared):
-                    with contextlib.suppress(FileNotFoundError):
-                        os.remove(path)
+                _remove_log(self._opened)
 
-    def _keep_open(self) -> int | None:
-        """Lock the old file until this process ends, and return the lock's file descriptor.
+    def give_up(self, expected: Identity | None) -> None:
+        """Prepare to close a connection for which `is_other_than` is true.
 
-        With the lock no connection is the last one to close the file, so none deletes the log at
-        the path. It is a lock of the descriptor (OFD), because a lock of the process would end as
-        soon as any descriptor of the file is closed.
+        It may combine one file with the log of another. Neither must be written into the other.
         """
-        if not hasattr(fcntl, "F_OFD_SETLK"):
-            return None
-        for number in _descriptors():
-            with contextlib.suppress(OSError):
-                status = os.fstat(number)
-                if (status.st_dev, status.st_ino) == self.identity:
-                    descriptor = os.open(f"/proc/self/fd/{number}", os.O_RDWR)
-                    lock = (fcntl.F_RDLCK, os.SEEK_SET, _SHARED_FIRST, _SHARED_SIZE, 0)
-                    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi", *lock))
-                    return descriptor
-        return None
+        for identity in {self.identity, expected}:
+            _keep_open(identity)
+
+
+def _keep_open(identity: Identity | None) -> bool:
+    """Lock an open file until this process ends, and return whether that is possible.
+
+    With the lock no connection is the last one to close the file, so none writes the log into it or
+    deletes the log at the path. It is a lock of the descriptor (OFD), because a lock of the process
+    would end as soon as any descriptor of the file is closed.
+    """
+    if not hasattr(fcntl, "F_OFD_SETLK"):
+        return False
+    for number in _descriptors():
+        with contextlib.suppress(OSError):
+            status = os.fstat(number)
+            if (status.st_dev, status.st_ino) == identity:
+                descriptor = os.open(f"/proc/self/fd/{number}", os.O_RDWR)
+                _share(descriptor, _SHARED_FIRST, _SHARED_SIZE)
+                return True
+    return False
 
 
 def _descriptors() -> list[int]:
@@ -146,10 +195,85 @@ def _descriptors() -> list[int]:
         return []
 
 
-@contextlib.contextmanager
-def _locked(descriptor: int) -> Iterator[Any]:
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+def _share(descriptor: int, first: int, size: int) -> None:
+    """Lock bytes of a file against exclusive locks until the descriptor is closed.
+
+    https://man7.org/linux/man-pages/man2/fcntl.2.html, "Open file description locks"
+    """
+    lock = struct.pack("hhqqi", fcntl.F_RDLCK, os.SEEK_SET, first, size, 0)
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, lock)
+
+
+def _is_shared(descriptor: int, first: int, size: int) -> bool:
+    """Return whether anybody has locked one of the bytes."""
+    lock = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, first, size, 0)
+    in_the_way: int = struct.unpack("hhqqi", fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, lock))[0]
+    return in_the_way != fcntl.F_UNLCK
+
+
+def _place_of(identity: Identity) -> int:
+    return _MARKS_FIRST + identity[1] % _MARKS_SIZE
+
+
+def _mark(log: str, identity: Identity | None) -> int | None:
+    """Mark a log as that of a file. Return the file descriptor that holds the mark."""
+    if identity is None or not hasattr(fcntl, "F_OFD_SETLK"):
+        return None
     try:
+        descriptor = os.open(log, os.O_RDONLY)
+    except OSError:  # there is no log
+        return None
+    with contextlib.suppress(OSError):  # not every file system has locks
+        _share(descriptor, _place_of(identity), 1)
+    return descriptor
+
+
+def _is_stale(log: str, identity: Identity) -> bool:
+    """Return whether a log is marked for another file only."""
+    return _is_marked(log, identity, own=False) and not _is_marked(log, identity, own=True)
+
+
+def _is_marked(log: str, identity: Identity, *, own: bool) -> bool:
+    """Return whether a log is marked for this file, or for any other."""
+    if not hasattr(fcntl, "F_OFD_GETLK"):
+        return False
+    place = _place_of(identity)
+    after = _MARKS_FIRST + _MARKS_SIZE - place - 1
+    ranges = [(place, 1)] if own else [(_MARKS_FIRST, place - _MARKS_FIRST), (place + 1, after)]
+    try:
+        descriptor = os.open(log, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        # A size of 0 would mean "to the end".
+        return any(_is_shared(descriptor, first, size) for first, size in ranges if size)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _remove_log(path: str) -> None:
+    for ending in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path + ending)
+
+
+@contextlib.contextmanager
+def _locked_folder(path: str) -> Iterator[None]:
+    """Keep our other processes from removing a log in this folder, for a second at most."""
+    descriptor = os.open(os.path.dirname(path), os.O_RDONLY)
+    give_up = monotonic() + _FOLDER_LOCK_SECONDS
+    try:
+        while monotonic() < give_up:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_PAUSE_SECONDS)
+            except OSError:  # not every file system has locks
+                break
+            else:
+                break
         yield
     finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)

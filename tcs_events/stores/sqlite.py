@@ -17,7 +17,12 @@ from tcs_events.event import Outcome, Record
 from tcs_events.stores.columns import data_columns, holds_events, unique_id
 from tcs_events.stores.contract import Result
 from tcs_events.stores.generic import not_kept
-from tcs_events.stores.sqlite_connection import SqliteConnection, once_unlocked, primary_code
+from tcs_events.stores.sqlite_connection import (
+    FileReplaced,
+    SqliteConnection,
+    once_unlocked,
+    primary_code,
+)
 
 INTERRUPTED = 9  # SQLITE_INTERRUPT: https://www.sqlite.org/rescode.html
 
@@ -66,7 +71,7 @@ class SqliteCommitter:
                 if not self._connection.is_replaced():
                     return results
             if monotonic() > deadline:
-                raise StoreUnavailable("FileReplaced", "see what replaces the database's file")
+                raise FileReplaced
             driver = self.connection(deadline)
 
     def _write_group(self, driver: Any, events: Sequence[Record], deadline: float) -> list[Result]:

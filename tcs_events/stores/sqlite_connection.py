@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from sqlalchemy import Engine
 
 from tcs_events.database.connection import OwnConnection
 from tcs_events.database.problems import FILE_MISSING, Problem
-from tcs_events.database.sqlite_file import OpenFile
+from tcs_events.database.sqlite_file import Identity, OpenFile, remove_stale_log
 from tcs_events.database.sqlite_journal import DURABLE, OURS, WAL, HostsChoice, Journal
 from tcs_events.errors import StoreUnavailable
 from tcs_events.settings import HOSTS_JOURNAL, LOST_ON_POWER_CUT, Settings
@@ -35,6 +36,13 @@ STEPS = 1000
 insert takes about a hundred."""
 
 
+class FileReplaced(StoreUnavailable):
+    """Another file has come to the database's path meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("FileReplaced", "see what replaces the database's file")
+
+
 class SqliteConnection:
     """A connection to the file that is at the database's path now.
 
@@ -53,14 +61,22 @@ class SqliteConnection:
         self._keeps_journal = settings.sqlite_journal == HOSTS_JOURNAL
         self._hosts_choice = HostsChoice(engine)
         self._had_io_error = False
+        self._expected: Identity | None = None
+        """The file that was at the path just before the connection was opened."""
         self._file: OpenFile | None = None
-        self.own = OwnConnection(
-            engine, self._prepare, self._leave_file, self._hosts_choice.watched
-        )
+        self.own = OwnConnection(engine, self._prepare, self._leave_file, self._opening)
+
+    @contextlib.contextmanager
+    def _opening(self) -> Iterator[None]:
+        self._expected = remove_stale_log(self.engine)
+        with self._hosts_choice.watched():
+            yield
 
     def _prepare(self, driver: Any) -> None:
         driver.set_trace_callback(None)
         pragma(driver, f"busy_timeout = {SETUP_PATIENCE_SECONDS * 1000:.0f}")
+        # Before anything is written: the log may be another file's since a moment.
+        self._open_file(driver)
         self.journal = self._choose_journal(driver)
         synced = "FULL" if self.journal.mode == WAL else "EXTRA"
         pragma(driver, f"synchronous = {synced if self._is_synced else 'NORMAL'}")
@@ -68,14 +84,27 @@ class SqliteConnection:
         pragma(driver, f"wal_autocheckpoint = {WAL_PAGES}")
         if self._is_synced:
             self._sync_existing_rows(driver)
-        # Reading opens the log file, and `OpenFile` notes which file that is.
-        driver.execute("SELECT count(*) FROM sqlite_master").fetchall()
-        self._file = OpenFile(self.engine, driver)
+        self._open_file(driver)  # the log may be a new one by now
         # From here on we wait with `time.sleep`, which gevent patches. SQLite's own waiting would
         # stop every greenlet of the process.
         pragma(driver, "busy_timeout = 0")
         # One of the host's triggers may be slow: https://www.sqlite.org/c3ref/progress_handler.html
         driver.set_progress_handler(lambda: monotonic() > self.until, STEPS)
+
+    def _open_file(self, driver: Any) -> None:
+        """Note which file the connection has open.
+
+        Raises:
+            FileReplaced: another one came to the path while the connection was opened.
+        """
+        # Reading opens the log.
+        driver.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        if self._file is not None:
+            self._file.close()
+        self._file = file = OpenFile(self.engine, driver)
+        if file.is_other_than(self._expected, self.engine):
+            file.give_up(self._expected)
+            raise FileReplaced()
 
     def _choose_journal(self, driver: Any) -> Journal:
         """Switch the file to the write-ahead log, unless the host has chosen another journal."""
@@ -130,22 +159,33 @@ class SqliteConnection:
         # A statement that was not finished keeps the file locked after `close`, for as long as an
         # error's traceback holds its cursor: https://www.sqlite.org/c3ref/close.html
         driver.rollback()
-        if self._file is not None and self._file.is_replaced():
-            self._file.leave(driver)
+        if self._file is not None:
+            if self._file.is_replaced():
+                self._file.leave(driver)
+            self._file.close()
 
     def get(self, deadline: float) -> Any:
         """Return a connection to the file that is at the database's path now.
 
         Raises:
             StoreUnavailable: the file was deleted. We do not create a new one, because an empty
-                file could be mistaken for the one that somebody is about to restore.
+                file could be mistaken for the one that somebody is about to restore. Or the file is
+                replaced again and again.
         """
+        while True:
+            self._leave_replaced()
+            try:
+                return self.own.get(deadline)
+            except FileReplaced:
+                if monotonic() > deadline:
+                    raise
+
+    def _leave_replaced(self) -> None:
         if self._file is not None and self._file.is_replaced():
             if self.own.is_open:  # False if the connection belongs to our parent process
                 self.own.drop()
             if self._file.is_gone():
                 raise StoreUnavailable("FileMissing", FILE_MISSING.remedy)
-        return self.own.get(deadline)
 
     def problem(self) -> Problem | None:
         """Return the problem if the file is gone from its path, else None."""

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 from structlog.testing import capture_logs
 
 from tests.conftest import MakeHost
@@ -144,6 +145,48 @@ def test_a_link_that_points_elsewhere_is_followed(
     assert len(ids(tmp_path / "blue/host.db")) == len(ids(tmp_path / "green/host.db")) == 1
 
 
+@pytest.mark.parametrize("idle", ["never wrote", "wrote before two restores"])
+def test_a_process_that_notices_first_does_not_take_the_old_log(
+    make_host: MakeHost, sqlite_url: str, path: Path, idle: str
+) -> None:
+    busy, other = make_host(sqlite_url), make_host(sqlite_url, create=False)
+    assert post(busy).status_code == 202
+    if idle == "wrote before two restores":
+        assert post(other).status_code == 202
+        swap(path, backup(path, "first.db"))
+        assert post(busy).status_code == 202
+    copy = backup(path, "second.db")
+    for _ in range(30):
+        assert post(busy).status_code == 202
+    swap(path, copy)
+    after = [uuid4().hex for _ in range(5)]
+    for app, event_id in zip([other, other, busy, other, busy], after, strict=True):
+        assert post(app, event_id=event_id).status_code == 202
+    assert set(after) <= ids(path)
+
+
+def test_a_file_that_is_replaced_while_a_connection_is_made_is_opened_again(
+    make_host: MakeHost, sqlite_url: str, path: Path
+) -> None:
+    busy, other = make_host(sqlite_url), make_host(sqlite_url, create=False)
+    assert post(busy).status_code == 202
+    copies = [backup(path, "copy.db")]
+    for _ in range(30):
+        assert post(busy).status_code == 202
+
+    def restore(*_: object) -> None:
+        if copies:
+            swap(path, copies.pop())
+
+    with other.app_context():
+        event.listen(other.extensions["sqlalchemy"].engine, "connect", restore)
+    after = [uuid4().hex for _ in range(4)]
+    for app, event_id in zip([other, busy, other, busy], after, strict=True):
+        assert post(app, event_id=event_id).status_code == 202
+    assert not copies
+    assert set(after) <= ids(path)
+
+
 @dataclass
 class Visits:
     """What was sent while the file was replaced, and when each request began."""
@@ -204,7 +247,7 @@ def test_nothing_acknowledged_after_the_file_was_replaced_under_load_is_missing(
 
     def make_send() -> Send:
         client = app.test_client()
-        return lambda event: client.post(URL, json=event).status_code
+        return lambda body: client.post(URL, json=body).status_code
 
     visit_and_swap(make_send, path, swaps=3)
 
@@ -216,9 +259,9 @@ def test_nor_where_several_processes_have_it_open(
     with Server(sqlite_url, tmp_path / "log", kind=kind) as server:
 
         def make_send() -> Send:
-            def send(event: object) -> int:
+            def send(body: object) -> int:
                 connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
-                connection.request("POST", URL, json.dumps(event))
+                connection.request("POST", URL, json.dumps(body))
                 status = connection.getresponse().status
                 connection.close()
                 return status
