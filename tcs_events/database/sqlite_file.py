@@ -96,7 +96,8 @@ def remove_stale_log(engine: Engine) -> Identity | None:
     path = os.path.realpath(path_of(engine))
     identity = identity_of(path)
     if identity is not None and _is_stale(f"{path}-wal", identity):
-        with _locked_folder(path):
+        # If that is not possible, the connection is refused by `OpenFile.is_other_than`.
+        with contextlib.suppress(OSError), _locked_folder(path):
             if _is_stale(f"{path}-wal", identity):
                 _remove_log(path)
     return identity
