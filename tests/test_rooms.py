@@ -24,7 +24,7 @@ FLOORS = [
     {"reports"},
     {"host"},
     {"cli"},
-    {"faces"},
+    {"faces", "tracking"},
     {"dashboard"},
     {"wsgi", "payloads", "roles", "prometheus", "demo"},
 ]
@@ -32,7 +32,7 @@ FLOORS = [
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 DOOR_OF_THE_APP = PACKAGE / "reports" / "in_app.py"
 """Today's functions, which find the app that is asked about when they are called."""
-FLASK_ROOMS = {"host", "faces", "cli", "dashboard", "demo", "models"}
+FLASK_ROOMS = {"host", "faces", "tracking", "cli", "dashboard", "demo", "models"}
 
 
 def imports(path: Path) -> set[str]:

@@ -72,6 +72,20 @@ class _KnownAge(fields.Field):  # type: ignore[type-arg]
 
 
 _SESSION_ID: list[Callable[[str], object]] = [validate.Length(1, SESSION_ID_MAX_LENGTH), _printable]
+
+
+def known_session_id(value: object) -> str | None:
+    """Return a session id, or None if an event with it would be refused."""
+    if not isinstance(value, str):
+        return None
+    try:
+        for check in _SESSION_ID:
+            check(value)
+    except ValidationError:
+        return None
+    return value
+
+
 _SESSION_ID_MEANING = {
     "description": "The visitor's session: printable characters, not only spaces.",
     "format": "printable",

@@ -1,0 +1,1 @@
+"""How the host's own Python speaks to us."""
