@@ -22,6 +22,7 @@ from tcs_events.models import (
     UserEventRejection,
     db,
 )
+from tcs_events.tracking.track import track
 
 __all__ = [
     "DEFAULT_EVENT_TYPES",
@@ -44,4 +45,5 @@ __all__ = [
     "event_accepted",
     "event_rejected",
     "events_bp",
+    "track",
 ]

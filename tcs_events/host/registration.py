@@ -10,7 +10,7 @@ import os
 import threading
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 
 from flask import Blueprint, Flask, current_app
 from sqlalchemy import Table
@@ -233,31 +233,46 @@ class Registration:
     def announcer(self) -> Signals:
         """Sends the signals of the current app."""
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        return Signals(app, lambda: _in_context_of(app), self.counters)
+        return Signals(app, lambda: in_context_of(app), self.counters)
 
     @cached_property
     def collector(self) -> Collector:
         """The collector of the current app. Raises what `store` raises."""
         settings = self.settings
-        intake = partial(
-            Intake,
-            counters=self.counters,
-            screen=Screening(settings),
-            limits=self.limits,
-            bot_marks=self.bot_marks,
-        )
         return Collector(
             self.reader,
-            intake(
-                self.reader.event,
-                self.store,
-                rejections=self.rejections,
-                announcer=self.announcer,
+            self._events(self.limits),
+            Intake(
+                self.reader.identity,
+                self.identity_store,
+                self.counters,
+                Screening(settings),
+                self.limits,
+                self.bot_marks,
             ),
-            intake(self.reader.identity, self.identity_store),
             settings.max_batch_events,
             self.counters,
             accepted_log_level=settings.accepted_log_level,
+        )
+
+    @cached_property
+    def events_from_python(self) -> Intake:
+        """Takes what the host's own code records. Rates are limited for browsers only.
+
+        Raises what `store` raises.
+        """
+        return self._events(limits=None)
+
+    def _events(self, limits: Limits | None) -> Intake:
+        return Intake(
+            self.reader.event,
+            self.store,
+            self.counters,
+            Screening(self.settings),
+            limits,
+            self.bot_marks,
+            self.rejections,
+            self.announcer,
         )
 
     @property
@@ -275,7 +290,7 @@ class Registration:
         return self.database.missing_tables(self.tables.values())
 
 
-def _in_context_of(app: Flask) -> AbstractContextManager[object]:
+def in_context_of(app: Flask) -> AbstractContextManager[object]:
     """Return a context in which the app is the current one. `EventsMiddleware` has none."""
     is_current = current_app and current_app._get_current_object() is app  # type: ignore[attr-defined]
     return nullcontext() if is_current else app.app_context()

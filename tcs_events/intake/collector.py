@@ -18,7 +18,7 @@ from tcs_events.intake.intake import Intake, Taken, Verdict
 from tcs_events.intake.reader import Reader, batch_items, count_of
 from tcs_events.intake.sender import sender_of
 from tcs_events.watch.counters import Counters, Ended, outcome_of
-from tcs_events.watch.log import log
+from tcs_events.watch.log import Log, log
 from tcs_events.watch.log_lines import log_lines
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Collector:
             # The parsed values take as much memory again, and so does the row.
             del body
             [taken] = self._events.take([data], unsure, sender, now, size)
-            ended = _end_of(taken.result)
+            ended = end_of(taken.result)
             self._events.settle([taken], now)
         except TcsEventsError as error:
             ended = outcome_of(error)
@@ -98,13 +98,7 @@ class Collector:
             self._counters.end(((*ended, 1),), perf_counter() - began)
         if isinstance(taken.result, TcsEventsError):
             return answer_error(taken.result, _events_in([taken]), sent=taken.sent)
-        if taken.record is not None and self._log.is_on(self._accepted_log_level):
-            self._log.at(
-                self._accepted_log_level,
-                _STORED[taken.result],
-                event_type=event_type_of(taken.record),
-                event_id=id_text(taken.record),
-            )
+        log_stored(taken, self._log, self._accepted_log_level)
         return ACCEPTED
 
     def collect_batch(self, body: bytes, environ: WSGIEnvironment) -> Answer:
@@ -151,7 +145,7 @@ class Collector:
                 return _ignored(verdict)
             (data, unsure), size = self._reader.parse(body), len(body)
             [taken] = self._identities.take([data], unsure, sender, now, size)
-            ended = _end_of(taken.result)
+            ended = end_of(taken.result)
             self._identities.settle([taken], now)
         except TcsEventsError as error:
             ended = outcome_of(error)
@@ -175,17 +169,34 @@ def refuse(error: TcsEventsError, counters: Counters, *, explain: bool = False) 
 
 
 def _ignored(verdict: Verdict, **more: object) -> Answer:
+    log_ignored(verdict)
+    return answer(202, {"status": "ignored", "reason": verdict[1], **more})
+
+
+def log_ignored(verdict: Verdict) -> None:
+    """Log that the events of a sender are not stored."""
     outcome, reason = verdict
     log.debug(f"tcs_events.event_{outcome}", reason=reason)
-    return answer(202, {"status": "ignored", "reason": reason, **more})
 
 
-def _end_of(result: Outcome | TcsEventsError) -> tuple[Outcome, str]:
+def log_stored(taken: Taken, to: Log, level: str) -> None:
+    """Log that an event is stored, if lines of this level are written: "info" or "debug"."""
+    if taken.record is not None and isinstance(taken.result, Outcome) and to.is_on(level):
+        to.at(
+            level,
+            _STORED[taken.result],
+            event_type=event_type_of(taken.record),
+            event_id=id_text(taken.record),
+        )
+
+
+def end_of(result: Outcome | TcsEventsError) -> tuple[Outcome, str]:
+    """Return how an event ended, and the reason."""
     return (result, "") if isinstance(result, Outcome) else outcome_of(result)
 
 
 def _ended(taken: Sequence[Taken]) -> list[Ended]:
-    counts = Counter(_end_of(item.result) for item in taken)
+    counts = Counter(end_of(item.result) for item in taken)
     return [(*end, events) for end, events in counts.items()]
 
 

@@ -1,0 +1,178 @@
+"""One event of the host's own Python: the same walk as that of a browser's event."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+from uuid import UUID
+
+from flask import Flask
+from sqlalchemy import Connection
+
+from tcs_events.errors import BodyTooLarge, EventInvalid, StoreUnavailable, TcsEventsError
+from tcs_events.host.registration import Registration, in_context_of
+from tcs_events.intake.answers import answer_error
+from tcs_events.intake.collector import BROKEN, end_of, log_ignored, log_stored
+from tcs_events.intake.intake import Intake, Taken, Verdict
+from tcs_events.intake.reader import Parsed
+from tcs_events.intake.sender import Sender
+from tcs_events.tracking.after_commit import is_writing
+from tcs_events.tracking.as_json import json_of
+from tcs_events.watch.counters import outcome_of
+from tcs_events.watch.log import log
+
+MILLISECOND = timedelta(milliseconds=1)
+END_TRANSACTION = (
+    "end the transaction of your own connection to the SQLite file, which nobody else can write to"
+    " meanwhile"
+)
+
+
+class Recording:
+    """An event that is recorded now, or once a transaction of the host has ended.
+
+    Args:
+        app: the host.
+        registration: the state of the extension on it.
+        sent: the fields of the event, without its age.
+        sender: whose opt-out counts.
+        verdict: how the event ends whatever it holds. None if it can be stored.
+        at: when the event happened. None is when it is stored.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        registration: Registration,
+        sent: Mapping[str, object],
+        sender: Sender,
+        verdict: Verdict | None,
+        at: datetime | None,
+    ) -> None:
+        self._app = app
+        self._registration = registration
+        self._sent = sent
+        self._sender = sender
+        self._verdict = verdict
+        self._at = at
+        self._blocked_by: Connection | None = None
+        self._body = b""
+        self._problem: TcsEventsError | None = None
+        try:
+            # Now: the host may change the payload before its transaction ends.
+            self._body = self._written()
+        except TcsEventsError as error:
+            self._problem = error
+
+    def _written(self) -> bytes:
+        if self._at is not None and self._at.utcoffset() is None:
+            message = "Has no time zone. Pass a time that has one, such as `datetime.now(UTC)`."
+            raise EventInvalid({"at": [message]})
+        if "session_id" not in self._sent and self._verdict is None:
+            message = "Outside a request, pass the visitor's session: `session_id=...`."
+            raise EventInvalid({"session_id": [message]})
+        body = json_of(self._sent)
+        if len(body) > (limit := self._registration.settings.max_body_bytes):
+            raise BodyTooLarge(limit)
+        return body
+
+    def foreseen(self) -> Verdict | TcsEventsError | None:
+        """Return how the event ends without being stored, if that is certain already."""
+        try:
+            if verdict := self._verdict or self._intake.admit(self._sender, 1):
+                return verdict
+            self._registration.reader.event(*self._parsed(), datetime.now(UTC))
+        except TcsEventsError as error:
+            return error
+        return None
+
+    def now(self) -> UUID | None:
+        """Record the event. Return its id, or None if its sender is one whose events are not kept.
+
+        Raises:
+            TcsEventsError: it is not stored. This is counted and logged.
+        """
+        began = perf_counter()
+        ended = BROKEN
+        try:
+            if verdict := self._verdict or self._intake.admit(self._sender, 1):
+                ended = verdict
+                log_ignored(verdict)
+                return None
+            taken, received_at = self._taken()
+            ended = end_of(taken.result)
+            self._intake.settle([taken], received_at)
+        except TcsEventsError as error:
+            ended = outcome_of(error)
+            answer_error(error, sent=self._sent)  # for its line in the log
+            raise
+        finally:
+            self._registration.counters.end(((*ended, 1),), perf_counter() - began)
+        if isinstance(taken.result, TcsEventsError):
+            records = [] if taken.record is None else [taken.record]
+            answer_error(taken.result, records, sent=taken.sent)
+            raise taken.result
+        log_stored(taken, log, self._registration.settings.accepted_log_level)
+        return None if taken.record is None else UUID(taken.record[0])
+
+    def later(self, blocked_by: Connection | None) -> Callable[[], None]:
+        """Return what records the event when a transaction of the host has ended. It never raises.
+
+        The host would take an error there for one of its own transaction.
+
+        Args:
+            blocked_by: the host's connection that must let go of the database before.
+        """
+        self._at = self._at or datetime.now(UTC)
+        self._blocked_by = blocked_by
+
+        def record() -> None:
+            try:
+                with in_context_of(self._app):
+                    self.now()
+            except TcsEventsError:
+                pass  # counted and logged
+            except Exception as error:
+                log_broken(error)
+
+        return record
+
+    @property
+    def _intake(self) -> Intake:
+        return self._registration.events_from_python
+
+    def _parsed(self) -> Parsed:
+        if self._problem is not None:
+            raise self._problem
+        return self._registration.reader.parse(self._body)
+
+    def _taken(self) -> tuple[Taken, datetime]:
+        """Return what has become of the event, and when it was received."""
+        try:
+            data, unsure = self._parsed()
+        except EventInvalid as error:
+            return Taken(None, error, sent=self._sent), datetime.now(UTC)
+        if self._blocked_by is not None and is_writing(self._blocked_by):
+            # A test, for one, may roll back all that it does on a connection of its own.
+            raise StoreUnavailable("HostsTransaction", END_TRANSACTION)
+        now = datetime.now(UTC)
+        if self._at is not None:
+            now -= (now - self._at) % MILLISECOND  # so that `created_at` is `at` to the microsecond
+            data["age_ms"] = (now - self._at) // MILLISECOND
+        [taken] = self._intake.take([data], unsure, self._sender, now, len(self._body))
+        return taken, now
+
+
+def log_broken(error: Exception) -> None:
+    """Log an error that is not one of ours, where it was raised, and not its text.
+
+    The text may quote the event.
+    """
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    log.error(
+        "tcs_events.track_failed",
+        reason=type(error).__name__,
+        where=f"{frame.filename}:{frame.lineno}",
+    )
