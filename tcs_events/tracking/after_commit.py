@@ -89,27 +89,34 @@ def _around(transaction: SessionTransaction) -> SessionTransaction | None:
     return around
 
 
-def open_write(session: Session, engine: Engine) -> Connection | None:
-    """Return the connection on which a session has begun to write to an SQLite file.
+class Lock(NamedTuple):
+    """What a session holds that has begun to write to an SQLite file: nobody else can write."""
 
-    Until its transaction ends, nobody else can write to the file. None if there is no such
-    connection, or this is another database.
+    session: Session
+    connection: Connection
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the connection still has an open transaction.
+
+        Python's sqlite3 begins it with the first statement that writes.
+        """
+        connection = self.connection
+        if connection.closed:
+            return False
+        return bool(getattr(connection.connection.driver_connection, "in_transaction", False))
+
+
+def lock_of(session: Session, engine: Engine) -> Lock | None:
+    """Return the lock that a session with an open transaction holds on an SQLite file.
+
+    None if it holds none, or this is another database.
     """
     # After a failed flush the session is not active, and its transaction is rolled back.
-    if engine.dialect.name != "sqlite" or not session.in_transaction() or not session.is_active:
+    if engine.dialect.name != "sqlite" or not session.is_active:
         return None
     try:
-        connection = session.connection(bind_arguments={"bind": engine})
+        lock = Lock(session, session.connection(bind_arguments={"bind": engine}))
     except exc.SQLAlchemyError:  # in some of its hooks a session runs no statement
         return None
-    return connection if is_writing(connection) else None
-
-
-def is_writing(connection: Connection) -> bool:
-    """Tell whether a connection to SQLite has an open transaction.
-
-    Python's sqlite3 begins it with the first statement that writes.
-    """
-    if connection.closed:
-        return False
-    return bool(getattr(connection.connection.driver_connection, "in_transaction", False))
+    return lock if lock.is_held else None

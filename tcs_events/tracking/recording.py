@@ -9,7 +9,6 @@ from time import perf_counter
 from uuid import UUID
 
 from flask import Flask
-from sqlalchemy import Connection
 
 from tcs_events.errors import BodyTooLarge, EventInvalid, StoreUnavailable, TcsEventsError
 from tcs_events.host.registration import Registration, in_context_of
@@ -18,7 +17,7 @@ from tcs_events.intake.collector import BROKEN, end_of, log_ignored, log_stored
 from tcs_events.intake.intake import Intake, Taken, Verdict
 from tcs_events.intake.reader import Parsed
 from tcs_events.intake.sender import Sender
-from tcs_events.tracking.after_commit import is_writing
+from tcs_events.tracking.after_commit import Lock, run_after
 from tcs_events.tracking.as_json import json_of
 from tcs_events.watch.counters import outcome_of
 from tcs_events.watch.log import log
@@ -57,7 +56,7 @@ class Recording:
         self._sender = sender
         self._verdict = verdict
         self._at = at
-        self._blocked_by: Connection | None = None
+        self._lock: Lock | None = None
         self._body = b""
         self._problem: TcsEventsError | None = None
         try:
@@ -117,18 +116,22 @@ class Recording:
         log_stored(taken, log, self._registration.settings.accepted_log_level)
         return None if taken.record is None else UUID(taken.record[0])
 
-    def later(self, blocked_by: Connection | None) -> Callable[[], None]:
+    def later(self, lock: Lock | None) -> Callable[[], None]:
         """Return what records the event when a transaction of the host has ended. It never raises.
 
         The host would take an error there for one of its own transaction.
 
         Args:
-            blocked_by: the host's connection that must let go of the database before.
+            lock: must be released before the event can be stored.
         """
         self._at = self._at or datetime.now(UTC)
-        self._blocked_by = blocked_by
+        self._lock = lock
 
         def record() -> None:
+            if lock is not None and lock.session.in_transaction():
+                # The commit was that of another session.
+                run_after(lock.session, record, only_if_committed=False)
+                return
             try:
                 with in_context_of(self._app):
                     self.now()
@@ -154,7 +157,7 @@ class Recording:
             data, unsure = self._parsed()
         except EventInvalid as error:
             return Taken(None, error, sent=self._sent), datetime.now(UTC)
-        if self._blocked_by is not None and is_writing(self._blocked_by):
+        if self._lock is not None and self._lock.is_held:
             # A test, for one, may roll back all that it does on a connection of its own.
             raise StoreUnavailable("HostsTransaction", END_TRANSACTION)
         now = datetime.now(UTC)

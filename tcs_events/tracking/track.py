@@ -7,7 +7,6 @@ from datetime import datetime
 from uuid import UUID
 
 from flask import Flask, current_app, has_request_context, request
-from sqlalchemy import Connection
 from sqlalchemy.orm import Session, scoped_session
 
 from tcs_events.errors import ConfigError, TcsEventsError
@@ -16,7 +15,7 @@ from tcs_events.host.registration import registration_of
 from tcs_events.intake.answers import log_trouble
 from tcs_events.intake.intake import Verdict
 from tcs_events.intake.sender import Sender, sender_of
-from tcs_events.tracking.after_commit import open_write, run_after
+from tcs_events.tracking.after_commit import Lock, lock_of, run_after
 from tcs_events.tracking.recording import Recording, log_broken
 from tcs_events.tracking.session import COOKIE, HEADER, visitors_session
 from tcs_events.watch.log import log
@@ -113,15 +112,14 @@ def _recorded(
     sender, verdict = _fill_in_session(app, sent)
     recording = Recording(app, registration, sent, sender, verdict, at)
     awaited = _open_session(app, after_commit)
-    hosts = _open_session(app, True)
-    writing = hosts and _write_of(hosts, app, registration.settings.bind_key)
-    if awaited is None and writing is None:
+    lock = _lock_of(app, registration.settings.bind_key)
+    if awaited is None and lock is None:
         return recording.now()
     foreseen = recording.foreseen()
     if awaited is not None and foreseen is None:
-        run_after(awaited, recording.later(writing), only_if_committed=True)
-    elif hosts is not None and writing is not None:
-        run_after(hosts, recording.later(writing), only_if_committed=False)
+        run_after(awaited, recording.later(lock), only_if_committed=True)
+    elif lock is not None:
+        run_after(lock.session, recording.later(lock), only_if_committed=False)
     else:
         return recording.now()
     if isinstance(foreseen, TcsEventsError):
@@ -164,10 +162,12 @@ def _hosts_session(app: Flask) -> HostsSession | None:
     return None if database is None else database.session
 
 
-def _write_of(session: Session, app: Flask, bind_key: str | None) -> Connection | None:
-    """Return the connection on which the host keeps our SQLite file locked, if it does.
+def _lock_of(app: Flask, bind_key: str | None) -> Lock | None:
+    """Return the lock that `db.session` holds on the SQLite file of the events, if it does.
 
     An event that is written meanwhile would wait for the very code that records it.
     """
+    if (session := _open_session(app, True)) is None:
+        return None
     engine = app.extensions["sqlalchemy"].engines.get(bind_key)
-    return None if engine is None else open_write(session, engine)
+    return None if engine is None else lock_of(session, engine)
