@@ -116,25 +116,25 @@ class Recording:
         log_stored(taken, log, self._registration.settings.accepted_log_level)
         return None if taken.record is None else UUID(taken.record[0])
 
-    def later(self, lock: Lock | None) -> Callable[[], None]:
+    def later(self, find_lock: Callable[[], Lock | None]) -> Callable[[], None]:
         """Return what records the event when a transaction of the host has ended. It never raises.
 
         The host would take an error there for one of its own transaction.
 
         Args:
-            lock: must be released before the event can be stored.
+            find_lock: returns the lock that must be released before the event can be stored.
         """
         self._at = self._at or datetime.now(UTC)
-        self._lock = lock
+        self._lock = find_lock()
 
         def record() -> None:
-            if lock is not None and lock.session.in_transaction():
-                # The commit was that of another session.
-                run_after(lock.session, record, only_if_committed=False)
-                return
             try:
                 with in_context_of(self._app):
-                    self.now()
+                    # It may have been another session that has committed.
+                    if (lock := find_lock()) is not None:
+                        run_after(lock.session, record, only_if_committed=False)
+                    else:
+                        self.now()
             except TcsEventsError:
                 pass  # counted and logged
             except Exception as error:

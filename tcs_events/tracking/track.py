@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from flask import Flask, current_app, has_request_context, request
@@ -112,14 +113,15 @@ def _recorded(
     sender, verdict = _fill_in_session(app, sent)
     recording = Recording(app, registration, sent, sender, verdict, at)
     awaited = _open_session(app, after_commit)
-    lock = _lock_of(app, registration.settings.bind_key)
+    find_lock = partial(_lock_of, app, registration.settings.bind_key)
+    lock = find_lock()
     if awaited is None and lock is None:
         return recording.now()
     foreseen = recording.foreseen()
     if awaited is not None and foreseen is None:
-        run_after(awaited, recording.later(lock), only_if_committed=True)
+        run_after(awaited, recording.later(find_lock), only_if_committed=True)
     elif lock is not None:
-        run_after(lock.session, recording.later(lock), only_if_committed=False)
+        run_after(lock.session, recording.later(find_lock), only_if_committed=False)
     else:
         return recording.now()
     if isinstance(foreseen, TcsEventsError):
