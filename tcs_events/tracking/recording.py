@@ -106,6 +106,8 @@ class Recording:
         except TcsEventsError as error:
             ended = outcome_of(error)
             answer_error(error, sent=self._sent)  # for its line in the log
+            if isinstance(error, EventInvalid):
+                self._registration.announcer.rejected([(self._sent, error.errors)])
             raise
         finally:
             self._registration.counters.end(((*ended, 1),), perf_counter() - began)
@@ -152,18 +154,20 @@ class Recording:
         return self._registration.reader.parse(self._body)
 
     def _taken(self) -> tuple[Taken, datetime]:
-        """Return what has become of the event, and when it was received."""
-        try:
-            data, unsure = self._parsed()
-        except EventInvalid as error:
-            return Taken(None, error, sent=self._sent), datetime.now(UTC)
-        if self._lock is not None and self._lock.is_held:
-            # A test, for one, may roll back all that it does on a connection of its own.
-            raise StoreUnavailable("HostsTransaction", END_TRANSACTION)
+        """Return what has become of the event, and when it was received.
+
+        Raises:
+            EventInvalid: it cannot be written as JSON.
+        """
+        data, unsure = self._parsed()
         now = datetime.now(UTC)
         if self._at is not None:
             now -= (now - self._at) % MILLISECOND  # so that `created_at` is `at` to the microsecond
             data["age_ms"] = (now - self._at) // MILLISECOND
+        if self._lock is not None and self._lock.is_held:
+            # A test, for one, may roll back all that it does on a connection of its own.
+            record = self._registration.reader.event(data, unsure, now).record()
+            return Taken(record, StoreUnavailable("HostsTransaction", END_TRANSACTION)), now
         [taken] = self._intake.take([data], unsure, self._sender, now, len(self._body))
         return taken, now
 
