@@ -77,13 +77,13 @@ class Recording:
             raise BodyTooLarge(limit)
         return body
 
-    def foreseen(self) -> Verdict | TcsEventsError | None:
-        """Return how the event ends without being stored, if that is certain already."""
+    def foreseen(self) -> Verdict | Exception | None:
+        """Return why the event will not be stored, if that is certain already."""
         try:
             if verdict := self._verdict or self._intake.admit(self._sender, 1):
                 return verdict
             self._registration.reader.event(*self._parsed(), datetime.now(UTC))
-        except TcsEventsError as error:
+        except Exception as error:  # a schema of the host may raise anything
             return error
         return None
 

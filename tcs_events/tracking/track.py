@@ -124,7 +124,7 @@ def _recorded(
         run_after(lock.session, recording.later(find_lock), only_if_committed=False)
     else:
         return recording.now()
-    if isinstance(foreseen, TcsEventsError):
+    if isinstance(foreseen, Exception):
         raise foreseen
     return None if foreseen else UUID(str(sent["event_id"]))
 

@@ -403,11 +403,15 @@ def test_an_error_in_a_schema_of_the_host_breaks_no_page(
         shop.app.testing = False
         with capture_logs() as lines:
             assert track("card_click", session_id="s") is None
+        shop.app.debug = True
+        shop.db.session.add(shop.order())
+        with pytest.raises(ZeroDivisionError):
+            track("card_click", session_id="s", after_commit=True)
     [line] = lines
     assert line["event"] == "tcs_events.track_failed"
     assert line["reason"] == "ZeroDivisionError"
     assert "ada@example.com" not in str(line)
-    assert shop.outcomes() == {("failed", "error"): 2}
+    assert shop.outcomes() == {("failed", "error"): 3}
 
 
 def test_it_says_that_it_needs_an_app_context(shop: Shop) -> None:
