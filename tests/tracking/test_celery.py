@@ -18,7 +18,7 @@ need_module("celery")
 
 from tests.tracking import celery_host  # noqa: E402 - needs Celery
 
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @pytest.fixture
@@ -71,6 +71,7 @@ def worker(pool: str, **environment: str) -> Iterator[None]:
             process.wait()
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("pool", ["prefork", "gevent"])
 def test_a_worker_records(
     redis_server: RedisServer, postgres_url: str, pool: str, monkeypatch: pytest.MonkeyPatch
