@@ -7,8 +7,57 @@ Two kinds must not be confused. After a *final* error (`EventInvalid`, `BodyTooL
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
+from itertools import islice
+
 ErrorMessages = dict[str, object]
 """Messages by field name, as marshmallow gives them. Nested like the payload."""
+
+REQUIRED, TYPE, NOT_ALLOWED, UNPLANNED = "required", "type", "not_allowed", "unplanned"
+"""The codes of refusals: a field is missing, has the wrong type, has a value that is not allowed,
+or is a field or an event type that nobody declared."""
+MAX_DETAILS = 100
+"""A body may have thousands of wrong fields, and the answer must stay small."""
+_PLAIN_NAME = re.compile(r"[^.\[\]\"\s]+")
+
+
+class Message(str):
+    """A message of `EventInvalid`, with its code. The code stays when the wording changes."""
+
+    code: str
+
+    def __new__(cls, text: object, code: str = NOT_ALLOWED) -> Message:
+        message = super().__new__(cls, text)
+        message.code = code
+        return message
+
+    def format(self, *args: object, **kwargs: object) -> Message:
+        """Return the message with its gaps filled in, as marshmallow does it. The code stays."""
+        return Message(super().format(*args, **kwargs), self.code)
+
+
+def _details(errors: object, path: str) -> Iterator[dict[str, str]]:
+    if isinstance(errors, dict):
+        for name, inner in errors.items():
+            yield from _details(inner, _path(path, name))
+    elif isinstance(errors, list | tuple):
+        for inner in errors:
+            yield from _details(inner, path)
+    else:
+        code = getattr(errors, "code", NOT_ALLOWED)
+        yield {"path": path, "code": code, "message": str(errors)}
+
+
+def _path(path: str, name: object) -> str:
+    if name == "_schema":  # marshmallow's name for the object as a whole
+        return path
+    if isinstance(name, int):
+        return f"{path}[{name}]"
+    if isinstance(name, str) and _PLAIN_NAME.fullmatch(name):
+        return f"{path}.{name}" if path else name
+    return f"{path}[{json.dumps(str(name))}]"
 
 
 class TcsEventsError(Exception):
@@ -35,6 +84,16 @@ class EventInvalid(TcsEventsError):
     def __init__(self, errors: ErrorMessages) -> None:
         super().__init__("invalid: " + ", ".join(sorted(errors)))
         self.errors = errors
+
+    @property
+    def details(self) -> list[dict[str, str]]:
+        """The same as a list: `{"path": ..., "code": ..., "message": ...}` for each message.
+
+        The path is the field's, such as `payload.rooms[2].price`. A name that is not one word is in
+        brackets, `payload["a b"]`, and "" is the body as a whole. The code is one of `required`,
+        `type`, `not_allowed` and `unplanned`. There are at most 100.
+        """
+        return list(islice(_details(self.errors, ""), MAX_DETAILS))
 
 
 class BodyTooLarge(TcsEventsError):

@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
+from tcs_events.errors import UNPLANNED, Message
 from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
 from tcs_events.event_types.event_type import EventTypes
+from tcs_events.event_types.payload_form import PayloadForm, give_codes
 
 MAX_AGE_MS = timedelta(days=7) // timedelta(milliseconds=1)
 
@@ -117,8 +119,11 @@ class EventSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    payload_schemas: ClassVar[dict[str, Schema | None]] = {}
-    """The allowlist: from event type to the schema of its payload. `event_schema` fills it in."""
+    payload_forms: ClassVar[dict[str, PayloadForm | None]] = {}
+    """The allowlist: what is stored of the payloads of each event type, None for what was sent.
+
+    `event_schema` fills it in.
+    """
 
     event_type = fields.String(required=True)
     session_id = fields.String(required=True, validate=_SESSION_ID, metadata=_SESSION_ID_MEANING)
@@ -131,18 +136,20 @@ class EventSchema(Schema):
 
     @validates_schema(skip_on_field_errors=False)
     def check_event_type(self, data: dict[str, Any], **_: object) -> None:
-        """Check the type against the allowlist, and the payload against the schema of its type."""
+        """Check the type against the allowlist, and make what is stored of the payload."""
         if "event_type" not in data:
             return  # Its field has reported an error already.
         event_type = data["event_type"]
-        if event_type not in self.payload_schemas:
-            allowed = ", ".join(self.payload_schemas)
-            raise ValidationError({"event_type": [f"Must be one of: {allowed}."]})
-        payload_schema = self.payload_schemas[event_type]
-        if payload_schema is not None and "payload" in data:
-            errors = payload_schema.validate(data["payload"])
-            if errors:
-                raise ValidationError({"payload": errors})
+        if event_type not in self.payload_forms:
+            allowed = ", ".join(self.payload_forms)
+            message = Message(f"Must be one of: {allowed}.", UNPLANNED)
+            raise ValidationError({"event_type": [message]})
+        form = self.payload_forms[event_type]
+        if form is not None and "payload" in data:
+            try:
+                data["payload"] = form.stored(data["payload"])
+            except ValidationError as error:
+                raise ValidationError({"payload": error.messages}) from None
 
 
 class IdentitySchema(Schema):
@@ -156,11 +163,26 @@ class IdentitySchema(Schema):
     age_ms = _KnownAge(metadata=_AGE_MS_MEANING)
 
 
-def event_schema(event_types: EventTypes) -> EventSchema:
-    """Return the schema that allows `event_types`. Make it once, and use it for every event."""
-    payload_schemas = {name: each.schema and each.schema() for name, each in event_types.items()}
+def event_schema(event_types: EventTypes, max_payload_bytes: int | None = None) -> EventSchema:
+    """Return the schema that allows `event_types`. Make it once, and use it for every event.
+
+    Args:
+        event_types: the allowlist.
+        max_payload_bytes: the most bytes that a payload may have after its defaults are filled in.
+            None is without limit.
+    """
+    forms = {
+        name: each.schema and PayloadForm(name, each.schema, max_payload_bytes)
+        for name, each in event_types.items()
+    }
     # A class of its own, because each app of a process may allow other types.
-    schema: EventSchema = type(
-        "HostEventSchema", (EventSchema,), {"payload_schemas": payload_schemas}
-    )()
+    schema: EventSchema = type("HostEventSchema", (EventSchema,), {"payload_forms": forms})()
+    give_codes(schema)
+    return schema
+
+
+def identity_schema() -> IdentitySchema:
+    """Return the schema of a link. Make it once, and use it for every link."""
+    schema = IdentitySchema()
+    give_codes(schema)
     return schema

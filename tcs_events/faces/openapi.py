@@ -15,8 +15,9 @@ from flask import Flask
 from marshmallow import Schema
 from werkzeug.routing import Rule
 
+from tcs_events.errors import MAX_DETAILS, NOT_ALLOWED, REQUIRED, TYPE, UNPLANNED
 from tcs_events.event_types.event_type import EventType, EventTypes
-from tcs_events.event_types.schemas import IdentitySchema, event_schema
+from tcs_events.event_types.schemas import EventSchema, IdentitySchema
 from tcs_events.faces.cacheable import Cacheable
 from tcs_events.faces.json_schema import JsonSchema, json_schema
 from tcs_events.faces.routes import template, variables
@@ -241,12 +242,12 @@ def _accepted(schema: str) -> JsonObject:
 
 
 def _responses(settings: Settings) -> JsonObject:
-    errors = _schema("Errors")
+    errors, invalid = _schema("Errors"), _schema("Invalid")
     return {
-        "Invalid": _answer("Refused for good: a retry cannot succeed.", errors),
+        "Invalid": _answer("Refused for good: a retry cannot succeed.", invalid),
         "NoneGood": _answer(
             "Not a batch, or all of its events are refused for good.",
-            {"anyOf": [_schema("BatchAnswer"), errors]},
+            {"anyOf": [_schema("BatchAnswer"), invalid]},
         ),
         "MethodNotAllowed": _answer(
             "This route takes another method.",
@@ -291,9 +292,26 @@ def _schemas(settings: Settings) -> JsonObject:
                 "rejected": {"type": "array", "items": _schema("Rejected")},
             }
         ),
-        "Rejected": _object({"index": _COUNT, "errors": _schema("Messages")}),
+        "Rejected": _object(
+            {"index": _COUNT, "errors": _schema("Messages"), "details": _schema("Details")}
+        ),
+        "Invalid": _object({"errors": _schema("Messages"), "details": _schema("Details")}),
         "Errors": _object({"errors": _schema("Messages")}),
         "Health": _health(),
+        "Details": {
+            "type": "array",
+            "description": "The same messages as a list, each with the path of its field, such as"
+            " `payload.rooms[2].price`, and a code that stays when the wording changes.",
+            "minItems": 1,
+            "maxItems": MAX_DETAILS,
+            "items": _object(
+                {
+                    "path": {"type": "string"},
+                    "code": {"enum": [REQUIRED, TYPE, NOT_ALLOWED, UNPLANNED]},
+                    "message": {"type": "string"},
+                }
+            ),
+        },
         "Messages": {
             "type": "object",
             "description": "Messages by field, nested like the fields; `_schema` is for the whole.",
@@ -335,8 +353,7 @@ def _health() -> JsonSchema:
 
 def _event(event_types: EventTypes) -> JsonSchema:
     """Return the schema of an event: a variant for each payload schema, and one for all others."""
-    schema = event_schema(event_types)
-    envelope = json_schema(schema) | _OTHER_FIELDS
+    envelope = json_schema(EventSchema()) | _OTHER_FIELDS
     free_form = [each for each in event_types.values() if each.schema is None]
     variants = [
         _variant(envelope, same, None)
@@ -344,9 +361,9 @@ def _event(event_types: EventTypes) -> JsonSchema:
         if (same := [each for each in free_form if each.deprecated == is_deprecated])
     ]
     variants += [
-        _variant(envelope, [event_types[name]], payload)
-        for name, payload in schema.payload_schemas.items()
-        if payload is not None
+        _variant(envelope, [each], each.schema())
+        for each in event_types.values()
+        if each.schema is not None
     ]
     return variants[0] if len(variants) == 1 else {"anyOf": variants}
 

@@ -199,7 +199,7 @@ class Registration:
         """Makes events from request bodies, and from refused events that are replayed."""
         settings = self.settings
         scrub = Scrubber(settings.scrub_fields) if settings.scrub_fields else None
-        return Reader(event_schema(settings.event_types), scrub)
+        return Reader(event_schema(settings.event_types, 2 * settings.max_body_bytes), scrub)
 
     @cached_property
     def limits(self) -> Limits | None:

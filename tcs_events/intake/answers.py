@@ -90,7 +90,7 @@ def answer_error(
     match error:
         case EventInvalid():
             log_refused(Outcome.INVALID, fields=sorted(error.errors), **_refused_type(sent))
-            return answer(422, {"errors": error.errors})
+            return answer(422, {"errors": error.errors, "details": error.details})
         case BodyTooLarge():
             log_refused(Outcome.INVALID, limit_bytes=error.limit_bytes)
             return answer(413, {"errors": {"_schema": [str(error)]}})

@@ -206,7 +206,7 @@ def _events_in(taken: Sequence[Taken]) -> list[Record]:
 
 def _batch_answer(taken: Sequence[Taken]) -> Answer:
     refused = [
-        (place, item.sent, item.result.errors)
+        (place, item.sent, item.result)
         for place, item in enumerate(taken)
         if isinstance(item.result, EventInvalid)
     ]
@@ -219,10 +219,13 @@ def _batch_answer(taken: Sequence[Taken]) -> Answer:
             accepted=accepted,
             duplicates=duplicates,
             rejected=len(refused),
-            fields=sorted({field for _, _, errors in refused for field in errors}),
+            fields=sorted({field for _, _, error in refused for field in error.errors}),
             event_types=refused_types(sent for _, sent, _ in refused),
         )
-    rejected = [{"index": place, "errors": errors} for place, _, errors in refused]
+    rejected = [
+        {"index": place, "errors": error.errors, "details": error.details}
+        for place, _, error in refused
+    ]
     return answer(
         202 if accepted + duplicates else 422,
         {"accepted": accepted, "duplicates": duplicates, "rejected": rejected},

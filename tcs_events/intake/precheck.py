@@ -10,7 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from marshmallow import ValidationError
+
 from tcs_events.event import SESSION_ID_MAX_LENGTH, Event, new_event_id
+from tcs_events.event_types.payload_form import SchemaFailed
 from tcs_events.event_types.schemas import MAX_AGE_MS, EventSchema, known_age_ms, known_email
 
 
@@ -18,7 +21,7 @@ class Precheck:
     """Makes events from parsed bodies that are clearly valid."""
 
     def __init__(self, schema: EventSchema) -> None:
-        self._payload_schemas = schema.payload_schemas
+        self._payload_forms = schema.payload_forms
 
     def __call__(self, data: Any, received_at: datetime) -> Event | None:
         """Return the event of a parsed body, or None if the schema must decide."""
@@ -29,7 +32,7 @@ class Precheck:
         event_type, session_id, email = get("event_type"), get("session_id"), get("email")
         if (
             type(event_type) is not str
-            or event_type not in self._payload_schemas
+            or event_type not in self._payload_forms
             or type(session_id) is not str
             or not 0 < len(session_id) <= SESSION_ID_MAX_LENGTH
             or not session_id.isprintable()
@@ -55,9 +58,12 @@ class Precheck:
             return None
         if email is not None:
             email = known_email(email)
-        payload_schema = self._payload_schemas[event_type]
-        if payload_schema is not None and payload_schema.validate(payload):
-            return None
+        form = self._payload_forms[event_type]
+        if form is not None:
+            try:
+                payload = form.stored(payload)
+            except (ValidationError, SchemaFailed):
+                return None
         created_at = received_at - timedelta(milliseconds=age_ms) if age_ms else received_at
         return Event(event_id, session_id, event_type, payload, email, created_at, received_at)
 

@@ -9,16 +9,18 @@ from typing import Any, NamedTuple
 from marshmallow import Schema, ValidationError
 
 from tcs_events import strict_json
-from tcs_events.errors import EventInvalid
+from tcs_events.errors import NOT_ALLOWED, TYPE, EventInvalid, Message
 from tcs_events.event import Event, Identity, Record, identity_id, new_event_id
+from tcs_events.event_types.payload_form import SchemaFailed
 from tcs_events.event_types.schemas import (
     MAX_AGE_MS,
     EventSchema,
-    IdentitySchema,
+    identity_schema,
     known_age_ms,
     known_email,
 )
 from tcs_events.intake.precheck import Precheck
+from tcs_events.watch.log import log
 
 Scrub = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -116,7 +118,7 @@ def batch_items(batch: Any, max_events: int) -> list[Any]:
     """
     items = batch.get("events") if isinstance(batch, dict) else None
     if not isinstance(items, list):
-        raise EventInvalid({"events": ["Must be a list of events."]})
+        raise EventInvalid({"events": [Message("Must be a list of events.", TYPE)]})
     if not 0 < len(items) <= max_events:
         raise EventInvalid({"events": [f"Must be 1 to {max_events} events, not {len(items)}."]})
     return items
@@ -140,7 +142,8 @@ class Reader:
         self._schema = schema
         self._scrub = scrub
         self._precheck = Precheck(schema)
-        self._identity_schema = IdentitySchema()
+        self._identity_schema = identity_schema()
+        self._failed: set[str] = set()
 
     def parse(self, body: bytes) -> Parsed:
         """Return the value of a body.
@@ -151,7 +154,7 @@ class Reader:
         try:
             return Parsed(*strict_json.parse(body))
         except strict_json.NotStrictJson as error:
-            raise EventInvalid({"_schema": [str(error)]}) from None
+            raise EventInvalid({"_schema": [Message(error, TYPE)]}) from None
 
     def event(self, data: Any, unsure: bool, received_at: datetime) -> Event:
         """Return the event.
@@ -170,7 +173,7 @@ class Reader:
 
     def identity(self, data: Any, unsure: bool, received_at: datetime) -> Identity:
         """Return the owner of a session. Arguments and errors are those of `event`."""
-        loaded = _loaded(self._identity_schema, _checked(data, unsure))
+        loaded = self._loaded(self._identity_schema, _checked(data, unsure))
         session_id, email = loaded["session_id"], loaded["email"]
         return Identity(
             identity_id=identity_id(session_id, email),
@@ -182,7 +185,7 @@ class Reader:
 
     def _load(self, data: Any, received_at: datetime) -> Event:
         """Let the schema decide."""
-        loaded = _loaded(self._schema, data)
+        loaded = self._loaded(self._schema, data)
         return Event(
             event_id=loaded.get("event_id") or new_event_id(),
             session_id=loaded["session_id"],
@@ -193,15 +196,45 @@ class Reader:
             received_at=received_at,
         )
 
+    def _loaded(self, schema: Schema, data: Any) -> dict[str, Any]:
+        try:
+            loaded: dict[str, Any] = schema.load(data)
+        except ValidationError as error:
+            messages: Any = _messages(error.normalized_messages())  # type: ignore[no-untyped-call]
+            raise EventInvalid(messages) from None
+        except SchemaFailed as failed:
+            self._note(failed)
+            message = "The schema of this event type failed. The log of the server says why."
+            raise EventInvalid({"payload": [Message(message)]}) from None
+        return loaded
+
+    def _note(self, failed: SchemaFailed) -> None:
+        if failed.where in self._failed:  # a schema that always fails would fill the log
+            return
+        self._failed.add(failed.where)
+        log.error(
+            "tcs_events.schema_failed",
+            event_type=failed.event_type,
+            schema=failed.schema,
+            reason=failed.reason,
+            where=failed.where,
+            remedy="mend the schema or its hooks; its events are refused until then",
+        )
+
 
 def _happened_at(loaded: dict[str, Any], received_at: datetime) -> datetime:
     return received_at - timedelta(milliseconds=loaded["age_ms"])
 
 
-def _loaded(schema: Schema, data: Any) -> dict[str, Any]:
-    try:
-        loaded: dict[str, Any] = schema.load(data)
-    except ValidationError as error:
-        messages = error.normalized_messages()  # type: ignore[no-untyped-call]
-        raise EventInvalid(messages) from None
-    return loaded
+def _messages(errors: object) -> object:
+    """Return errors as JSON has them. A host's messages may be translations, or its keys tuples."""
+    if isinstance(errors, dict):
+        return {
+            name if isinstance(name, str | int) else str(name): _messages(inner)
+            for name, inner in errors.items()
+        }
+    if isinstance(errors, list | tuple):
+        return [_messages(inner) for inner in errors]
+    return (
+        errors if isinstance(errors, str) else Message(errors, getattr(errors, "code", NOT_ALLOWED))
+    )

@@ -101,7 +101,7 @@ def make_check() -> Callable[[bytes], None]:
         for text in (event.session_id, event.event_type, event.email or ""):
             hold(not why_not(text) and (text.isprintable()), "a text that is not printable")
         hold(0 < len(event.session_id) <= 64 and event.session_id.strip(), "the session")
-        hold(event.event_type in schema.payload_schemas, "the type is not in the allowlist")
+        hold(event.event_type in schema.payload_forms, "the type is not in the allowlist")
 
     def agreed(data: Any) -> None:
         """The fast check accepts what the schema accepts, and nothing else."""

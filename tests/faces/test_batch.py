@@ -58,7 +58,8 @@ def test_an_event_has_the_same_verdict_in_a_batch_as_alone(app: Flask) -> None:
     bad = card_click(session_id="", email="nobody")
     alone = post(app, session_id="", email="nobody")
     [rejected] = post_batch(app, bad).json["rejected"]
-    assert rejected == {"index": 0, "errors": alone.json["errors"]}
+    assert rejected == {"index": 0, **alone.json}
+    assert [detail["path"] for detail in rejected["details"]] == ["session_id"] * 2
 
 
 def deep(levels: int) -> dict[str, Any]:
@@ -113,7 +114,8 @@ def test_a_batch_without_a_good_event_is_422(app: Flask) -> None:
 def test_what_is_no_batch_is_422(app: Flask, body: object) -> None:
     answer = app.test_client().post(f"{URL}/batch", json=body)
     assert answer.status_code == 422
-    assert answer.json == {"errors": {"events": ["Must be a list of events."]}}
+    assert answer.json["errors"] == {"events": ["Must be a list of events."]}
+    assert [detail["code"] for detail in answer.json["details"]] == ["type"]
 
 
 def test_an_empty_batch_and_one_over_the_limit_are_refused_whole(
@@ -123,7 +125,8 @@ def test_an_empty_batch_and_one_over_the_limit_are_refused_whole(
     for events, message in (([], "not 0"), ([card_click()] * 3, "not 3")):
         answer = post_batch(app, *events)
         assert answer.status_code == 422
-        assert answer.json == {"errors": {"events": [f"Must be 1 to 2 events, {message}."]}}
+        assert answer.json["errors"] == {"events": [f"Must be 1 to 2 events, {message}."]}
+        assert [detail["code"] for detail in answer.json["details"]] == ["not_allowed"]
     assert stored(app) == []
     assert post_batch(app, card_click(), card_click()).status_code == 202
 
