@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from marshmallow import INCLUDE, Schema
+from marshmallow import INCLUDE, Schema, fields
 
 from tcs_events.errors import ConfigError
+from tcs_events.event_types.payload_form import PayloadForm
 from tcs_events.event_types.roles import Role, fields_of
 
 NAME_MAX_LENGTH = 50
@@ -18,6 +19,22 @@ NAME_MAX_LENGTH = 50
 _NAME = re.compile(r"[\w.:-]+")
 _FIELD = re.compile(r"[^\s=<>!,\[\]]([^=<>!,\[\]]*[^\s=<>!,\[\]])?")
 """A field that the condition of a funnel's step can name."""
+_NO_NUMBERS = (
+    fields.String,
+    fields.Boolean,
+    fields.UUID,
+    fields.Enum,
+    fields.Date,
+    fields.DateTime,
+    fields.Time,
+    fields.List,
+    fields.Tuple,
+    fields.Mapping,
+    fields.Nested,
+    fields.IP,
+    fields.IPInterface,
+)
+"""The fields that never hold a number. A class of the host's own may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +50,17 @@ class EventType:
     name: str
     """At most 50 letters, digits and `_ . : -`."""
     schema: type[Schema] | None = None
-    """The marshmallow schema class of its payload. None allows any payload."""
+    """The marshmallow schema class of its payload. What it loads and then dumps is stored: defaults
+    are filled in, and texts become numbers where the schema says so. None stores any payload as it
+    was sent."""
     role: Role | None = field(default=None, kw_only=True)
     """What it means for the reports, one of `tcs_events.roles`. Events without a role are counted,
     and can be steps of funnels."""
+    break_down: tuple[str, ...] = field(default=(), kw_only=True)
+    """The payload fields that a report may break this type down by, such as a plan."""
+    add_up: tuple[str, ...] = field(default=(), kw_only=True)
+    """The payload fields whose numbers a report may add up, such as a price. If there is a schema,
+    they are number fields of it."""
     help: str = field(default="", kw_only=True)
     """What the visitor did, for the people who read the OpenAPI document."""
     deprecated: bool = field(default=False, kw_only=True)
@@ -46,6 +70,9 @@ class EventType:
         try:
             check_name(self.name)
             _check_schema(self.name, self.schema)
+            for option in ("break_down", "add_up"):
+                names = _names(self.name, option, getattr(self, option))
+                object.__setattr__(self, option, names)  # the dataclass is frozen
         except ValueError as error:
             raise ConfigError(f"EventType {error}.") from None
         if self.role is not None and not isinstance(self.role, Role):
@@ -75,9 +102,10 @@ def declared(value: object, known: Mapping[str, EventType]) -> EventTypes:
         )
     types: EventTypes = {}
     for item in value.items() if isinstance(value, Mapping) else value:
-        if isinstance(item, EventType):
-            _check_role(item)
         event_type = item if isinstance(item, EventType) else _from_name(item, known)
+        _check_can_be_made(event_type)
+        if isinstance(item, EventType):
+            _check_fields(item)
         if types.get(event_type.name, event_type) != event_type:
             raise ValueError(f"has the event type {event_type.name!r} in two ways")
         types[event_type.name] = event_type
@@ -117,31 +145,73 @@ def _check_schema(name: object, schema: object) -> None:
         raise ValueError(f"has {schema!r} for {name!r}, but takes a Schema class or None")
 
 
-def _check_role(event_type: EventType) -> None:
-    """Check that the fields of the role can be fields, and that the schema has them.
+def _names(event_type: str, option: str, names: object) -> tuple[str, ...]:
+    found = tuple(names) if isinstance(names, Iterable) else None
+    if isinstance(names, str) or found is None or not all(isinstance(name, str) for name in found):
+        raise ValueError(
+            f"has {event_type!r} with {option}={names!r}, but takes the names of payload fields,"
+            f" such as {option}=('price',)"
+        )
+    return found
 
-    A role that a bare name has by itself is not checked: a host's own schema for it may have other
-    fields, and its events are then left out of what needs them.
+
+def _check_can_be_made(event_type: EventType) -> None:
+    """Check that the schema, and the schemas within it, can be made.
+
+    Some are found by name only now. Otherwise the first event would find the mistake.
     """
-    for name, key in fields_of(event_type.role).items() if event_type.role else ():
+    if event_type.schema is None:
+        return
+    try:
+        PayloadForm(event_type.name, event_type.schema)
+    except Exception as error:
+        raise ValueError(
+            f"has {event_type.name!r} with the schema {event_type.schema.__name__}, which cannot be"
+            f" made: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _check_fields(event_type: EventType) -> None:
+    """Check that what the type names can be fields, and that the schema stores them.
+
+    The role that a bare name has by itself is not checked: a host's own schema for it may have
+    other fields, and its events are then left out of what needs them.
+    """
+    role = fields_of(event_type.role) if event_type.role else {}
+    named: list[tuple[str, str]] = [(f"a role whose {key} is", role[key]) for key in role]
+    named += [("break_down by", key) for key in event_type.break_down]
+    named += [("add_up of", key) for key in event_type.add_up]
+    for what, key in named:
         if not (isinstance(key, str) and _FIELD.fullmatch(key)):
             raise ValueError(
-                f"has {event_type.name!r} with a role whose {name} is {key!r}, but a field must not"
-                " contain any of =<>!,[] or have spaces around it"
+                f"has {event_type.name!r} with {what} {key!r}, but a field must not contain any of"
+                " =<>!,[] or have spaces around it"
             )
-    schema = event_type.schema() if event_type.schema is not None else None
-    if schema is None or event_type.role is None or schema.unknown == INCLUDE:
-        return  # its events may have any other field
-    there_are = {field.data_key or name for name, field in schema.load_fields.items()}
-    for name, key in fields_of(event_type.role).items():
-        if key not in there_are:
-            close = [known for known in there_are if key in known]
-            close += difflib.get_close_matches(key, there_are, 1)
-            meant = f"; did you mean {close[0]!r}?" if close else ""
+    if event_type.schema is None:
+        return
+    schema = event_type.schema()
+    stored = {field.data_key or name: field for name, field in schema.dump_fields.items()}
+    for what, key in named:
+        # Its events may have any other field.
+        if key not in stored and schema.unknown != INCLUDE:
             raise ValueError(
-                f"has {event_type.name!r} with a role whose {name} is the field {key!r}, which"
-                f" {type(schema).__name__} does not have{meant}"
+                f"has {event_type.name!r} with {what} the field {key!r}, which"
+                f" {type(schema).__name__} does not store{_meant(key, stored)}"
             )
+    for key in event_type.add_up:
+        if isinstance(stored.get(key), _NO_NUMBERS):
+            numbers = [name for name, each in stored.items() if not isinstance(each, _NO_NUMBERS)]
+            raise ValueError(
+                f"has {event_type.name!r} with add_up of the field {key!r}, which"
+                f" {type(schema).__name__} does not store as a number{_meant(key, numbers)}"
+            )
+
+
+def _meant(key: str, there_are: Iterable[str]) -> str:
+    """Return the field that was probably meant, as the end of a sentence."""
+    close = [known for known in there_are if key in known]
+    close += difflib.get_close_matches(key, there_are, 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _suggestion(name: object) -> str:

@@ -20,11 +20,19 @@ from tests.support import post
 class Room(Schema):
     room_id = fields.String(required=True)
     source = fields.String(data_key="from")
+    secret = fields.String(load_only=True)
+    price = fields.Decimal()
+    price_text = fields.String()
+    nights = fields.Integer()
+    stay = fields.TimeDelta()
+    total = fields.Function(lambda loaded: 1)
 
 
 class Open(Schema):
     class Meta:
         unknown = INCLUDE
+
+    text = fields.String()
 
 
 @pytest.mark.parametrize(
@@ -38,6 +46,15 @@ class Open(Schema):
         (lambda: EventType("opened", role="click"), "Click(item=...)"),  # type: ignore[arg-type]
         (lambda: accept(EventType("opened", Room, role=Click("room"))), "did you mean 'room_id'?"),
         (lambda: accept(EventType("opened", Room, role=Click("room_id", "source"))), "Room does"),
+        (lambda: accept(EventType("opened", Room, role=Click("secret"))), "does not store"),
+        (lambda: accept(EventType("opened", Room, break_down=("room",))), "you mean 'room_id'?"),
+        (lambda: accept(EventType("opened", Room, break_down=("secret",))), "does not store"),
+        (lambda: accept(EventType("opened", Room, add_up=("prices",))), "you mean 'price'?"),
+        (lambda: accept(EventType("opened", Room, add_up=("price_text",))), "as a number"),
+        (lambda: accept(EventType("opened", Open, add_up=("text",))), "as a number"),
+        (lambda: accept(EventType("opened", add_up=("n[0]",))), "must not contain"),
+        (lambda: EventType("opened", break_down="plan"), "break_down=('price',)"),  # type: ignore[arg-type]
+        (lambda: EventType("opened", add_up=(1,)), "add_up=('price',)"),  # type: ignore[arg-type]
         (lambda: accept(EventType("find", role=Search("text", "n[0]"))), "must not contain"),
         (lambda: accept(EventType("find", role=Search(" text"))), "spaces around it"),
     ],
@@ -56,6 +73,15 @@ def test_a_role_may_name_a_field_by_its_key_or_one_that_the_schema_takes_too() -
     accept(EventType("opened", Room, role=Click(item="room_id", context="from")))
     accept(EventType("opened", Open, role=Click(item="anything")))
     accept(EventType("opened", role=Click(item="anything")))
+
+
+def test_fields_to_break_down_by_and_to_add_up_may_be_any_that_are_stored() -> None:
+    numbers = ("price", "nights", "stay", "total")
+    opened = EventType("opened", Room, break_down=["room_id", "from"], add_up=numbers)  # type: ignore[arg-type]
+    accept(opened, EventType("seen", Open, break_down=("any",), add_up=("other",)))
+    accept(EventType("asked", break_down=("any",), add_up=("other",)))
+    assert (opened.break_down, opened.add_up) == (("room_id", "from"), numbers)
+    assert hash(opened)
 
 
 def test_a_name_of_the_marketplace_may_have_a_schema_with_other_fields(
@@ -90,6 +116,12 @@ def test_the_defaults_can_be_taken_over(make_host: MakeHost, sqlite_url: str) ->
     types = [*DEFAULT_EVENT_TYPES, EventType("sign_up")]
     app = make_host(sqlite_url, create_blueprint(event_types=types))
     assert post(app).status_code == post(app, event_type="sign_up").status_code == 202
+
+
+def test_a_schema_that_cannot_be_made_stops_the_app() -> None:
+    schema = Schema.from_dict({"room": fields.Nested("NoSuchSchema")})
+    with pytest.raises(ConfigError, match=r"'booked'.*NoSuchSchema"):
+        accept(EventType("booked", schema))
 
 
 def test_a_type_is_declared_in_one_way() -> None:
