@@ -11,8 +11,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any
 from uuid import UUID
 
-MAX_EXPONENT = 1000
-"""How many digits before or after its point a Decimal may have."""
+MAX_EXPONENT = 400
+"""How far from the point the first digit of a Decimal may be. That of a float is within 324."""
 
 _AS_TEXT = (UUID, IPv4Address, IPv6Address, IPv4Interface, IPv6Interface)
 

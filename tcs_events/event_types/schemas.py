@@ -11,7 +11,8 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, vali
 from tcs_events.errors import UNPLANNED, Message
 from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
 from tcs_events.event_types.event_type import EventTypes
-from tcs_events.event_types.payload_form import PayloadForm, give_codes
+from tcs_events.event_types.own_schema import give_codes
+from tcs_events.event_types.payload_form import PayloadForm
 
 MAX_AGE_MS = timedelta(days=7) // timedelta(milliseconds=1)
 
