@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from tcs_events.cli.activity import stats, types
+from tcs_events.cli.activity import stats
 from tcs_events.cli.counting import rollup, worker
 from tcs_events.cli.demand import dead_ends, gaps, top
 from tcs_events.cli.doctor import doctor
@@ -15,6 +15,7 @@ from tcs_events.cli.pruning import prune
 from tcs_events.cli.rejected import rejected, replay
 from tcs_events.cli.subjects import export_subject, forget
 from tcs_events.cli.tail import tail
+from tcs_events.cli.types import types
 from tcs_events.cli.visitors import funnel, retention, timeline
 
 COMMANDS = (

@@ -1,24 +1,18 @@
-"""Counts of events and visits: over time and by event type."""
+"""Counts of events and visits over time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
 import click
-from flask import current_app
 
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
 from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
 from tcs_events.cli.output import bar, print_json, print_line, print_table, sparkline
-from tcs_events.host import registration_of
-from tcs_events.host.reports import current_reports
 from tcs_events.reports import Activity, Period, activity, total_activity
 from tcs_events.reports.activity import ALL_TYPES, TOTAL_COLUMNS, Unit
-from tcs_events.reports.columns import Column
-from tcs_events.reports.types import known_types
 
 UNITS = {"hour": "%Y-%m-%d %H:%M", "day": "%a %Y-%m-%d", "week": "%Y-%m-%d"}
 """The units of time, and the format of their start."""
@@ -82,65 +76,4 @@ def _print_types(rows: list[Activity], total: dict[str, Activity]) -> None:
             for name, sums in sorted(total.items(), key=lambda item: -item[1].events)
             if name != ALL_TYPES
         ],
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ListedType:
-    """An event type that is accepted now or has stored events."""
-
-    event_type: str
-    is_accepted: bool
-    is_checked: bool
-    """Whether its payloads are checked against a schema."""
-    events: int
-    """Events in the period."""
-    sessions: int
-    """Visits in the period with at least one such event."""
-
-
-_LISTED_TYPE = Printed(
-    (
-        *TOTAL_COLUMNS,
-        Column("is_accepted", "Accepted", "whether events of the type are accepted now"),
-        Column(
-            "is_checked",
-            "Payload",
-            "whether its payloads are checked against a schema",
-            value=lambda row: "checked" if row.is_checked else "free-form",
-        ),
-    ),
-    *("event_type", "is_accepted", "is_checked", "events", "visits"),
-)
-
-
-@command("types")
-@options.of_period
-@options.as_json
-def types(period: Period, as_json: bool) -> None:
-    """List the event types, and count the events of each.
-
-    Types that are no longer accepted are listed while events of them are stored.
-    """
-    accepted = registration_of(current_app).settings.event_types
-    total = total_activity(period)
-    warn_if_incomplete()
-    rows = [
-        ListedType(
-            name,
-            is_accepted=name in accepted,
-            is_checked=name in accepted and accepted[name].schema is not None,
-            events=total[name].events if name in total else 0,
-            sessions=total[name].sessions if name in total else 0,
-        )
-        for name in known_types(current_reports())
-    ]
-    if as_json:
-        print_json(rows)
-        return
-    print_heading(period)
-    print_table(
-        _LISTED_TYPE.titles,
-        map(_LISTED_TYPE.cells, rows),
-        optional=_LISTED_TYPE.titles_of("is_checked"),
     )

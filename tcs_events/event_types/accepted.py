@@ -17,7 +17,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, fields, validate
 
@@ -25,7 +25,7 @@ from tcs_events.errors import ConfigError
 from tcs_events.event_types.event_type import EventTypes
 
 Json = dict[str, Any]
-Field = fields.Field  # type: ignore[type-arg]  # not generic in marshmallow 3
+Field: TypeAlias = "fields.Field[Any]"
 
 FREE = "free-form"
 """The kind of a payload without a schema: any JSON object."""
@@ -83,7 +83,10 @@ class _Reader:
 
     def read(self, event_types: EventTypes) -> Accepted:
         found = self._found
-        schemas = {name: each.schema and each.schema() for name, each in event_types.items()}
+        schemas = {
+            name: None if each.schema is None else each.schema()
+            for name, each in event_types.items()
+        }
         # All event types first, so that a nested schema of the same name gets the number.
         for name, schema in schemas.items():
             found.names[name] = self._new_name(name)
@@ -198,6 +201,8 @@ class _Reader:
         if each.key_field is not None:
             self._path.append("(keys)")
             described["keys"] = self._value(each.key_field)
+            if described["keys"]["kind"] == "any":
+                described["keys"]["kind"] = "text"
             if described["keys"]["kind"] not in _KINDS_OF_TEXT:
                 raise self._unknown_values("a key that is never a text", "the metadata of the Dict")
             self._path.pop()
@@ -268,7 +273,7 @@ _COMPOSED = (
     *(fields.List, fields.Tuple, fields.Dict, fields.Mapping, fields.Nested, fields.Pluck),
     *(fields.Enum, fields.Constant, fields.Method, fields.Function),
 )
-_KINDS_OF_TEXT = ("text", "integer", "number", "decimal", "any", "own")
+_KINDS_OF_TEXT = ("text", "integer", "number", "decimal", "own")
 """Kinds that can be the key of a JSON object, which is a text."""
 _LOADING = (
     *("deserialize", "_deserialize", "_validate", "_validate_missing", "_validated", "_load"),
