@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, fields, validate
+from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, ValidationError, fields, missing, validate
 
 from tcs_events.errors import ConfigError
 from tcs_events.event_types.event_type import EventTypes
@@ -127,7 +127,9 @@ class _Reader:
             for key, each in _loaded(schema).items():
                 self._path.append(key)
                 value = self._value(each)
-                described["fields"][key] = {"required": True} | value if each.required else value
+                described["fields"][key] = (
+                    {"required": True} | value if _is_required(each) else value
+                )
                 about = About(
                     str(each.metadata.get("description", "")), bool(each.metadata.get("deprecated"))
                 )
@@ -318,6 +320,16 @@ def _truth(each: fields.Boolean) -> Json:
         return {}
     values = [_plain(value) for value in {*each.truthy, *each.falsy} if _is_literal(value)]
     return {"one_of": sorted(values, key=repr)}
+
+
+def _is_required(each: Field) -> bool:
+    if not each.required or not isinstance(each, fields.Constant):
+        return each.required
+    try:
+        each.deserialize(missing)  # marshmallow 4 fills it in all the same
+    except ValidationError:
+        return True
+    return False
 
 
 def _is_many(each: Any) -> bool:
