@@ -116,7 +116,7 @@ class _Reader:
 
     def _object(self, schema: Schema, unknown: str) -> Json:
         if schema.partial:
-            raise self._unknown_values("a schema with `partial`", "its metadata")
+            raise self._unknown_values("a schema with `partial`", "Nested")
         identity = _identity(schema, unknown)
         if identity not in self._names:
             self._names[identity] = self._new_name(type(schema).__name__)
@@ -151,7 +151,7 @@ class _Reader:
         if "ts" in each.metadata:
             return self._own(each)
         if getattr(each, "pre_load", None):  # of a field, in marshmallow 4
-            raise self._unknown_values("a field with `pre_load`", "its metadata")
+            raise self._unknown_values("one with `pre_load`", type(each).__name__)
         match _class_of(each):
             case fields.List:
                 return self._list(each)
@@ -206,7 +206,7 @@ class _Reader:
             if described["keys"]["kind"] == "any":
                 described["keys"]["kind"] = "text"
             if described["keys"]["kind"] not in _KINDS_OF_TEXT:
-                raise self._unknown_values("a key that is never a text", "the metadata of the Dict")
+                raise self._unknown_values("a key that is never a text", "Dict")
             self._path.pop()
         if each.value_field is not None:
             self._path.append("[]")
@@ -238,7 +238,7 @@ class _Reader:
 
     def _where(self) -> str:
         event_type, *keys = self._path
-        path = ".".join(keys).replace(".[", "[")
+        path = re.sub(r"\.([\[(])", r"\1", ".".join(keys))
         return f"The event type {event_type!r} has a field {path!r} that"
 
     def _unknown_values(self, what: str, name: str) -> ConfigError:
