@@ -161,6 +161,42 @@ def test_the_receivers_of_signals_that_are_shown_are_called(
     assert len(refused) == 2
 
 
+def test_the_example_of_recording_from_python_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close_later: list[Flask]
+) -> None:
+    names: dict[str, Any] = {"__name__": "booking"}
+    monkeypatch.chdir(tmp_path)
+    exec(example("guides/python", "show_room"), names)
+    app: Flask = names["app"]
+    close_later.append(app)
+    with app.app_context():
+        names["db"].create_all()
+    client, headers = app.test_client(), {"X-TCS-Session-ID": "visitor"}
+    assert client.get("/rooms/7", headers=headers).text == "Room 7"
+    assert client.post("/bookings", data={"room_id": "7"}, headers=headers).text == "Booked"
+    assert [row["event_type"] for row in stored(app)] == ["room_shown", "booking_done"]
+
+
+def test_the_example_of_a_task_that_records_works(make_host: MakeHost, sqlite_url: str) -> None:
+    need_module("celery")
+    from celery import Celery
+    from celery.exceptions import Retry
+
+    names: dict[str, Any] = {}
+    celery = Celery("host", set_as_current=True)
+    exec(example("guides/python", "shared_task"), names)
+    app = make_host(sqlite_url, create_blueprint(event_types=["booking_done"]))
+    task = celery.tasks[names["pay"].name]
+    with app.app_context():
+        for _ in range(2):
+            task.apply((7, "visitor"), throw=True)
+    assert len(stored(app)) == 1
+    other = create_blueprint(event_types=["booking_done"])
+    without_table = make_host(f"{sqlite_url}.other", other, create=False)
+    with without_table.app_context(), pytest.raises(Retry):
+        task.apply((7, "visitor"), throw=True)
+
+
 def test_the_example_of_checked_payloads_works(make_host: MakeHost, sqlite_url: str) -> None:
     names: dict[str, object] = {}
     exec(example("guides/event-types", "PAYLOAD_SCHEMAS"), names)

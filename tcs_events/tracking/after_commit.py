@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, event, exc
 from sqlalchemy.orm import Session, SessionTransaction
 
-_KEY = "tcs_events.waiting"
+_KEY = "tcs_events.tracking.waiting"
 
 
 class _Entry(NamedTuple):
