@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from tcs_events.errors import EventInvalid
+from tcs_events.errors import TYPE, EventInvalid, Message
 
 
 def json_of(event: Mapping[str, object]) -> bytes:
@@ -26,7 +26,8 @@ def json_of(event: Mapping[str, object]) -> bytes:
     except TypeError:
         raise EventInvalid(_problems(event)) from None
     except (ValueError, RecursionError):
-        raise EventInvalid({"payload": ["Holds itself, or is nested too deep."]}) from None
+        problem = _wrong("Holds itself, or is nested too deep.")
+        raise EventInvalid({"payload": problem}) from None
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -47,18 +48,25 @@ def _problems(value: Any) -> Any:
     """Return what is wrong with a value, nested as the value is. None if nothing is."""
     match value:
         case dict():
-            found = {key: _problem_of_key(key) or _problems(item) for key, item in value.items()}
+            found: dict[str | int, Any] = {
+                str(key): _problem_of_key(key) or _problems(item) for key, item in value.items()
+            }
         case list() | tuple():
             found = {place: _problems(item) for place, item in enumerate(value)}
         case str() | int() | float() | None | date() | time() | Decimal() | UUID():
             return None
         case Enum():
-            return ["Is an Enum. Pass its `name` or its `value`, as the schema takes it."]
+            return _wrong("Is an Enum. Pass its `name` or its `value`, as the schema takes it.")
         case _:
-            return [f"Is a {type(value).__name__}, which has no form in JSON."]
-    return {str(key): problem for key, problem in found.items() if problem is not None} or None
+            return _wrong(f"Is a {type(value).__name__}, which has no form in JSON.")
+    return {name: problem for name, problem in found.items() if problem is not None} or None
 
 
-def _problem_of_key(key: object) -> list[str] | None:
-    is_good = key is None or isinstance(key, str | int | float)
-    return None if is_good else [f"Is a key of type {type(key).__name__}. Keys must be texts."]
+def _problem_of_key(key: object) -> list[Message] | None:
+    if key is None or isinstance(key, str | int | float):
+        return None
+    return _wrong(f"Is a key of type {type(key).__name__}. Keys must be texts.")
+
+
+def _wrong(text: str) -> list[Message]:
+    return [Message(text, TYPE)]

@@ -10,7 +10,15 @@ from uuid import UUID
 
 from flask import Flask
 
-from tcs_events.errors import BodyTooLarge, EventInvalid, StoreUnavailable, TcsEventsError
+from tcs_events.errors import (
+    REQUIRED,
+    TYPE,
+    BodyTooLarge,
+    EventInvalid,
+    Message,
+    StoreUnavailable,
+    TcsEventsError,
+)
 from tcs_events.host.registration import Registration, in_context_of
 from tcs_events.intake.answers import answer_error
 from tcs_events.intake.collector import BROKEN, end_of, log_ignored, log_stored
@@ -68,10 +76,10 @@ class Recording:
     def _written(self) -> bytes:
         if self._at is not None and self._at.utcoffset() is None:
             message = "Has no time zone. Pass a time that has one, such as `datetime.now(UTC)`."
-            raise EventInvalid({"at": [message]})
+            raise EventInvalid({"at": [Message(message, TYPE)]})
         if "session_id" not in self._sent and self._verdict is None:
             message = "Outside a request, pass the visitor's session: `session_id=...`."
-            raise EventInvalid({"session_id": [message]})
+            raise EventInvalid({"session_id": [Message(message, REQUIRED)]})
         body = json_of(self._sent)
         if len(body) > (limit := self._registration.settings.max_body_bytes):
             raise BodyTooLarge(limit)

@@ -236,7 +236,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "an Enum": (
         {"payload": {"a": [0, Colour.RED]}},
-        {"payload": {"a": {"1": [ENUM]}}},
+        {"payload": {"a": {1: [ENUM]}}},
     ),
     "a key": (
         {"payload": {(1, 2): 3}},
@@ -305,6 +305,18 @@ def test_what_is_not_allowed_is_refused(make_shop: MakeShop, sqlite_url: str, na
     assert shop.outcomes() == {("invalid", reason): 3}
     assert heard == [errors] * 3
     assert shop.rows() == []
+
+
+def test_what_is_no_json_has_a_path_and_a_code(shop: Shop) -> None:
+    payload = {"a": [0, {"b": {1, 2}}]}
+    with shop.app.app_context(), pytest.raises(EventInvalid) as caught:
+        track("card_click", payload, session_id="s")
+    message = "Is a set, which has no form in JSON."
+    assert caught.value.details == [{"path": "payload.a[1].b", "code": "type", "message": message}]
+    with shop.app.app_context(), pytest.raises(EventInvalid) as caught:
+        track("card_click")
+    [detail] = caught.value.details
+    assert (detail["path"], detail["code"]) == ("session_id", "required")
 
 
 def test_a_payload_has_the_limit_of_a_body(make_shop: MakeShop, sqlite_url: str) -> None:
