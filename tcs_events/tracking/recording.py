@@ -74,8 +74,9 @@ class Recording:
             self._problem = error
 
     def _written(self) -> bytes:
-        if self._at is not None and self._at.utcoffset() is None:
-            message = "Has no time zone. Pass a time that has one, such as `datetime.now(UTC)`."
+        at = self._at
+        if at is not None and not (isinstance(at, datetime) and at.utcoffset() is not None):
+            message = "Is no time with a time zone, such as `datetime.now(UTC)`."
             raise EventInvalid({"at": [Message(message, TYPE)]})
         if "session_id" not in self._sent and self._verdict is None:
             message = "Outside a request, pass the visitor's session: `session_id=...`."

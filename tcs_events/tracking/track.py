@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from flask import Flask, current_app, has_request_context, request
@@ -21,7 +22,7 @@ from tcs_events.tracking.recording import Recording, log_broken
 from tcs_events.tracking.session import COOKIE, HEADER, visitors_session
 from tcs_events.watch.log import log
 
-HostsSession = Session | scoped_session[Session]
+HostsSession = Session | scoped_session[Any]
 
 NOBODY = Sender(address="", user_agent="", refuses_sale=False, refuses_tracking=False)
 """The sender of an event that no browser has caused."""
@@ -84,7 +85,7 @@ def track(
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     sent: dict[str, object] = {
         "event_type": event_type,
-        "payload": {} if payload is None else payload,
+        "payload": dict(payload or {}) if isinstance(payload, Mapping | None) else payload,
         "event_id": new_event_id() if event_id is None else event_id,
         **({} if session_id is None else {"session_id": session_id}),
         **({} if email is None else {"email": email}),
@@ -142,7 +143,7 @@ def _fill_in_session(app: Flask, sent: dict[str, object]) -> tuple[Sender, Verdi
         if app.debug or app.testing:
             log.warning("tcs_events.session_missing", remedy=SESSION_REMEDY)
         return sender, NO_SESSION
-    if sent["session_id"] == found:
+    if str(sent["session_id"]) == found:
         return sender, None
     # The sender may be a service that reports a payment, and is a crawler by its user agent. Or
     # somebody of the host's staff, with a session of their own.

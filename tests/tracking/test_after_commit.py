@@ -289,6 +289,22 @@ def test_receivers_may_use_the_session(shop: Shop) -> None:
     assert shop.orders() == 3
 
 
+def test_the_connections_are_free_again(make_shop: MakeShop, postgres_url: str) -> None:
+    """A receiver that asks the database needs one, and the pool may have no other."""
+    only_one = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 1}
+    shop = make_shop(postgres_url, SQLALCHEMY_ENGINE_OPTIONS=only_one)
+
+    def receiver(app: object, event: Any) -> None:
+        heard.append(shop.orders())
+
+    heard: list[int] = []
+    with event_accepted.connected_to(receiver, sender=shop.app), shop.app.app_context():
+        shop.db.session.add(shop.order())
+        later("order")
+        shop.db.session.commit()
+    assert heard == [1]
+
+
 def test_two_phases_are_one_commit(make_shop: MakeShop, postgres_url: str) -> None:
     shop = make_shop(postgres_url, db_options={"session_options": {"twophase": True}})
     with shop.app.app_context():

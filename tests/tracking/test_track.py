@@ -139,10 +139,12 @@ def test_a_visitor_who_opted_out_stays_so(
     named = {**headers, "X-TCS-Session-ID": "visitor"}
     assert request(shop.app, named) is None
     assert request(shop.app, named, session_id="visitor") is None
+    by_id = {**headers, "X-TCS-Session-ID": str(UUID(int=7))}
+    assert request(shop.app, by_id, session_id=UUID(int=7)) is None
     assert request(shop.app, headers, session_id="visitor") is None
     assert request(shop.app, named, after_commit=True) is None
     assert shop.rows() == []
-    assert shop.outcomes() == {("opted_out", reason): 4}
+    assert shop.outcomes() == {("opted_out", reason): 5}
     # The request is that of somebody else, such as one of the host's staff.
     assert request(shop.app, named, session_id="another visitor") is not None
     with shop.app.app_context():
@@ -261,7 +263,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "an id that is none": ({"event_id": "7"}, {"event_id": ["Not a valid UUID."]}),
     "a time without a zone": (
         {"at": datetime(2026, 1, 1)},
-        {"at": ["Has no time zone. Pass a time that has one, such as `datetime.now(UTC)`."]},
+        {"at": ["Is no time with a time zone, such as `datetime.now(UTC)`."]},
     ),
 }
 NO_JSON = {
