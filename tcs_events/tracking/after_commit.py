@@ -112,11 +112,12 @@ def lock_of(session: Session, engine: Engine) -> Lock | None:
 
     None if it holds none, or this is another database.
     """
-    # After a failed flush the session is not active, and its transaction is rolled back.
-    if engine.dialect.name != "sqlite" or not session.is_active:
+    if engine.dialect.name != "sqlite":
         return None
     try:
         lock = Lock(session, session.connection(bind_arguments={"bind": engine}))
-    except exc.SQLAlchemyError:  # in some of its hooks a session runs no statement
+    except exc.SQLAlchemyError:
+        # In some of its hooks a session runs no statement, and neither does it after a failed
+        # flush. Its transaction is rolled back then.
         return None
     return lock if lock.is_held else None

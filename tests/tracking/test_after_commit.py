@@ -116,7 +116,7 @@ def test_a_savepoint_that_is_released_is_dropped_with_its_transaction(shop: Shop
         shop.db.session.add(shop.order())
         later("dropped")
     shop.db.session.rollback()
-    assert (shop.orders(), shop.recorded()) == (0, [])
+    assert (shop.orders(), shop.recorded(), shop.outcomes()) == (0, [], {})
 
 
 def test_context_managers_commit_and_roll_back(shop: Shop) -> None:
