@@ -122,6 +122,7 @@ class Survey:
         around = self._around.get(_identity(schema, field.unknown))
         if around is not None:  # The schema contains itself, without an end.
             field._schema = around
+            self.is_quick = False  # It was only looked at as the outermost one.
             return
         self.may_grow = self.may_grow or any(
             inner.load_default is not missing for inner in schema.fields.values()
