@@ -140,6 +140,17 @@ def test_the_example_of_own_event_types_works(make_host: MakeHost, sqlite_url: s
         assert query.query == "sea"
 
 
+def test_the_example_of_what_is_stored_is_right(make_host: MakeHost, sqlite_url: str) -> None:
+    names: dict[str, Any] = {}
+    exec(example("guides/event-types", "class Booking"), names)
+    text = page("guides/event-types").text
+    sent, kept = map(json.loads, re.findall(r'`(\{"room_id".*?\})`', text))
+    app = make_host(sqlite_url, create_blueprint(event_types={"booked": names["Booking"]}))
+    assert post(app, event_type="booked", payload=sent).status_code == 202
+    [row] = stored(app)
+    assert json.loads(row["payload"]) == kept
+
+
 def test_the_receivers_of_signals_that_are_shown_are_called(
     make_host: MakeHost, sqlite_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
