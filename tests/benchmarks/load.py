@@ -62,7 +62,24 @@ def _event(chance: random.Random, sessions: list[str], experts: list[str]) -> di
     }
 
 
-def bodies(events: int) -> list[str]:
+def _booking(chance: random.Random, sessions: list[str]) -> dict[str, object]:
+    """Return an event of the host in `apps/bookings.py`."""
+    return {
+        "event_id": PLACEHOLDER,
+        "event_type": "booking_done",
+        "session_id": chance.choice(sessions),
+        "payload": {
+            "room_id": f"room-{chance.randrange(500)}",
+            "plan": chance.choice(["flexible", "saver"]),
+            "price": chance.randrange(4000, 90000) / 100,
+            "guests": chance.randrange(1, 6),
+            "breakfast": chance.choice([True, False]),
+            "arrives": f"2026-03-{chance.randrange(10, 31)}",
+        },
+    }
+
+
+def bodies(events: int, bookings: bool = False) -> list[str]:
     """Return bodies of so many events, 0 for one that is not in a batch; always the same ones."""
     chance = random.Random(1)
     sessions = [str(UUID(int=chance.getrandbits(128), version=4)) for _ in range(SESSIONS)]
@@ -70,7 +87,10 @@ def bodies(events: int) -> list[str]:
         f"{chance.choice(NAMES)}-{chance.choice(FAMILIES)}-{chance.getrandbits(48):012x}"
         for _ in range(200)
     ]
-    singles = [_event(chance, sessions, experts) for _ in range(VARIANTS)]
+    singles = [
+        _booking(chance, sessions) if bookings else _event(chance, sessions, experts)
+        for _ in range(VARIANTS)
+    ]
     sent = singles
     if events:
         sent = [

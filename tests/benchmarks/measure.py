@@ -30,13 +30,14 @@ class Setup:
     mariadb_url: str | None
     peers_python: Path | None
     load_before: float  # what else the machine had to do
-    _files: dict[int, Path] = field(default_factory=dict)
+    _files: dict[tuple[int, bool], Path] = field(default_factory=dict)
 
-    def bodies_file(self, events: int) -> Path:
-        if events not in self._files:
-            self._files[events] = self.folder / f"bodies-{events}"
-            self._files[events].write_text("\n".join(bodies(events)))
-        return self._files[events]
+    def bodies_file(self, row: Row) -> Path:
+        key = row.events, row.bookings
+        if key not in self._files:
+            self._files[key] = self.folder / f"bodies-{len(self._files)}"
+            self._files[key].write_text("\n".join(bodies(*key)))
+        return self._files[key]
 
     @contextmanager
     def database(self, kind: str) -> Iterator[tuple[Path, str]]:
@@ -125,7 +126,7 @@ def measure(
             setup.server(row, server, database_url, folder, threads) as process,
             _counted(row, database_url, folder),
         ):
-            url, file = process.url + row.path, setup.bodies_file(row.events)
+            url, file = process.url + row.path, setup.bodies_file(row)
             # wrk can count refusals, but not say why: this one fails with the answer.
             process.post(row.path, fill_in(file.read_text().partition("\n")[0]))
             if row.table is not None:

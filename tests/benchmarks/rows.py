@@ -16,11 +16,12 @@ class Row:
     events: int = 0  # in a batch; 0 where an event is posted by itself
     peer: bool = False
     counted_every: int | None = None  # seconds between the refreshes of a worker beside it
+    bookings: bool = False  # posts a type of the host's own, and not what the tracker sends
 
     @property
     def ours(self) -> bool:
         """Whether a refused or lost event is a bug of this package."""
-        return self.app.startswith(f"{APPS}.ours:")
+        return self.app.startswith((f"{APPS}.ours:", f"{APPS}.bookings:"))
 
     @property
     def path(self) -> str:
@@ -93,6 +94,25 @@ COUNTED = replace(
     meaning="the same, with `flask tcs-events worker --every 5` on the other core",
     counted_every=5,
 )
+NO_SCHEMA = replace(
+    MIDDLEWARE,
+    name="no schema",
+    meaning="the same with an event type of six fields, and no schema",
+    app=f"{APPS}.bookings:create_app_without_schema",
+    bookings=True,
+)
+SCHEMA = replace(
+    NO_SCHEMA,
+    name="schema of six fields",
+    meaning="the same event with a schema of ordinary fields",
+    app=f"{APPS}.bookings:create_app_with_schema",
+)
+SCHEMA_DUMPED = replace(
+    NO_SCHEMA,
+    name="schema with a Decimal",
+    meaning="the same, where a Decimal and a date are among the fields",
+    app=f"{APPS}.bookings:create_app_with_decimal",
+)
 PORTAL_METRICS = Row(
     "Flask-Portal-Metrics",
     "1.0.2, records the request (without its payload), one commit each",
@@ -121,6 +141,9 @@ ROWS = [
     FREE_COMMITS,
     FREE_COMMITS_50,
     COUNTED,
+    NO_SCHEMA,
+    SCHEMA,
+    SCHEMA_DUMPED,
     *PEERS,
 ]
 
