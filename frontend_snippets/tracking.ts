@@ -20,6 +20,7 @@ import {
   onStorageChange,
   rememberConsent,
   session,
+  startSession,
 } from "./tracking/visitor";
 
 export type { Options };
@@ -72,6 +73,7 @@ export function configure(changes: Options): void {
     Object.assign(options, others);
     if (endpoint) setEndpoint(endpoint);
     if (consent !== undefined) rememberConsent(consent);
+    startSession();
     flush();
   });
 }
@@ -79,6 +81,7 @@ export function configure(changes: Options): void {
 /** Starts another session, without an address: for a logout, as the next visitor may be another. */
 export function reset(): void {
   endSession();
+  startSession();
 }
 
 /** Returns the visitor's session, to be sent to the host's own server. None without consent. */
@@ -110,5 +113,8 @@ if (typeof document === "object") {
   flushOnOccasions();
   listen(["storage"], onStorageChange);
   // Not at once: whoever imports this may still have to say where events go.
-  queueMicrotask(() => flush());
+  queueMicrotask(() => {
+    startSession();
+    flush();
+  });
 }

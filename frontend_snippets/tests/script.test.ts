@@ -1,5 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { CookieJar } from "./cookieJar";
 
 type Api = typeof import("../tracking");
 type Global = Partial<Api> & { q?: unknown[][] };
@@ -126,5 +127,37 @@ describe("data-consent", () => {
     await load({ "data-consent": "false" });
     track();
     expect(addresses()).toHaveLength(2);
+  });
+});
+
+describe("data-cookie", () => {
+  let jar: CookieJar;
+
+  beforeEach(() => {
+    jar = new CookieJar();
+  });
+
+  afterEach(() => jar.close());
+
+  it.each([
+    ["", true],
+    ["true", true],
+    ["false", false],
+    [undefined, false],
+  ])("%j asks for the cookie: %s", async (value, isAsked) => {
+    document.cookie = "tcs_session_id=stale; Path=/";
+    localStorage.setItem("tcs_session_id", "session-1");
+    await load(value === undefined ? {} : { "data-cookie": value });
+    // In the built script this comes at the end. Here each module is loaded for itself.
+    page.tcsEvents!.configure!({});
+    expect(document.cookie).toBe(isAsked ? "tcs_session_id=session-1" : "");
+  });
+
+  it("waits for consent", async () => {
+    await load({ "data-cookie": "", "data-consent": "false" });
+    page.tcsEvents!.configure!({});
+    expect(document.cookie).toBe("");
+    page.tcsEvents!.configure!({ consent: true });
+    expect(document.cookie).toBe(`tcs_session_id=${page.tcsEvents!.sessionId!()!}`);
   });
 });

@@ -1,5 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { CookieJar } from "./cookieJar";
 
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -888,6 +889,156 @@ describe("consent", () => {
     tracker.configure({ consent: false });
     expect(room.getItem("tcs_consent")).toBe("false");
   });
+});
+
+describe("the cookie", () => {
+  const NAME = "tcs_session_id";
+  const cookie = () => jar.get(NAME);
+  let jar: CookieJar;
+
+  beforeEach(() => {
+    jar = new CookieJar();
+  });
+
+  afterEach(() => jar.close());
+
+  /** What another tab does reaches this one as an event. */
+  function hear(change: { key: string; oldValue: string | null; newValue: string | null }): void {
+    window.dispatchEvent(Object.assign(new Event("storage"), change));
+  }
+
+  it("is not there by default, whatever a page does", async () => {
+    await seconds(1);
+    tracker.trackEvent("card_click", ADA);
+    tracker.identify("ada@example.com");
+    tracker.reset();
+    tracker.configure({ consent: false });
+    tracker.configure({ consent: true });
+    tracker.trackEvent("card_click", ADA);
+    expect(jar.written).toEqual([]);
+  });
+
+  it("has the session, from the moment that the host asks for it", () => {
+    tracker.configure({ cookie: true });
+    expect(cookie()).toBe(localStorage.getItem(NAME));
+    expect(cookie()).toMatch(UUID_V4);
+    tracker.trackEvent("card_click", ADA);
+    expect(sent()[0]!["session_id"]).toBe(cookie());
+    expect(jar.written.at(-1)).toBe(`${NAME}=${cookie()!}; Path=/; SameSite=Lax; Max-Age=31536000`);
+  });
+
+  it("is for https alone where the page is", () => {
+    vi.stubGlobal("location", { protocol: "https:" });
+    tracker.configure({ cookie: true });
+    expect(jar.written.at(-1)).toMatch(/; Max-Age=31536000; Secure$/);
+  });
+
+  it("has no attribute of a session that a page has made up", () => {
+    localStorage.setItem(NAME, "a; Domain=evil.example, b");
+    tracker.configure({ cookie: true });
+    expect(decodeURIComponent(cookie()!)).toBe("a; Domain=evil.example, b");
+  });
+
+  it.each(["a no", "Global Privacy Control"])("is not made under %s, and is removed", async (reason) => {
+    tracker.configure({ cookie: true });
+    expect(cookie()).toBeDefined();
+    if (reason === "a no") tracker.configure({ consent: false });
+    else vi.stubGlobal("navigator", { globalPrivacyControl: true });
+    tracker.trackEvent("card_click", ADA);
+    expect(cookie()).toBeUndefined();
+    const next = await openPage();
+    next.configure({ cookie: true });
+    next.trackEvent("card_click", ADA);
+    expect(cookie()).toBeUndefined();
+  });
+
+  it("comes with a yes", () => {
+    tracker.configure({ cookie: true, consent: false });
+    expect(cookie()).toBeUndefined();
+    tracker.configure({ consent: true });
+    expect(cookie()).toBe(tracker.sessionId());
+    expect(cookie()).toBeDefined();
+  });
+
+  it("is another after a reset, at once", () => {
+    tracker.configure({ cookie: true });
+    const before = cookie();
+    tracker.reset();
+    expect(cookie()).toMatch(UUID_V4);
+    expect(cookie()).not.toBe(before);
+    tracker.trackEvent("card_click", ADA);
+    expect(sent()[0]!["session_id"]).toBe(cookie());
+  });
+
+  it("goes with a reset on a page that was stopped, which makes no other", () => {
+    tracker.configure({ cookie: true });
+    tracker.stop();
+    tracker.reset();
+    expect(cookie()).toBeUndefined();
+  });
+
+  it("goes when the option is turned off again", () => {
+    tracker.configure({ cookie: true });
+    tracker.configure({ cookie: false });
+    expect(cookie()).toBeUndefined();
+    tracker.trackEvent("card_click", ADA);
+    expect(cookie()).toBeUndefined();
+  });
+
+  it("goes when a page comes without the option, and stays when one comes with it", async () => {
+    tracker.configure({ cookie: true });
+    const next = await openPage();
+    next.configure({ cookie: true }); // before anything else, as a host does
+    await seconds(0);
+    expect(cookie()).toBe(localStorage.getItem(NAME));
+    await openPage();
+    await seconds(0);
+    expect(cookie()).toBeUndefined();
+    expect(localStorage.getItem(NAME)).toMatch(UUID_V4);
+  });
+
+  it("follows another tab that changes the session", () => {
+    tracker.configure({ cookie: true });
+    const oldValue = localStorage.getItem(NAME);
+    localStorage.setItem(NAME, "of the other tab");
+    hear({ key: NAME, oldValue, newValue: "of the other tab" });
+    expect(decodeURIComponent(cookie()!)).toBe("of the other tab");
+  });
+
+  it("makes no session of its own while another tab ends one", () => {
+    tracker.configure({ cookie: true });
+    const oldValue = localStorage.getItem(NAME);
+    localStorage.removeItem(NAME);
+    hear({ key: NAME, oldValue, newValue: null });
+    expect(localStorage.getItem(NAME)).toBeNull();
+  });
+
+  it("goes where another tab says no", () => {
+    tracker.configure({ cookie: true });
+    localStorage.setItem("tcs_consent", "false");
+    hear({ key: "tcs_consent", oldValue: null, newValue: "false" });
+    expect(cookie()).toBeUndefined();
+  });
+
+  it("breaks nothing where the browser denies it", async () => {
+    Object.defineProperty(document, "cookie", {
+      configurable: true,
+      get: () => fail(),
+      set: () => fail(),
+    });
+    tracker.configure({ cookie: true });
+    tracker.trackEvent("card_click", ADA);
+    tracker.reset();
+    vi.stubGlobal("crypto", undefined);
+    await openPage();
+    tracker.reset();
+    await seconds(0);
+    expect(sent()).toHaveLength(1);
+  });
+
+  function fail(): never {
+    throw new DOMException("denied", "SecurityError");
+  }
 });
 
 describe("configure, identify, reset and stop", () => {

@@ -12,6 +12,11 @@ export interface Options {
    * of the origin, until it is set to true. Defaults to true.
    */
   consent?: boolean;
+  /**
+   * Whether the session is also in the first-party cookie `tcs_session_id`, for the host's server.
+   * Only with consent. Without the option, the cookie of an earlier page is removed. Defaults to false.
+   */
+  cookie?: boolean;
 }
 
 export const options = {
@@ -20,6 +25,7 @@ export const options = {
   slash: "",
   email: "" as string | undefined,
   respectGpc: true,
+  cookie: false,
   /** Of a visitor who has not chosen: "false" where the host waits for a yes. */
   consent: "" as string | undefined,
 };

@@ -8,22 +8,21 @@ interface Global {
   q?: Array<[name: string, ...args: never[]]>;
 }
 
-declare global {
-  var tcsEvents: Global | undefined;
-}
-
+/** `npm/index.ts` says what pages have in it. Here it is what they have made of it so far. */
+type Page = { tcsEvents?: Global };
 const OWN_ADDRESS = /^(.*)\/(?:tracker|client)\.js/;
 
 function readTag(): void {
   // A module does not know its own tag.
   const tag = (document.currentScript ??
     [...document.scripts].find(({ src, dataset }) => dataset["endpoint"] ?? OWN_ADDRESS.test(src))) as HTMLScriptElement | undefined;
-  const { endpoint, consent } = tag?.dataset ?? {};
+  const { endpoint, consent, cookie } = tag?.dataset ?? {};
   setEndpoint(endpoint ?? OWN_ADDRESS.exec(tag?.src ?? "")?.[1] ?? options.endpoint);
   options.consent = consent;
+  options.cookie = cookie !== undefined && cookie !== "false";
 }
 
-const global = (globalThis.tcsEvents ??= { q: [] });
+const global = ((globalThis as unknown as Page).tcsEvents ??= { q: [] });
 const calls = global.q;
 // Without `q` it is this script: a second tag loads it again, or a body that was swapped. A worker
 // has no page.

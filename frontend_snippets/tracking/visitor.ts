@@ -1,7 +1,9 @@
 /** Who the visitor is, and whether they may be tracked. Read anew each time, as tabs share it. */
 
+import { mirrorInCookie, SESSION } from "./cookie";
 import { options } from "./options";
 import { endPause } from "./outage";
+import { attempt } from "./page";
 import { forgetQueue } from "./queue";
 import { read, remove, write } from "./storage";
 import { randomUuid } from "./uuid";
@@ -13,7 +15,6 @@ declare global {
   }
 }
 
-const SESSION = "tcs_session_id";
 const CONSENT = "tcs_consent";
 
 /** Not in server-side rendering, where there is no page. */
@@ -41,22 +42,33 @@ export function rememberConsent(consent: boolean): void {
 export function session(): string {
   const id = read(SESSION) || randomUuid();
   write(SESSION, id);
+  mirrorInCookie(id);
   return id;
+}
+
+/** Has the cookie as the options say. With it a session begins before the first event does. */
+export function startSession(): void {
+  attempt(() => {
+    if (!options.cookie) mirrorInCookie();
+    else if (canTrack()) session();
+  });
 }
 
 export function endSession(): void {
   remove(SESSION);
+  mirrorInCookie();
   options.email = "";
 }
 
 /** Follows another tab that has ended the session or withdrawn consent. */
-export function onStorageChange({ key, oldValue }: Partial<StorageEvent>): void {
+export function onStorageChange({ key, oldValue, newValue }: Partial<StorageEvent>): void {
   if (key === SESSION && oldValue) options.email = "";
-  canTrack();
+  if (canTrack() && key === SESSION && newValue) mirrorInCookie(newValue);
 }
 
 function forget(): void {
   remove(SESSION);
+  mirrorInCookie();
   forgetQueue();
   endPause();
 }

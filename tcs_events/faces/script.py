@@ -54,6 +54,7 @@ def script_tag(
     *,
     endpoint: str | None = None,
     consent: bool = True,
+    cookie: bool = False,
     stub: bool = True,
     **variables: object,
 ) -> Markup:
@@ -64,6 +65,8 @@ def script_tag(
             template function `csp_nonce()` if there is one, as with Flask-Talisman.
         endpoint: the URL that events are sent to. By default, the place of the script.
         consent: False records nothing before `configure({consent: true})`.
+        cookie: True also keeps the session in the first-party cookie `tcs_session_id`, for your own
+            server. Never without the visitor's consent.
         stub: False leaves out the inline script that keeps calls until the tracker has loaded. Use
             it if the page's policy allows no inline script and has no nonce.
         variables: the values of variables in the url_prefix that the current page does not have:
@@ -77,10 +80,11 @@ def script_tag(
     if nonce is None and callable(csp_nonce):
         nonce = csp_nonce()
     nonce_attribute = _attribute("nonce", nonce)
-    tag = Markup('<script src="{}" defer{}{}{}></script>').format(
+    tag = Markup('<script src="{}" defer{}{}{}{}></script>').format(
         _address(app, variables),
         _attribute("data-endpoint", endpoint),
         _attribute("data-consent", None if consent else "false"),
+        _attribute("data-cookie", "true" if cookie else None),
         nonce_attribute,
     )
     return _stub_tag(nonce_attribute) + tag if stub else tag

@@ -165,6 +165,12 @@ def test_the_tag_says_where_events_go_and_that_there_is_no_consent_yet(app: Flas
     assert "data-" not in rendered(app)
 
 
+def test_the_tag_asks_for_the_cookie_where_the_host_does(app: Flask) -> None:
+    tag = rendered(app, "{{ tcs_events_script(cookie=True, stub=False) }}")
+    assert tag.endswith(' defer data-cookie="true"></script>')
+    assert "data-" not in rendered(app, "{{ tcs_events_script(cookie=False) }}")
+
+
 @pytest.mark.parametrize("argument", ["nonce", "endpoint"])
 def test_no_argument_can_break_out_of_its_attribute(app: Flask, argument: str) -> None:
     template = f"{{{{ tcs_events_script({argument}=evil, stub=False) }}}}"
