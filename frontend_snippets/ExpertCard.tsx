@@ -1,6 +1,6 @@
 "use client";
 
-import { useRef, type MouseEvent, type ReactNode } from "react";
+import { useRef, type MouseEvent, type ReactElement, type ReactNode } from "react";
 import { trackEvent, type CardContext } from "./tracking";
 import { useImpression } from "./useImpression";
 
@@ -31,7 +31,7 @@ export interface ExpertCardProps {
 }
 
 /** An expert in a list. A click on the name, or anywhere on a card styled so, opens the profile. */
-export function ExpertCard({ expert, context, onViewProfile, position, picture }: ExpertCardProps) {
+export function ExpertCard({ expert, context, onViewProfile, position, picture }: ExpertCardProps): ReactElement {
   const card = useImpression<HTMLElement>({ expert_id: expert.username, context, position });
   /** `detail` of the last click here: its number in a double or triple click. */
   const lastClick = useRef(0);

@@ -1,6 +1,6 @@
 "use client";
 
-import { useEffect, useId, useRef, useSyncExternalStore } from "react";
+import { useEffect, useId, useRef, useSyncExternalStore, type ReactElement } from "react";
 import { whenSettled, type FilterStore } from "./searchStore";
 import { trackEvent } from "./tracking";
 
@@ -33,7 +33,7 @@ const RELEASES = [
  * stands elsewhere. Its value is `null` at the handle's own end, where the bound is off. Several
  * presses of an arrow key before the results are in are one event.
  */
-export function RateSlider({ store, min, max, step = 10 }: RateSliderProps) {
+export function RateSlider({ store, min, max, step = 10 }: RateSliderProps): ReactElement {
   const { filters } = useSyncExternalStore(store.subscribe, store.getState, store.getState);
   const { rate_min = min, rate_max = max } = filters;
   const id = useId();

@@ -1,6 +1,6 @@
 "use client";
 
-import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore, type ReactElement } from "react";
 import { whenSettled, type FilterStore } from "./searchStore";
 import { trackEvent } from "./tracking";
 
@@ -26,7 +26,7 @@ type Timer = ReturnType<typeof setTimeout>;
  * every word and a Korean syllable is composed until the next one begins. No event is sent until
  * the text is committed, and the second begins then.
  */
-export function SearchInput({ store, label, placeholder }: SearchInputProps) {
+export function SearchInput({ store, label, placeholder }: SearchInputProps): ReactElement {
   const { filters } = useSyncExternalStore(store.subscribe, store.getState, store.getState);
   const { query = "" } = filters;
   // The text as typed, and the query the store made of it, which may lack the space after a word.

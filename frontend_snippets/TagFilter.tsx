@@ -1,6 +1,6 @@
 "use client";
 
-import { useSyncExternalStore } from "react";
+import { useSyncExternalStore, type ReactElement } from "react";
 import { whenSettled, type FilterStore } from "./searchStore";
 import { trackEvent } from "./tracking";
 
@@ -14,7 +14,7 @@ export interface TagFilterProps {
  * Tags to filter by. Each toggle sends one `filter_change` once its results are in: the value is
  * the tag that was toggled, and whether it is on now can be seen in `filters`.
  */
-export function TagFilter({ store, tags }: TagFilterProps) {
+export function TagFilter({ store, tags }: TagFilterProps): ReactElement {
   const { filters } = useSyncExternalStore(store.subscribe, store.getState, store.getState);
 
   async function handleToggle(tag: string): Promise<void> {
