@@ -1,0 +1,74 @@
+"""The npm package of the tracker, packed, and new Vite projects that have installed it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT, need
+
+SNIPPETS = ROOT / "frontend_snippets"
+PROJECT = ROOT / "tests" / "packaging" / "vite_project"
+TOOLS = ("@types/node", "typescript", "vite", "@vitejs", "vitest", "happy-dom")
+REACT = ("react", "react-dom", "@types/react", "@types/react-dom")
+
+reacts = pytest.mark.parametrize("react", [18, 19])
+
+# @types/react 18.0 imports it, and the @types/scheduler of today no longer has it.
+SCHEDULER = 'declare module "scheduler/tracing" { export interface Interaction {} }'
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def need_npm() -> None:
+    need(shutil.which("npm"), "Node 20 or later", "https://nodejs.org, or apt-get install npm")
+    need((SNIPPETS / "node_modules").is_dir(), "npm packages", "npm ci --prefix frontend_snippets")
+
+
+def pack(folder: Path) -> Path:
+    """Return the package as `npm pack` makes it, of a copy: packing writes into its folder."""
+    need_npm()
+    copy = folder / "source" / SNIPPETS.name
+    shutil.copytree(SNIPPETS, copy, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    shutil.copy(ROOT / "LICENSE", folder / "source")
+    (copy / "node_modules").symlink_to(SNIPPETS / "node_modules")
+    packed = run(folder, "npm", "pack", "--silent", f"./source/{SNIPPETS.name}")
+    assert packed.returncode == 0, packed.stdout + packed.stderr
+    [tarball] = folder.glob("*.tgz")
+    return tarball
+
+
+def new_project(folder: Path, tarball: Path, react: int) -> Path:
+    """Return an empty Vite project with the package and a React, and a page that tracks."""
+    shutil.copytree(PROJECT, folder)
+    installed = run(
+        folder, "npm", "install", "--offline", "--no-audit", "--no-fund", str(tarball.resolve())
+    )
+    assert installed.returncode == 0, installed.stderr
+    modules = folder / "node_modules"
+    assert sorted(path.name for path in modules.iterdir() if path.is_dir()) == ["tcs-events"]
+    # What a network would bring: the packages that are installed for the tracker's own tests.
+    ours = SNIPPETS / "node_modules"
+    theirs = {19: ours, 18: SNIPPETS / "tests" / "react18" / "node_modules"}[react]
+    for name, where in [*((name, ours) for name in TOOLS), *((name, theirs) for name in REACT)]:
+        (modules / name).parent.mkdir(exist_ok=True)
+        (modules / name).symlink_to(where / name)
+    if react == 18:
+        (folder / "scheduler.d.ts").write_text(SCHEDULER)
+    return folder
+
+
+def compile_strictly(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return run(project, "node", "node_modules/typescript/bin/tsc", *options)
+
+
+def build(project: Path) -> Path:
+    """Return the project as built for production."""
+    built = run(project, "node", "node_modules/vite/bin/vite.js", "build")
+    assert built.returncode == 0, built.stdout + built.stderr
+    return project / "dist"
