@@ -7,13 +7,34 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from marshmallow import Schema, fields, validate
 
+from tcs_events import EventType
+from tcs_events.event_types.event_type import declared
+from tcs_events.event_types.typescript import typescript
 from tests.support import ROOT, need
 
 SNIPPETS = ROOT / "frontend_snippets"
 PROJECT = ROOT / "tests" / "packaging" / "vite_project"
 TOOLS = ("@types/node", "typescript", "vite", "@vitejs", "vitest", "happy-dom")
 REACT = ("react", "react-dom", "@types/react", "@types/react-dom")
+
+
+class RoomOpened(Schema):
+    room_id = fields.String(required=True)
+    source = fields.String(required=True, validate=validate.OneOf(["list", "map"]))
+
+
+class MapHidden(Schema):
+    seconds = fields.Integer()
+
+
+EVENT_TYPES = [
+    EventType("room_opened", RoomOpened),
+    EventType("map_hidden", MapHidden),
+    EventType("card_click"),
+]
+"""The types of the host whose pages these are."""
 
 reacts = pytest.mark.parametrize("react", [18, 19])
 
@@ -58,6 +79,7 @@ def new_project(folder: Path, tarball: Path, react: int) -> Path:
     for name, where in [*((name, ours) for name in TOOLS), *((name, theirs) for name in REACT)]:
         (modules / name).parent.mkdir(exist_ok=True)
         (modules / name).symlink_to(where / name)
+    (folder / "events.ts").write_text(typescript(declared(EVENT_TYPES, {})))
     if react == 18:
         (folder / "scheduler.d.ts").write_text(SCHEDULER)
     return folder

@@ -8,8 +8,7 @@ from flask import Flask, Response, send_from_directory
 from flask_sqlalchemy import SQLAlchemy
 
 from tcs_events import create_blueprint
-
-EVENT_TYPES = ["room_opened", "map_hidden", "card_click"]
+from tests.npm_package import EVENT_TYPES
 
 
 def create_app() -> Flask:
