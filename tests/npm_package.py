@@ -12,9 +12,9 @@ from marshmallow import Schema, fields, validate
 from tcs_events import EventType
 from tcs_events.event_types.event_type import declared
 from tcs_events.event_types.typescript import typescript
-from tests.support import ROOT, need
+from tests.frontend.compiler import SNIPPETS, need_compiler
+from tests.support import ROOT
 
-SNIPPETS = ROOT / "frontend_snippets"
 PROJECT = ROOT / "tests" / "packaging" / "vite_project"
 TOOLS = ("@types/node", "typescript", "vite", "@vitejs", "vitest", "happy-dom")
 REACT = ("react", "react-dom", "@types/react", "@types/react-dom")
@@ -46,14 +46,9 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
 
 
-def need_npm() -> None:
-    need(shutil.which("npm"), "Node 20 or later", "https://nodejs.org, or apt-get install npm")
-    need((SNIPPETS / "node_modules").is_dir(), "npm packages", "npm ci --prefix frontend_snippets")
-
-
 def pack(folder: Path) -> Path:
     """Return the package as `npm pack` makes it, of a copy: packing writes into its folder."""
-    need_npm()
+    need_compiler()
     copy = folder / "source" / SNIPPETS.name
     shutil.copytree(SNIPPETS, copy, ignore=shutil.ignore_patterns("node_modules", "dist"))
     shutil.copy(ROOT / "LICENSE", folder / "source")

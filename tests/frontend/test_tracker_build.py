@@ -70,9 +70,7 @@ def test_the_source_imports_nothing_but_its_own_files() -> None:
     assert imported <= set(sources)
 
 
-@pytest.mark.parametrize(
-    ("name", "event_type"), [("guides/tracker", "card_click"), ("guides/event-types", "sign_up")]
-)
+@pytest.mark.parametrize(("name", "event_type"), [("guides/event-types", "sign_up")])
 @pytest.mark.parametrize("misspell", [False, True])
 def test_the_documented_examples_compile_and_misspelt_they_do_not(
     tmp_path: Path, name: str, event_type: str, misspell: bool

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.npm_package import SNIPPETS, build, compile_strictly, new_project, pack, reacts, run
+from tests.frontend.compiler import SNIPPETS
+from tests.npm_package import PROJECT, build, compile_strictly, new_project, pack, reacts, run
+from tests.pages import page
 from tests.support import ROOT
 
 
@@ -107,10 +109,10 @@ export { configure, sessionId, trackEvent, captureEvents, type EventPayload };
 
 def wrong_lines(project: Path, code: str, *options: str) -> dict[int, str]:
     """Return the compiler's errors by the lines of the code, the first of which is line 1."""
-    page = project / "page.ts"
-    page.write_text(code + IMPORTS)
+    file = project / "page.ts"
+    file.write_text(code + IMPORTS * ("import" not in code))
     compiled = compile_strictly(project, *options)
-    page.unlink()
+    file.unlink()
     errors = re.findall(r"^page\.ts\((\d+),\d+\): (.*)", compiled.stdout, re.MULTILINE)
     assert bool(errors) == bool(compiled.returncode), compiled.stdout
     return {int(line): error for line, error in errors}
@@ -124,6 +126,22 @@ def test_declared_types_hold_pages_to_them(project: Path, resolution: str) -> No
     errors = wrong_lines(project, "\n".join(WRONG.values()), *options)
     found = [mistake for line, mistake in enumerate(WRONG, start=1) if line in errors]
     assert found == list(WRONG)
+
+
+def test_the_documented_examples_compile_and_misspelt_they_do_not(project: Path) -> None:
+    example, tests = page("guides/tracker").blocks("ts")
+    for code in (example, tests):
+        assert wrong_lines(project, code) == {}
+        assert wrong_lines(project, code.replace('("room_opened"', '("room_opend"'))
+
+
+def test_the_documented_tests_are_those_of_the_project() -> None:
+    """Which vitest runs below."""
+    _, tests = page("guides/tracker").blocks("ts")
+    imported, *lines = tests.splitlines()
+    run_here = (PROJECT / "rooms.test.ts").read_text()
+    assert imported.replace(", it ", ", expect, it ") in run_here
+    assert "\n".join(lines) in run_here
 
 
 def test_while_no_type_is_declared_any_name_goes(tarball: Path, tmp_path: Path) -> None:
