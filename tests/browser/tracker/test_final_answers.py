@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
+from tcs_events.payloads import PAYLOAD_SCHEMAS
 from tests.browser.engines.engine import Tab
 from tests.browser.tracker.acting import (
     pass_time,
@@ -106,3 +108,17 @@ def test_a_type_that_is_not_allowed_is_named_in_the_console(site: Site, tab: Tab
         assert tab.wait_for("flying === 0")
     assert site.events() == []
     assert len(site.faults.posts) == 2
+
+
+def test_a_field_that_is_not_as_declared_is_named_in_the_console_with_the_reason(
+    start_site: Callable[..., Site], sqlite_url: str, tab: Tab
+) -> None:
+    site = start_site(sqlite_url, TCS_EVENTS_EVENT_TYPES=PAYLOAD_SCHEMAS)
+    tab.open(site.url)
+    tab.run("tcsEvents.trackEvent('card_click', {expert_id: 'ada', context: 'footer'})")
+    assert tab.wait_for("said.some(([kind]) => kind === 'warn')")
+    [warning] = warnings(tab)
+    assert warning.startswith("tcs_events: refused: card_click ")
+    errors = json.loads(warning.removeprefix("tcs_events: refused: card_click "))
+    assert errors == {"payload": {"context": ["Must be one of: grid, sage_panel."]}}
+    assert site.events() == []
