@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from flask import has_request_context, request
 
 from tcs_events.event_types.schemas import known_session_id
@@ -10,6 +12,11 @@ HEADER = "X-TCS-Session-ID"
 """The header in which a page's own requests send the session."""
 COOKIE = "tcs_session_id"
 """The cookie in which the tracker keeps the session, if the host has asked for one."""
+_UNDEFINED = "undefined"
+"""What `fetch` sends for a visitor without a session, if the page has no default for it.
+
+As a session it would make one visitor of all who refused consent.
+"""
 
 
 def visitors_session() -> str | None:
@@ -22,6 +29,8 @@ def visitors_session() -> str | None:
     """
     if not has_request_context():
         return None
-    return known_session_id(request.headers.get(HEADER)) or known_session_id(
-        request.cookies.get(COOKIE)
-    )
+    header = request.headers.get(HEADER)
+    if header != _UNDEFINED and (session_id := known_session_id(header)):
+        return session_id
+    # The tracker encodes it, as a session may have characters that end a cookie.
+    return known_session_id(unquote(request.cookies.get(COOKIE, "")))

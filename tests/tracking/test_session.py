@@ -33,6 +33,18 @@ def test_a_text_that_is_no_session_counts_as_missing(bad: str) -> None:
     assert session_of(header=bad, cookie=GOOD) == GOOD
 
 
+def test_a_page_that_has_no_session_to_send_sends_none() -> None:
+    """Without consent `tcsEvents.sessionId()` is undefined, which `fetch` makes a text of."""
+    assert session_of(header="undefined") is None
+    assert session_of(header="undefined", cookie=GOOD) == GOOD
+
+
+def test_a_cookie_is_decoded_as_the_tracker_encodes_it() -> None:
+    """With `encodeURIComponent`, as a host's own session may have any printable character."""
+    assert session_of(cookie="a%3B%20b%2525%C3%A9") == "a; b%25é"
+    assert session_of(cookie="a%09b") is None
+
+
 def test_there_is_none_without_a_request() -> None:
     assert session_of() is None
     assert visitors_session() is None
