@@ -289,6 +289,29 @@ def test_receivers_may_use_the_session(shop: Shop) -> None:
     assert shop.orders() == 3
 
 
+@pytest.mark.parametrize("shop", [*POSTGRES_DRIVERS, "mariadb"], indirect=True)
+def test_only_the_session_decides(shop: Shop) -> None:
+    """Tests that roll back have a transaction of their own around those of the session."""
+    with shop.db.engine.connect() as connection:
+        around = connection.begin()
+        session = Session(connection, join_transaction_mode="create_savepoint")
+        session.add(shop.order())
+        later("committed", session)
+        session.commit()
+        session.add(shop.order())
+        later("dropped", session)
+        session.rollback()
+        session.close()
+        around.rollback()
+    assert (shop.orders(), shop.recorded()) == (0, ["committed"])
+    with Session(shop.db.engine.execution_options(isolation_level="AUTOCOMMIT")) as session:
+        session.add(shop.order())
+        session.flush()
+        later("dropped", session)
+        session.rollback()
+    assert (shop.orders(), shop.recorded()) == (1, ["committed"])
+
+
 def test_the_connections_are_free_again(make_shop: MakeShop, postgres_url: str) -> None:
     """A receiver that asks the database needs one, and the pool may have no other."""
     only_one = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 1}
