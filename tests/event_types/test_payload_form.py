@@ -146,6 +146,7 @@ def test_what_is_only_loaded_is_checked_and_not_stored_and_what_is_only_dumped_i
         n=fields.Integer(),
     )
     assert keep(schema, {"secret": 5, "n": 4}) == {"total": 8, "n": 4}
+    assert keep(schema_of(secret=fields.String(load_only=True)), {"secret": "x"}) == {}
     assert refusal(schema, {"secret": "x", "total": 1}) == [
         ("payload.secret", "type"),
         ("payload.total", "unplanned"),
@@ -412,10 +413,17 @@ def test_scrubbing_runs_on_what_is_stored() -> None:
 
 
 def test_the_host_s_own_schemas_stay_as_they_are() -> None:
-    room = schema_of(INCLUDE, price=fields.Decimal(allow_nan=True), x=fields.String(data_key="y"))()
+    room = schema_of(
+        INCLUDE,
+        price=fields.Decimal(allow_nan=True),
+        all=fields.List(fields.Decimal()),
+        x=fields.String(data_key="y"),
+    )()
     schema = schema_of(rooms=fields.List(fields.Nested(room)))
     PayloadForm("booked", schema)
-    assert room.load({"price": "1E+2000", "x": 5}) == {"price": 10**2000, "x": 5}
+    large = 10**2000
+    loaded = room.load({"price": "1E+2000", "x": 5, "all": ["1E+2000"]})
+    assert loaded == {"price": large, "x": 5, "all": [large]}
     assert type(room.fields["price"].error_messages["required"]) is str
     assert str(schema().load({"rooms": [{"price": "NaN"}]})["rooms"][0]["price"]) == "NaN"
 
