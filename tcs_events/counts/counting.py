@@ -132,7 +132,7 @@ class DayCounter:
         for day in days_to_count:
             self._lease.begin(day)
             start, end = day_of(day, self._zone)[1:3]
-            counter = FunnelCounter([funnel], end)
+            counter = FunnelCounter([funnel], end, self._roles)
             with (
                 self._reading() as connection,
                 events_between(connection, start, end + WITHIN, types) as events,
@@ -178,7 +178,9 @@ class DayCounter:
     ) -> None:
         self._lease.begin(day)
         with self._reading() as connection:
-            reached = count_crossings(connection, day_of(day, self._zone), funnels, sessions)
+            reached = count_crossings(
+                connection, day_of(day, self._zone), funnels, sessions, self._roles
+            )
         # If events of the day were deleted meanwhile, the next refresh counts the whole day.
         with contextlib.suppress(DayChanged), self._engine.begin() as connection:
             self._lease.extend(connection, day)
@@ -189,7 +191,7 @@ class DayCounter:
         """Count a day, replace its stored counts, and return the number of its events."""
         with self._reading() as connection:
             funnels = kept_funnels(connection)
-            counter = FunnelCounter(funnels, day.end)
+            counter = FunnelCounter(funnels, day.end, self._roles)
             until, types = day.end + LOOK_AHEAD, event_types(connection)
             # The check comes before the events. Events that arrive in between then make the day
             # differ from its check, and the next audit counts it again.

@@ -17,6 +17,7 @@ from tcs_events.counts.days import Day, date_in, dates
 from tcs_events.counts.events import events_between, sessions_of
 from tcs_events.counts.funnels import WITHIN, Funnel, FunnelCounter, Reached
 from tcs_events.database.batches import batches
+from tcs_events.event_types.roles import Roles
 
 _MOMENT = timedelta(microseconds=1)
 
@@ -53,10 +54,14 @@ def crossing_sessions(connection: Connection, day: Day, funnels: Sequence[Funnel
 
 
 def count_crossings(
-    connection: Connection, day: Day, funnels: Sequence[Funnel], sessions: Sequence[str]
+    connection: Connection,
+    day: Day,
+    funnels: Sequence[Funnel],
+    sessions: Sequence[str],
+    roles: Roles,
 ) -> Reached:
     """Count the sessions that reached a step of a funnel only after the day was over."""
-    counter = FunnelCounter(funnels, day.end)
+    counter = FunnelCounter(funnels, day.end, roles)
     types = {step.event_type for funnel in funnels for step in funnel.steps}
     for batch in batches(sessions):
         with events_between(connection, day.start, day.end + WITHIN, types, batch) as events:

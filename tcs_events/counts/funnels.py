@@ -15,6 +15,7 @@ from tcs_events.counts import tables
 from tcs_events.counts.facts import Seen
 from tcs_events.counts.state import lock_state
 from tcs_events.counts.steps import Step, definition_of, steps_of
+from tcs_events.event_types.roles import Roles
 
 MAX_FUNNELS = 20
 """The most funnels that are stored, because each is counted with every day. If there are more, the
@@ -55,8 +56,9 @@ class Course:
     for one day on which the session entered the funnel, never for two.
     """
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], roles: Roles) -> None:
         self._steps = steps
+        self._roles = roles
         self._entered: list[datetime | None] = [None] * len(steps)
 
     def take(self, event: Seen, places: Sequence[int]) -> Iterator[Advance]:
@@ -71,7 +73,7 @@ class Course:
             start = entered[place - 1] if place else event.at
             if start is None or start == entered[place] or event.at - start > WITHIN:
                 continue
-            if self._steps[place].matches(event.event_type, event.payload):
+            if self._steps[place].matches(event.event_type, event.payload, self._roles):
                 entered[place] = start
                 yield Advance(start, event.at, place)
 
@@ -87,9 +89,9 @@ def places_by_type(steps: Sequence[Step]) -> dict[str, list[int]]:
     return places
 
 
-def advances(steps: Sequence[Step], events: Iterable[Seen]) -> Iterator[Advance]:
+def advances(steps: Sequence[Step], events: Iterable[Seen], roles: Roles) -> Iterator[Advance]:
     """Yield each step that a session takes. Its events must come in order, oldest first."""
-    course, places = Course(steps), places_by_type(steps)
+    course, places = Course(steps, roles), places_by_type(steps)
     for event in events:
         yield from course.take(event, places.get(event.event_type, ()))
 
@@ -100,9 +102,10 @@ class FunnelCounter:
     Args:
         funnels: the funnels to count.
         end: the end of the day.
+        roles: what the event types mean.
     """
 
-    def __init__(self, funnels: Sequence[Funnel], end: datetime) -> None:
+    def __init__(self, funnels: Sequence[Funnel], end: datetime, roles: Roles) -> None:
         self.reached: Reached = {
             (funnel.id, place): 0 for funnel in funnels for place in range(len(funnel.steps))
         }
@@ -110,6 +113,7 @@ class FunnelCounter:
         self.crossed: Reached = defaultdict(int)
         """The sessions that took a step only after the day. Steps without any are left out."""
         self._end = end
+        self._roles = roles
         # An event is only compared with the steps of its type: half the time of comparing with all.
         self._by_type: dict[str, list[tuple[Funnel, list[int]]]] = defaultdict(list)
         for funnel in funnels:
@@ -128,7 +132,7 @@ class FunnelCounter:
             for funnel, places in self._by_type.get(event.event_type, ()):
                 course = courses.get(funnel.id)
                 if course is None:
-                    course = courses[funnel.id] = Course(funnel.steps)
+                    course = courses[funnel.id] = Course(funnel.steps, self._roles)
                 for advance in course.take(event, places):
                     steps = advance.place + 1
                     if advance.entered_at < self._end and steps > in_total[funnel.id]:

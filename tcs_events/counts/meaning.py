@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from tcs_events.counts.steps import Condition, Step
 from tcs_events.event_types.event_type import EventTypes
 from tcs_events.event_types.marketplace import MARKETPLACE, roles_of
-from tcs_events.event_types.roles import Click, Roles, Search
+from tcs_events.event_types.roles import Click, Roles, Search, fields_of
 
 RULES_VERSION = 4
 """The version of the counting rules. If it changes, everything is counted again."""
@@ -27,11 +26,16 @@ class Meaning(NamedTuple):
     @property
     def version(self) -> int:
         """The version of the counts. If a role changes, it differs, and all is counted again."""
-        if self.roles == _MARKETPLACE_ROLES:
+        counted = _counted(self.roles)
+        if counted == _counted(_MARKETPLACE_ROLES):
             return RULES_VERSION
-        roles = {name: (type(role).__name__, asdict(role)) for name, role in self.roles.items()}
-        digest = crc32(json.dumps(roles, sort_keys=True).encode())
+        digest = crc32(json.dumps(counted, sort_keys=True).encode())
         return RULES_VERSION * _ROLES_FROM + digest % _ROLES_COUNT
+
+
+def _counted(roles: Roles) -> dict[str, Any]:
+    """Return what the roles say to the counts. Their word for an item says nothing."""
+    return {name: (type(role).__name__, fields_of(role)) for name, role in roles.items()}
 
 
 def meaning_of(event_types: EventTypes) -> Meaning:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tcs_events.counts.filters import active_filters
 from tcs_events.counts.ids import id_text
+from tcs_events.event_types.roles import Role, Roles
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 _FIELD = re.compile(r"[^=<>!,\[\]]+")
@@ -24,8 +25,9 @@ _END_OF_VALUE = re.compile(r"\s*(?:,|$)")
 class Condition:
     """What a field of the payload must be. A payload without the field never meets it.
 
-    `expert_id` is compared as in reports, so that 7 and "7" are the same. In `filters`, those that
-    are off do not count: `filters={}` means that no filter is on.
+    A field that the role of the event type names as the item is compared as in reports, so that 7
+    and "7" are the same. In a field that it names as the filters, those that are off do not count:
+    `filters={}` means that no filter is on.
 
     Raises:
         ValueError: the field contains one of `=<>!,[]`, or has spaces around it; or the operator is
@@ -52,15 +54,20 @@ class Condition:
     def __str__(self) -> str:
         return f"{self.field}{self.operator}{_value_text(self.value)}"
 
-    def holds(self, payload: Mapping[str, Any]) -> bool:
-        """Return whether a payload meets it. `<` and the like compare numbers only."""
+    def holds(self, payload: Mapping[str, Any], role: Role | None = None) -> bool:
+        """Return whether a payload meets it. `<` and the like compare numbers only.
+
+        Args:
+            payload: that of an event.
+            role: what the event's type means; None for nothing.
+        """
         if self.field not in payload:
             return False
         value = payload[self.field]
         if self.operator == "=":
-            return self._is_equal(value)
+            return self._is_equal(value, role)
         if self.operator == "!=":
-            return not self._is_equal(value)
+            return not self._is_equal(value, role)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
@@ -74,10 +81,10 @@ class Condition:
             }[self.operator]
         )
 
-    def _is_equal(self, value: Any) -> bool:
-        if self.field == "expert_id" and (expert := id_text(self.value)):
-            return id_text(value) == expert  # "7" and 7 are the same expert
-        if self.field == "filters" and isinstance(self.value, dict):
+    def _is_equal(self, value: Any, role: Role | None) -> bool:
+        if self.field == getattr(role, "item", None) and (item := id_text(self.value)):
+            return id_text(value) == item  # "7" and 7 are the same item
+        if self.field == getattr(role, "filters", None) and isinstance(self.value, dict):
             return isinstance(value, dict) and active_filters(value) == active_filters(self.value)
         # In Python True == 1, in JSON they differ.
         return bool(value == self.value and isinstance(value, bool) == isinstance(self.value, bool))
@@ -109,10 +116,19 @@ class Step:
         conditions = ", ".join(map(str, self.conditions))
         return self.event_type + (f"[{conditions}]" if conditions else "")
 
-    def matches(self, event_type: str, payload: Mapping[str, Any]) -> bool:
-        """Return whether an event is this step."""
+    def matches(
+        self, event_type: str, payload: Mapping[str, Any], roles: Roles | None = None
+    ) -> bool:
+        """Return whether an event is this step.
+
+        Args:
+            event_type: that of the event.
+            payload: that of the event.
+            roles: what event types mean; None for nothing.
+        """
+        role = None if roles is None else roles.get(event_type)
         return event_type == self.event_type and all(
-            condition.holds(payload) for condition in self.conditions
+            condition.holds(payload, role) for condition in self.conditions
         )
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from tcs_events.event_types.event_type import EventType, EventTypes
 from tcs_events.event_types.roles import Click, FilterChange, Impression, Role, Roles, Search
 
+WORD = "expert"
+NAMES = {"item_id": "expert_id", "items": "experts"}
+"""What programs call an item where the word is `WORD`. Files and JSON have always had these names,
+and programs of others read them."""
+
 CARD_CLICK = EventType(
     "card_click",
-    role=Click(item="expert_id", context="context"),
+    role=Click(item="expert_id", context="context", word=WORD),
     help="The visitor clicked the card of an expert.",
 )
 SAGE_QUERY = EventType(
@@ -17,6 +22,7 @@ SAGE_QUERY = EventType(
         result_count="result_count",
         item_ids="expert_ids",
         filters="filters",
+        word=WORD,
     ),
     help="The visitor asked Sage, and an answer arrived.",
 )
@@ -29,7 +35,7 @@ FILTER_CHANGE = EventType(
 )
 CARD_IMPRESSION = EventType(
     "card_impression",
-    role=Impression(item="expert_id", context="context", position="position"),
+    role=Impression(item="expert_id", context="context", position="position", word=WORD),
     help="At least half of an expert's card was in view for a second.",
 )
 DEFAULT_EVENT_TYPES = (CARD_CLICK, SAGE_QUERY, FILTER_CHANGE)

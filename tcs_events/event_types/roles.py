@@ -3,6 +3,8 @@
 The reports know no event type by its name. They ask for the searches, the clicks, the impressions
 and the changes of filters, and a host says which of its event types these are. Several types may
 have the same role.
+
+A role that is about items may have the host's word for one. Reports and pages say it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+
+from tcs_events.errors import ConfigError
+
+WORD_MAX_LENGTH = 40
+Word = str | tuple[str, str] | None
+"""The word for one item, or that and its plural, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,12 @@ class Search:
     """The field with the ids of the results, a list, the best first."""
     filters: str | None = None
     """The field with the active filters, an object of their values by name."""
+    word: Word = None
+    """The word for an item: `"room"`. If its plural is not regular, both: `("person", "people")`.
+    A role without one takes that of the others."""
+
+    def __post_init__(self) -> None:
+        check_word(self.word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,11 @@ class Click:
     """The field with the item's id."""
     context: str | None = None
     """The field that says where it was clicked, a text."""
+    word: Word = None
+    """The word for an item, as in `Search`."""
+
+    def __post_init__(self) -> None:
+        check_word(self.word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +65,11 @@ class Impression:
     """The field that says where it was, a text."""
     position: str | None = None
     """The field with its place among the others, from 1."""
+    word: Word = None
+    """The word for an item, as in `Search`."""
+
+    def __post_init__(self) -> None:
+        check_word(self.word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +93,33 @@ Roles = Mapping[str, Role]
 
 def fields_of(role: Role) -> dict[str, str]:
     """Return the payload fields that a role names, by the role's own name for each."""
-    named = ((field.name, getattr(role, field.name)) for field in fields(role))
+    names = (field.name for field in fields(role) if field.name != "word")
+    named = ((name, getattr(role, name)) for name in names)
     return {name: value for name, value in named if value is not None}
+
+
+def check_word(word: Word) -> None:
+    """Check that texts can say this word.
+
+    Raises:
+        ConfigError: it is not one or two short texts.
+    """
+    words = word if isinstance(word, tuple) else ("item" if word is None else word,)
+    if len(words) > 2 or not words or not all(map(_is_word, words)):
+        raise ConfigError(
+            f"A role has the word {word!r}. Write the word for one item, such as 'room', or that"
+            " and its plural, such as ('person', 'people'). Each has at most"
+            f" {WORD_MAX_LENGTH} characters."
+        )
+
+
+def _is_word(word: object) -> bool:
+    return (
+        isinstance(word, str)
+        and 0 < len(word) <= WORD_MAX_LENGTH
+        and word.isprintable()
+        and word == word.strip()
+    )
 
 
 def values_of(role: Role, payload: Mapping[str, Any]) -> dict[str, Any]:

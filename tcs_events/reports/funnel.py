@@ -180,7 +180,7 @@ def _read(
     reading: Reading, connection: Connection, first: date, last: date, steps: Sequence[Step]
 ) -> list[int]:
     """Count the visits of each step from the events themselves."""
-    zone = reading.zone
+    zone, roles = reading.zone, reading.refresher.meaning.roles
     start, end = day(first, zone).start, day(last, zone).end
     reached = [0] * len(steps)
     types = {step_.event_type for step_ in steps}
@@ -188,7 +188,7 @@ def _read(
         for _, session in sessions_of(events):
             taken = {
                 (date_in(zone, advance.entered_at), advance.place)
-                for advance in advances(steps, session)
+                for advance in advances(steps, session, roles)
             }
             for entered_on, place in taken:
                 reached[place] += entered_on <= last

@@ -129,12 +129,12 @@ def _read(
     reading: Reading, connection: Connection, period: Period, unit: CohortUnit, returning: Step
 ) -> Cells:
     """Count the visitors who took a step with conditions, from the events themselves."""
-    zone = reading.zone
+    zone, roles = reading.zone, reading.refresher.meaning.roles
     start, end = day(period.first, zone).start, day(period.last, zone).end
     places: dict[str, set[date]] = defaultdict(set)
     with events_between(connection, start, end, [returning.event_type]) as events:
         for session_id, event_type, payload, at in events:
-            if returning.matches(event_type, payload):
+            if returning.matches(event_type, payload, roles):
                 places[session_id].add(_place(date_in(zone, at), unit))
     cells: Cells = defaultdict(int)
     for session_id, first in first_days(connection, places).items():

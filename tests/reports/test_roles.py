@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +13,9 @@ import pytest
 from tcs_events import EventType, UserEvent, reports
 from tcs_events.event import Event
 from tcs_events.host import registration_of
+from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period
+from tcs_events.reports.funnel import funnel_so_far
 from tcs_events.roles import Click, FilterChange, Impression, Search
 from tests.conftest import MakeHost
 from tests.reports.support import append, fill
@@ -25,6 +29,7 @@ from tests.reports.truth import World
 from tests.reports.worlds import make_world
 
 ZONE = ZoneInfo("Europe/Berlin")
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SEARCH = Search(query="wish", result_count="found", item_ids="rooms", filters="choices")
 CLICK = Click(item="room_id", context="source")
 BOOKING = [
@@ -56,6 +61,11 @@ TYPES = {
     "filter_change": ["narrowed"],
     "sign_up": ["booking_done"],
 }
+
+
+def event(event_type: str, session_id: str, days: int = 0, **payload: Any) -> Event:
+    at = NOON + timedelta(days=days)
+    return Event(uuid4(), session_id, event_type, payload, None, at, at)
 
 
 def as_booking(event: Event, random: Random) -> Event:
@@ -154,3 +164,45 @@ def test_the_default_funnel_goes_from_the_first_search_to_the_first_click(
 def test_the_world_is_worth_counting() -> None:
     world: World = make_world(1, ZONE)
     assert {event.event_type for event in world.events} == set(TYPES)
+
+
+def test_a_step_compares_the_fields_of_its_role_as_the_reports_do(
+    make_host: MakeHost, database_url: str
+) -> None:
+    """The item's 7 and "7" are the same, and a filter that is off is none; both by any name."""
+    app = make_host(database_url, TCS_EVENTS_TIMEZONE=ZONE, TCS_EVENTS_EVENT_TYPES=BOOKING)
+    period = reports.Period(NOON.date(), NOON.date())
+    with app.app_context():
+        append(app, [
+            event("room_opened", "one", room_id=7, source="list"),
+            event("room_opened", "two", room_id="7", source="list"),
+            event("room_opened", "three", room_id=8, source="list"),
+            event("booking_done", "one", room_id=7, expert_id=7, filters={"pool": False}),
+            event("search", "one", wish="sea", choices={"pool": False}),
+            event("search", "two", wish="sea", choices={"pool": True}),
+        ])  # fmt: skip
+
+        def visits(text: str) -> set[int]:
+            steps = [reports.step(text)]
+            read = reports.funnel(period, steps)[0].sessions
+            counted = funnel_so_far(current_reports(), period, steps, 60).steps[0].sessions
+            return {read, counted, reports.funnel(period, steps)[0].sessions}
+
+        assert visits("room_opened[room_id=7]") == visits('room_opened[room_id="7"]') == {2}
+        assert visits("room_opened[room_id!=7]") == {1}
+        assert visits("search[choices={}]") == visits('search[choices={"pool": null}]') == {1}
+        # The names of the marketplace mean nothing in a type without a role.
+        assert visits("booking_done[expert_id=7]") == {1}
+        assert visits('booking_done[expert_id="7"]') == visits("booking_done[filters={}]") == {0}
+
+
+def test_coming_back_is_a_step_by_the_same_roles(make_host: MakeHost, sqlite_url: str) -> None:
+    app = make_host(sqlite_url, TCS_EVENTS_TIMEZONE=ZONE, TCS_EVENTS_EVENT_TYPES=BOOKING)
+    with app.app_context():
+        append(app, [
+            event("booking_done", "one"),
+            event("room_opened", "one", days=1, room_id=7),
+        ])  # fmt: skip
+        period = reports.Period(NOON.date(), NOON.date() + timedelta(days=1))
+        cohorts = reports.retention(period, "day", reports.step('room_opened[room_id="7"]'))
+        assert [cohort.returned for cohort in cohorts] == [[1, 1]]
