@@ -6,7 +6,8 @@ from typing import Any
 
 from tcs_events.cli.output import share
 from tcs_events.cli.visible import visible_json
-from tcs_events.reports.columns import Column, Columns
+from tcs_events.cli.worded import host_words
+from tcs_events.reports.columns import Column, Columns, worded
 
 
 class Printed:
@@ -14,16 +15,16 @@ class Printed:
 
     def __init__(self, columns: Columns, *names: str) -> None:
         by_name = {column.name: column for column in columns}
-        self._columns = [by_name[name] for name in names]
+        self._columns = tuple(by_name[name] for name in names)
 
     @property
     def titles(self) -> tuple[str, ...]:
-        """The titles of the columns."""
-        return tuple(_title(column) for column in self._columns)
+        """The titles of the columns, with the host's word for an item."""
+        return tuple(_title(column) for column in worded(self._columns, host_words()))
 
     def titles_of(self, *names: str) -> tuple[str, ...]:
         """Return the titles of the named columns, in the order of the names."""
-        titles = {column.name: _title(column) for column in self._columns}
+        titles = dict(zip((column.name for column in self._columns), self.titles, strict=True))
         return tuple(titles[name] for name in names)
 
     def by_name(self, row: Any) -> dict[str, object]:

@@ -14,6 +14,7 @@ from flask.cli import with_appcontext
 
 from tcs_events.cli.stdout import only_data_on_stdout
 from tcs_events.cli.visible import visible
+from tcs_events.cli.worded import WordedCommand
 from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.schemas import missing_tables
 from tcs_events.database.troubles import class_of
@@ -53,7 +54,7 @@ def command(
                 except (TcsEventsError, sa.exc.SQLAlchemyError) as error:
                     raise click.ClickException(in_one_line(error)) from None
 
-        return click.command(name)(with_appcontext(run))
+        return click.command(name, cls=WordedCommand)(with_appcontext(run))
 
     return decorate
 

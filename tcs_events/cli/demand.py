@@ -6,59 +6,107 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
-from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
+from tcs_events.cli.heading import (
+    print_heading,
+    print_nothing,
+    undeclared,
+    warn_if_incomplete,
+    warn_if_undeclared,
+)
 from tcs_events.cli.output import print_json, print_line, print_paragraph, print_table
+from tcs_events.cli.worded import WordedArgument, host_words
+from tcs_events.event_types import roles
+from tcs_events.event_types.roles import Role
 from tcs_events.reports import (
     Period,
     dead_end_combinations,
     dead_end_values,
-    top_experts,
     top_filters,
+    top_items,
     top_queries,
     unmet_demand,
 )
 from tcs_events.reports.dead_ends import COMBINATION_COLUMNS, VALUE_COLUMNS
 from tcs_events.reports.gaps import GAP_COLUMNS
-from tcs_events.reports.top import EXPERT_COLUMNS, FILTER_COLUMNS, QUERY_COLUMNS
+from tcs_events.reports.top import FILTER_COLUMNS, ITEM_COLUMNS, QUERY_COLUMNS
 from tcs_events.reports.wording import A_VISIT
 
 _PRINTED = {
-    "experts": Printed(EXPERT_COLUMNS, "expert_id", "clicks", "visits", "by_context"),
+    "items": Printed(ITEM_COLUMNS, "item_id", "clicks", "visits", "by_context"),
     "queries": Printed(QUERY_COLUMNS, "query", "asks", "visits", "sample"),
     "filters": Printed(FILTER_COLUMNS, "filter", "uses", "visits", "value"),
 }
-_TOPS: dict[str, Callable[[Period, int], Sequence[Any]]] = {
-    "experts": top_experts,
-    "queries": top_queries,
-    "filters": top_filters,
+_TOPS: dict[str, tuple[Callable[[Period, int], Sequence[Any]], type[Role]]] = {
+    "items": (top_items, roles.Click),
+    "queries": (top_queries, roles.Search),
+    "filters": (top_filters, roles.FilterChange),
 }
+_NAMES = "[{items_name}|queries|filters]..."
 _REASONS = ("not_available", "hidden_by_filter", "no_click", "reformulated")
 _GAPS = Printed(GAP_COLUMNS, "query", "visits", *_REASONS)
 _DEAD_VALUES = Printed(VALUE_COLUMNS, "filter", "dead", "visits", "share", "value")
 _DEAD_COMBINATIONS = Printed(COMBINATION_COLUMNS, "value", "dead", "visits", "share")
 
 
+def _read_top(text: str) -> str:
+    """Return what to list. Items have two names on every host: `items` and `experts`.
+
+    Raises:
+        click.BadParameter: the text is none of the names.
+    """
+    words = host_words()
+    by_name = {words.name(name): name for name in _TOPS}
+    if words.name(text) not in by_name:
+        raise click.BadParameter(
+            f"{text!r} is not one of {', '.join(map(repr, by_name))}.",
+            param_hint=f"'{words.in_text(_NAMES)}'",
+        )
+    return by_name[words.name(text)]
+
+
+def _complete_top(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    choices = click.Choice(list(map(host_words().name, _TOPS)))
+    return choices.shell_complete(context, parameter, incomplete)
+
+
 @command("top")
 @click.argument(
-    "names", nargs=-1, metavar="[experts|queries|filters]...", type=click.Choice([*_TOPS])
+    "names",
+    cls=WordedArgument,
+    nargs=-1,
+    metavar=_NAMES,
+    type=_read_top,
+    shell_complete=_complete_top,
 )
 @options.of_period
 @options.limit(20, "of each")
 @options.as_json
 def top(names: tuple[str, ...], period: Period, limit: int, as_json: bool) -> None:
-    """List the most used experts, queries and filters.
+    """List the most used {items}, queries and filters.
 
     Lists all three unless you name some. Those with the most visits come first. A visit is a
     visitor's day.
     """
-    tops = {name: _TOPS[name](period, limit) for name in names or _TOPS}
+    words = host_words()
+    tops = {name: _TOPS[name][0](period, limit) for name in names or _TOPS}
     warn_if_incomplete()
     if as_json:
-        print_json(tops)
+        for name in names:
+            warn_if_undeclared(tops[name], _TOPS[name][1])
+        print_json({words.name(name): rows for name, rows in tops.items()})
+        return
+    if not names:
+        # Lists that the host's event types cannot fill are left out.
+        tops = {n: rows for n, rows in tops.items() if rows or not undeclared(_TOPS[n][1])}
+    if not tops:
+        print_nothing(period, "events", *(role for _, role in _TOPS.values()))
         return
     print_heading(period)
     for number, (name, rows) in enumerate(tops.items()):
@@ -67,7 +115,7 @@ def top(names: tuple[str, ...], period: Period, limit: int, as_json: bool) -> No
         if rows:
             print_table(_PRINTED[name].titles, map(_PRINTED[name].cells, rows))
         else:
-            print_nothing(period, name)
+            print_nothing(period, words.items if name == "items" else name, _TOPS[name][1])
 
 
 @command("gaps")
@@ -83,9 +131,10 @@ def gaps(period: Period, limit: int, min_sessions: int | None, as_json: bool) ->
     rows = unmet_demand(period, limit, min_sessions)
     warn_if_incomplete()
     if as_json:
+        warn_if_undeclared(rows, roles.Search)
         print_json(rows)
     elif not rows:
-        print_nothing(period, "queries without an answer that enough visits asked")
+        print_nothing(period, "queries without an answer that enough visits asked", roles.Search)
     else:
         print_heading(period)
         print_table(
@@ -102,7 +151,7 @@ def gaps(period: Period, limit: int, min_sessions: int | None, as_json: bool) ->
 @options.limit(20, "of each")
 @options.as_json
 def dead_ends(period: Period, limit: int, as_json: bool) -> None:
-    """List the filters that left no expert to choose from.
+    """List the filters that left no {item} to choose from.
 
     First single filters, then filters together; those with the most visits come first.
     """
@@ -110,9 +159,10 @@ def dead_ends(period: Period, limit: int, as_json: bool) -> None:
     combinations = dead_end_combinations(period, limit)
     warn_if_incomplete()
     if as_json:
+        warn_if_undeclared([*values, *combinations], roles.FilterChange)
         print_json({"values": values, "combinations": combinations})
     elif not values and not combinations:
-        print_nothing(period, "filters that left nothing")
+        print_nothing(period, "filters that left nothing", roles.FilterChange)
     else:
         print_heading(period)
         print_table(_DEAD_VALUES.titles, map(_DEAD_VALUES.cells, values))

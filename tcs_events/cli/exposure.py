@@ -1,4 +1,4 @@
-"""How often each expert is shown, and who never is."""
+"""How often each item is shown, and which never are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from tcs_events import reports
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
-from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
+from tcs_events.cli.heading import (
+    print_heading,
+    print_nothing,
+    warn_if_incomplete,
+    warn_if_undeclared,
+)
 from tcs_events.cli.output import (
     Share,
     print_json,
@@ -20,6 +25,8 @@ from tcs_events.cli.output import (
     print_paragraph,
     print_table,
 )
+from tcs_events.cli.worded import WordedOption, host_words
+from tcs_events.event_types.roles import Click, Impression, Search
 from tcs_events.reports import Period
 from tcs_events.reports.exposure import EXPOSURE_COLUMNS, Catalogue
 from tcs_events.reports.wording import A_VISIT
@@ -32,8 +39,9 @@ _OPTIONAL = ("mean_position", "seen", "best_position", "returned_first", "expect
 @command("exposure")
 @click.option(
     "--catalogue",
+    cls=WordedOption,
     metavar="TABLE.COLUMN",
-    help="The column of your database that has all experts' ids.",
+    help="The column of your database that has the ids of all {items}.",
 )
 @click.option(
     "--catalogue-file",
@@ -41,7 +49,7 @@ _OPTIONAL = ("mean_position", "seen", "best_position", "returned_first", "expect
     help="The same from a file, one id per line.",
 )
 @options.of_period
-@options.limit(None, "experts, the least exposed first")
+@options.limit(None, "{items}, the least exposed first")
 @options.min_sessions
 @options.as_json
 def exposure(
@@ -52,33 +60,35 @@ def exposure(
     min_sessions: int | None,
     as_json: bool,
 ) -> None:
-    """List how far each expert gets with visitors.
+    """List how far each {item} gets with visitors.
 
-    An expert is returned by a query, then among the first results, then clicked. The least exposed
-    come first. Counts are visits; a visit is a visitor's day. Give a catalogue to include experts
+    {Items} are returned by a query, then among the first results, then clicked. The least exposed
+    come first. Counts are visits; a visit is a visitor's day. Give a catalogue to include {items}
     that no event mentions.
     """
     report = reports.exposure(
         period, _catalogue(catalogue, catalogue_file), min_sessions=min_sessions
     )
     warn_if_incomplete()
-    # Cut here, not in the report: its coverage and Gini coefficient are about all experts.
-    experts = report.experts[:limit]
+    # Cut here, not in the report: its coverage and Gini coefficient are about all items.
+    items = report.items[:limit]
     if as_json:
-        print_json(reports.Exposure(experts, report.coverage, report.gini))
-    elif not experts:
-        print_nothing(period, "expert")
+        warn_if_undeclared(items, Search, Click, Impression)
+        print_json(reports.Exposure(items, report.coverage, report.gini))
+    elif not items:
+        print_nothing(period, host_words().items, Search, Click, Impression)
     else:
         print_heading(period)
         print_table(
             _PRINTED.titles,
-            map(_PRINTED.cells, experts),
+            map(_PRINTED.cells, items),
             optional=_PRINTED.titles_of(*_OPTIONAL),
             keep=_PRINTED.titles_of("rung"),
         )
         print_paragraph(f"Counts are visits; {A_VISIT}.")
         if report.coverage is not None:
-            print_line(f"{Share(report.coverage)} of experts were shown to at least one visitor.")
+            items_shown = f"{Share(report.coverage)} of {host_words().items}"
+            print_line(f"{items_shown} were shown to at least one visitor.")
         if report.gini is not None:
             print_line(f"Gini coefficient of exposure: {report.gini:.2f}")
 

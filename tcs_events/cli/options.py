@@ -10,6 +10,7 @@ from typing import Any
 import click
 from flask import current_app
 
+from tcs_events.cli.worded import WordedOption
 from tcs_events.counts.days import date_in
 from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
@@ -120,6 +121,7 @@ def limit(default: int | None, plural: str) -> Decorator:
     """Add `--limit`: the most rows to show. `plural` says what they are, such as "queries"."""
     return click.option(
         "--limit",
+        cls=WordedOption,
         metavar="N",
         type=click.IntRange(1, MAX_ROWS),
         default=default,

@@ -15,7 +15,8 @@ import click
 from tcs_events.cli.stdout import stdout
 from tcs_events.cli.text_table import TextTable
 from tcs_events.cli.visible import visible, visible_json
-from tcs_events.export.json_text import json_text
+from tcs_events.cli.worded import host_words
+from tcs_events.export.json_text import RENAMED, json_text
 
 NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -84,8 +85,13 @@ def print_table(
 
 def print_paragraph(text: str) -> None:
     """Print an empty line, then a text wrapped to the terminal's width."""
-    room = _terminal_columns()
     print_line()
+    print_wrapped(text)
+
+
+def print_wrapped(text: str) -> None:
+    """Print a text wrapped to the terminal's width."""
+    room = _terminal_columns()
     for line in textwrap.wrap(text, max(room, 1)) if room else [text]:
         print_line(line)
 
@@ -98,7 +104,8 @@ def print_line(line: str = "", *, bold: bool = False) -> None:
 
 def print_json(value: object, *, is_line: bool = False) -> None:
     """Print JSON in ASCII: no control character that a visitor has sent reaches the terminal."""
-    _print(json_text(value, is_ascii=True, indent=None if is_line else 2))
+    renamed = {**RENAMED, **host_words().renamed}
+    _print(json_text(value, is_ascii=True, indent=None if is_line else 2, renamed=renamed))
 
 
 def _print(text: str, bold: bool | None = None) -> None:

@@ -49,9 +49,7 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
     like:
 
     \b
-        flask tcs-events funnel \\
-            'sage_query[result_count>0]' \\
-            'card_click[context=sage_panel]'
+        flask tcs-events funnel{steps}
 
     From now on these steps are counted ahead, so that asking again is fast.
     """  # noqa: D301 - to click, a real backspace means: keep these lines as they are

@@ -10,6 +10,9 @@ from typing import TypeVar
 
 from werkzeug.datastructures import MultiDict
 
+from tcs_events.event_types.marketplace import has_role
+from tcs_events.event_types.roles import Role
+from tcs_events.event_types.words import Words, words_of
 from tcs_events.reports import Period, Reports
 from tcs_events.reports.exposure import Catalogue
 from tcs_events.reports.period import MAX_DAYS
@@ -51,6 +54,15 @@ class Asked:
             return {"days": str(self.days)}
         period = self.cut_from or self.period
         return {"from": period.first.isoformat(), "to": period.last.isoformat()}
+
+    @property
+    def words(self) -> Words:
+        """The host's words for an item."""
+        return words_of(self.reports.settings.event_types)
+
+    def has(self, *roles: type[Role]) -> bool:
+        """Return whether the host has an event type with one of these roles; True for no roles."""
+        return not roles or has_role(self.reports.settings.event_types, *roles)
 
     def text(self, name: str, max_length: int = PARAMETER_MAX_LENGTH) -> str:
         """Return a parameter without surrounding spaces, "" if it is missing."""

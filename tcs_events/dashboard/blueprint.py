@@ -61,8 +61,8 @@ def create_dashboard(
             A falsy value, such as False or None, is answered with 403. A response, such as a
             redirect to the login, is sent as it is. An exception, such as that of `abort(401)`, is
             raised.
-        catalogue: the ids of all experts, or a query for them: `select(Expert.username)`. With it
-            the pages also list experts that no event mentions.
+        catalogue: the ids of all items, or a query for them: `select(Room.id)`. With it the pages
+            also list items that no event mentions.
         name: the blueprint's name.
         url_prefix: where the pages are, unless `register_blueprint` says otherwise. It may have
             variables: `/<lang>/insights`.
@@ -111,8 +111,8 @@ def create_dashboard(
 def _catalogue(catalogue: Catalogue | None) -> Catalogue | None:
     if isinstance(catalogue, str) or not isinstance(catalogue, sa.Select | Iterable | None):
         raise ConfigError(
-            "The catalogue of create_dashboard must be the ids of all experts, or a query for them:"
-            f" catalogue=select(Expert.username), not {catalogue!r}."
+            "The catalogue of create_dashboard must be the ids of all items, or a query for them:"
+            f" catalogue=select(Room.id), not {catalogue!r}."
         )
     # A generator would be used up by the first request.
     return catalogue if catalogue is None or isinstance(catalogue, sa.Select) else [*catalogue]
@@ -128,9 +128,9 @@ def _check_place(state: BlueprintSetupState) -> None:
 
 
 def _show_page(page: Page, asked: Asked) -> Response:
-    if not page.is_for(asked.reports.settings):
+    if not asked.has(*page.roles):
         return not_found()
-    asked = page.shortened(asked)
+    page, asked = page.worded(asked), page.shortened(asked)
     answer = page.answer(asked, page.rows + 1)  # one more than shown: is there a next page?
     response = render(
         f"{page.name}.html",
@@ -138,7 +138,7 @@ def _show_page(page: Page, asked: Asked) -> Response:
         page=page,
         answer=answer,
         shown={
-            table.name: table.of(answer[table.name], size=page.rows)
+            table.name: table.worded(asked.words).of(answer[table.name], size=page.rows)
             for table in page.tables
             if isinstance(answer.get(table.name), list)
         },
@@ -153,20 +153,22 @@ def _show_page(page: Page, asked: Asked) -> Response:
 
 
 def _show_json(asked: Asked, question: str) -> Response:
-    pages = {name: page for name, page in PAGES.items() if page.is_for(asked.reports.settings)}
+    pages = {name: page for name, page in PAGES.items() if asked.has(*page.roles)}
     if (page := pages.get(question)) is None:
         raise NoSuchPage("question", list(pages))
     _refuse_unknown(asked, [*page.keeps, "limit"])
     asked = page.shortened(asked)
-    rows = page.answer(asked, asked.number("limit", JSON_ROWS, JSON_MAX_ROWS))
+    words = asked.words
+    answer = page.answer(asked, asked.number("limit", JSON_ROWS, JSON_MAX_ROWS))
     return json_response(
         {
             "question": page.name,
             "period": asked.period if page.has_period else None,
             "timezone": asked.reports.zone.key,
             "counted_at": None if page.reads_events(asked) else asked.reports.counted_at(),
-            "answer": rows,
-        }
+            "answer": {words.name(name): rows for name, rows in answer.items()},
+        },
+        words=words,
     )
 
 
@@ -199,12 +201,17 @@ def _old(page: Page, asked: Asked) -> datetime | None:
 
 
 def _find_table(asked: Asked, name: str) -> tuple[Page, Table, Asked]:
-    settings = asked.reports.settings
-    tables = {name: found for name, found in TABLES.items() if found[0].is_for(settings)}
-    if name not in tables:
+    words = asked.words
+    tables = {
+        words.name(known): (page, table)
+        for known, (page, table) in TABLES.items()
+        if asked.has(*page.roles) and asked.has(*table.roles)
+    }
+    found = tables.get(words.name(name))
+    if found is None:
         raise NoSuchPage("table", list(tables))
-    page, table = tables[name]
-    return page, table, page.shortened(asked)
+    page, table = found
+    return page.worded(asked), table.worded(words), page.shortened(asked)
 
 
 def _show_table(asked: Asked, name: str) -> Response:

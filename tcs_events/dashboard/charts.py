@@ -156,11 +156,11 @@ def scale(highest: int) -> int:
 
 @dataclass(frozen=True)
 class Lorenz:
-    """A Lorenz curve: the share of all exposure that the least exposed experts have together."""
+    """A Lorenz curve: the share of all exposure that the least exposed items have together."""
 
     points: str
     lower_half: float
-    """The share of the less exposed half of the experts, 0 to 1."""
+    """The share of the less exposed half of the items, 0 to 1."""
 
 
 def lorenz(values: Sequence[int]) -> Lorenz | None:

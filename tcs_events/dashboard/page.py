@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.table import FIRST_ROWS, Table
 from tcs_events.event_types.roles import Role
-from tcs_events.settings import Settings
 
 Answers = dict[str, Any]
 """The answers of a page's reports by name. The page's JSON is this dict."""
@@ -20,7 +19,10 @@ RAW_MAX_DAYS = 92
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the dashboard."""
+    """A page of the dashboard.
+
+    `{item}` and the like in its texts stand for the host's word: see `Words.in_text`.
+    """
 
     name: str
     """Also the name of its template and of its JSON."""
@@ -54,10 +56,15 @@ class Page:
         """Its path below the dashboard's prefix."""
         return "/" if self.name == "overview" else "/" + self.name.replace("_", "-")
 
-    def is_for(self, settings: Settings) -> bool:
-        """Return whether the page has anything to say about a host's event types."""
-        declared = (event_type.role for event_type in settings.event_types.values())
-        return not self.roles or any(isinstance(role, self.roles) for role in declared)
+    def worded(self, asked: Asked) -> Page:
+        """Return the same with the host's words for an item, and the tables that it has."""
+        words = asked.words
+        return replace(
+            self,
+            title=words.in_text(self.title),
+            lede=words.in_text(self.lede),
+            tables=tuple(table for table in self.tables if asked.has(*table.roles)),
+        )
 
     def shortened(self, asked: Asked) -> Asked:
         """Return the question, cut to the days that the page can show."""
@@ -67,7 +74,9 @@ class Page:
 
 def rows_of(*tables: Table) -> Callable[[Asked, int], Answers]:
     """Return the `answer` of a page that shows nothing but its tables."""
-    return lambda asked, limit: {table.name: table.rows(asked, limit) for table in tables}
+    return lambda asked, limit: {
+        table.name: table.rows(asked, limit) for table in tables if asked.has(*table.roles)
+    }
 
 
 __all__ = ["FIRST_ROWS", "RAW_MAX_DAYS", "Answers", "Page", "rows_of"]

@@ -18,7 +18,8 @@ from tcs_events.dashboard.mount import names_of_the_place
 from tcs_events.dashboard.page import Page
 from tcs_events.dashboard.pages import PAGES
 from tcs_events.dashboard.table import Table
-from tcs_events.export.json_text import json_text
+from tcs_events.event_types.words import Words
+from tcs_events.export.json_text import RENAMED, json_text
 
 templates = Environment(
     loader=PackageLoader("tcs_events.dashboard", "templates/tcs_events"),
@@ -84,11 +85,11 @@ def render(
     template: str, asked: Asked | None = None, status: int = 200, **context: object
 ) -> Response:
     """Return a page."""
-    settings = asked.reports.settings if asked else None
     html = templates.get_template(template).render(
         asked=asked,
         links=Links(asked),
-        pages=[page for page in PAGES.values() if settings is None or page.is_for(settings)],
+        pages=[page for page in PAGES.values() if asked is None or asked.has(*page.roles)],
+        words=asked.words if asked else Words(),
         periods=PERIODS,
         **{"page": None, "today": asked.reports.last_days(1).last if asked else None, **context},
     )
@@ -96,7 +97,8 @@ def render(
     return Response(html.encode("utf-8", "replace"), status, mimetype="text/html")
 
 
-def json_response(value: object, status: int = 200) -> Response:
-    """Return an answer as JSON in ASCII."""
-    text = json_text(value, is_ascii=True)
+def json_response(value: object, status: int = 200, words: Words | None = None) -> Response:
+    """Return an answer as JSON in ASCII, with the names that programs of the host read."""
+    renamed = RENAMED if words is None else {**RENAMED, **words.renamed}
+    text = json_text(value, is_ascii=True, renamed=renamed)
     return Response(text + "\n", status, mimetype="application/json")

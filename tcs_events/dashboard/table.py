@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked
+from tcs_events.event_types.roles import Role
+from tcs_events.event_types.words import Words
 from tcs_events.export.csv_format import cell, csv_lines
-from tcs_events.reports.columns import Columns
+from tcs_events.reports.columns import Columns, worded
 
 FIRST_ROWS = 15
 """The most rows of a table on a question's page."""
@@ -24,7 +26,8 @@ class Table:
     """A table of a page.
 
     `rows(asked, limit)` asks the report for the first rows. If the table `can_skip`, a third
-    argument says how many rows to skip.
+    argument says how many rows to skip. `{item}` and the like in its texts stand for the host's
+    word: see `Words.in_text`.
     """
 
     name: str
@@ -36,6 +39,19 @@ class Table:
     """The URL parameters besides the period that its rows depend on."""
     can_skip: bool = False
     """Whether the report can skip rows. If not, a later page reads the earlier ones as well."""
+    roles: tuple[type[Role], ...] = ()
+    """It is shown to hosts that have declared an event type with one of these roles. Empty: to
+    all."""
+
+    def worded(self, words: Words) -> Table:
+        """Return the same with a host's words for an item."""
+        return replace(
+            self,
+            name=words.name(self.name),
+            title=words.in_text(self.title),
+            caption=words.in_text(self.caption),
+            columns=worded(self.columns, words),
+        )
 
     def page(self, asked: Asked, number: int, size: int = PAGE_ROWS) -> Shown:
         """Return a page of "See all"; the first page is 1."""

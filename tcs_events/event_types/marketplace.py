@@ -45,6 +45,11 @@ MARKETPLACE: EventTypes = {
 }
 
 
+def has_role(event_types: EventTypes, *roles: type[Role]) -> bool:
+    """Return whether a host has declared an event type with one of these roles."""
+    return any(isinstance(each.role, roles) for each in event_types.values())
+
+
 def roles_of(event_types: EventTypes) -> Roles:
     """Return the roles by event type.
 

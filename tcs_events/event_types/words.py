@@ -9,6 +9,7 @@ from tcs_events.event_types.event_type import EventTypes
 from tcs_events.event_types.marketplace import NAMES, WORD
 from tcs_events.event_types.roles import FilterChange
 
+_PLACE = re.compile(r"\{(items?|Items?|items_name)\}")
 _OLD_NAMES = {old: name for name, old in NAMES.items()}
 
 
@@ -26,13 +27,14 @@ class Words:
 
         In the place of `{items_name}` is the name that programs read.
         """
-        return text.format(
-            item=self.item,
-            items=self.items,
-            Item=_with_capital(self.item),
-            Items=_with_capital(self.items),
-            items_name=self.name("items"),
-        )
+        words = {
+            "item": self.item,
+            "items": self.items,
+            "Item": _with_capital(self.item),
+            "Items": _with_capital(self.items),
+            "items_name": self.name("items"),
+        }
+        return _PLACE.sub(lambda place: words[place[1]], text)
 
     def name(self, name: str) -> str:
         """Return what programs call a column, a table or a field on this host.
@@ -41,6 +43,11 @@ class Words:
         """
         name = _OLD_NAMES.get(name, name)
         return NAMES.get(name, name) if self.has_old_names else name
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """What JSON calls the fields of answers that are named after the marketplace."""
+        return {old: self.name(old) for old in _OLD_NAMES}
 
 
 def words_of(event_types: EventTypes) -> Words:

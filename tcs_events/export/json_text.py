@@ -6,13 +6,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
+from functools import partial
 from typing import Any, Final
 
 RENAMED: Final = {"sessions": "visits"}
 """Fields of dataclasses that have another name in JSON. A report's `sessions` counts visits."""
 
 
-def json_text(value: object, *, is_ascii: bool = False, indent: int | None = None) -> str:
+def json_text(
+    value: object,
+    *,
+    is_ascii: bool = False,
+    indent: int | None = None,
+    renamed: Mapping[str, str] = RENAMED,
+) -> str:
     """Return JSON that every parser reads.
 
     Dataclasses become objects, and dates and times are in ISO 8601. NaN and infinity, which JSON
@@ -23,27 +30,29 @@ def json_text(value: object, *, is_ascii: bool = False, indent: int | None = Non
         value: the value to write.
         is_ascii: escape all other characters. No control character of a visitor reaches a terminal.
         indent: the spaces before each level. None writes one line.
+        renamed: the fields of dataclasses that have another name.
     """
+    plain = partial(_plain, renamed)
     try:
         text = json.dumps(
-            value, ensure_ascii=is_ascii, allow_nan=False, default=_plain, indent=indent
+            value, ensure_ascii=is_ascii, allow_nan=False, default=plain, indent=indent
         )
     except ValueError:  # NaN or infinity
-        with_nan = json.dumps(value, default=_plain)
+        with_nan = json.dumps(value, default=plain)
         finite = json.loads(with_nan, parse_constant=lambda name: None)
         return json_text(finite, is_ascii=is_ascii, indent=indent)
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 cannot encode
-        return json_text(value, is_ascii=True, indent=indent)
+        return json_text(value, is_ascii=True, indent=indent, renamed=renamed)
     return text
 
 
-def _plain(value: object) -> Any:
+def _plain(renamed: Mapping[str, str], value: object) -> Any:
     """Return a value that JSON does not have as one that it has."""
     if is_dataclass(value) and not isinstance(value, type):
         return {
-            RENAMED.get(field.name, field.name): getattr(value, field.name)
+            renamed.get(field.name, field.name): getattr(value, field.name)
             for field in fields(value)
         }
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What visitors wanted and did not find, and who is never seen: one question per function.
+"""What visitors wanted and did not find, and what is never seen: one question per function.
 
 The functions ask in an app context; `Reports` asks with an engine alone. What is counted are
 visits, so that days add up: a visit is a visitor's day, and a visitor is a `session_id`. Fields
@@ -23,6 +23,7 @@ from tcs_events.reports.in_app import (
     session_timeline,
     top_experts,
     top_filters,
+    top_items,
     top_queries,
     total_activity,
     unmet_demand,
@@ -64,6 +65,7 @@ __all__ = [
     "step",
     "top_experts",
     "top_filters",
+    "top_items",
     "top_queries",
     "total_activity",
     "unmet_demand",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from tcs_events.event_types.words import Words
 from tcs_events.export.json_text import RENAMED
 
 Show = Literal[
@@ -18,7 +19,10 @@ _FIELDS = {name: field for field, name in RENAMED.items()}
 
 @dataclass(frozen=True)
 class Column:
-    """A column: a field of a question's rows, and how it is shown."""
+    """A column: a field of a question's rows, and how it is shown.
+
+    `{item}` and the like in its texts stand for the host's word: see `Words.in_text`.
+    """
 
     name: str
     """The field's name: the heading in CSV, the key in JSON."""
@@ -38,6 +42,15 @@ class Column:
         """Return the value of a row in this column."""
         return self.value(row) if self.value else getattr(row, _FIELDS.get(self.name, self.name))
 
+    def worded(self, words: Words) -> Column:
+        """Return the same with a host's words for an item."""
+        return replace(
+            self,
+            name=words.name(self.name),
+            heading=words.in_text(self.heading),
+            means=words.in_text(self.means),
+        )
+
     @property
     def is_number(self) -> bool:
         """Whether its cells are aligned to the right."""
@@ -45,3 +58,8 @@ class Column:
 
 
 Columns = tuple[Column, ...]
+
+
+def worded(columns: Columns, words: Words) -> Columns:
+    """Return the same columns with a host's words for an item."""
+    return tuple(column.worded(words) for column in columns)

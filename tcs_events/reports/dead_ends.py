@@ -35,7 +35,7 @@ class DeadEnd:
 
 
 _COUNTS: Columns = (
-    Column("dead", LEFT_WITH_NOTHING, "visits in which no expert was left", "bar"),
+    Column("dead", LEFT_WITH_NOTHING, "visits in which no {item} was left", "bar"),
     Column("visits", "Used by", "visits that used it", "count"),
     Column("share", "Share", "share of the visits that used it", "share"),
 )

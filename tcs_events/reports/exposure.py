@@ -1,4 +1,4 @@
-"""How often each expert is shown, and who never is."""
+"""How often each item is shown, and which never are."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ CONFIDENCE_Z = 1.96  # 95 %, two-sided
 
 @dataclass(frozen=True, slots=True)
 class ExpertExposure:
-    """How often an expert was shown and clicked. All counts are visits."""
+    """How often an item was shown and clicked. All counts are visits."""
 
     expert_id: str
     exposed: int
-    """Returned, seen or clicked. A visit that clicked an expert counts as exposed too."""
+    """Returned, seen or clicked. A visit that clicked the item counts as exposed too."""
     returned: int
     """Returned by a query."""
     returned_first: int
@@ -45,50 +45,53 @@ class ExpertExposure:
     click_through: float | None
     """`clicked` divided by `exposed`, 0 to 1; None if never exposed."""
     expected_click_through: float | None
-    """The click rate of all experts at the same positions; None if never exposed."""
+    """The click rate of all items at the same positions; None if never exposed."""
     rung: Rung | None
-    """The first step the expert did not reach; None for all reached, or too few visits to tell."""
+    """The first step the item did not reach; None for all reached, or too few visits to tell."""
+
+    @property
+    def item_id(self) -> str:
+        """The same as `expert_id`, for hosts whose items are no experts."""
+        return self.expert_id
 
 
 EXPOSURE_COLUMNS: Columns = (
-    Column("expert_id", "Expert", "the expert's id in events and in the catalogue"),
-    Column("exposed", "Exposed", "visits in which they were returned, seen or clicked", "bar"),
-    Column("returned", "Returned", "visits in which a query returned them", "count"),
+    Column("item_id", "{Item}", "the {item}'s id in events and in the catalogue"),
+    Column("exposed", "Exposed", "visits in which the {item} was returned, seen or clicked", "bar"),
+    Column("returned", "Returned", "visits in which a query returned the {item}", "count"),
     Column(
         "returned_first",
         "First five",
-        "visits in which they were among the first five returned",
+        "visits in which the {item} was among the first five returned",
         "count",
     ),
-    Column(
-        "best_position", "Best place", "their best place in the period; 1 is the first", "count"
-    ),
+    Column("best_position", "Best place", "the best place in the period; 1 is the first", "count"),
     Column(
         "mean_position",
         "Mean place",
-        "the mean of their best place in each visit",
+        "the mean of the best place in each visit",
         "decimal",
         is_extra=True,
     ),
     Column(
         "seen",
         "Seen",
-        "visits in which their card was in view for a second",
+        "visits in which the {item} was in view for a second",
         "count",
         is_extra=True,
     ),
-    Column("clicked", "Clicked", "visits with a click on them", "count"),
+    Column("clicked", "Clicked", "visits with a click on the {item}", "count"),
     Column("click_through", "Click rate", "clicked, as a share of exposed", "share"),
     Column(
         "expected_click_through",
         "Usual rate",
-        "the click rate of all experts at the same places",
+        "the click rate of all {items} at the same places",
         "share",
     ),
     Column(
         "rung",
         "Held up",
-        "the first step that the expert did not reach; empty if they reached all",
+        "the first step that the {item} did not reach; empty if all were reached",
         words={rung: title for rung, (title, _) in RUNGS.items()},
     ),
 )
@@ -96,18 +99,23 @@ EXPOSURE_COLUMNS: Columns = (
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Every expert's exposure, and how evenly it is spread."""
+    """Every item's exposure, and how evenly it is spread."""
 
     experts: list[ExpertExposure]
-    """The least exposed first. With a catalogue, exactly its experts."""
+    """The least exposed first. With a catalogue, exactly its items."""
     coverage: float | None
     """The share of the catalogue that was exposed at all, 0 to 1; None without a catalogue."""
     gini: float | None
-    """The Gini coefficient: 0 is even, near 1 is all on one expert; None without exposures."""
+    """The Gini coefficient: 0 is even, near 1 is all on one item; None without exposures."""
+
+    @property
+    def items(self) -> list[ExpertExposure]:
+        """The same as `experts`, for hosts whose items are no experts."""
+        return self.experts
 
 
 Catalogue = sa.Select[Any] | Iterable[Any]
-"""The ids of all experts, or the host's query for the column that has them. Ids may be of any type:
+"""The ids of all items, or the host's query for the column that has them. Ids may be of any type:
 `counts.ids` says which ids equal those in events."""
 
 
@@ -119,15 +127,15 @@ def exposure(  # noqa: D417 - `Reports` passes itself
     first_positions: int = FIRST_POSITIONS,
     min_sessions: int | None = None,
 ) -> Exposure:
-    """Return how often each expert was shown, and how far they got.
+    """Return how often each item was shown, and how far it got.
 
     Args:
         period: the days.
-        catalogue: all experts, also those that no event names: `select(Expert.username)`. Ids may
+        catalogue: all items, also those that no event names: `select(Room.id)`. Ids may
             be texts, numbers or `UUID`s; 7 and "7" are the same. NULL and what is not an id are
             left out.
         first_positions: how many results count as the first ones.
-        min_sessions: an expert exposed in fewer visits is not judged by clicks. Defaults to
+        min_sessions: an item exposed in fewer visits is not judged by clicks. Defaults to
             `TCS_EVENTS_MIN_SESSIONS`.
 
     Raises:
@@ -149,22 +157,20 @@ def exposure(  # noqa: D417 - `Reports` passes itself
             .group_by(counts.c.expert_id, counts.c.position)
         )
         rows = list(in_time(connection, result))
-        by_expert: dict[str, list[Any]] = defaultdict(list)
+        by_item: dict[str, list[Any]] = defaultdict(list)
         for row in in_time(connection, rows):
-            by_expert[row.expert_id].append(row)
+            by_item[row.expert_id].append(row)
         usual = _usual_click_through(in_time(connection, rows))
-        experts = [
-            _of_expert(
-                expert_id, by_expert.get(expert_id, []), usual, first_positions, min_sessions
-            )
-            for expert_id in in_time(connection, by_expert if known is None else known)
+        items = [
+            _of_item(item_id, by_item.get(item_id, []), usual, first_positions, min_sessions)
+            for item_id in in_time(connection, by_item if known is None else known)
         ]
-    experts.sort(key=lambda expert: (expert.exposed, expert.returned, expert.expert_id))
-    is_exposed = [expert.exposed > 0 for expert in experts]
+    items.sort(key=lambda item: (item.exposed, item.returned, item.item_id))
+    is_exposed = [item.exposed > 0 for item in items]
     return Exposure(
-        experts,
-        coverage=sum(is_exposed) / len(experts) if catalogue is not None and experts else None,
-        gini=gini([expert.exposed for expert in experts]),
+        items,
+        coverage=sum(is_exposed) / len(items) if catalogue is not None and items else None,
+        gini=gini([item.exposed for item in items]),
     )
 
 
@@ -174,7 +180,7 @@ def _ids(reading: Reading, catalogue: Catalogue) -> set[str]:
         if len(catalogue.selected_columns) != 1:
             raise ValueError(
                 "The catalogue is a query for one column, that of the ids:"
-                " select(Expert.username), not select(Expert)."
+                " select(Room.id), not select(Room)."
             )
         values: Iterable[Any] = reading.select(catalogue)
     else:
@@ -183,7 +189,7 @@ def _ids(reading: Reading, catalogue: Catalogue) -> set[str]:
 
 
 def _usual_click_through(rows: Iterable[Any]) -> dict[int, float]:
-    """Return the click rate of all experts together at each position."""
+    """Return the click rate of all items together at each position."""
     exposed: dict[int, int] = defaultdict(int)
     clicked: dict[int, int] = defaultdict(int)
     for row in rows:
@@ -192,8 +198,8 @@ def _usual_click_through(rows: Iterable[Any]) -> dict[int, float]:
     return {position: clicked[position] / exposed[position] for position in exposed}
 
 
-def _of_expert(
-    expert_id: str,
+def _of_item(
+    item_id: str,
     rows: list[Any],
     usual: dict[int, float],
     first_positions: int,
@@ -214,7 +220,7 @@ def _of_expert(
     elif exposed >= min_sessions and wilson_upper(clicked, exposed) < expected / exposed:
         rung = Rung.UNDER_CLICKED
     return ExpertExposure(
-        expert_id,
+        item_id,
         exposed=exposed,
         returned=returned,
         returned_first=first,

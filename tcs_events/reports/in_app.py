@@ -56,6 +56,7 @@ person_timeline = of_current_app(Reports.person_timeline)
 retention = of_current_app(Reports.retention)
 session_timeline = of_current_app(Reports.session_timeline)
 top_experts = of_current_app(Reports.top_experts)
+top_items = top_experts
 top_filters = of_current_app(Reports.top_filters)
 top_queries = of_current_app(Reports.top_queries)
 total_activity = of_current_app(Reports.total_activity)

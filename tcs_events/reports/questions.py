@@ -90,6 +90,7 @@ class Reports(Reading):
     session_timeline = session_timeline
     top_experts = top_experts
     top_filters = top_filters
+    top_items = top_experts
     top_queries = top_queries
     total_activity = total_activity
     unmet_demand = unmet_demand

@@ -1,4 +1,4 @@
-"""What may keep an expert from being clicked."""
+"""What may keep an item from being clicked."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from enum import StrEnum
 
 
 class Rung(StrEnum):
-    """The first step towards a click that an expert did not reach."""
+    """The first step towards a click that an item did not reach."""
 
     NEVER_RETURNED = "never_returned"
-    """No query returned the expert."""
+    """No query returned the item."""
     NEVER_FIRST = "never_first"
     """Returned, but never among the first."""
     NEVER_CLICKED = "never_clicked"

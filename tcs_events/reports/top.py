@@ -22,13 +22,18 @@ from tcs_events.reports.wording import AS_TYPED, SET_TO
 
 @dataclass(frozen=True, slots=True)
 class TopExpert:
-    """An expert whose card was clicked."""
+    """An item that was clicked."""
 
     expert_id: str
     clicks: int
     sessions: int
     by_context: dict[str, int]
-    """Visits by the context of the click: `grid`, `sage_panel`. One visit may count in both."""
+    """Visits by the context of the click, such as `grid`. One visit may count in several."""
+
+    @property
+    def item_id(self) -> str:
+        """The same as `expert_id`, for hosts whose items are no experts."""
+        return self.expert_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +58,11 @@ class TopFilter:
     sessions: int
 
 
-EXPERT_COLUMNS: Columns = (
-    Column("expert_id", "Expert", "the expert's id in events"),
+ITEM_COLUMNS: Columns = (
+    Column("item_id", "{Item}", "the {item}'s id in events"),
     Column("visits", "Visits", "visits with a click", "bar"),
     Column("clicks", "Clicks", "every click", "count"),
-    Column("by_context", "Where", "visits by the place of the card", "contexts"),
+    Column("by_context", "Where", "visits by the place of the click", "contexts"),
 )
 QUERY_COLUMNS: Columns = (
     Column("query", "Query", "the query in lower case, with single spaces"),
@@ -76,7 +81,7 @@ FILTER_COLUMNS: Columns = (
 def top_experts(
     reading: Reading, period: Period, limit: int = 20, offset: int = 0
 ) -> list[TopExpert]:
-    """Return the experts clicked in the most visits, at most `limit` after the first `offset`."""
+    """Return the items clicked in the most visits, at most `limit` after the first `offset`."""
     clicked = _top(reading, "click", period, limit, offset)
     with reading.counts() as connection:
         contexts = _details(connection, "click_in", period, [row.name for row in clicked])
@@ -113,7 +118,7 @@ def top_filters(
 
 def _top(reading: Reading, kind: str, period: Period, limit: int, offset: int) -> list[Any]:
     with reading.counts() as connection:
-        # A query has one row for each of its spellings; an expert has no detail.
+        # A query has one row for each of its spellings; an item has no detail.
         keys = [uses.c.name, uses.c.detail] if kind == "filter" else [uses.c.name]
         query = (
             sa.select(*keys, total(uses.c.events), total(uses.c.sessions))
@@ -129,7 +134,7 @@ def _top(reading: Reading, kind: str, period: Period, limit: int, offset: int) -
 def _details(
     connection: Connection, kind: str, period: Period, names: Sequence[str]
 ) -> dict[str, dict[str, tuple[int, int]]]:
-    """Return visits and events by name and detail: of an expert, the context of the clicks."""
+    """Return visits and events by name and detail: of an item, the context of the clicks."""
     # All names are read if there are more of them than one statement may have.
     is_named = uses.c.name.in_(names) if len(names) <= AT_ONCE else sa.true()
     query = (

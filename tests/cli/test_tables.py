@@ -165,5 +165,5 @@ def test_the_example_of_the_funnel_can_be_pasted(sqlite_host: Flask) -> None:
         ["sh", "-c", f"printf '%s\\n' {example}"], capture_output=True, text=True, check=True
     )
     steps = done.stdout.split()
-    assert steps == ["funnel", "sage_query[result_count>0]", "card_click[context=sage_panel]"]
+    assert steps == ["funnel", "sage_query[result_count>0]", "card_click"]
     assert run(sqlite_host, *steps).exit_code == 0

@@ -118,7 +118,7 @@ def test_a_dashboard_does_not_take_over_the_host(prefix: str) -> None:
 
 @pytest.mark.parametrize("catalogue", ["ada", 5])
 def test_a_catalogue_is_ids_or_a_query_for_them(catalogue: Any) -> None:
-    with pytest.raises(ConfigError, match=r"catalogue=select\(Expert.username\)"):
+    with pytest.raises(ConfigError, match=r"catalogue=select\(Room.id\)"):
         create_dashboard(lambda: True, catalogue=catalogue)
 
 

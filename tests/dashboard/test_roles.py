@@ -11,10 +11,12 @@ from flask.testing import FlaskClient
 from tcs_events import EventType
 from tcs_events.dashboard import create_dashboard
 from tcs_events.dashboard.pages import PAGES
+from tcs_events.reports import Reports
 from tcs_events.roles import Click, FilterChange, Search
 from tests.conftest import MakeHost
 from tests.support import post
 
+TOPS = {"items", "queries", "filters"}
 ALWAYS = {"overview", "activity", "funnel", "retention", "timeline"}
 SEARCH = EventType("search", role=Search(query="text"))
 CLICK = EventType("opened", role=Click(item="id"))
@@ -30,18 +32,22 @@ def dashboard(make_host: MakeHost, url: str, types: list[Any]) -> FlaskClient:
 
 
 @pytest.mark.parametrize(
-    ("types", "more"),
+    ("types", "more", "tops"),
     [
-        (["sign_up"], set()),
-        (["sign_up", CLICK], {"top", "exposure"}),
-        ([SEARCH], {"top", "exposure", "gaps"}),
-        ([FILTER], {"top", "dead_ends"}),
-        ([SEARCH, CLICK, FILTER], {"top", "exposure", "gaps", "dead_ends"}),
-        (["card_click", "sage_query", "filter_change"], {"top", "exposure", "gaps", "dead_ends"}),
+        (["sign_up"], set(), set()),
+        (["sign_up", CLICK], {"top", "exposure"}, {"items"}),
+        ([SEARCH], {"top", "exposure", "gaps"}, {"queries"}),
+        ([FILTER], {"top", "dead_ends"}, {"filters"}),
+        ([SEARCH, CLICK, FILTER], {"top", "exposure", "gaps", "dead_ends"}, TOPS),
+        (
+            ["card_click", "sage_query", "filter_change"],
+            {"top", "exposure", "gaps", "dead_ends"},
+            {"experts", "queries", "filters"},
+        ),
     ],
 )
 def test_a_page_needs_an_event_type_with_its_role(
-    make_host: MakeHost, sqlite_url: str, types: list[Any], more: set[str]
+    make_host: MakeHost, sqlite_url: str, types: list[Any], more: set[str], tops: set[str]
 ) -> None:
     client = dashboard(make_host, sqlite_url, types)
     home = client.get("/insights/").get_data(as_text=True)
@@ -52,11 +58,57 @@ def test_a_page_needs_an_event_type_with_its_role(
         assert client.get(f"/insights{page.path}").status_code == (200 if is_shown else 404)
         answer = client.get(f"/insights/api/{page.name}.json")
         assert answer.status_code == (200 if is_shown else 404)
-        for table in page.tables:
+        for table in page.tables if page.name != "top" else ():
             assert client.get(f"/insights/csv/{table.name}.csv").status_code == answer.status_code
+    if tops:
+        top = client.get("/insights/top").text
+        assert set(re.findall(r'aria-labelledby="t-(\w+)"', top)) == tops
+        assert client.get("/insights/api/top.json").json["answer"].keys() == tops
+        for name in TOPS:
+            is_shown = name in tops or (name == "items" and "experts" in tops)
+            for url in (f"/insights/csv/{name}.csv", f"/insights/tables/{name}"):
+                assert client.get(url).status_code == (200 if is_shown else 404)
     links = set(re.findall(r'href="/insights/([\w-]*)', home))
     hidden = {page.path.strip("/") for page in PAGES.values() if page.name not in ALWAYS | more}
     assert not links & hidden
+
+
+@pytest.mark.parametrize(
+    ("types", "findings"),
+    [
+        (["sign_up"], set()),
+        ([CLICK], {"exposure", "items"}),
+        ([SEARCH], {"gaps", "exposure", "queries"}),
+        ([FILTER], {"dead", "combinations"}),
+        (["card_click"], {"exposure", "experts"}),
+    ],
+)
+def test_the_overview_asks_nothing_that_no_event_type_can_answer(
+    make_host: MakeHost,
+    sqlite_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    types: list[Any],
+    findings: set[str],
+) -> None:
+    client = dashboard(make_host, sqlite_url, types)
+    page = client.get("/insights/").text
+    assert set(re.findall(r'aria-labelledby="f-(\w+)"', page)) == findings
+    keys = {
+        "dead": "dead_end_values",
+        "combinations": "dead_end_combinations",
+        "exposure": "rungs",
+    }
+    answer = client.get("/insights/api/overview.json").json["answer"]
+    asked = {"gaps", "rungs", "items", "experts", "queries", *keys.values()} & answer.keys()
+    assert asked == {keys.get(name, name) for name in findings}
+    assert ("coverage" in answer) == ("gini" in answer) == ("exposure" in findings)
+
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError("this was asked, and nobody sees the answer")
+
+    if "exposure" not in findings:
+        monkeypatch.setattr(Reports, "exposure", refuse)
+        assert client.get("/insights/").status_code == 200
 
 
 def test_the_funnel_begins_with_types_that_exist(make_host: MakeHost, sqlite_url: str) -> None:

@@ -13,21 +13,22 @@ from tcs_events.cli import demand, visitors
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.exposure import _PRINTED as EXPOSURE_PRINTED
 from tcs_events.dashboard.pages import TABLES
+from tcs_events.event_types.words import Words
 from tcs_events.export.json_text import RENAMED
 from tcs_events.reports.activity import ACTIVITY_COLUMNS, TOTAL_COLUMNS
-from tcs_events.reports.columns import Columns
+from tcs_events.reports.columns import Columns, worded
 from tcs_events.reports.dead_ends import COMBINATION_COLUMNS, VALUE_COLUMNS
 from tcs_events.reports.exposure import EXPOSURE_COLUMNS
 from tcs_events.reports.funnel import FUNNEL_COLUMNS
 from tcs_events.reports.gaps import GAP_COLUMNS
 from tcs_events.reports.retention import COHORT_COLUMNS
 from tcs_events.reports.timeline import TIMELINE_COLUMNS
-from tcs_events.reports.top import EXPERT_COLUMNS, FILTER_COLUMNS, QUERY_COLUMNS
+from tcs_events.reports.top import FILTER_COLUMNS, ITEM_COLUMNS, QUERY_COLUMNS
 
 COLUMNS: dict[str, tuple[Columns, Any]] = {
     "totals": (TOTAL_COLUMNS, reports.Activity),
     "activity": (ACTIVITY_COLUMNS, reports.Activity),
-    "experts": (EXPERT_COLUMNS, reports.TopExpert),
+    "items": (ITEM_COLUMNS, reports.TopExpert),
     "queries": (QUERY_COLUMNS, reports.TopQuery),
     "filters": (FILTER_COLUMNS, reports.TopFilter),
     "gaps": (GAP_COLUMNS, reports.UnmetDemand),
@@ -38,9 +39,10 @@ COLUMNS: dict[str, tuple[Columns, Any]] = {
     "retention": (COHORT_COLUMNS, reports.Cohort),
     "timeline": (TIMELINE_COLUMNS, reports.TimelineEvent),
 }
+EXPERTS = Words("expert", "experts", has_old_names=True)
 PRINTED: dict[str, Printed] = {
     "totals": activity_command._TYPE,
-    "experts": demand._PRINTED["experts"],
+    "items": demand._PRINTED["items"],
     "queries": demand._PRINTED["queries"],
     "filters": demand._PRINTED["filters"],
     "gaps": demand._GAPS,
@@ -59,10 +61,12 @@ def test_every_table_of_the_pages_has_the_columns_of_its_question() -> None:
     }
 
 
+@pytest.mark.parametrize("words", [Words("room", "rooms"), EXPERTS], ids=["rooms", "experts"])
 @pytest.mark.parametrize("name", COLUMNS)
-def test_a_column_is_called_as_the_json_calls_its_field(name: str) -> None:
-    columns, row = COLUMNS[name]
-    keys = {RENAMED.get(field.name, field.name) for field in fields(row)}
+def test_a_column_is_called_as_the_json_calls_its_field(name: str, words: Words) -> None:
+    columns, row = worded(COLUMNS[name][0], words), COLUMNS[name][1]
+    renamed = {**RENAMED, **words.renamed}
+    keys = {renamed.get(field.name, field.name) for field in fields(row)}
     keys |= {"share"} if row is reports.DeadEnd else set()  # counted from two fields
     keys |= {"days_counted", "days"} if row is reports.FunnelStep else set()  # of the whole answer
     assert {column.name for column in columns} <= keys
@@ -72,5 +76,5 @@ def test_a_column_is_called_as_the_json_calls_its_field(name: str) -> None:
 
 @pytest.mark.parametrize("name", PRINTED)
 def test_a_command_prints_titles_of_the_page(name: str) -> None:
-    headings = [column.heading.lower() for column in COLUMNS[name][0]]
+    headings = [column.heading.lower() for column in worded(COLUMNS[name][0], EXPERTS)]
     assert set(PRINTED[name].titles) <= set(headings)

@@ -1,4 +1,4 @@
-"""Filters that left no expert to choose from."""
+"""Filters that left nothing to choose from."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from tcs_events.reports.dead_ends import COMBINATION_COLUMNS, VALUE_COLUMNS
 values = Table(
     "dead_end_values",
     "One filter",
-    "Filter values that left no expert, alone or with other filters. Counts are visits.",
+    "Filter values that left no {item}, alone or with other filters. Counts are visits.",
     VALUE_COLUMNS,
     ranked(Reports.dead_end_values),
     can_skip=True,
+    roles=(FilterChange,),
 )
 combinations = Table(
     "dead_end_combinations",
     "Filters together",
-    "All filters that were set when no expert was left. Counts are visits.",
+    "All filters that were set when no {item} was left. Counts are visits.",
     COMBINATION_COLUMNS,
     ranked(Reports.dead_end_combinations),
     can_skip=True,
+    roles=(FilterChange,),
 )
 
 page = Page(
     "dead_ends",
     "Dead ends",
     "Where does filtering lead nowhere?",
-    "Filters that left no expert to choose from.",
+    "Filters that left no {item} to choose from.",
     rows_of(values, combinations),
     tables=(values, combinations),
     roles=(FilterChange,),

@@ -1,4 +1,4 @@
-"""How often each expert is shown, and who never is."""
+"""How often each item is shown, and which never are."""
 
 from __future__ import annotations
 
@@ -14,43 +14,44 @@ from tcs_events.reports import ExpertExposure, Exposure, Rung
 from tcs_events.reports.exposure import EXPOSURE_COLUMNS
 from tcs_events.reports.wording import RUNGS
 
-RUNG_EXPERTS = 12
-"""The most experts that the ladder names on one rung."""
+ROLES = (Search, Click, Impression)
+RUNG_ITEMS = 12
+"""The most items that the ladder names on one rung."""
 
 
 @dataclass(frozen=True)
 class RungShown:
-    """A rung of the ladder, with the experts who got no further."""
+    """A rung of the ladder, with the items that got no further."""
 
     rung: Rung
     title: str
     means: str
-    experts: list[ExpertExposure]
+    exposures: list[ExpertExposure]
 
 
 def rungs_of(report: Exposure) -> list[RungShown]:
-    """Return the ladder from the lowest rung up, each with the experts who got no further."""
+    """Return the ladder from the lowest rung up, each with the items that got no further."""
     return [
-        RungShown(rung, *RUNGS[rung], [expert for expert in report.experts if expert.rung == rung])
+        RungShown(rung, *RUNGS[rung], [item for item in report.items if item.rung == rung])
         for rung in Rung
     ]
 
 
 def rung_of(asked: Asked) -> str:
-    """Return the rung whose experts the table lists; "" for all experts."""
+    """Return the rung whose items the table lists; "" for all items."""
     return asked.choice("rung", ["", *map(str, Rung)])
 
 
 def _rows(asked: Asked, limit: int) -> list[ExpertExposure]:
     rung = rung_of(asked)
-    experts = asked.reports.exposure(asked.period, asked.catalogue).experts
-    return [expert for expert in experts if rung in ("", expert.rung)][:limit]
+    items = asked.reports.exposure(asked.period, asked.catalogue).items
+    return [item for item in items if rung in ("", item.rung)][:limit]
 
 
 table = Table(
     "exposure",
-    "All experts, the least exposed first",
-    "Counts are visits. A visit that clicked an expert counts as exposed too.",
+    "All {items}, the least exposed first",
+    "Counts are visits. A visit with a click counts as exposed too.",
     EXPOSURE_COLUMNS,
     _rows,
     keeps=("rung",),
@@ -58,7 +59,7 @@ table = Table(
 
 
 def answer(asked: Asked, limit: int) -> Answers:
-    """Return the report with every expert: the ladder needs them all."""
+    """Return the report with every item: the ladder needs them all."""
     return {"exposure": asked.reports.exposure(asked.period, asked.catalogue)}
 
 
@@ -67,13 +68,13 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     report: Exposure = answer["exposure"]
     return {
         "rungs": rungs_of(report),
-        "rung_experts": RUNG_EXPERTS,
+        "rung_items": RUNG_ITEMS,
         "table": table,
-        "experts": table.of(report.experts),
-        "lorenz": lorenz([expert.exposed for expert in report.experts]),
-        "exposed": sum(expert.exposed > 0 for expert in report.experts),
+        "exposures": table.worded(asked.words).of(report.items),
+        "lorenz": lorenz([item.exposed for item in report.items]),
+        "exposed": sum(item.exposed > 0 for item in report.items),
         "has_catalogue": asked.catalogue is not None,
-        "has_seen": any(expert.seen for expert in report.experts),
+        "has_seen": any(item.seen for item in report.items),
         "min_sessions": asked.reports.settings.min_sessions,
     }
 
@@ -81,14 +82,10 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
 page = Page(
     "exposure",
     "Exposure",
-    "Who is never seen?",
-    "How far each expert gets: returned by a query, among the first, clicked.",
+    "Which {items} are never seen?",
+    "How far each {item} gets: returned by a query, among the first, clicked.",
     answer,
     show,
     (table,),
-    roles=(
-        Search,
-        Click,
-        Impression,
-    ),
+    roles=ROLES,
 )

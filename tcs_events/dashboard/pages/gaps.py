@@ -19,6 +19,7 @@ table = Table(
     GAP_COLUMNS,
     ranked(Reports.unmet_demand),
     can_skip=True,
+    roles=(Search,),
 )
 
 

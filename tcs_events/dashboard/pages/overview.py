@@ -7,10 +7,9 @@ from typing import Any
 
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import Point, bar_chart
-from tcs_events.dashboard.page import Answers, Page
+from tcs_events.dashboard.page import Answers, Page, rows_of
 from tcs_events.dashboard.pages import activity as activity_page
-from tcs_events.dashboard.pages import dead_ends, gaps, top
-from tcs_events.dashboard.pages.exposure import rungs_of
+from tcs_events.dashboard.pages import dead_ends, exposure, gaps, top
 from tcs_events.reports import Activity
 from tcs_events.reports.activity import ALL_TYPES, Unit
 from tcs_events.reports.wording import RUNGS
@@ -42,12 +41,11 @@ def answer(asked: Asked, limit: int) -> Answers:
     """Return the activity of this period and of the previous one, and a few of each finding.
 
     The previous period is None if it begins before the first event: its counts would be too low,
-    and the comparison would look like growth.
+    and the comparison would look like growth. Findings whose role no event type has are left out.
     """
     reports, period, before = asked.reports, asked.period, asked.period.before()
     first = reports.first_day()
     has_before = first is not None and first <= before.first
-    exposures = reports.exposure(period, asked.catalogue)
     unit = unit_for(asked)
     few = min(limit, FINDINGS)
     return {
@@ -58,16 +56,20 @@ def answer(asked: Asked, limit: int) -> Answers:
         "activity_before": _all_types(reports.activity(before, unit)) if has_before else None,
         "totals": reports.total_activity(period),
         "totals_before": reports.total_activity(before) if has_before else None,
-        "gaps": gaps.table.rows(asked, few),
-        "coverage": exposures.coverage,
-        "gini": exposures.gini,
+        **rows_of(gaps.table)(asked, few),
+        **(_exposure(asked) if asked.has(*exposure.ROLES) else {}),
+        **rows_of(dead_ends.values, dead_ends.combinations, top.items, top.queries)(asked, few),
+    }
+
+
+def _exposure(asked: Asked) -> Answers:
+    report = asked.reports.exposure(asked.period, asked.catalogue)
+    return {
+        "coverage": report.coverage,
+        "gini": report.gini,
         "rungs": {
-            rung.rung: [expert.expert_id for expert in rung.experts] for rung in rungs_of(exposures)
+            rung.rung: [row.item_id for row in rung.exposures] for rung in exposure.rungs_of(report)
         },
-        "dead_end_values": dead_ends.values.rows(asked, few),
-        "dead_end_combinations": dead_ends.combinations.rows(asked, few),
-        "experts": top.experts.rows(asked, few),
-        "queries": top.queries.rows(asked, few),
     }
 
 
@@ -129,8 +131,10 @@ def _figure(
     )
 
 
-def _ladder(answer: Answers) -> list[tuple[str, str, str, list[str]]]:
-    return [(rung, *RUNGS[rung], experts) for rung, experts in answer["rungs"].items()]
+def _ladder(answer: Answers) -> list[tuple[str, str, str, list[str]]] | None:
+    if "rungs" not in answer:
+        return None
+    return [(rung, *RUNGS[rung], ids) for rung, ids in answer["rungs"].items()]
 
 
 page = Page(

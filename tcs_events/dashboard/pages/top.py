@@ -1,4 +1,4 @@
-"""The experts, queries and filters that are used most."""
+"""The items, queries and filters that are used most."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from tcs_events.dashboard.page import Page, rows_of
 from tcs_events.dashboard.table import Table, ranked
 from tcs_events.event_types.roles import Click, FilterChange, Search
 from tcs_events.reports import Reports
-from tcs_events.reports.top import EXPERT_COLUMNS, FILTER_COLUMNS, QUERY_COLUMNS
+from tcs_events.reports.top import FILTER_COLUMNS, ITEM_COLUMNS, QUERY_COLUMNS
 
-experts = Table(
-    "experts",
-    "Experts",
-    "Experts whose card was clicked, and where it was. One visit may click in several places.",
-    EXPERT_COLUMNS,
-    ranked(Reports.top_experts),
+items = Table(
+    "items",
+    "{Items}",
+    "The {items} that were clicked, and where. One visit may click in several places.",
+    ITEM_COLUMNS,
+    ranked(Reports.top_items),
     can_skip=True,
+    roles=(Click,),
 )
 queries = Table(
     "queries",
@@ -23,6 +24,7 @@ queries = Table(
     QUERY_COLUMNS,
     ranked(Reports.top_queries),
     can_skip=True,
+    roles=(Search,),
 )
 filters = Table(
     "filters",
@@ -31,15 +33,16 @@ filters = Table(
     FILTER_COLUMNS,
     ranked(Reports.top_filters),
     can_skip=True,
+    roles=(FilterChange,),
 )
 
 page = Page(
     "top",
     "Most used",
     "What is used most?",
-    "The experts that visitors click, the queries they ask, the filters they set.",
-    rows_of(experts, queries, filters),
-    tables=(experts, queries, filters),
+    "The {items} that visitors click, the queries they ask, the filters they set.",
+    rows_of(items, queries, filters),
+    tables=(items, queries, filters),
     roles=(
         Search,
         Click,
