@@ -11,9 +11,9 @@ from flask import Flask
 
 from tcs_events.dashboard import create_dashboard
 from tcs_events.dashboard.pages import TABLES
-from tcs_events.event_types.words import Words
 from tcs_events.reports.columns import worded
 from tests.cli.asking import MARCH, ask, change, click, lines, query, save
+from tests.words import OF_EXPERTS
 
 COMMANDS = {
     "experts": ["top", "experts"],
@@ -24,7 +24,6 @@ COMMANDS = {
     "dead_end_values": ["dead-ends"],
     "funnel": ["funnel", "sage_query", "card_click"],
 }
-EXPERTS = Words("expert", "experts", has_old_names=True)
 VISITS = ["totals", "experts", "queries", "filters", "gaps", "dead_end_values", "funnel"]
 """Tables with a number of visits."""
 
@@ -47,7 +46,7 @@ def test_a_command_calls_its_columns_as_the_page_does(host: Flask, table: str) -
     shown = lines(host, *COMMANDS[table], *MARCH)
     titles = {title for title in re.split(r"\s{2,}", shown[2]) if title}
     name = "items" if table == "experts" else table
-    columns = worded(TABLES[name][1].columns, EXPERTS)
+    columns = worded(TABLES[name][1].columns, OF_EXPERTS)
     headings = {column.heading.lower() for column in columns}
     assert titles <= headings
 

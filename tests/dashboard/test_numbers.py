@@ -24,6 +24,7 @@ from tcs_events.export.json_text import json_text
 from tcs_events.host.reports import current_reports
 from tests.dashboard.visitors import EXPERTS, fill, noon_today, visit
 from tests.support import plain
+from tests.words import OF_EXPERTS
 
 DAYS = 11
 """Of 25 with visitors: the period before has events on all its days."""
@@ -93,7 +94,8 @@ def test_json_names_the_fields_of_the_rows(filled: FlaskClient) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_csv_says_what_the_report_says(filled: FlaskClient, table: str) -> None:
-    page, of = TABLES[table]
+    page, of = TABLES[table][0], TABLES[table][1].worded(OF_EXPERTS)
+    table = of.name
     answer = filled.get(address(page.name, f"csv/{table}.csv"))
     assert answer.mimetype == "text/csv"
     assert answer.headers["Content-Disposition"].startswith(f'attachment; filename="{table}')

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from tcs_events.dashboard import create_dashboard
 from tcs_events.dashboard.pages import PAGES, TABLES
 from tests.conftest import MakeHost
+from tests.words import OF_EXPERTS
 
 EVERYWHERE = "days, from, to"
 UNKNOWN = {
@@ -122,7 +123,7 @@ def test_an_unknown_question_is_answered_with_those_there_are(
 ) -> None:
     answer = client.get(f"/insights/{path}")
     assert answer.status_code == 404
-    assert ", ".join(known) in answer.text
+    assert ", ".join(map(OF_EXPERTS.name, known)) in answer.text
 
 
 def test_a_flood_of_parameters_is_not_repeated(client: FlaskClient) -> None:

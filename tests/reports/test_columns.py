@@ -24,6 +24,7 @@ from tcs_events.reports.gaps import GAP_COLUMNS
 from tcs_events.reports.retention import COHORT_COLUMNS
 from tcs_events.reports.timeline import TIMELINE_COLUMNS
 from tcs_events.reports.top import FILTER_COLUMNS, ITEM_COLUMNS, QUERY_COLUMNS
+from tests.words import OF_EXPERTS, OF_ROOMS
 
 COLUMNS: dict[str, tuple[Columns, Any]] = {
     "totals": (TOTAL_COLUMNS, reports.Activity),
@@ -39,7 +40,6 @@ COLUMNS: dict[str, tuple[Columns, Any]] = {
     "retention": (COHORT_COLUMNS, reports.Cohort),
     "timeline": (TIMELINE_COLUMNS, reports.TimelineEvent),
 }
-EXPERTS = Words("expert", "experts", has_old_names=True)
 PRINTED: dict[str, Printed] = {
     "totals": activity_command._TYPE,
     "items": demand._PRINTED["items"],
@@ -61,7 +61,7 @@ def test_every_table_of_the_pages_has_the_columns_of_its_question() -> None:
     }
 
 
-@pytest.mark.parametrize("words", [Words("room", "rooms"), EXPERTS], ids=["rooms", "experts"])
+@pytest.mark.parametrize("words", [OF_ROOMS, OF_EXPERTS], ids=["rooms", "experts"])
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_column_is_called_as_the_json_calls_its_field(name: str, words: Words) -> None:
     columns, row = worded(COLUMNS[name][0], words), COLUMNS[name][1]
@@ -76,5 +76,5 @@ def test_a_column_is_called_as_the_json_calls_its_field(name: str, words: Words)
 
 @pytest.mark.parametrize("name", PRINTED)
 def test_a_command_prints_titles_of_the_page(name: str) -> None:
-    headings = [column.heading.lower() for column in worded(COLUMNS[name][0], EXPERTS)]
+    headings = [column.heading.lower() for column in worded(COLUMNS[name][0], OF_EXPERTS)]
     assert set(PRINTED[name].titles) <= set(headings)
