@@ -335,7 +335,7 @@ class Settings:
     min_sessions: int = _setting(
         3,
         _positive,
-        "How many visits it takes until a query is listed as unmet demand, and until an expert is"
+        "How many visits it takes until a query is listed as unmet demand, and until an item is"
         " judged by clicks. Fewer visits say too little, and a rare query may be personal.",
     )
     scrub_fields: tuple[str, ...] = _setting(

@@ -23,7 +23,7 @@ LOOK_AHEAD = max(CLICK_WITHIN, REFORMULATED_WITHIN)
 ALL_TYPES = ""
 """The event type that stands for all types together."""
 VISIT_MAX_NAMES = 10_000
-"""The most different queries of a visit that are counted, and likewise its experts, filter values
+"""The most different queries of a visit that are counted, and likewise its items, filter values
 and combinations of filters. Real visitors have far fewer. The limit keeps a script that sends new
 ones for ever from filling the memory and the tables."""
 
@@ -64,10 +64,10 @@ class Use:
 
 @dataclass(slots=True)
 class Exposure:
-    """How often an expert was shown at one position, in visits."""
+    """How often an item was shown at one position, in visits."""
 
     exposed: int = 0
-    """Visits in which a query returned the expert, or the card was seen or clicked."""
+    """Visits in which a query returned the item, or it was seen or clicked."""
     seen: int = 0
     """Visits in which the card was in view."""
     clicked: int = 0

@@ -1,6 +1,6 @@
 """Sums of whole weeks and months, so that a report on a long period reads few rows.
 
-The exposure of 2,000 experts has 14,000 rows a day, with 20,000 events a day. A year of these days
+The exposure of 2,000 items has 14,000 rows a day, with 20,000 events a day. A year of these days
 took SQLite 2.8 s to add up, and a year of spans 0.3 s.
 """
 

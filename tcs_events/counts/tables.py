@@ -170,8 +170,8 @@ uses = _spanned(
 )
 """How often something was used. `name` and `detail` depend on `kind`:
 
-- `click`: `name` is the expert, `detail` is empty.
-- `click_in`: `name` is the expert, `detail` is the context of the card.
+- `click`: `name` is the item, `detail` is empty.
+- `click_in`: `name` is the item, `detail` is the context of the click.
 - `query`: `name` is the normalised query. `detail` is the spelling that the visitor has typed most
   often, or empty if that is the normalised query. Each visit is in one row, so the visits of a
   query are the sum over its spellings.
@@ -202,9 +202,9 @@ exposure = _spanned(
     _count("seen"),
     _count("clicked"),
 )
-"""How often an expert was shown, in sessions, by the best position in the session.
+"""How often an item was shown, in sessions, by the best position in the session.
 
-Position 0 means that no query returned the expert: the card was only seen or clicked.
+Position 0 means that no query returned the item: it was only seen or clicked.
 """
 
 visits = sa.Table(

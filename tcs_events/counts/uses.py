@@ -19,10 +19,10 @@ class UsesOfVisit:
         self._names: Counter[str] = Counter()
         """The number of different uses of each kind."""
 
-    def click(self, expert: str, context: object) -> None:
-        """Count a click on an expert's card."""
-        if expert and self._use("click", expert):
-            self._use("click_in", expert, cut(context) if isinstance(context, str) else "")
+    def click(self, item: str, context: object) -> None:
+        """Count a click on an item."""
+        if item and self._use("click", item):
+            self._use("click_in", item, cut(context) if isinstance(context, str) else "")
 
     def filter_change(self, values: dict[str, Any]) -> None:
         """Count a change of a filter, from the values of its role `FilterChange`."""

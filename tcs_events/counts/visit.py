@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from tcs_events.counts.days import Day
 from tcs_events.counts.demand import QueriesOfVisit
-from tcs_events.counts.exposure import ExpertsOfVisit
+from tcs_events.counts.exposure import ItemsOfVisit
 from tcs_events.counts.facts import ALL_TYPES, Also, Facts, Seen
 from tcs_events.counts.uses import UsesOfVisit
 from tcs_events.event_types.roles import Click, FilterChange, Impression, Roles, Search, values_of
@@ -48,7 +48,7 @@ class Visit:
         self._roles = roles
         self._hours: Counter[tuple[datetime, str]] = Counter()
         self._queries = QueriesOfVisit()
-        self._experts = ExpertsOfVisit()
+        self._items = ItemsOfVisit()
         self._uses = UsesOfVisit()
 
     def events(self, session: Iterable[Seen]) -> Iterator[Seen]:
@@ -67,7 +67,7 @@ class Visit:
             return
         self._add_activity(facts)
         self._queries.add_to(facts)
-        self._experts.add_to(facts)
+        self._items.add_to(facts)
         self._uses.add_to(facts)
 
     def _count(self, event: Seen) -> None:
@@ -80,13 +80,13 @@ class Visit:
         match role:
             case Search():
                 self._queries.ask(values, at)
-                self._experts.returned(values["item_ids"])
+                self._items.returned(values["item_ids"])
             case Click():
                 self._queries.click(at)
-                expert = self._experts.clicked(values["item"])
-                self._uses.click(expert, values["context"])
+                item = self._items.clicked(values["item"])
+                self._uses.click(item, values["context"])
             case Impression():
-                self._experts.seen(values["item"])
+                self._items.seen(values["item"])
             case FilterChange():
                 self._uses.filter_change(values)
 

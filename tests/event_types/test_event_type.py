@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 from flask import Flask
@@ -155,15 +157,67 @@ def test_the_document_says_what_a_type_is_for(make_host: MakeHost, sqlite_url: s
     assert said["left"][1]["description"] == "asked: Asked for rooms."
 
 
+def strings_of(path: Path) -> set[str]:
+    """Return the texts of a file that are whole values: no docstrings, no comments."""
+    tree = ast.parse(path.read_text())
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def files_that_know(names: set[str]) -> dict[str, set[str]]:
+    """Return the names that each file of the package has as a value, the demo left out."""
+    package = Path(tcs_events.__file__).parent
+    known = {
+        path.relative_to(package).as_posix(): strings_of(path) & names
+        for path in package.rglob("*.py")
+        if "demo" not in path.relative_to(package).parts
+    }
+    return {path: found for path, found in known.items() if found}
+
+
 def test_only_their_declaration_knows_the_marketplaces_types() -> None:
     """What is in the demo, and what is said by way of an example, may name them."""
+    names = {event_type.name for event_type in DEFAULT_EVENT_TYPES} | {"card_impression"}
+    assert files_that_know(names).keys() == {"event_types/marketplace.py"}
+
+
+def test_only_their_declaration_knows_the_marketplaces_fields_and_words() -> None:
+    """The schemas of `payloads.py` have the fields as attributes, and values of some of them."""
+    payload_fields = {"expert_id", "expert_ids", "query_text", "function_called"}
+    values = {"sage_panel", "grid", "search_experts", "apply_filters"}
+    words = {"expert", "experts", "Expert", "Experts", "Sage"}
+    known = files_that_know(payload_fields | values | words)
+    # The column of a table that hosts have, and the roles and the word of the marketplace.
+    assert known.pop("counts/tables.py") == {"expert_id"}
+    assert known.pop("counts/counting.py") == {"expert_id"}
+    assert known.pop("event_types/payloads.py") == values
+    assert known.pop("settings.py") == {"query_text"}  # by way of an example
+    declared = {"expert_id", "expert_ids", "query_text", "expert", "experts"}
+    assert known.pop("event_types/marketplace.py") == declared
+    assert known == {}
+
+
+def test_no_text_of_the_package_speaks_of_experts_or_sage() -> None:
+    """Texts say the host's word. Docstrings are examples, and may."""
     package = Path(tcs_events.__file__).parent
-    names = [event_type.name for event_type in DEFAULT_EVENT_TYPES] + ["card_impression"]
-    found = {
-        path.relative_to(package).as_posix()
-        for path in package.rglob("*.py")
-        for line in path.read_text().splitlines()
-        if any(f'"{name}"' in line for name in names)
-        and "demo" not in path.relative_to(package).parts
-    }
-    assert found == {"event_types/marketplace.py"}
+    word = re.compile(r"\b(experts?|sage)\b", re.IGNORECASE)
+    found = set()
+    for path in package.rglob("*.py"):
+        place = path.relative_to(package)
+        if "demo" in place.parts or place.as_posix() == "event_types/marketplace.py":
+            continue
+        tree = ast.parse(path.read_text())
+        texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        texts -= {node.value.value for node in ast.walk(tree) if is_docstring(node)}
+        found |= {place.as_posix() for text in texts if isinstance(text, str) and word.search(text)}
+    for path in package.rglob("dashboard/templates/**/*.html"):
+        if word.search(re.sub(r"{[{%#].*?[}%#]}", "", path.read_text(), flags=re.DOTALL)):
+            found.add(path.name)
+    assert found == set()
+
+
+def is_docstring(node: ast.AST) -> TypeGuard[ast.Expr]:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -31,7 +31,7 @@ from tests.reports.worlds import make_world
 ZONE = ZoneInfo("Europe/Berlin")
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SEARCH = Search(query="wish", result_count="found", item_ids="rooms", filters="choices")
-CLICK = Click(item="room_id", context="source")
+CLICK = Click(item="room_id", context="source", word="room")
 BOOKING = [
     EventType("search", role=SEARCH),
     EventType("search:voice", role=SEARCH),
