@@ -16,8 +16,6 @@ from typing import Any
 from tcs_events.errors import ConfigError
 
 WORD_MAX_LENGTH = 40
-Word = str | tuple[str, str] | None
-"""The word for one item, or that and its plural, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class Search:
     """The field with the ids of the results, a list, the best first."""
     filters: str | None = None
     """The field with the active filters, an object of their values by name."""
-    word: Word = None
+    word: str | tuple[str, str] | None = None
     """The word for an item: `"room"`. If its plural is not regular, both: `("person", "people")`.
     A role without one takes that of the others."""
 
@@ -48,7 +46,7 @@ class Click:
     """The field with the item's id."""
     context: str | None = None
     """The field that says where it was clicked, a text."""
-    word: Word = None
+    word: str | tuple[str, str] | None = None
     """The word for an item, as in `Search`."""
 
     def __post_init__(self) -> None:
@@ -65,7 +63,7 @@ class Impression:
     """The field that says where it was, a text."""
     position: str | None = None
     """The field with its place among the others, from 1."""
-    word: Word = None
+    word: str | tuple[str, str] | None = None
     """The word for an item, as in `Search`."""
 
     def __post_init__(self) -> None:
@@ -98,7 +96,7 @@ def fields_of(role: Role) -> dict[str, str]:
     return {name: value for name, value in named if value is not None}
 
 
-def check_word(word: Word) -> None:
+def check_word(word: object) -> None:
     """Check that texts can say this word.
 
     Raises:
