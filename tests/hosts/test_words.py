@@ -13,9 +13,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tcs_events import EventType
 from tcs_events.cli import COMMANDS
 from tcs_events.dashboard import create_dashboard
 from tcs_events.dashboard.pages import PAGES, TABLES
+from tcs_events.roles import Click, FilterChange, Search
 from tests.cli.asking import MARCH, ask, run
 from tests.conftest import MakeHost
 from tests.dashboard.visitors import EXPERTS, fill, noon_today, visitors
@@ -140,6 +142,24 @@ def test_both_names_work_on_every_host(booking: Flask, marketplace: Flask, name:
     for app, told in ((booking, "Rooms"), (marketplace, "Experts")):
         page = app.test_client().get(f"/insights/tables/{name}").text
         assert f"<h1>{told}</h1>" in page
+
+
+def test_a_word_is_text_and_never_markup(make_host: MakeHost, sqlite_url: str) -> None:
+    word = ("<b>room & co</b>", "{items} <i>")
+    app = make_host(
+        sqlite_url,
+        TCS_EVENTS_EVENT_TYPES=[
+            EventType("asked", role=Search(query="text", item_ids="ids", word=word)),
+            EventType("opened", role=Click(item="id")),
+            EventType("narrowed", role=FilterChange(filter="name", value="to")),
+        ],
+    )
+    app.register_blueprint(create_dashboard(lambda: True, catalogue=["one"]))
+    for url, html in pages_of(app.test_client()).items():
+        assert "<b>room" not in html, url
+        assert "<i>" not in html, url
+    page = app.test_client().get("/insights/exposure").text
+    assert "Which {items} &lt;i&gt; are never seen?" in page
 
 
 def test_the_names_that_programs_read_of_the_marketplace_stay(marketplace: Flask) -> None:
