@@ -29,7 +29,7 @@ class Page:
     link: str
     """Its name in the navigation."""
     title: str
-    lede: str
+    lede: str | Callable[[Asked], str]
     answer: Callable[[Asked, int], Answers]
     """Asks the reports. The second argument is the most rows of each table."""
     show: Callable[[Asked, Answers], dict[str, Any]] = lambda asked, answer: {}
@@ -59,10 +59,11 @@ class Page:
     def worded(self, asked: Asked) -> Page:
         """Return the same with the host's words for an item, and the tables that it has."""
         words = asked.words
+        lede = self.lede if isinstance(self.lede, str) else self.lede(asked)
         return replace(
             self,
             title=words.in_text(self.title),
-            lede=words.in_text(self.lede),
+            lede=words.in_text(lede),
             tables=tuple(table for table in self.tables if asked.has(*table.roles)),
         )
 

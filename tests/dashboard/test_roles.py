@@ -111,6 +111,24 @@ def test_the_overview_asks_nothing_that_no_event_type_can_answer(
         assert client.get("/insights/").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("types", "lede"),
+    [
+        ([FILTER], "The filters that visitors set."),
+        ([CLICK, FILTER], "The items that visitors click, the filters they set."),
+        (
+            ["card_click", "sage_query", "filter_change"],
+            "The experts that visitors click, the queries they ask, the filters they set.",
+        ),
+    ],
+)
+def test_a_page_promises_only_the_tables_it_has(
+    make_host: MakeHost, sqlite_url: str, types: list[Any], lede: str
+) -> None:
+    page = dashboard(make_host, sqlite_url, types).get("/insights/top").text
+    assert f'<p class="lede">{lede}</p>' in page
+
+
 def test_the_funnel_begins_with_types_that_exist(make_host: MakeHost, sqlite_url: str) -> None:
     client = dashboard(make_host, sqlite_url, [SEARCH, CLICK])
     page = client.get("/insights/funnel").get_data(as_text=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.page import Page, rows_of
 from tcs_events.dashboard.table import Table, ranked
 from tcs_events.event_types.roles import Click, FilterChange, Search
@@ -36,11 +37,23 @@ filters = Table(
     roles=(FilterChange,),
 )
 
+_LISTED = ((items, "{items}", "click"), (queries, "queries", "ask"), (filters, "filters", "set"))
+"""The tables, what each lists, and what visitors do with it."""
+
+
+def lede(asked: Asked) -> str:
+    """Return the sentence about the tables that the host has."""
+    listed = [(noun, verb) for table, noun, verb in _LISTED if asked.has(*table.roles)]
+    who = ["that visitors", *["they"] * len(listed)]
+    parts = [f"the {noun} {who[place]} {verb}" for place, (noun, verb) in enumerate(listed)]
+    return f"T{', '.join(parts)[1:]}."
+
+
 page = Page(
     "top",
     "Most used",
     "What is used most?",
-    "The {items} that visitors click, the queries they ask, the filters they set.",
+    lede,
     rows_of(items, queries, filters),
     tables=(items, queries, filters),
     roles=(
