@@ -302,7 +302,6 @@ def _schemas(settings: Settings) -> JsonObject:
             "type": "array",
             "description": "The same messages as a list, each with the path of its field, such as"
             " `payload.rooms[2].price`, and a code that stays when the wording changes.",
-            "minItems": 1,
             "maxItems": MAX_DETAILS,
             "items": _object(
                 {

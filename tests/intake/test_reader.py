@@ -44,7 +44,10 @@ def test_a_stored_event_is_written_down_as_it_was_sent(without: tuple[str, ...])
             b'{"event_type": "card_click", "event_id": "1", "payload": []}',
             [("session_id", "required"), ("payload", "type"), ("event_id", "type")],
         ),
-        (b'{"event_type": 5, "session_id": " "}', [("event_type", "type"), ("session_id", "not_allowed")]),
+        (
+            b'{"event_type": 5, "session_id": " "}',
+            [("event_type", "type"), ("session_id", "not_allowed")],
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_outside_a_payload_has_a_path_and_a_code(
