@@ -209,9 +209,10 @@ class Reader:
         return loaded
 
     def _note(self, failed: SchemaFailed) -> None:
-        if failed.where in self._failed:  # a schema that always fails would fill the log
+        place = f"{failed.event_type} {failed.where}"
+        if place in self._failed:  # a schema that always fails would fill the log
             return
-        self._failed.add(failed.where)
+        self._failed.add(place)
         log.error(
             "tcs_events.schema_failed",
             event_type=failed.event_type,

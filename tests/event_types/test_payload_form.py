@@ -377,6 +377,16 @@ def test_a_schema_that_fails_refuses_and_is_logged_once(schema: type[Schema], re
     assert re.search(r"\.py:\d+$", line["where"])
 
 
+def test_each_event_type_whose_schema_fails_is_logged() -> None:
+    types = {name: hooked(post_load, lambda _: None) for name in ("booked", "left")}
+    reader = Reader(event_schema(declared(types, {})))
+    with structlog.testing.capture_logs() as lines:
+        for event_type in [*types, *types]:
+            with pytest.raises(EventInvalid):
+                reader.event({"event_type": event_type, "session_id": "s"}, False, NOW)
+    assert [line["event_type"] for line in lines] == list(types)
+
+
 @pytest.mark.parametrize("returned", [None, [], "x", 5])
 def test_a_pre_load_hook_that_returns_no_dict_refuses(returned: Any) -> None:
     assert refusal(hooked(pre_load, lambda _: returned), {}) == [("payload", "type")]
