@@ -36,11 +36,12 @@ _WORDS = {
     "own": "a type of its own",
 }
 _WIDER = {
-    "integer": ("number", "decimal", "duration"),
-    "number": ("decimal", "duration"),
-    "decimal": ("number", "duration"),
+    # A duration or timestamp is a number, but not every number: they have bounds.
+    "integer": ("number", "decimal"),
+    "number": ("decimal",),
+    "decimal": ("number",),
     "duration": ("number", "decimal"),
-    "timestamp": ("number", "decimal", "duration"),
+    "timestamp": ("number", "decimal"),
     "tuple": ("list",),
     "object": ("map",),
 }
