@@ -26,28 +26,58 @@ import {
 export type { Options };
 
 /** Where on the page an expert's card is: in the list, or in an answer of Sage. */
-export type CardContext = "grid" | "sage_panel";
+export type CardContext = CardClick["context"];
 
 /** The active filters. A filter that is off is left out. */
-export type Filters = Record<string, unknown>;
+export type Filters = SageQuery["filters"];
+
+// Made by payload_types.py:
+/** The visitor clicked the card of an expert. */
+type CardClick = {
+  expert_id: string;
+  context: "grid" | "sage_panel";
+};
+
+/** The visitor asked Sage, and an answer arrived. */
+type SageQuery = {
+  query_text: string;
+  function_called: "search_experts" | "apply_filters";
+  /**
+   * Null or left out where the answer does not say, as when it only applied
+   * filters.
+   */
+  result_count?: number | null | undefined;
+  expert_ids: string[];
+  filters: Record<string, unknown>;
+};
+
+/** The visitor changed a filter, and the new results arrived. */
+type FilterChange = {
+  filter: string;
+  value: unknown;
+  filters: Record<string, unknown>;
+  result_count: number;
+};
+
+/** At least half of an expert's card was in view for a second. */
+type CardImpression = {
+  expert_id: string;
+  context: "grid" | "sage_panel";
+  position: number;
+};
 
 /**
- * The event types and their payloads, so that a misspelt type or field does not compile. Add yours:
- * `declare module "./tracking" { interface EventPayloads { sign_up: { plan: string } } }`.
+ * The event types and their payloads, so that a misspelt type or field does
+ * not compile. Add yours: declare the interface again, inside of `declare
+ * module "./tracking" { }`.
  */
 export interface EventPayloads {
-  card_click: { expert_id: string; context: CardContext };
-  sage_query: {
-    query_text: string;
-    function_called: "search_experts" | "apply_filters";
-    /** Null or left out where the answer does not say, as when it only applied filters. */
-    result_count?: number | null | undefined;
-    expert_ids: string[];
-    filters: Filters;
-  };
-  filter_change: { filter: string; value: unknown; filters: Filters; result_count: number };
-  card_impression: { expert_id: string; context: CardContext; position: number };
+  card_click: CardClick;
+  sage_query: SageQuery;
+  filter_change: FilterChange;
+  card_impression: CardImpression;
 }
+// End of what is made.
 
 export type EventType = keyof EventPayloads;
 

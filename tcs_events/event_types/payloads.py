@@ -22,6 +22,7 @@ CARD_CONTEXTS = ("grid", "sage_panel")
 SAGE_FUNCTIONS = ("search_experts", "apply_filters")
 
 _COUNT = validate.Range(min=0)
+_UNKNOWN_COUNT = "Null or left out where the answer does not say, as when it only applied filters."
 
 
 class PayloadSchema(Schema):
@@ -47,7 +48,9 @@ class SageQuery(PayloadSchema):
 
     query_text = fields.String(required=True)
     function_called = fields.String(required=True, validate=validate.OneOf(SAGE_FUNCTIONS))
-    result_count = fields.Integer(strict=True, allow_none=True, validate=_COUNT)
+    result_count = fields.Integer(
+        strict=True, allow_none=True, validate=_COUNT, metadata={"description": _UNKNOWN_COUNT}
+    )
     expert_ids = fields.List(fields.String(), required=True)
     filters = fields.Dict(keys=fields.String(), required=True)
 

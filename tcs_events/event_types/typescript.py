@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator
 
 from tcs_events.event_types.accepted import FREE, About, Accepted, Json, accepted
 from tcs_events.event_types.event_type import EventTypes
+from tcs_events.event_types.marketplace import MARKETPLACE
 
 PACKAGE = "tcs-events"
 """The npm package of the tracker."""
 _TAKEN = (
     *("EventPayloads", "EventTypes", "TrackedEvent", "DeclaredPayloads"),
-    *("Record", "Partial"),  # TypeScript's own, which the text uses
+    *("Record", "Partial", "Omit"),  # TypeScript's own, which the text uses
 )
 _WIDTH = 80
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
@@ -39,9 +40,9 @@ declare module {module} {{
   interface EventTypes extends EventPayloads {{}}
 }}
 """
-# Inside of the block, `EventPayloads` is the tracker's own.
+# Inside of the block, `EventPayloads` is the tracker's own. It has the package's types already.
 _FOR_A_COPY = """
-type DeclaredPayloads = EventPayloads;
+type DeclaredPayloads = Omit<EventPayloads, {ours}>;
 
 declare module {module} {{
   interface EventPayloads extends DeclaredPayloads {{}}
@@ -65,40 +66,50 @@ def typescript(event_types: EventTypes, module: str = PACKAGE) -> str:
         ConfigError: the values of a field are not known. The message says the remedy.
     """
     narrowed = _FOR_THE_PACKAGE if module == PACKAGE else _FOR_A_COPY
-    header, narrowed = (part.format(module=_literal(module)) for part in (_HEADER, narrowed))
+    ours = " | ".join(map(_literal, MARKETPLACE))
+    header, narrowed = (
+        part.format(module=_literal(module), ours=ours) for part in (_HEADER, narrowed)
+    )
     return f"{header}\n{payload_types(event_types)}{_FOOTER}{narrowed}"
 
 
-def payload_types(event_types: EventTypes, *, closed: bool = False, exported: bool = True) -> str:
+def payload_types(
+    event_types: EventTypes,
+    *,
+    about: str = "The payload of each event type.",
+    closed: bool = False,
+    exported: bool = True,
+) -> str:
     """Return the interfaces of the payloads, and `EventPayloads` from event type to payload.
 
     Args:
         event_types: the declared types.
+        about: what the comment of `EventPayloads` says.
         closed: admit only the fields that a schema names, also where it keeps others.
-        exported: export the types of the single payloads, too.
+        exported: export the type of each payload, as an interface.
 
     Raises:
         ConfigError: the values of a field are not known. The message says the remedy.
     """
     found = accepted(event_types, _TAKEN)
-    export = "export " if exported else ""
     parts = []
     for event_type, payload in found.event_types.items():
-        name, about = found.names[event_type], found.about[event_type]
+        name, said = found.names[event_type], found.about[event_type]
         if payload.get("of") == name:
-            parts.append(_interface(found, name, about, export, closed))
+            parts.append(_object(found, name, said, closed, exported))
         else:  # free-form, or the schema of another type
-            line = f"{export}type {name} = {_type(payload)};"
-            parts.append("\n".join([*_comment(about), line]))
+            line = f"{'export ' if exported else ''}type {name} = {_type(payload)};"
+            parts.append("\n".join([*_comment(said), line]))
     nested = [name for name in found.objects if name not in found.names.values()]
-    parts += [_interface(found, name, About(), export, closed) for name in nested]
-    parts.append(_payloads(found))
+    parts += [_object(found, name, About(), closed, exported) for name in nested]
+    parts.append(_payloads(found, about))
     return "\n\n".join(parts) + "\n"
 
 
-def _interface(found: Accepted, name: str, about: About, export: str, closed: bool) -> str:
+def _object(found: Accepted, name: str, about: About, closed: bool, exported: bool) -> str:
     described = found.objects[name]
-    lines = [*_comment(about), f"{export}interface {name} {{"]
+    head = f"export interface {name} {{" if exported else f"type {name} = {{"
+    lines = [*_comment(about), head]
     for key, value in described["fields"].items():
         lines += _comment(found.about_fields[name, key], "  ")
         lines += _property(key, value)
@@ -106,7 +117,7 @@ def _interface(found: Accepted, name: str, about: About, export: str, closed: bo
         lines.append("  [field: string]: unknown;")
     elif not described["fields"]:
         lines.append("  [field: string]: never;")  # `{}` would admit a text
-    return "\n".join([*lines, "}"])
+    return "\n".join([*lines, "}" if exported else "};"])
 
 
 def _property(key: str, value: Json) -> list[str]:
@@ -123,8 +134,8 @@ def _property(key: str, value: Json) -> list[str]:
     return [start, *(f"    | {part}" for part in others), f"    | {last};"]
 
 
-def _payloads(found: Accepted) -> str:
-    lines = ["/** The payload of each event type. */", "export interface EventPayloads {"]
+def _payloads(found: Accepted, comment: str) -> str:
+    lines = [*_comment(About(comment)), "export interface EventPayloads {"]
     for event_type, name in found.names.items():
         if found.about[event_type].deprecated:
             lines.append("  /** @deprecated */")

@@ -194,6 +194,7 @@ HOST = declared(
         EventType("guest", same_name()),
         EventType("2nd_look", help="Came back."),
         EventType("nothing", Dropping),
+        EventType("filter_change"),
     ],
     {},
 )
@@ -235,6 +236,8 @@ export interface Nothing {
   [field: string]: never;
 }
 
+export type FilterChange = Record<string, unknown>;
+
 export interface Guest2 {
   name: string;
   brings?: Guest2[] | undefined;
@@ -262,6 +265,7 @@ export interface EventPayloads {
   guest: Guest;
   "2nd_look": Event2ndLook;
   nothing: Nothing;
+  filter_change: FilterChange;
 }
 
 /** The arguments of `trackEvent`: for your own functions that pass them on. */
@@ -318,7 +322,7 @@ def test_the_compiler_finds_what_the_endpoint_would_refuse(tmp_path: Path, modul
     (package / "package.json").write_text('{"name": "tcs-events", "types": "index.d.ts"}')
     (package / "index.d.ts").write_text(PACKAGE)
     (tmp_path / "tracking.ts").write_text(
-        "export interface EventPayloads { ours: { a: 1 } }\n"
+        "export interface EventPayloads { filter_change: { filter: string } }\n"
         "export function trackEvent<T extends keyof EventPayloads>(\n"
         "  event_type: T, payload: EventPayloads[T]) { return [event_type, payload]; }\n"
     )

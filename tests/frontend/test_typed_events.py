@@ -2,67 +2,21 @@
 
 from __future__ import annotations
 
-import re
-
-from marshmallow import fields, validate
+import runpy
 
 from tcs_events.payloads import PAYLOAD_SCHEMAS
 from tcs_events.settings import SETTINGS
 from tests.conftest import MakeHost
 from tests.support import ROOT, card_click, post
 
-SOURCE = (ROOT / "frontend_snippets" / "tracking.ts").read_text()
+WRITER = ROOT / "frontend_snippets" / "payload_types.py"
 
 
-def aliases() -> dict[str, str]:
-    """Return the types that tracking.ts names, by their names."""
-    return dict(re.findall(r"export type (CardContext|Filters) = (.+);", SOURCE))
-
-
-def in_typescript() -> dict[str, dict[str, str]]:
-    """Return the payloads as the source declares them: type to field to what it holds."""
-    [block] = re.findall(r"export interface EventPayloads \{\n(.*?)\n\}", SOURCE, re.DOTALL)
-    payloads = {}
-    for name, body in re.findall(r"(\w+): \{(.*?)\};?(?:\n  (?=\w)|$)", block, re.DOTALL):
-        declared = re.findall(r"(\w+\??): ([^;]+?)\s*(?:;|$)", body.strip())
-        payloads[name] = {field: aliases().get(kind, kind) for field, kind in declared}
-    return payloads
-
-
-def as_typescript(field: fields.Field) -> str:
-    """Return the TypeScript type of the values that a marshmallow field takes."""
-    kind = value_as_typescript(field)
-    if kind == "unknown":
-        return kind  # includes null and undefined
-    return kind + " | null" * field.allow_none + " | undefined" * (not field.required)
-
-
-def value_as_typescript(field: fields.Field) -> str:
-    for validator in field.validators:
-        if isinstance(validator, validate.OneOf):
-            return " | ".join(f'"{choice}"' for choice in validator.choices)
-    match field:
-        case fields.List():
-            return f"{value_as_typescript(field.inner)}[]"
-        case fields.Dict():
-            return "Record<string, unknown>"
-        case fields.Integer():
-            return "number"
-        case fields.String():
-            return "string"
-        case fields.Raw():
-            return "unknown"
-    raise AssertionError(f"no TypeScript for {field!r}")
-
-
-def test_the_types_and_their_fields_are_the_same() -> None:
-    assert in_typescript() == {
-        name: {
-            field_name + ("" if field.required else "?"): as_typescript(field)
-            for field_name, field in schema().fields.items()
-        }
-        for name, schema in PAYLOAD_SCHEMAS.items()
-    }
+def test_the_types_of_the_tracker_are_made_from_the_schemas() -> None:
+    writer = runpy.run_path(str(WRITER))
+    source = writer["SOURCE"].read_text()
+    assert source == writer["rewritten"](source), "run `python frontend_snippets/payload_types.py`"
+    assert source.count("  card_impression: CardImpression;") == 1
 
 
 def test_the_default_types_are_among_them() -> None:
