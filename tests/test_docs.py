@@ -21,7 +21,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Mapped, mapped_column
 
 import tcs_events
-from tcs_events import UserEvent, create_blueprint, reports
+from tcs_events import EventType, UserEvent, create_blueprint, reports
+from tcs_events.event_types.typescript import typescript
 from tcs_events.payloads import PAYLOAD_SCHEMAS
 from tcs_events.settings import SETTINGS, read_settings
 from tests.conftest import MakeHost
@@ -149,6 +150,15 @@ def test_the_example_of_what_is_stored_is_right(make_host: MakeHost, sqlite_url:
     assert post(app, event_type="booked", payload=sent).status_code == 202
     [row] = stored(app)
     assert json.loads(row["payload"]) == kept
+
+
+def test_the_example_of_a_field_with_a_type_of_its_own_works() -> None:
+    names: dict[str, Any] = {}
+    exec(example("guides/event-types", "class Point"), names)
+    types = {"looked": EventType("looked", names["Looked"])}
+    assert "  at: [number, number];\n" in typescript(types)
+    assert names["Looked"]().load({"at": [1, 2]}) == {"at": [1, 2]}
+    assert names["Looked"]().validate({"at": 1}) == {"at": ["Not a point."]}
 
 
 def test_the_receivers_of_signals_that_are_shown_are_called(

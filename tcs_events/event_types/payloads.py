@@ -4,7 +4,7 @@ A payload is free-form unless the host asks for a check, with these schemas or i
 
     create_blueprint(event_types=PAYLOAD_SCHEMAS)
 
-`EventPayloads` in `frontend_snippets/tracking.ts` says the same in TypeScript.
+`EventPayloads` in `frontend_snippets/tracking.ts` is made from them.
 """
 
 from __future__ import annotations
