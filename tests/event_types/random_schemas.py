@@ -110,7 +110,11 @@ LEAVES = [
     Sort(with_rule(fields.Constant, constant="web"), st.just("web"), NONE),
     Sort(fields.Raw, ANYTHING, NONE),
     Sort(with_rule(fields.Raw, validate=validate.OneOf(["grid", 40])), ANYTHING, NONE),
-    Sort(with_rule(fields.Function, deserialize=str, metadata={"ts": "string"}), TEXTS, NONE),
+    Sort(
+        with_rule(fields.Function, deserialize=lambda text: text, metadata={"ts": "string"}),
+        TEXTS,
+        NONE,
+    ),
 ]
 
 
