@@ -110,6 +110,7 @@ def columns() -> Iterator[str]:
         tcs_events.UserEventIdentity,
         tcs_events.UserEventBotSession,
         tcs_events.UserEventRejection,
+        tcs_events.UserEventUser,
     ):
         table: sa.Table = model.__table__
         yield from ["", f"### {table.name}", "", *paragraphs(model, between="")]

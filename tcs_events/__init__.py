@@ -20,6 +20,7 @@ from tcs_events.models import (
     UserEventBotSession,
     UserEventIdentity,
     UserEventRejection,
+    UserEventUser,
     db,
 )
 from tcs_events.tracking.track import track
@@ -40,6 +41,7 @@ __all__ = [
     "UserEventBotSession",
     "UserEventIdentity",
     "UserEventRejection",
+    "UserEventUser",
     "create_blueprint",
     "db",
     "event_accepted",

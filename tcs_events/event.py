@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import unicodedata
 from datetime import datetime
 from enum import StrEnum
 from operator import itemgetter
@@ -14,6 +15,7 @@ from tcs_events.strict_json import dumps, loads
 
 SESSION_ID_MAX_LENGTH = 64
 EMAIL_MAX_LENGTH = 320  # 64 before the @ and 255 after it: RFC 5321, section 4.5.3.1
+USER_ID_MAX_LENGTH = 255
 REASON_MAX_LENGTH = 200
 
 
@@ -106,6 +108,44 @@ class Identity(NamedTuple):
 def identity_id(session_id: str, email: str) -> UUID:
     """Return the id of a link. The same session and address always give the same id."""
     return uuid5(NAMESPACE_URL, f"tcs_events:{session_id} {email}")
+
+
+class UserLink(NamedTuple):
+    """A link from a session to a logged-in user, with the columns of `user_event_users`."""
+
+    link_id: UUID
+    session_id: str
+    user_id: str
+    email: str | None
+    created_at: datetime
+    received_at: datetime
+
+    def record(self) -> Record:
+        """Return the record of this link."""
+        return self.link_id.hex, *self[1:]
+
+
+def user_link_id(session_id: str) -> UUID:
+    """Return the id of the link to the user of a session.
+
+    It is made from the session alone, so that a second user's link is a duplicate: the first
+    stands, also if two processes store links at once.
+    """
+    return uuid5(NAMESPACE_URL, f"tcs_events:user of {session_id}")
+
+
+def user_address_id(session_id: str, user_id: str, email: str) -> UUID:
+    """Return the id of a link that says which address a user has, besides the session."""
+    return uuid5(NAMESPACE_URL, f"tcs_events:address of user {session_id} {user_id} {email}")
+
+
+def folded_address(address: str) -> str:
+    """Return an address in the form in which all its spellings are equal.
+
+    Addresses are equal if they differ only in case or in Unicode form. A mail server could treat
+    such addresses as different persons, but in practice none does.
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", address.strip()).casefold())
 
 
 class Rejection(NamedTuple):

@@ -29,6 +29,7 @@ from tcs_events.event import (
     EMAIL_MAX_LENGTH,
     REASON_MAX_LENGTH,
     SESSION_ID_MAX_LENGTH,
+    USER_ID_MAX_LENGTH,
     new_event_id,
 )
 from tcs_events.settings import BOTS_MARK, EVENT_TYPE_MAX_LENGTH, Settings
@@ -161,6 +162,26 @@ class UserEventIdentity(_own.Model):  # type: ignore[name-defined,misc]
     received_at: Mapped[datetime] = mapped_column(UtcDateTime(), default=_utc_now)
 
 
+class UserEventUser(_own.Model):  # type: ignore[name-defined,misc]
+    """A session and the logged-in user it belongs to, as your own Python said.
+
+    The table is made only with `TCS_EVENTS_IDENTIFY_USER`. A session has one user: the first link
+    stands. `email` is the user's address if it was given together with the `user_id`, in a row of
+    its own. Then both name the same person. No browser can write here.
+    """
+
+    __tablename__ = "user_event_users"
+    query: ClassVar[Query] = _HostQuery()  # type: ignore[assignment]
+
+    id: Mapped[int] = mapped_column(row_number, primary_key=True)
+    link_id: Mapped[UUID] = mapped_column(uuid_type(), unique=True)
+    session_id: Mapped[str] = mapped_column(sa.String(SESSION_ID_MAX_LENGTH), index=True)
+    user_id: Mapped[str] = mapped_column(sa.String(USER_ID_MAX_LENGTH), index=True)
+    email: Mapped[str | None] = mapped_column(sa.String(EMAIL_MAX_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime(), default=_utc_now)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime(), default=_utc_now)
+
+
 class UserEventBotSession(_own.Model):  # type: ignore[name-defined,misc]
     """A session that a crawler has used, with `TCS_EVENTS_BOTS = "mark"`. Reports leave it out.
 
@@ -206,11 +227,13 @@ EVENTS_TABLE = UserEvent.__tablename__
 IDENTITIES_TABLE = UserEventIdentity.__tablename__
 BOT_SESSIONS_TABLE = UserEventBotSession.__tablename__
 REJECTIONS_TABLE = UserEventRejection.__tablename__
+USERS_TABLE = UserEventUser.__tablename__
 WRITTEN_TABLES = (EVENTS_TABLE, IDENTITIES_TABLE)
 """The tables that a visitor's request writes into."""
 OPTIONAL_TABLES: dict[str, Callable[[Settings], bool]] = {
     BOT_SESSIONS_TABLE: lambda settings: settings.bots == BOTS_MARK,
     REJECTIONS_TABLE: lambda settings: settings.keep_rejected > 0,
+    USERS_TABLE: lambda settings: settings.identify_user is not None,
 }
 """The tables of features that may be off, and whether the settings turn the feature on.
 

@@ -35,6 +35,8 @@ SYNCED = "synced"
 LOST_ON_POWER_CUT = "lost_on_power_cut"
 WRITE_AHEAD_LOG, HOSTS_JOURNAL = "wal", "host"
 REFUSED, AS_BEST_THEY_CAN = "refused", "as_best_they_can"
+BY_HAND = "by_hand"
+_LOGIN_PATH = re.compile(r"(current_user|g)(\.[A-Za-z_][A-Za-z0-9_]*)+")
 LOG_LEVELS = ("info", "debug", "off")
 
 Access = Callable[[], Any]
@@ -129,6 +131,22 @@ def _bots(value: object) -> str:
             f"is {word!r}, which needs crawler-user-agents: pip install 'tcs-events[bots]'"
         )
     return word
+
+
+def _identify_user(value: object) -> str | Callable[[], object] | None:
+    if value is None or value == BY_HAND or callable(value):
+        return value
+    if not isinstance(value, str) or not _LOGIN_PATH.fullmatch(value):
+        raise ValueError(
+            "must be a path such as 'current_user.id' or 'g.user.email', a function without"
+            f" arguments, {BY_HAND!r} or None, not {value!r}"
+        )
+    if value.startswith("current_user") and importlib.util.find_spec("flask_login") is None:
+        raise ValueError(
+            f"is {value!r}, which needs Flask-Login: pip install flask-login, or give a function"
+            " that returns the id or the e-mail address of the logged-in user"
+        )
+    return value
 
 
 def _timezone(value: object) -> ZoneInfo:
@@ -352,6 +370,14 @@ class Settings:
         " share this time, and so does the counting that the page waits for. PostgreSQL and SQLite"
         " stop at any moment; any other database stops between two rows, not before the first one."
         " Commands, the worker and exports have no limit for counting and writing.",
+    )
+    identify_user: str | Callable[[], object] | None = _setting(
+        None,
+        _identify_user,
+        "Who is logged in, to link the sessions of visitors to your users: a path such as"
+        ' `"current_user.id"` (Flask-Login) or `"g.user.email"`, or a function without arguments'
+        " that returns an id, an e-mail address or `None`. It is asked when an event was stored."
+        ' `"by_hand"`: only your calls of `identify` link sessions to user ids.',
     )
     health_access: Access | None = _setting(
         None,

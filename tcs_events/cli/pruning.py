@@ -56,9 +56,9 @@ def read_age(text: str) -> timedelta | date:
 def prune(age: timedelta | date, dry_run: bool, as_json: bool) -> None:
     """Delete the events that happened longer ago than AGE.
 
-    Also deletes refused events of that age, and identities and crawler marks of that age whose
-    session has no events left. Deletes a few rows at a time, so that new events are stored
-    meanwhile. You may stop it and run it again.
+    Also deletes refused events of that age, and identities, user links and crawler marks of
+    that age whose session has no events left. Deletes a few rows at a time, so that new events are
+    stored meanwhile. You may stop it and run it again.
     """
     registration = registration_of(current_app)
     engine, zone = registration.database.engine, registration.settings.timezone

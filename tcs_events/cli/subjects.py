@@ -30,7 +30,7 @@ COUNTED_BY_OTHERS_SECONDS = 60.0
 
 
 def of_subject(function: options.Function) -> options.Function:
-    """Add `--email` and `--session`, and pass them as `emails` and `sessions`."""
+    """Add `--email`, `--user` and `--session`; pass them as `emails`, `users` and `sessions`."""
     for name, metavar, text in (
         ("session", "SESSION", "Everything of this session; may be repeated."),
         (
@@ -38,6 +38,7 @@ def of_subject(function: options.Function) -> options.Function:
             "ADDRESS",
             "Everything of this person. Letter case does not matter; may be repeated.",
         ),
+        ("user", "ID", "Everything of the logged-in user with this id; may be repeated."),
     ):
         function = click.option(
             f"--{name}",
@@ -56,17 +57,24 @@ def of_subject(function: options.Function) -> options.Function:
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @options.as_json
 def forget(
-    emails: tuple[str, ...], sessions: tuple[str, ...], dry_run: bool, yes: bool, as_json: bool
+    emails: tuple[str, ...],
+    users: tuple[str, ...],
+    sessions: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Delete everything of a person.
 
     Deletes every event with the address, stored or refused, and every event of the sessions that
-    were identified with it, unless it has another address. Deletes what is known about these
-    sessions, too. Then counts the affected days again.
+    were linked to the address or the user id, unless it has another address. Deletes what is known
+    about these sessions, too. Then counts the affected days again.
+
+    An address and a user id are one person if your code gave both to `identify` together.
     """
     registration = registration_of(current_app)
     engine, zone = registration.database.engine, registration.settings.timezone
-    subject = _subject(emails, sessions)
+    subject = _subject(emails, users, sessions)
     holdings = count_holdings(engine, subject)
     if dry_run:
         _say("Would delete", Counter(holdings.rows), holdings, as_json, False)
@@ -112,7 +120,11 @@ def _count_again() -> None:
 @click.option("-o", "--output", "file", type=click.Path(), default=STDOUT, help="Default: stdout.")
 @options.force
 def export_subject(
-    emails: tuple[str, ...], sessions: tuple[str, ...], file: str, force: bool
+    emails: tuple[str, ...],
+    users: tuple[str, ...],
+    sessions: tuple[str, ...],
+    file: str,
+    force: bool,
 ) -> None:
     """Write everything that is stored about a person, as JSON.
 
@@ -120,15 +132,15 @@ def export_subject(
     it.
     """
     check_stdout(file)
-    subject = _subject(emails, sessions)
+    subject = _subject(emails, users, sessions)
     with writing_to(file, replace=force) as target, current_reports().events() as connection:
         counts = write_held(connection, subject, target)
     click.echo(f"Exported {_in_words(counts)}.", err=True)
 
 
-def _subject(emails: tuple[str, ...], sessions: tuple[str, ...]) -> Subject:
-    if not (emails or sessions):
-        raise click.UsageError("Give --email ADDRESS or --session SESSION.")
+def _subject(emails: tuple[str, ...], users: tuple[str, ...], sessions: tuple[str, ...]) -> Subject:
+    if not (emails or users or sessions):
+        raise click.UsageError("Give --email ADDRESS, --user ID or --session SESSION.")
     with current_reports().events() as connection:
         for place in places_in(connection):
             if collations := other_collations(connection, place.table):
@@ -137,7 +149,7 @@ def _subject(emails: tuple[str, ...], sessions: tuple[str, ...]) -> Subject:
                     " that the rows of others would be taken for this person's. Run"
                     " `flask tcs-events doctor`, which names the statement that repairs the table."
                 )
-        return find_subject(connection, emails, sessions)
+        return find_subject(connection, emails, sessions, users)
 
 
 def _say(

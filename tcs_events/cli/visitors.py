@@ -130,16 +130,28 @@ def _cells(cohort: Cohort) -> list[float]:
     type=options.read_text,
     help="A person: events with this address, and sessions linked to it.",
 )
+@click.option(
+    "--user",
+    "user_id",
+    metavar="ID",
+    type=options.read_text,
+    help="A logged-in user: events of the sessions linked to this id.",
+)
 @options.limit(500, "events, the newest ones")
 @options.as_json
-def timeline(session_id: str | None, email: str | None, limit: int, as_json: bool) -> None:
+def timeline(
+    session_id: str | None, email: str | None, user_id: str | None, limit: int, as_json: bool
+) -> None:
     """Print the events of a session or a person, oldest first."""
-    if (session_id is None) == (email is None):
-        raise click.UsageError("Give a session or --email, not both.")
-    if session_id is not None:
-        events = reports.session_timeline(session_id, limit)
-    else:
-        events = reports.person_timeline(cast(str, email), limit)
+    match session_id, email, user_id:
+        case str(), None, None:
+            events = reports.session_timeline(session_id, limit)
+        case None, str(), None:
+            events = reports.person_timeline(email, limit)
+        case None, None, str():
+            events = reports.user_timeline(user_id, limit)
+        case _:
+            raise click.UsageError("Give a session, --email or --user, and only one of them.")
     if as_json:
         print_json(events)
     elif not events:

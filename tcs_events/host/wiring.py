@@ -14,11 +14,12 @@ from tcs_events.models import (
     UserEventBotSession,
     UserEventIdentity,
     UserEventRejection,
+    UserEventUser,
 )
 from tcs_events.settings import Settings
 from tcs_events.watch.log import log
 
-MODELS = (UserEvent, UserEventIdentity, UserEventBotSession, UserEventRejection)
+MODELS = (UserEvent, UserEventIdentity, UserEventUser, UserEventBotSession, UserEventRejection)
 
 
 def register(app: Flask, blueprint: Blueprint, settings: Settings) -> Registration:

@@ -27,6 +27,7 @@ from tcs_events.reports.in_app import (
     top_queries,
     total_activity,
     unmet_demand,
+    user_timeline,
 )
 from tcs_events.reports.period import Period
 from tcs_events.reports.questions import Reports
@@ -69,4 +70,5 @@ __all__ = [
     "top_queries",
     "total_activity",
     "unmet_demand",
+    "user_timeline",
 ]

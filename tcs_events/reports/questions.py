@@ -18,7 +18,7 @@ from tcs_events.reports.gaps import unmet_demand
 from tcs_events.reports.period import Period, days_until
 from tcs_events.reports.reading import Reading, RunSelect
 from tcs_events.reports.retention import retention
-from tcs_events.reports.timeline import person_timeline, session_timeline
+from tcs_events.reports.timeline import person_timeline, session_timeline, user_timeline
 from tcs_events.reports.top import top_experts, top_filters, top_queries
 from tcs_events.settings import Settings, read_settings
 
@@ -94,3 +94,4 @@ class Reports(Reading):
     top_queries = top_queries
     total_activity = total_activity
     unmet_demand = unmet_demand
+    user_timeline = user_timeline

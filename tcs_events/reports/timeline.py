@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from tcs_events.database.stored_json import read_columns
-from tcs_events.models import UserEvent, UserEventIdentity
+from tcs_events.models import UserEvent, UserEventIdentity, UserEventUser
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.reading import Reading
-from tcs_events.rights.places import EVENTS
+from tcs_events.rights.places import EVENTS, USERS, places_in
 from tcs_events.rights.subject import find_subject
 
 
@@ -27,7 +27,7 @@ class TimelineEvent:
     event_type: str
     payload: dict[str, Any]
     is_known: bool
-    """Whether the visitor's e-mail address was known by then."""
+    """Whether the visitor's e-mail address or user id was known by then."""
 
 
 TIMELINE_COLUMNS: Columns = (
@@ -58,9 +58,32 @@ def person_timeline(
     those of sessions linked to it, except events with another address. `offset` is used as in
     `session_timeline`.
     """
+    return _person_timeline(reading, limit, offset, addresses=[email])
 
+
+def user_timeline(
+    reading: Reading, user_id: str, limit: int = 500, offset: int | None = None
+) -> list[TimelineEvent]:
+    """Return the last `limit` events of a logged-in user, before and after being known.
+
+    They are in the order of `person_timeline`. These are the events that `forget` would delete:
+    those of sessions linked to the id, and those of the address that was given together with it,
+    except events with another address. Upper and lower case differ. `offset` is used as in
+    `session_timeline`.
+    """
+    return _person_timeline(reading, limit, offset, user_ids=[user_id])
+
+
+def _person_timeline(
+    reading: Reading,
+    limit: int,
+    offset: int | None,
+    *,
+    addresses: Sequence[str] = (),
+    user_ids: Sequence[str] = (),
+) -> list[TimelineEvent]:
     def condition(connection: sa.Connection) -> sa.ColumnElement[bool]:
-        subject = find_subject(connection, [email], [])
+        subject = find_subject(connection, addresses, [], user_ids)
         return sa.or_(sa.false(), *subject.conditions(EVENTS))
 
     return _timeline(reading, condition, limit, offset)
@@ -86,13 +109,7 @@ def _timeline(
             .limit(limit)
             .offset(offset)
         ).all()
-        known = dict(
-            connection.execute(
-                sa.select(UserEventIdentity.session_id, sa.func.min(UserEventIdentity.created_at))
-                .where(UserEventIdentity.session_id.in_({event.session_id for event in events}))
-                .group_by(UserEventIdentity.session_id)
-            ).all()
-        )
+        known = _known_since(connection, {event.session_id for event in events})
     return [
         TimelineEvent(
             event.created_at.astimezone(zone),
@@ -104,3 +121,20 @@ def _timeline(
         )
         for event in (reversed(events) if offset is None else events)
     ]
+
+
+def _known_since(connection: sa.Connection, sessions: Iterable[str]) -> dict[str, datetime]:
+    """Return the time of the first link of each session to an address or a user id."""
+    known: dict[str, datetime] = {}
+    links: list[type[UserEventIdentity] | type[UserEventUser]] = [UserEventIdentity]
+    if USERS in places_in(connection):
+        links.append(UserEventUser)
+    for link in links:
+        first = (
+            sa.select(link.session_id, sa.func.min(link.created_at))
+            .where(link.session_id.in_(sessions))
+            .group_by(link.session_id)
+        )
+        for session_id, at in connection.execute(first):
+            known[session_id] = min(at, known.get(session_id, at))
+    return known

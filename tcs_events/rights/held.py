@@ -22,7 +22,11 @@ def write_held(connection: Connection, subject: Subject, file: IO[bytes]) -> dic
     queries that find them. Returns the number of rows by the name of the place.
     """
     sessions = [*subject.sessions, *subject.linked_sessions]
-    who = {"addresses": [*subject.addresses], "sessions": sessions}
+    who = {
+        "addresses": [*subject.addresses],
+        "user_ids": [*subject.user_ids],
+        "sessions": sessions,
+    }
     head = {"subject": who, "exported_at": datetime.now(UTC)}
     file.write(json_text(head)[:-1].encode())
     counts = {}

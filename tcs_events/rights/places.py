@@ -16,6 +16,7 @@ from tcs_events.models import (
     UserEventBotSession,
     UserEventIdentity,
     UserEventRejection,
+    UserEventUser,
 )
 
 
@@ -34,6 +35,8 @@ class Place:
     """The column with the session; may be null."""
     email: str | None = "email"
     """The column with the e-mail address, which may be null; None if there is no such column."""
+    user: str | None = None
+    """The column with the id of a logged-in user; None if there is no such column."""
     at: str = "created_at"
     """The column with the time that gives a row its age."""
     is_counted: bool = False
@@ -66,6 +69,10 @@ class Place:
         return self.table.c[self.email] if self.email else None
 
     @property
+    def user_column(self) -> sa.Column[Any] | None:
+        return self.table.c[self.user] if self.user else None
+
+    @property
     def time_column(self) -> sa.Column[Any]:
         return self.table.c[self.at]
 
@@ -83,9 +90,14 @@ BOT_SESSIONS = Place(
     at="marked_at",
 )
 IDENTITIES = Place("identities", "identity", UserEventIdentity.__table__, "identity_id")
-PLACES = (EVENTS, REJECTIONS, BOT_SESSIONS, IDENTITIES)
-"""All places, in the order of deletion. Identities come last, because they say which sessions are a
-person's: after an interruption, `forget` needs them to find the rest."""
+USERS = Place("user_links", "user link", UserEventUser.__table__, "link_id", user="user_id")
+PLACES = (EVENTS, REJECTIONS, BOT_SESSIONS, IDENTITIES, USERS)
+"""All places, in the order of deletion.
+
+Identities and user links come last, because they say which sessions are a person's: after an
+interruption, `forget` needs them to find the rest. A user link may also name the address by which
+identities are found.
+"""
 
 
 def places_in(connection: Connection) -> tuple[Place, ...]:

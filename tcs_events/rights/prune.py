@@ -15,9 +15,17 @@ from sqlalchemy import Connection, Engine, select
 from tcs_events.counts.events import event_types
 from tcs_events.models import UserEvent
 from tcs_events.rights.deleting import Deleter, Rows
-from tcs_events.rights.places import BOT_SESSIONS, EVENTS, IDENTITIES, PLACES, Place, places_in
+from tcs_events.rights.places import (
+    BOT_SESSIONS,
+    EVENTS,
+    IDENTITIES,
+    PLACES,
+    USERS,
+    Place,
+    places_in,
+)
 
-LEFT_BEHIND = (BOT_SESSIONS, IDENTITIES)
+LEFT_BEHIND = (BOT_SESSIONS, IDENTITIES, USERS)
 """Places whose rows describe a session. They are useless once the session has no events."""
 
 
@@ -53,8 +61,8 @@ def count_prunable(engine: Engine, before: datetime) -> dict[str, int]:
 def prune(engine: Engine, deleter: Deleter, before: datetime) -> None:
     """Delete the events that happened before a time, and the refused events received before it.
 
-    Then deletes the identities and crawler marks from before that time whose session has no events
-    left.
+    Then deletes the identities, user links and crawler marks from before that time whose session
+    has no events left.
     """
     with engine.connect() as connection:
         types = event_types(connection)

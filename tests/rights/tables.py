@@ -9,8 +9,8 @@ from uuid import uuid4
 from flask import Flask
 from sqlalchemy import inspect, text
 
-from tcs_events import UserEventIdentity
-from tcs_events.event import identity_id
+from tcs_events import UserEventIdentity, UserEventUser
+from tcs_events.event import identity_id, user_address_id, user_link_id
 from tcs_events.models import UserEventRejection
 from tests.cli.asking import NOON
 
@@ -19,6 +19,20 @@ def identity(email: str, session: str = "visitor-1", at: datetime = NOON) -> Use
     return UserEventIdentity(
         identity_id=identity_id(session, email),
         session_id=session,
+        email=email,
+        created_at=at,
+        received_at=at,
+    )
+
+
+def user_link(
+    user_id: str, session: str = "visitor-1", email: str | None = None, at: datetime = NOON
+) -> UserEventUser:
+    """Return the link of a session to a user, or with an address the row that names it."""
+    return UserEventUser(
+        link_id=user_address_id(session, user_id, email) if email else user_link_id(session),
+        session_id=session,
+        user_id=user_id,
         email=email,
         created_at=at,
         received_at=at,
@@ -59,6 +73,11 @@ def sessions_with_events(app: Flask) -> set[str]:
 
 def identities(app: Flask) -> set[tuple[str, str]]:
     return {(row["session_id"], row["email"]) for row in all_tables(app)["user_event_identities"]}
+
+
+def user_links(app: Flask) -> set[tuple[str, str, str | None]]:
+    rows = all_tables(app)["user_event_users"]
+    return {(row["session_id"], row["user_id"], row["email"]) for row in rows}
 
 
 def new_word() -> str:

@@ -188,6 +188,7 @@ class TestWhatIsSaid:
             "rejections": 0,
             "bot_sessions": 0,
             "identities": 0,
+            "user_links": 0,
             "before": "2026-03-03T00:00:00+00:00",
             "is_done": True,
         }

@@ -93,6 +93,7 @@ class TestWhoseItIs:
             "rejections": 0,
             "bot_sessions": 0,
             "identities": 3,
+            "user_links": 0,
             "events_of_others": 1,
             "is_done": True,
         }
@@ -186,7 +187,7 @@ class TestNobodyNamed:
     def test_is_wrong(self, sqlite_host: Flask, command: str) -> None:
         result = run(sqlite_host, command)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "Give --email ADDRESS or --session SESSION." in result.stderr
+        assert "Give --email ADDRESS, --user ID or --session SESSION." in result.stderr
 
 
 def act_in_many_ways(app: Flask) -> None:
@@ -265,7 +266,11 @@ class TestTheExport:
         assert (event["payload"], event["email"]) == (payload, ADA)
         assert event["created_at"] == NOON.isoformat()
         assert (link["session_id"], link["email"]) == ("visitor-1", ADA)
-        assert document["subject"] == {"addresses": [ADA], "sessions": ["visitor-1"]}
+        assert document["subject"] == {
+            "addresses": [ADA],
+            "user_ids": [],
+            "sessions": ["visitor-1"],
+        }
         exported_at = datetime.fromisoformat(document["exported_at"])
         assert abs((datetime.now(UTC) - exported_at).total_seconds()) < 60
 
