@@ -23,6 +23,7 @@ from tcs_events.models import (
     UserEventUser,
     db,
 )
+from tcs_events.tracking.identify import identify
 from tcs_events.tracking.track import track
 
 __all__ = [
@@ -47,5 +48,6 @@ __all__ = [
     "event_accepted",
     "event_rejected",
     "events_bp",
+    "identify",
     "track",
 ]

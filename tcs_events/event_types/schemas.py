@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
 from tcs_events.errors import UNPLANNED, Message
-from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH
+from tcs_events.event import EMAIL_MAX_LENGTH, SESSION_ID_MAX_LENGTH, USER_ID_MAX_LENGTH
 from tcs_events.event_types.event_type import EventTypes
 from tcs_events.event_types.own_schema import give_codes
 from tcs_events.event_types.payload_form import PayloadForm
@@ -164,6 +164,18 @@ class IdentitySchema(Schema):
     age_ms = _KnownAge(metadata=_AGE_MS_MEANING)
 
 
+class PersonSchema(Schema):
+    """A link from a session to a person, as the host's own code says it."""
+
+    session_id = fields.String(required=True, validate=_SESSION_ID)
+    email = fields.String(load_default=None, allow_none=True, validate=check_email)
+    user_id = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=[validate.Length(1, USER_ID_MAX_LENGTH), _printable],
+    )
+
+
 def event_schema(event_types: EventTypes, max_payload_bytes: int | None = None) -> EventSchema:
     """Return the schema that allows `event_types`. Make it once, and use it for every event.
 
@@ -185,5 +197,12 @@ def event_schema(event_types: EventTypes, max_payload_bytes: int | None = None) 
 def identity_schema() -> IdentitySchema:
     """Return the schema of a link. Make it once, and use it for every link."""
     schema = IdentitySchema()
+    give_codes(schema)
+    return schema
+
+
+def person_schema() -> PersonSchema:
+    """Return the schema of what the host's own code says. Make it once."""
+    schema = PersonSchema()
     give_codes(schema)
     return schema

@@ -27,6 +27,7 @@ from tcs_events.event_types.schemas import event_schema
 from tcs_events.intake.announcing import Signals
 from tcs_events.intake.collector import Collector
 from tcs_events.intake.intake import BotMarks, Intake, Limits
+from tcs_events.intake.linking import Linker
 from tcs_events.intake.reader import Reader
 from tcs_events.intake.rejections import TIMEOUT_MS, KeptRejections
 from tcs_events.intake.screening import Screening
@@ -36,6 +37,7 @@ from tcs_events.models import (
     IDENTITIES_TABLE,
     OPTIONAL_TABLES,
     REJECTIONS_TABLE,
+    USERS_TABLE,
     Tables,
     join_metadata,
 )
@@ -69,6 +71,8 @@ class Registration:
         self.health = Health(self)
         self.is_prepared = False
         """Whether the app has had its first request."""
+        self.listeners: list[object] = []
+        """What listens to signals of the app, which hold their receivers weakly."""
         self._stores: dict[str, Store] = {}
         self._reset()
         in_each_child(self._reset)
@@ -148,6 +152,33 @@ class Registration:
     def identity_store(self) -> Store:
         """The store of the owners of sessions. Raises what `database` raises."""
         return self._kept(IDENTITIES_TABLE, self.settings)
+
+    @property
+    def user_link_store(self) -> Store:
+        """The store of the links to user ids.
+
+        Raises what `database` raises, and:
+            ConfigError: the feature is off, so that there is no table.
+        """
+        if self.settings.identify_user is None:
+            raise ConfigError(
+                "tcs_events.identify has a user_id, which needs a table of its own. Set"
+                ' TCS_EVENTS_IDENTIFY_USER = "by_hand", and run `db.create_all()`, or `flask db'
+                " migrate` and `flask db upgrade`."
+            )
+        return self._kept(USERS_TABLE, self.settings)
+
+    @cached_property
+    def linker(self) -> Linker:
+        """Links sessions to persons, as the host's code says. Raises what `database` raises."""
+        return Linker(
+            self.reader,
+            self.identity_store,
+            lambda: self.user_link_store,
+            self.database,
+            self.settings.timeout_ms / 1000,
+            self.counters,
+        )
 
     @cached_property
     def refresher(self) -> Refresher:

@@ -18,6 +18,7 @@ from tcs_events.event_types.schemas import (
     identity_schema,
     known_age_ms,
     known_email,
+    person_schema,
 )
 from tcs_events.intake.precheck import Precheck
 from tcs_events.watch.log import log
@@ -143,6 +144,7 @@ class Reader:
         self._scrub = scrub
         self._precheck = Precheck(schema)
         self._identity_schema = identity_schema()
+        self._person_schema = person_schema()
         self._failed: set[str] = set()
 
     def parse(self, body: bytes) -> Parsed:
@@ -182,6 +184,14 @@ class Reader:
             created_at=_happened_at(loaded, received_at),
             received_at=received_at,
         )
+
+    def person(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the session, the address and the user id that the host's code has given.
+
+        Raises:
+            EventInvalid: one of them is not allowed.
+        """
+        return self._loaded(self._person_schema, data)
 
     def _load(self, data: Any, received_at: datetime) -> Event:
         """Let the schema decide."""
