@@ -42,6 +42,7 @@ from tcs_events.intake.answers import (
 )
 from tcs_events.intake.collector import Collector, refuse
 from tcs_events.settings import SETTINGS, check_names, read_settings
+from tcs_events.tracking.login import link_logged_in_users
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -75,6 +76,7 @@ def create_blueprint(
         registration = register_on(app, blueprint, read_settings(app.config, options))
         add_routes(state, ROUTES)
         request_started.connect(_take_body, app)
+        link_logged_in_users(app, registration)
         if registration.settings.cors_origins:
             request_finished.connect(_let_other_origins_read, app)
 

@@ -28,6 +28,7 @@ from tcs_events.host.mounted import ingestion_rules, route_of
 from tcs_events.host.wiring import prepare
 from tcs_events.intake.answers import Answer
 from tcs_events.intake.collector import refuse
+from tcs_events.tracking.login import check_no_middleware
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -45,7 +46,8 @@ class EventsMiddleware:
             `wsgi_app`.
 
     Raises:
-        ConfigError: the app has not registered the blueprint.
+        ConfigError: the app has not registered the blueprint, or `TCS_EVENTS_IDENTIFY_USER` names
+            the logged-in user, whom only Flask's own requests know.
     """
 
     def __init__(self, app: Flask) -> None:
@@ -57,6 +59,7 @@ class EventsMiddleware:
         self._app = app
         self._next: WSGIApplication = app.wsgi_app
         self._registration = registration_of(app)
+        check_no_middleware(self._registration)
         self._limit_bytes = self._registration.settings.max_body_bytes
         self._origins = self._registration.settings.cors_origins
         self._collect: dict[str, Callable[[bytes, WSGIEnvironment], Answer]] = {}

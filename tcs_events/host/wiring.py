@@ -56,7 +56,8 @@ def prepare(app: Flask, **_: object) -> None:
         if registration.is_prepared:
             return
         if (csrf := app.extensions.get("csrf")) is not None:
-            # Flask-WTF protects actions that a cookie authorizes. Our routes use no cookie.
+            # Flask-WTF protects actions that a cookie authorizes. No cookie authorizes ours. Where
+            # a login names the person of a session, `tracking.login` checks who has sent it.
             csrf.exempt(registration.blueprint)
         with app.app_context():
             _log_tables(registration)
