@@ -42,6 +42,9 @@ LOG_LEVELS = ("info", "debug", "off")
 Access = Callable[[], Any]
 """A function of the host that returns True if the current request may see the counts."""
 
+IdentifyUser = str | tuple[str, ...] | Callable[[], object] | None
+"""`BY_HAND`, paths, or a function of the host that says who is logged in. None if nothing does."""
+
 Reader = Callable[[object], Any]
 """Returns the value that we use, or raises `ValueError`. The error's text continues a sentence that
 begins with the key: "must be True or False"."""
@@ -133,20 +136,24 @@ def _bots(value: object) -> str:
     return word
 
 
-def _identify_user(value: object) -> str | Callable[[], object] | None:
+def _identify_user(value: object) -> IdentifyUser:
     if value is None or value == BY_HAND or callable(value):
         return value
-    if not isinstance(value, str) or not _LOGIN_PATH.fullmatch(value):
+    paths = (value,) if isinstance(value, str) else value
+    if not isinstance(paths, list | tuple) or not all(
+        isinstance(path, str) and _LOGIN_PATH.fullmatch(path) for path in paths or [None]
+    ):
         raise ValueError(
-            "must be a path such as 'current_user.id' or 'g.user.email', a function without"
-            f" arguments, {BY_HAND!r} or None, not {value!r}"
+            "must be a path such as 'current_user.id' or 'g.user.email', a list of them, a function"
+            f" without arguments, {BY_HAND!r} or None, not {value!r}"
         )
-    if value.startswith("current_user") and importlib.util.find_spec("flask_login") is None:
+    needs_login = any(path.startswith("current_user") for path in paths)
+    if needs_login and importlib.util.find_spec("flask_login") is None:
         raise ValueError(
             f"is {value!r}, which needs Flask-Login: pip install flask-login, or give a function"
             " that returns the id or the e-mail address of the logged-in user"
         )
-    return value
+    return tuple(paths)
 
 
 def _timezone(value: object) -> ZoneInfo:
@@ -371,12 +378,13 @@ class Settings:
         " stop at any moment; any other database stops between two rows, not before the first one."
         " Commands, the worker and exports have no limit for counting and writing.",
     )
-    identify_user: str | Callable[[], object] | None = _setting(
+    identify_user: IdentifyUser = _setting(
         None,
         _identify_user,
         "Who is logged in, to link the sessions of visitors to your users: a path such as"
-        ' `"current_user.id"` (Flask-Login) or `"g.user.email"`, or a function without arguments'
-        " that returns an id, an e-mail address or `None`. It is asked when an event was stored."
+        ' `"current_user.id"` (Flask-Login) or `"g.user.email"`, a list of an id and an address, or'
+        " a function without arguments that returns one or both, or `None`. It is asked when an"
+        " event was stored."
         ' `"by_hand"`: only your calls of `identify` link sessions to user ids.',
     )
     health_access: Access | None = _setting(

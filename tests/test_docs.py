@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, render_template_string
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, mapped_column
@@ -241,6 +241,45 @@ def test_the_example_of_a_login_hook_lets_events_through(
     assert app.test_client().get("/").location == "/login"
 
 
+def test_the_setting_for_logged_in_users_links_them(make_host: MakeHost, sqlite_url: str) -> None:
+    need_module("flask_login")
+    from tests.tracking.login_host import login_host
+
+    app = Flask("settings")
+    exec(example("guides/users", "TCS_EVENTS_IDENTIFY_USER"), {"app": app})
+    [(key, value)] = [item for item in app.config.items() if item[0].startswith("TCS_EVENTS_")]
+    host = login_host(make_host, sqlite_url, TESTING=True, **{key: value})
+    client = host.test_client()
+    client.post("/login/ada")
+    client.post(URL, json=card_click())
+    with host.app_context():
+        assert [event.session_id for event in reports.user_timeline("42")] == ["visitor-1"]
+
+
+def test_the_login_and_logout_hooks_that_are_shown_work(
+    make_host: MakeHost, sqlite_url: str
+) -> None:
+    need_module("flask_login")
+    from tests.tracking.login_host import login_host
+
+    host = login_host(make_host, sqlite_url, TESTING=True, TCS_EVENTS_IDENTIFY_USER="by_hand")
+    names = {"app": host}  # signals hold their receivers weakly
+    exec(example("guides/users", "link_session"), names)
+    exec(example("guides/users", "remember_reset"), names)
+    html = page("guides/users").block("html", "tcsEvents.reset()")
+    host.add_url_rule("/", "home", lambda: render_template_string(html))
+    client = host.test_client()
+    client.post("/login/ada", headers={"X-TCS-Session-ID": "visitor-1"})
+    post(host, email="ada@example.com", session_id="visitor-2")
+    with host.app_context():
+        known = reports.user_timeline("42")
+    assert [event.session_id for event in known] == ["visitor-2"]
+    assert "reset()" not in client.get("/").text
+    client.post("/logout")
+    assert "<script>tcsEvents.reset()</script>" in client.get("/").text
+    assert "reset()</script>" not in client.get("/").text
+
+
 def test_the_counts_of_health_are_for_whoever_has_the_token(
     make_host: MakeHost, sqlite_url: str
 ) -> None:
@@ -346,7 +385,11 @@ def test_a_table_is_made_by_the_settings_that_are_documented(
     need_module("crawleruseragents")
     rows = page("reference/tables").rows("Which feature owns which table")
     switches = {row[0].strip("`"): row[2] for row in rows}
-    on = {"TCS_EVENTS_BOTS": "mark", "TCS_EVENTS_KEEP_REJECTED": 1}
+    on = {
+        "TCS_EVENTS_BOTS": "mark",
+        "TCS_EVENTS_KEEP_REJECTED": 1,
+        "TCS_EVENTS_IDENTIFY_USER": "by_hand",
+    }
     for settings in ({}, *({key: value} for key, value in on.items()), on):
         app = make_host(sqlite_url, create=False, **settings)
         assert list(app.extensions["sqlalchemy"].metadata.tables) == [

@@ -5,7 +5,6 @@ They are signals of blinker, which Flask uses for its own: https://blinker.readt
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -14,7 +13,7 @@ from blinker import NamedSignal, Namespace
 
 from tcs_events.event import Event, Record
 from tcs_events.watch.counters import Counters
-from tcs_events.watch.log import log
+from tcs_events.watch.log import log_raised
 
 _signals = Namespace()
 event_accepted: NamedSignal = _signals.signal("event-accepted")
@@ -77,11 +76,4 @@ class Signals:
         name = getattr(receiver, "__qualname__", type(receiver).__qualname__)
         if name not in self._failed:  # a receiver that always fails would fill the log
             self._failed.add(name)
-            # Not the error's text, which may quote the event.
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            log.error(
-                "tcs_events.receiver_failed",
-                receiver=name,
-                reason=type(error).__name__,
-                where=f"{frame.filename}:{frame.lineno}",
-            )
+            log_raised("tcs_events.receiver_failed", error, receiver=name)

@@ -95,7 +95,7 @@ class Linker:
             session_id: the session. None is refused.
             person: whom it belongs to.
             verdict: how the link ends whatever it holds. None if it can be stored.
-            first_stands: whether another address counts as another person, too.
+            first_stands: whether another address counts as another person, too, without a user id.
 
         Raises:
             ConfigError: there is a user id, and the app has no table for it.
@@ -136,7 +136,7 @@ class Linker:
                 )
                 outcomes.append(_stored(users, tie.record()))
         if email is not None:
-            if first_stands and (known := self._addresses_of(session_id)):
+            if first_stands and user_id is None and (known := self._addresses_of(session_id)):
                 folded = {folded_address(address) for address in known}
                 is_known = folded_address(email) in folded
                 return (Outcome.DUPLICATE, "") if is_known else ANOTHER_USER

@@ -7,8 +7,7 @@ sent, so that no browser waits for it.
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from time import monotonic
@@ -26,7 +25,7 @@ from tcs_events.intake.announcing import event_accepted
 from tcs_events.intake.answers import answer_error
 from tcs_events.intake.linking import Person
 from tcs_events.settings import BY_HAND
-from tcs_events.watch.log import log
+from tcs_events.watch.log import log_raised
 
 REMEMBERED = 10_000
 """How many sessions a process remembers the person of."""
@@ -42,9 +41,9 @@ _SESSIONS = "tcs_events.tracking.login"
 def link_logged_in_users(app: Flask, registration: Registration) -> None:
     """Link the sessions of stored events to the logged-in user, if the settings say who that is."""
     setting = registration.settings.identify_user
-    if setting is None or setting == BY_HAND:
+    if setting is None or isinstance(setting, str):  # by hand
         return
-    ask = _asking(setting) if isinstance(setting, str) else setting
+    ask = _asking(setting) if isinstance(setting, tuple) else setting
     logins = Logins(app, registration, ask)
     registration.listeners.append(logins)
     event_accepted.connect(logins.note, app)
@@ -131,13 +130,7 @@ class Logins:
             self._registration.counters.note("identify_user_failed")
             if not self._has_failed:  # it would fill the log: every event asks
                 self._has_failed = True
-                # Not the error's text, which may quote the user.
-                frame = traceback.extract_tb(error.__traceback__)[-1]
-                log.error(
-                    "tcs_events.identify_user_failed",
-                    reason=type(error).__name__,
-                    where=f"{frame.filename}:{frame.lineno}",
-                )
+                log_raised("tcs_events.identify_user_failed", error)
             return None
 
     def _link(self, sessions: list[str], person: Person) -> None:
@@ -149,49 +142,56 @@ class Logins:
                 answer_error(error)  # for its line in the log
                 self._known[session_id] = Person(), monotonic()
             except Exception as error:
-                log.error("tcs_events.identify_failed", reason=type(error).__name__)
+                log_raised("tcs_events.identify_failed", error)
 
 
-def _person_of(value: object) -> Person | None:
-    """Return the person that an address or a user id stands for. None and "" are nobody.
+def _person_of(answer: object) -> Person | None:
+    """Return the person of an id, an address, or a tuple of both. None and "" are nobody.
 
     Raises:
-        ValueError: this is neither.
+        ValueError: it is something else.
     """
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int | UUID):
-        raise ValueError("neither an id nor an e-mail address")
-    text = str(value)
-    if known_email(text) is not None:
-        return Person(email=text)
-    if len(text) > USER_ID_MAX_LENGTH or not text.isprintable() or not text.strip():
-        raise ValueError("an id must have at most 255 characters, all of them printable")
-    return Person(user_id=text)
+    person = Person()
+    for value in answer if isinstance(answer, tuple | list) else (answer,):
+        if value is None or value == "":
+            continue
+        if isinstance(value, bool) or not isinstance(value, str | int | UUID):
+            raise ValueError("neither an id nor an e-mail address")
+        text = str(value)
+        field = "user_id" if known_email(text) is None else "email"
+        if getattr(person, field) is not None:
+            raise ValueError("two ids, or two e-mail addresses")
+        if len(text) > USER_ID_MAX_LENGTH and field == "user_id":
+            raise ValueError(f"an id of more than {USER_ID_MAX_LENGTH} characters")
+        if not text.isprintable() or not text.strip():
+            raise ValueError("an id that is not printable")
+        person = person._replace(**{field: text})
+    return None if person == Person() else person
 
 
-def _asking(path: str) -> Callable[[], object]:
-    """Return a function that follows a path such as `current_user.id` or `g.user.email`.
+def _asking(paths: Iterable[str]) -> Callable[[], object]:
+    """Return a function that follows paths such as `current_user.id` or `g.user.email`."""
+    return lambda: tuple(_at(path) for path in paths)
 
-    It returns None if nobody is logged in: an object on the way is None, or says that it is not
-    authenticated.
+
+def _at(path: str) -> object:
+    """Return what is at a path. None if nobody is logged in.
+
+    That is so if an object on the way is None, or says that it is not authenticated.
     """
     first, *names = path.split(".")
+    found: object
+    if first == "g":
+        found = g.get(names.pop(0))
+    else:
+        from flask_login import current_user
 
-    def ask() -> object:
-        if first == "g":
-            found, *rest = g.get(names[0]), *names[1:]
-        else:
-            from flask_login import current_user
-
-            found, rest = current_user, names
-        for name in rest:
-            if found is None or not getattr(found, "is_authenticated", True):
-                return None
-            found = getattr(found, name)
-        return found() if callable(found) else found
-
-    return ask
+        found = current_user
+    for name in names:
+        if found is None or not getattr(found, "is_authenticated", True):
+            return None
+        found = getattr(found, name)
+    return found() if callable(found) else found
 
 
 def check_no_middleware(registration: Registration) -> None:

@@ -13,6 +13,7 @@ its answer.
 from __future__ import annotations
 
 import threading
+import traceback
 from collections import deque
 from contextvars import Context, copy_context
 from typing import Any
@@ -142,3 +143,13 @@ class Log:
 
 _lines = _Lines()
 log = Log()
+
+
+def log_raised(line: str, error: Exception, **keys: object) -> None:
+    """Log an error of the host's code: its class, and where it was raised.
+
+    Not its text, which may quote the event or the user.
+    """
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{frame.filename}:{frame.lineno}"
+    log.error(line, **keys, reason=type(error).__name__, where=where)

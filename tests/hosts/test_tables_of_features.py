@@ -18,6 +18,7 @@ from tests.support import URL, card_click, need_module, post, stored
 SETTINGS: dict[str, dict[str, object]] = {
     "user_event_bot_sessions": {"TCS_EVENTS_BOTS": "mark"},
     "user_event_rejections": {"TCS_EVENTS_KEEP_REJECTED": 10},
+    "user_event_users": {"TCS_EVENTS_IDENTIFY_USER": "by_hand"},
 }
 """The tables that not every host has, and the setting that brings each."""
 GOOGLEBOT = {"User-Agent": "Googlebot/2.1 (+http://www.google.com/bot.html)"}

@@ -24,6 +24,7 @@ from tests.cli.asking import eventually
 from tests.conftest import MakeHost
 from tests.faces.test_identify import links
 from tests.rights.tables import user_links
+from tests.rights.test_subjects import held
 from tests.support import URL, card_click, stored
 from tests.tracking.login_host import engine_of, login_host
 from tests.tracking.test_identify import counted, notes
@@ -203,8 +204,12 @@ class TestWhatTheSettingMayBe:
             ("not@address", {"not@address"}, []),
             (UUID(int=7), {"00000000-0000-0000-0000-000000000007"}, []),
             (ADA, set(), [ADA]),
+            ((42, ADA), {"42"}, [ADA]),
+            ((ADA, 42), {"42"}, [ADA]),
+            ((None, ADA), set(), [ADA]),
             (None, set(), []),
             ("", set(), []),
+            ((None, ""), set(), []),
         ],
     )
     def test_a_function(
@@ -241,9 +246,32 @@ class TestWhatTheSettingMayBe:
         send(logged_in(host))
         assert user_links(host) == {("visitor-1", "42", None)}
 
+    def test_an_id_and_an_address_which_are_then_one_persons(
+        self, make_sqlite_host: Callable[[object], Flask]
+    ) -> None:
+        host = make_sqlite_host(["current_user.id", "current_user.email"])
+        client = logged_in(host)
+        client.post(f"{URL}/identify", json={"session_id": "visitor-1", "email": BO})
+        send(client)
+        assert user_links(host) == {("visitor-1", "42", None), ("visitor-1", "42", ADA)}
+        assert links(host) == [("visitor-1", BO), ("visitor-1", ADA)]
+        send(host.test_client(), "before the login", email=ADA)
+        assert len(held(host, "--user", "42")["events"]) == 2
+
     @pytest.mark.parametrize(
         "value",
-        ["", "current_user", "user.id", "current_user.id()", "g", "current_user..id", 7, True],
+        [
+            "",
+            "current_user",
+            "user.id",
+            "current_user.id()",
+            "g",
+            "current_user..id",
+            [],
+            ["current_user.id", 7],
+            7,
+            True,
+        ],
     )
     def test_nothing_else(self, make_sqlite_host: Callable[[object], Flask], value: object) -> None:
         with pytest.raises(ConfigError, match="TCS_EVENTS_IDENTIFY_USER must be a path such as"):
@@ -278,6 +306,8 @@ class TestAFailure:
             (lambda: True, "ValueError"),
             (lambda: "x" * 256, "ValueError"),
             (lambda: "4\n2", "ValueError"),
+            (lambda: (42, 43), "ValueError"),
+            (lambda: (ADA, BO), "ValueError"),
             ("current_user.emial", "AttributeError"),
         ],
     )
