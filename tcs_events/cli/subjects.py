@@ -15,6 +15,7 @@ from tcs_events.cli.command import command
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.stopping import said_at_the_end
 from tcs_events.cli.target import STDOUT, check_stdout, writing_to
+from tcs_events.cli.visible import visible
 from tcs_events.database.mysql_tables import other_collations
 from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
@@ -161,13 +162,26 @@ def _say(
 ) -> None:
     others = holdings.events_of_others
     if as_json:
-        print_json({**counts, "events_of_others": others, "is_done": is_done})
+        print_json(
+            {
+                **counts,
+                "events_of_others": others,
+                "other_user_ids": holdings.other_user_ids,
+                "is_done": is_done,
+            }
+        )
         return
     print_line(f"{verb} {_in_words(counts)}.")
     if others:
         print_line(
             f"Not included: {EVENTS.counted(others)} of the same sessions with another address."
             " Give that address too if it belongs to the same person."
+        )
+    if holdings.other_user_ids:
+        ids = ", ".join(map(visible, holdings.other_user_ids))
+        print_line(
+            f"The same sessions are linked to the user id {ids}. Give it with --user if it belongs"
+            " to the same person."
         )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, select
 from tcs_events.database.batches import batches
 from tcs_events.rights.deleting import Deleter, Rows
 from tcs_events.rights.places import EVENTS, PLACES, Place
-from tcs_events.rights.subject import Subject, count_rows
+from tcs_events.rights.subject import Subject, count_rows, other_user_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Holdings:
     """The number of rows by the name of the place."""
     events_of_others: int
     """Events in the person's sessions with another address, which belong to somebody else."""
+    other_user_ids: list[str]
+    """User ids that the person's sessions are linked to, and that were not given."""
 
 
 def count_holdings(engine: Engine, subject: Subject) -> Holdings:
@@ -32,6 +34,7 @@ def count_holdings(engine: Engine, subject: Subject) -> Holdings:
                 for place in PLACES
             },
             count_rows(connection, EVENTS, subject.conditions_of_others(EVENTS)),
+            other_user_ids(connection, subject),
         )
 
 

@@ -166,6 +166,16 @@ def _spellings(
     return spellings
 
 
+def other_user_ids(connection: Connection, subject: Subject) -> list[str]:
+    """Return the user ids that the linked sessions of a person have besides the person's."""
+    found: set[str] = set()
+    if USERS in subject.places:
+        for sessions in batches(subject.linked_sessions):
+            query = select(UserEventUser.user_id).where(UserEventUser.session_id.in_(sessions))
+            found.update(connection.scalars(query.distinct()))
+    return sorted(found.difference(subject.user_ids))
+
+
 def count_rows(
     connection: Connection, place: Place, conditions: Iterator[sa.ColumnElement[bool]]
 ) -> int:

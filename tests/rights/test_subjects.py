@@ -95,6 +95,7 @@ class TestWhoseItIs:
             "identities": 3,
             "user_links": 0,
             "events_of_others": 1,
+            "other_user_ids": [],
             "is_done": True,
         }
         left = [(row["session_id"], row["email"]) for row in stored(host)]

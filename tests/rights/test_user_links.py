@@ -155,7 +155,13 @@ class TestOfAnAddressAndAnId:
 
     def test_the_link_of_another_stays_when_a_person_is_forgotten(self, host: Flask) -> None:
         save(host, click(session="shared"), user_link("42", "shared"), identity(BO, "shared"))
-        ask(host, "forget", "--email", BO, "--yes")
+        [_, hint] = lines(host, "forget", "--email", BO, "--dry-run")
+        assert hint == (
+            "The same sessions are linked to the user id 42. Give it with --user if it belongs to"
+            " the same person."
+        )
+        said = ask(host, "forget", "--email", BO, "--yes")
+        assert said["other_user_ids"] == ["42"]
         assert (identities(host), user_links(host)) == (set(), {("shared", "42", None)})
 
 
