@@ -7,16 +7,17 @@ from functools import partial
 from typing import cast
 from uuid import UUID
 
-from flask import Flask, current_app
+from flask import Flask
 
-from tcs_events.errors import ConfigError, TcsEventsError
+from tcs_events.errors import TcsEventsError
 from tcs_events.host.registration import registration_of
 from tcs_events.intake.answers import answer_error
 from tcs_events.intake.linking import Person
 from tcs_events.intake.screening import Screening
 from tcs_events.tracking.after_commit import run_after
-from tcs_events.tracking.recording import log_broken
-from tcs_events.tracking.track import _fill_in_session, _lock_of
+from tcs_events.tracking.calling import app_of, harmless_in_production
+from tcs_events.tracking.track import fill_in_session, lock_of_host
+from tcs_events.watch.log import log_raised
 
 UserId = str | int | UUID
 
@@ -53,40 +54,31 @@ def identify(
         ConfigError: the app has not registered the blueprint, has no database, or there is a
             `user_id` and `TCS_EVENTS_IDENTIFY_USER` is not set.
     """
-    if not current_app:
-        raise ConfigError(
-            "tcs_events.identify needs an app context, as `db.session` does. In a script or a task,"
-            " use `with app.app_context():`."
-        )
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    try:
+    app = app_of("identify")
+    with harmless_in_production(app, "tcs_events.identify_failed"):
         return _identified(app, session_id, email, None if user_id is None else str(user_id))
-    except TcsEventsError as error:
-        answer_error(error)  # for its line in the log
-        if app.debug or app.testing:
-            raise
-    except Exception as error:
-        if app.debug or app.testing:
-            raise
-        log_broken(error)
     return False
 
 
 def _identified(app: Flask, session_id: str | None, email: str | None, user_id: str | None) -> bool:
     """Store a link now, or have it wait for a transaction of the host."""
-    registration = registration_of(app)
-    sent: dict[str, object] = {} if session_id is None else {"session_id": session_id}
-    sender, verdict = _fill_in_session(app, sent)
-    link = partial(
-        registration.linker.link,
-        cast("str | None", sent.get("session_id")),
-        Person(email, user_id),
-        verdict=verdict or Screening(registration.settings)(sender),
-    )
-    lock = _lock_of(app, registration.settings.bind_key)
-    if lock is None:
-        return link()
-    run_after(lock.session, partial(_link_later, link), only_if_committed=False)
+    try:
+        registration = registration_of(app)
+        sent: dict[str, object] = {} if session_id is None else {"session_id": session_id}
+        sender, verdict = fill_in_session(app, sent)
+        link = partial(
+            registration.linker.link,
+            cast("str | None", sent.get("session_id")),
+            Person(email, user_id),
+            verdict=verdict or Screening(registration.settings)(sender),
+        )
+        lock = lock_of_host(app, registration.settings.bind_key)
+        if lock is None:
+            return link()
+        run_after(lock.session, partial(_link_later, link), only_if_committed=False)
+    except TcsEventsError as error:
+        answer_error(error)  # for its line in the log
+        raise
     return True
 
 
@@ -96,4 +88,4 @@ def _link_later(link: Callable[[], object]) -> None:
     except TcsEventsError as error:
         answer_error(error)
     except Exception as error:
-        log_broken(error)
+        log_raised("tcs_events.identify_failed", error)

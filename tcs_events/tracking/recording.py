@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
@@ -28,7 +27,7 @@ from tcs_events.intake.sender import Sender
 from tcs_events.tracking.after_commit import Lock, run_after
 from tcs_events.tracking.as_json import json_of
 from tcs_events.watch.counters import outcome_of
-from tcs_events.watch.log import log
+from tcs_events.watch.log import log, log_raised
 
 MILLISECOND = timedelta(milliseconds=1)
 END_TRANSACTION = (
@@ -149,7 +148,7 @@ class Recording:
             except TcsEventsError:
                 pass  # counted and logged
             except Exception as error:
-                log_broken(error)
+                log_raised("tcs_events.track_failed", error)
 
         return record
 
@@ -179,16 +178,3 @@ class Recording:
             return Taken(record, StoreUnavailable("HostsTransaction", END_TRANSACTION)), now
         [taken] = self._intake.take([data], unsure, self._sender, now, len(self._body))
         return taken, now
-
-
-def log_broken(error: Exception) -> None:
-    """Log an error that is not one of ours, where it was raised, and not its text.
-
-    The text may quote the event.
-    """
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    log.error(
-        "tcs_events.track_failed",
-        reason=type(error).__name__,
-        where=f"{frame.filename}:{frame.lineno}",
-    )

@@ -8,17 +8,18 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from flask import Flask, current_app, has_request_context, request
+from flask import Flask, has_request_context, request
 from sqlalchemy.orm import Session, scoped_session
 
-from tcs_events.errors import ConfigError, TcsEventsError
+from tcs_events.errors import ConfigError
 from tcs_events.event import Outcome, new_event_id
 from tcs_events.host.registration import registration_of
 from tcs_events.intake.answers import log_trouble
 from tcs_events.intake.intake import Verdict
 from tcs_events.intake.sender import Sender, sender_of
 from tcs_events.tracking.after_commit import Lock, lock_of, run_after
-from tcs_events.tracking.recording import Recording, log_broken
+from tcs_events.tracking.calling import app_of, harmless_in_production
+from tcs_events.tracking.recording import Recording
 from tcs_events.tracking.session import COOKIE, HEADER, visitors_session
 from tcs_events.watch.log import log
 
@@ -77,12 +78,7 @@ def track(
             seem to have failed.
         ConfigError: the app has not registered the blueprint, or has no database.
     """
-    if not current_app:
-        raise ConfigError(
-            "tcs_events.track needs an app context, as `db.session` does. In a script or a task,"
-            " use `with app.app_context():`."
-        )
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = app_of("track")
     sent: dict[str, object] = {
         "event_type": event_type,
         "payload": dict(payload or {}) if isinstance(payload, Mapping | None) else payload,
@@ -90,15 +86,8 @@ def track(
         **({} if session_id is None else {"session_id": session_id}),
         **({} if email is None else {"email": email}),
     }
-    try:
+    with harmless_in_production(app, "tcs_events.track_failed"):
         return _recorded(app, sent, at, after_commit)
-    except TcsEventsError:  # logged where it was met
-        if app.debug or app.testing:
-            raise
-    except Exception as error:
-        if app.debug or app.testing:
-            raise
-        log_broken(error)
     return None
 
 
@@ -111,10 +100,10 @@ def _recorded(
     except ConfigError as error:
         log_trouble(error)
         raise
-    sender, verdict = _fill_in_session(app, sent)
+    sender, verdict = fill_in_session(app, sent)
     recording = Recording(app, registration, sent, sender, verdict, at)
     awaited = _open_session(app, after_commit)
-    find_lock = partial(_lock_of, app, registration.settings.bind_key)
+    find_lock = partial(lock_of_host, app, registration.settings.bind_key)
     lock = find_lock()
     if awaited is None and lock is None:
         return recording.now()
@@ -130,7 +119,7 @@ def _recorded(
     return None if foreseen else UUID(str(sent["event_id"]))
 
 
-def _fill_in_session(app: Flask, sent: dict[str, object]) -> tuple[Sender, Verdict | None]:
+def fill_in_session(app: Flask, sent: dict[str, object]) -> tuple[Sender, Verdict | None]:
     """Give an event the session of the current request, if it has none.
 
     Returns whose opt-out counts, and how the event ends if that is certain.
@@ -165,7 +154,7 @@ def _hosts_session(app: Flask) -> HostsSession | None:
     return None if database is None else database.session
 
 
-def _lock_of(app: Flask, bind_key: str | None) -> Lock | None:
+def lock_of_host(app: Flask, bind_key: str | None) -> Lock | None:
     """Return the lock that `db.session` holds on the SQLite file of the events, if it does.
 
     An event that is written meanwhile would wait for the very code that records it.
