@@ -66,6 +66,7 @@ MARKERS = {
     "stores/test_connections.py": "timing",
     "stores/test_mariadb.py": "proof",
     "stores/test_pace.py": "timing",
+    "testing/test_plugin.py": "proof",
     "tracking/test_concurrency.py": "proof",
     "watch/test_log_lines.py": "proof",
 }

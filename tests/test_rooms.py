@@ -26,7 +26,7 @@ FLOORS = [
     {"cli"},
     {"faces", "tracking"},
     {"dashboard"},
-    {"wsgi", "payloads", "roles", "prometheus", "demo"},
+    {"wsgi", "payloads", "roles", "prometheus", "demo", "testing"},
 ]
 """From the ground up. Rooms of one floor are neighbours, and may see each other."""
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}

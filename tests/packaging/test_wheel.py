@@ -36,7 +36,15 @@ def pip(python: Path | str, *arguments: str) -> None:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
-    for name in ("tcs_events", "setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in (
+        "tcs_events",
+        "pytest_tcs_events.py",
+        "setup.py",
+        "setup.cfg",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+    ):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, source / name)
     pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", str(source / "dist"), str(source))
