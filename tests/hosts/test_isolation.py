@@ -158,3 +158,18 @@ def is_somebody_waiting(app: Flask) -> bool:
                 " AND id <> connection_id() AND info LIKE 'UPDATE%' AND time_ms > 100"
             )
         return bool(connection.scalar(text(query)))
+
+
+def test_an_event_is_stored_where_tests_put_a_connection_for_the_engine(
+    make_host: MakeHost, database_url: str
+) -> None:
+    """Test suites do so to roll back whatever a test commits."""
+    app = make_host(database_url)
+    with app.app_context():
+        engines = app.extensions["sqlalchemy"].engines
+        engine = engines[None]
+        with engine.connect() as connection, connection.begin():
+            engines[None] = connection
+            assert post(app).status_code == 202
+        engines[None] = engine
+    assert len(stored(app)) == 1
