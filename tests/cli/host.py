@@ -13,6 +13,7 @@ from tcs_events import events_bp
 def create_app() -> Flask:
     app = Flask("host")
     app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
+    app.config["TCS_EVENTS_KEEP_REJECTED"] = int(os.environ.get("KEEP_REJECTED", "0"))
     SQLAlchemy().init_app(app)
     app.register_blueprint(events_bp)
     return app

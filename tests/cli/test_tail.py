@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from datetime import timedelta
 from importlib import import_module
 from types import SimpleNamespace
@@ -19,6 +18,7 @@ from tests.conftest import MakeHost
 from tests.support import post
 
 tail_module = import_module("tcs_events.cli.tail")  # the package has a command of this name
+newest_module = import_module("tcs_events.cli.newest")
 
 
 def test_the_newest_events_are_printed_the_newest_last(host: Flask) -> None:
@@ -102,7 +102,7 @@ def test_follow_ends_with_the_remedy_when_the_database_goes_away(
         with host.app_context():
             host.extensions["sqlalchemy"].drop_all()
 
-    clock = SimpleNamespace(sleep=take_the_table_away, monotonic=time.monotonic)
+    clock = SimpleNamespace(sleep=take_the_table_away)
     monkeypatch.setattr(tail_module, "time", clock)
     result = run(host, "tail", "--follow")
     assert result.exit_code == 1
@@ -113,12 +113,71 @@ def test_follow_forgets_what_it_no_longer_needs_to_remember(
     sqlite_host: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = iter(range(0, 10_000, 10))
-    monkeypatch.setattr(tail_module, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    monkeypatch.setattr(newest_module, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     with sqlite_host.app_context():
-        newest = tail_module._Newest([])
+        newest = newest_module.Newest(UserEvent, tail_module._Row, tail_module._Row._fields)
         assert newest.first(5) == []
         for number in range(50):
             save(sqlite_host, click(f"expert-{number}"))
             assert [event.id for event in newest.more()] == [number + 1]
         assert len(newest._read) < 5
         assert len(newest._polls) < 5
+
+
+class TestRefused:
+    @pytest.fixture
+    def host(self, make_host: MakeHost, database_url: str) -> Flask:
+        return make_host(database_url, TCS_EVENTS_KEEP_REJECTED=100)
+
+    def test_the_newest_are_printed_with_field_and_reason(self, host: Flask) -> None:
+        assert post(host).status_code == 202
+        assert post(host, event_type="crd_click").status_code == 422
+        assert post(host, payload=7).status_code == 422
+        first, second = lines(host, "tail", "--refused")
+        assert "  visitor-1  crd_click  event_type: Must be one of: card_click, " in first
+        assert first.endswith('.  {"context": "grid", "expert_id": "ada"}')
+        assert second.endswith("  visitor-1  card_click  payload: Not a valid mapping type.  7")
+        assert lines(host, "tail", "--refused", "--limit", "1") == [second]
+        assert lines(host, "tail", "--refused", "--type", "crd_click") == [first]
+
+    def test_an_event_that_is_no_object_or_too_long_is_printed_too(self, host: Flask) -> None:
+        client = host.test_client()
+        client.post("/api/events", json=7)
+        post(client, event_type="x", payload={"text": "x" * 9_000})
+        first, second = lines(host, "tail", "--refused")
+        assert first.endswith("  -  -  _schema: Invalid input type.  (too long to be kept)")
+        assert second.endswith("(too long to be kept)")
+
+    @pytest.mark.parametrize("args", [[], ["--json"]])
+    def test_an_address_is_printed_only_when_asked_for(self, host: Flask, args: list[str]) -> None:
+        post(host, event_type="x", email="ada@example.com")
+        assert "ada@" not in run(host, "tail", "--refused", *args).output
+        assert "ada@example.com" in run(host, "tail", "--refused", "--with-email", *args).output
+
+    def test_json_has_the_messages_and_what_was_sent(self, host: Flask) -> None:
+        post(host, payload=7)
+        [row] = ask(host, "tail", "--refused")
+        assert row["errors"] == {"payload": ["Not a valid mapping type."]}
+        assert row["sample"]["payload"] == 7
+        assert {"id", "received_at", "session_id", "event_type", "size_bytes"} < set(row)
+
+    def test_hostile_texts_are_printed_visibly(self, host: Flask) -> None:
+        text = "\x1b[2J\u202e"
+        post(host, event_type=text, session_id=text, payload={text: text})
+        [line] = lines(host, "tail", "--refused")
+        assert not set(line) & set("\x1b\u202e")
+
+    def test_follow_prints_an_event_that_is_refused_meanwhile(self, host: Flask) -> None:
+        post(host, event_type="before")
+        keep = 'import os\nos.environ["KEEP_REJECTED"] = "100"'
+        with running(database_url_of(host), "tail", "--refused", "-f", program=keep) as tail:
+            assert "  before  " in tail.line()
+            assert post(host, event_type="meanwhile").status_code == 422
+            assert "  meanwhile  event_type: " in tail.line()
+            assert tail.end(signal.SIGINT) == 0
+            assert tail.lines.empty()
+
+    def test_where_none_are_kept_it_says_what_is_needed(self, sqlite_host: Flask) -> None:
+        result = run(sqlite_host, "tail", "--refused", "--follow")
+        assert result.exit_code == 2
+        assert "TCS_EVENTS_KEEP_REJECTED is 0. Set it to the number" in result.stderr
