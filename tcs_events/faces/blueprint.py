@@ -36,6 +36,7 @@ from tcs_events.host.wiring import register as register_on
 from tcs_events.intake.answers import (
     MARK,
     Answer,
+    answer,
     answer_health,
     host_not_served,
     method_not_allowed,
@@ -115,11 +116,21 @@ def openapi(**_: object) -> Response:
     return document_of(_app()).at(request.root_path).response(request, MAX_AGE_SECONDS)
 
 
+def debug(**_: object) -> Response:
+    """Show a developer what became of the last events of this process. 404 unless in debug mode."""
+    registration = registration_of(_app())
+    if registration.recent is None or not current_app.debug:
+        return _response(answer(404, {"errors": {"_schema": ["There is no such page."]}}))
+    from tcs_events.faces.debug import page_of  # not needed in production
+
+    return page_of(registration.recent, registration.settings.timezone)
+
+
 def _or_options(view: Callable[..., Response]) -> Callable[..., Response]:
     """Let a view answer OPTIONS too. Flask would do the same, without our mark."""
 
     @wraps(view)
-    def answer(**variables: object) -> Response:
+    def answered(**variables: object) -> Response:
         if request.method != "OPTIONS":
             return view(**variables)
         response = current_app.make_default_options_response()
@@ -127,7 +138,7 @@ def _or_options(view: Callable[..., Response]) -> Callable[..., Response]:
         response.headers[MARK[0]] = MARK[1]
         return response
 
-    return answer
+    return answered
 
 
 ROUTES = [
@@ -138,6 +149,7 @@ ROUTES = [
     Route(f"/{TAG_ROUTE}.js", TAG_ROUTE, _or_options(tracker)),
     Route("/health", "health", _or_options(health)),
     Route("/openapi.json", "openapi", _or_options(openapi)),
+    Route("/debug", "debug", _or_options(debug)),
 ]
 
 
@@ -165,9 +177,11 @@ def _answer(collect: Callable[[Collector, bytes, WSGIEnvironment], Answer]) -> R
     except ConfigError as error:
         if app.testing:  # a test shall fail by it
             raise
-        return _response(refuse(error, registration.counters, explain=app.debug))
+        return _response(
+            refuse(error, registration.counters, registration.recent, explain=app.debug)
+        )
     except TcsEventsError as error:
-        return _response(refuse(error, registration.counters))
+        return _response(refuse(error, registration.counters, registration.recent))
 
 
 def _let_other_origins_read(app: Flask, response: Response, **_: object) -> None:

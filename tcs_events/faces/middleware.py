@@ -112,9 +112,13 @@ class EventsMiddleware:
         except ConfigError as error:
             if self._app.testing:  # a test shall fail by it
                 raise
-            return refuse(error, self._registration.counters, explain=self._app.debug)
+            return self._refuse(error, explain=self._app.debug)
         except TcsEventsError as error:
-            return refuse(error, self._registration.counters)
+            return self._refuse(error)
+
+    def _refuse(self, error: TcsEventsError, *, explain: bool = False) -> Answer:
+        registration = self._registration
+        return refuse(error, registration.counters, registration.recent, explain=explain)
 
     def _prepare(self, route: str) -> Callable[[bytes, WSGIEnvironment], Answer]:
         """Get ready at the first event: the host has set itself up by then."""

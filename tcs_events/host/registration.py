@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from flask import Blueprint, Flask, current_app
 from sqlalchemy import Connection, Table
@@ -29,6 +30,7 @@ from tcs_events.intake.collector import Collector
 from tcs_events.intake.intake import BotMarks, Intake, Limits
 from tcs_events.intake.linking import Linker
 from tcs_events.intake.reader import Reader
+from tcs_events.intake.recent import RecentEvents
 from tcs_events.intake.rejections import TIMEOUT_MS, KeptRejections
 from tcs_events.intake.screening import Screening
 from tcs_events.intake.scrub import Scrubber
@@ -69,6 +71,8 @@ class Registration:
         self.tally = Tally(self.counters, self)
         """Writes these counts into a table, where those of all processes add up."""
         self.health = Health(self)
+        self.recent: RecentEvents | None = None
+        """What became of the last events, if the app was in debug mode at its first request."""
         self.is_prepared = False
         """Whether the app has had its first request."""
         self.listeners: list[object] = []
@@ -298,7 +302,12 @@ class Registration:
         return self._events(limits=None)
 
     def _events(self, limits: Limits | None) -> Intake:
-        return Intake(
+        intake: Callable[..., Intake] = Intake
+        if self.recent is not None:
+            from tcs_events.intake.in_debug import DebugIntake  # not needed in production
+
+            intake = partial(DebugIntake, self.recent)
+        return intake(
             self.reader.event,
             self.store,
             self.counters,

@@ -9,6 +9,7 @@ from tcs_events.database.forks import ensure_own_state
 from tcs_events.errors import TableMissing, TcsEventsError
 from tcs_events.host.registration import EXTENSION_KEY, Registration, registration_of
 from tcs_events.intake.answers import log_trouble
+from tcs_events.intake.recent import RecentEvents
 from tcs_events.models import (
     UserEvent,
     UserEventBotSession,
@@ -59,6 +60,8 @@ def prepare(app: Flask, **_: object) -> None:
             # Flask-WTF protects actions that a cookie authorizes. No cookie authorizes ours. Where
             # a login names the person of a session, `tracking.login` checks who has sent it.
             csrf.exempt(registration.blueprint)
+        if app.debug:
+            registration.recent = RecentEvents(lambda: app.debug)
         with app.app_context():
             _log_tables(registration)
         registration.is_prepared = True

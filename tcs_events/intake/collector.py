@@ -16,6 +16,7 @@ from tcs_events.event import Outcome, Record, event_type_of, id_text
 from tcs_events.intake.answers import Answer, answer, answer_error, refused_types
 from tcs_events.intake.intake import Intake, Taken, Verdict
 from tcs_events.intake.reader import Reader, batch_items, count_of
+from tcs_events.intake.recent import RecentEvents
 from tcs_events.intake.sender import sender_of
 from tcs_events.watch.counters import Counters, Ended, outcome_of
 from tcs_events.watch.log import Log, log
@@ -93,6 +94,7 @@ class Collector:
             self._events.settle([taken], now)
         except TcsEventsError as error:
             ended = outcome_of(error)
+            self._events.unread(error, 1)
             return answer_error(error)
         finally:
             self._counters.end(((*ended, 1),), perf_counter() - began)
@@ -122,6 +124,7 @@ class Collector:
             self._events.settle(taken, now)
         except TcsEventsError as error:
             ended = ended or [(*outcome_of(error), received)]
+            self._events.unread(error, received)
             return answer_error(error)
         finally:
             self._counters.end(ended or [(*BROKEN, received)], perf_counter() - began)
@@ -158,13 +161,21 @@ class Collector:
         return ACCEPTED
 
 
-def refuse(error: TcsEventsError, counters: Counters, *, explain: bool = False) -> Answer:
+def refuse(
+    error: TcsEventsError,
+    counters: Counters,
+    recent: RecentEvents | None = None,
+    *,
+    explain: bool = False,
+) -> Answer:
     """Answer a request that fails before the collector sees it. It counts as one event.
 
     With `explain` the answer says what is wrong, for a developer. Otherwise it only asks to send
     the event again.
     """
     counters.end(((*outcome_of(error), 1),), 0.0)
+    if recent is not None:
+        recent.add_unread(error, 1, _utc_now())
     return answer_error(error, explain=explain)
 
 

@@ -47,6 +47,7 @@ ANSWERS: list[Any] = [
     pytest.param("GET", "/openapi.json", {}, 200, id="the document"),
     pytest.param("GET", "/openapi.json", {"headers": {"If-None-Match": "*"}}, 304, id="a kept one"),
     pytest.param("GET", "/health", {}, 200, id="health"),
+    pytest.param("GET", "/debug", {}, 404, id="the page of debug mode, which is off"),
 ]
 
 
