@@ -47,6 +47,7 @@ PUBLIC = {
     "tcs_events.dashboard": importlib.import_module("tcs_events.dashboard").__all__,
     "tcs_events.wsgi": ["EventsMiddleware"],
     "tcs_events.prometheus": ["register_metrics"],
+    "tcs_events.testing": importlib.import_module("tcs_events.testing").__all__,
     "tcs_events.errors": ["NotCounted", "QuestionTimeout", "UnknownEventType"],
     "tcs_events.payloads": ["PAYLOAD_SCHEMAS", *(s.__name__ for s in PAYLOAD_SCHEMAS.values())],
 }

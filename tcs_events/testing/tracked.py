@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from tcs_events.event import Event, Outcome
 from tcs_events.intake.announcing import event_accepted, event_rejected
@@ -14,7 +15,8 @@ from tcs_events.testing.failures import Seen, failure, has_values
 from tcs_events.testing.rehearsal import nothing_stored
 
 
-class Rejected(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rejected:
     """An event that was refused for good."""
 
     event_type: str | None
@@ -30,6 +32,7 @@ class Rejected(NamedTuple):
         return list(reasons(self.errors))
 
 
+@dataclass(eq=False)
 class Tracked:
     """What the apps of this process record from `with Tracked() as tracked:` to its end.
 
@@ -40,12 +43,13 @@ class Tracked:
     a database, or counts or limits any. So no other test sees them.
     """
 
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        """The events that would be stored, in order, with the columns of `UserEvent` as attributes:
-        `event_id`, `session_id`, `event_type`, `payload`, `email`, `created_at`, `received_at`."""
-        self.rejected: list[Rejected] = []
-        """The events that were refused for good, in order."""
+    events: list[Event] = field(default_factory=list, init=False)
+    """The events that would be stored, in order, with the columns of `UserEvent` as attributes:
+    `event_id`, `session_id`, `event_type`, `payload`, `email`, `created_at`, `received_at`."""
+    rejected: list[Rejected] = field(default_factory=list, init=False)
+    """The events that were refused for good, in order."""
+
+    def __post_init__(self) -> None:
         self._ignored: list[tuple[Outcome, str]] = []
         self._ending = ExitStack()
 
