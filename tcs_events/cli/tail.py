@@ -15,8 +15,8 @@ from tcs_events.cli.command import command
 from tcs_events.cli.newest import Newest
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.visible import visible, visible_json
+from tcs_events.errors import EventInvalid
 from tcs_events.host import registration_of
-from tcs_events.intake.reasons import reasons
 from tcs_events.models import UserEvent, UserEventRejection
 
 POLL_SECONDS = 0.5
@@ -71,9 +71,12 @@ class _Refused(NamedTuple):
     def line(self, with_email: bool) -> str:
         """Return the refused event and each reason as they are printed for people."""
         whose = [visible(text or "-") for text in (self.session_id, self.event_type)]
-        why = [visible(f"{path}: {message}") for path, message in reasons(self.errors)]
+        why = [
+            visible(f"{detail['path'] or 'the event'}: {detail['message']}")
+            for detail in EventInvalid(self.errors).details
+        ]
         sent = self._sent()
-        texts = [visible_json(sent.get("payload"))] if sent else ["(too long to be kept)"]
+        texts = [visible_json(sent.get("payload"))] if sent else ["(what was sent is not kept)"]
         if with_email and self.email is not None:
             texts.append(visible(self.email))
         return "  ".join([_written(self.received_at), *whose, *why, *texts])

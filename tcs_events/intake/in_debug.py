@@ -11,7 +11,6 @@ from typing import Any
 
 from tcs_events.errors import EventInvalid, TcsEventsError
 from tcs_events.intake.intake import Intake, Taken, Verdict
-from tcs_events.intake.reasons import reasons
 from tcs_events.intake.recent import RecentEvents
 from tcs_events.intake.sender import Sender
 from tcs_events.watch.log import log
@@ -31,10 +30,13 @@ class DebugIntake(Intake):
             self._recent.add_unread(verdict, items, datetime.now(UTC))
         return verdict
 
-    def unread(self, error: TcsEventsError, items: int) -> None:
-        self._recent.add_unread(error, items, datetime.now(UTC))
+    def unread(self, error: TcsEventsError, items: int, sent: Any = None) -> None:
+        if sent is None:
+            self._recent.add_unread(error, items, datetime.now(UTC))
+        else:
+            self._recent.add(Taken(None, error, sent=sent), datetime.now(UTC))
         if isinstance(error, EventInvalid):
-            log_reasons(error, None)
+            log_reasons(error, sent)
 
     def settle(self, taken: Sequence[Taken], received_at: datetime) -> None:
         for item in taken:
@@ -50,8 +52,12 @@ def log_reasons(error: EventInvalid, sent: Any) -> None:
     The message of a host's own schema may quote what was sent. So this is for debug mode only.
     """
     event_type = sent.get("event_type") if isinstance(sent, dict) else None
-    for path, message in reasons(error.errors):
+    for detail in error.details:
         if log_lines.allows("event_refused"):
             log.warning(
-                "tcs_events.event_refused", event_type=event_type, path=path, reason=message
+                "tcs_events.event_refused",
+                event_type=event_type,
+                path=detail["path"],
+                code=detail["code"],
+                reason=detail["message"],
             )

@@ -137,8 +137,8 @@ class Intake:
             self._limits.check_client(sender.address, items)
         return None
 
-    def unread(self, error: TcsEventsError, items: int) -> None:
-        """Hear why nothing of a request was read. `DebugIntake` tells a developer."""
+    def unread(self, error: TcsEventsError, items: int, sent: Any = None) -> None:
+        """Hear why items were not taken, before `take`. `DebugIntake` tells a developer."""
 
     def take(
         self, items: list[Any], unsure: bool, sender: Sender, now: datetime, size_bytes: int = 0

@@ -7,13 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from tcs_events.errors import EventInvalid, TcsEventsError
 from tcs_events.event import Event, Outcome
 from tcs_events.intake.intake import Taken, Verdict
-from tcs_events.intake.reasons import Reason, reasons
 from tcs_events.watch.counters import outcome_of
 
 KEPT = 200
@@ -30,6 +29,15 @@ WHY = {
     "session": "Too many events came from this session. It sends them again.",
 }
 """Reasons of outcomes in words."""
+
+
+class Reason(NamedTuple):
+    """Why an event was not stored."""
+
+    message: str
+    path: str = ""
+    """The refused field, as in the answer 422."""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +111,11 @@ class RecentEvents:
 def _reasons_of(end: object, why: str) -> list[Reason]:
     if isinstance(end, EventInvalid):
         return [
-            reason._replace(path=_name(reason.path), message=_name(reason.message))
-            for reason in [*reasons(end.errors)][:MAX_REASONS]
+            Reason(_name(detail["message"]), _name(detail["path"]), detail["code"])
+            for detail in end.details[:MAX_REASONS]
         ]
     message = WHY.get(why) or (str(end) if isinstance(end, TcsEventsError) else why)
-    return [Reason("", _name(message))] if message else []
+    return [Reason(_name(message))] if message else []
 
 
 def _name(value: object) -> str:

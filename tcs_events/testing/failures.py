@@ -8,7 +8,6 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from tcs_events.event import Event, Outcome
-from tcs_events.intake.reasons import Reason
 
 MAX_EVENTS = 20
 """How many events a message lists."""
@@ -21,8 +20,8 @@ class Seen(NamedTuple):
     """All that happened during the test."""
 
     events: Sequence[Event]
-    refused: Sequence[tuple[str | None, Sequence[Reason]]]
-    """The type of each refused event, and why it was refused."""
+    refused: Sequence[tuple[str | None, Sequence[Mapping[str, str]]]]
+    """The type of each refused event, and the details of why it was refused."""
     ignored: Sequence[tuple[Outcome, str]]
     """How each other event ended, and why."""
 
@@ -55,9 +54,10 @@ def failure(
         return "\n".join([*lines, *_listed(found)])
     if event_type is not None:
         lines += _nearest(seen.events, event_type, expected)
-    for refused_type, reasons in seen.refused:
+    for refused_type, details in seen.refused:
         lines.append(f"refused: {refused_type or 'an event without a type'}")
-        lines += [f"    {path}: {message}" for path, message in reasons]
+        for detail in details:
+            lines.append(f"    {detail['path'] or 'the event'}: {detail['message']}")
     for (outcome, reason), events in Counter(seen.ignored).items():
         lines.append(f"not recorded: {events} {outcome} ({reason})")
     if seen.events:

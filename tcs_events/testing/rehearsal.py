@@ -19,6 +19,7 @@ from tcs_events.intake.rejections import KeptRejections
 from tcs_events.intake.sender import Sender
 from tcs_events.stores.contract import Result
 from tcs_events.stores.sql import SqlStore
+from tcs_events.tracking import track as recording_from_python
 from tcs_events.watch.counters import Counters
 
 
@@ -58,15 +59,16 @@ def nothing_stored(ignored: Callable[[Outcome, str], None]) -> Iterator[None]:
         return intake._store.append(records, size_bytes)
 
     def nothing(*_: object, **__: object) -> None:
-        """Count or keep nothing."""
+        """Count or keep nothing, and wait for no lock of the host's session."""
 
-    replaced: list[tuple[type, dict[str, Callable[..., Any]]]] = [
+    replaced: list[tuple[object, dict[str, Callable[..., Any]]]] = [
         (SqlStore, {"append": append}),
         (Intake, {"admit": admit, "_stored": stored}),
         (KeptRejections, {"keep": nothing}),
+        (recording_from_python, {"lock_of": nothing}),
         (Counters, {"end": nothing, "end_identity": nothing, "note": nothing}),
     ]
-    # On the classes: a host may make its app for all tests together, or within this one.
+    # Not on one app: a host may make its app for all tests together, or within this one.
     with ExitStack() as stack:
         for owner, methods in replaced:
             for name, method in methods.items():

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+from tcs_events.errors import EventInvalid
 from tcs_events.event import Event, Outcome
 from tcs_events.intake.announcing import event_accepted, event_rejected
-from tcs_events.intake.reasons import Reason, reasons
 from tcs_events.testing.failures import Seen, failure, has_values
 from tcs_events.testing.rehearsal import nothing_stored
 
@@ -27,9 +27,9 @@ class Rejected:
     """The messages by field, as in the answer 422."""
 
     @property
-    def reasons(self) -> list[Reason]:
-        """Each refused field and why: `[("payload.plan", "Must be one of: free, pro.")]`."""
-        return list(reasons(self.errors))
+    def details(self) -> list[dict[str, str]]:
+        """Each reason, with the path of the field, a code and a message, as in the answer 422."""
+        return EventInvalid(self.errors).details
 
 
 @dataclass(eq=False)
@@ -106,7 +106,7 @@ class Tracked:
                 yield event
 
     def _seen(self) -> Seen:
-        refused = [(rejected.event_type, rejected.reasons) for rejected in self.rejected]
+        refused = [(rejected.event_type, rejected.details) for rejected in self.rejected]
         return Seen(self.events, refused, self._ignored)
 
     def _accept(self, app: object, event: Event, **_: object) -> None:

@@ -114,6 +114,7 @@ class Recording:
         except TcsEventsError as error:
             ended = outcome_of(error)
             answer_error(error, sent=self._sent)  # for its line in the log
+            self._intake.unread(error, 1, self._sent)
             if isinstance(error, EventInvalid):
                 self._registration.announcer.rejected([(self._sent, error.errors)])
             raise

@@ -145,8 +145,8 @@ class TestRefused:
         client.post("/api/events", json=7)
         post(client, event_type="x", payload={"text": "x" * 9_000})
         first, second = lines(host, "tail", "--refused")
-        assert first.endswith("  -  -  _schema: Invalid input type.  (too long to be kept)")
-        assert second.endswith("(too long to be kept)")
+        assert first.endswith("  -  -  the event: Invalid input type.  (what was sent is not kept)")
+        assert second.endswith("(what was sent is not kept)")
 
     @pytest.mark.parametrize("args", [[], ["--json"]])
     def test_an_address_is_printed_only_when_asked_for(self, host: Flask, args: list[str]) -> None:

@@ -87,6 +87,7 @@ def test_every_outcome_is_shown_the_newest_first(make: Any) -> None:
     ]
     assert refused.startswith(
         "invalid crd_click visitor-1 event_type Must be one of: plan_chosen, card_click."
+        " unplanned"
         ' What was sent { "event_type": "crd_click",'
     )
     assert limited == f"accepted card_click visitor-1 {payload}"
@@ -102,7 +103,9 @@ def test_each_event_of_a_batch_is_shown(make: Any) -> None:
     client.post(f"{URL}/batch", json={"events": [card_click(), bad, 7]})
     no_object, refused, accepted = shown(client)
     assert accepted.startswith("accepted card_click visitor-1")
-    assert refused.startswith("invalid plan_chosen s payload.plan gold is not on sale. What was")
+    assert refused.startswith(
+        "invalid plan_chosen s payload.plan gold is not on sale. not_allowed What"
+    )
     assert no_object.startswith("invalid an event")
     assert no_object.endswith("What was sent 7")
 
@@ -222,6 +225,7 @@ def test_each_reason_of_a_refused_event_is_logged(make: Any) -> None:
             "log_level": "warning",
             "event_type": "plan_chosen",
             "path": "payload.plan",
+            "code": "not_allowed",
             "reason": "gold is not on sale.",
         }
     ]

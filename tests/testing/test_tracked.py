@@ -8,8 +8,9 @@ from unittest.mock import ANY
 import pytest
 from flask import Blueprint, Flask
 from marshmallow import Schema, fields, validate
+from sqlalchemy import text
 
-from tcs_events import EventType, create_blueprint
+from tcs_events import EventInvalid, EventType, UserEvent, create_blueprint, track
 from tcs_events.testing import Rejected, Tracked
 from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
@@ -74,7 +75,9 @@ def test_it_has_what_a_batch_recorded_and_what_it_refused(app: Flask) -> None:
     refused, nameless = tracked.rejected
     assert isinstance(refused, Rejected)
     assert (refused.event_type, refused.sent) == ("sign_up", bad)
-    assert refused.reasons == [("payload.plan", "Must be one of: free, pro.")]
+    assert refused.details == [
+        {"path": "payload.plan", "code": "not_allowed", "message": "Must be one of: free, pro."}
+    ]
     assert nameless.event_type is None
 
 
@@ -85,6 +88,46 @@ def test_it_hears_of_a_replay(make_host: MakeHost, sqlite_url: str) -> None:
     with Tracked() as tracked:
         now.test_cli_runner().invoke(args=["tcs-events", "replay"])
         tracked.assert_one("sign_up", plan="pro")
+
+
+class TestTrack:
+    """What the host's own Python records."""
+
+    def test_an_event_of_python_is_heard_once_the_host_commits(self, host: Flask) -> None:
+        session = host.extensions["sqlalchemy"].session
+        with host.app_context(), Tracked() as tracked:
+            track("sign_up", {"plan": "pro"}, session_id="s")
+            tracked.assert_one("sign_up", plan="pro")
+            for end in (session.rollback, session.commit):
+                session.execute(text("SELECT 1"))
+                track("sign_up", {"plan": "free"}, session_id="s", after_commit=True)
+                tracked.assert_none("sign_up", plan="free")
+                end()
+            tracked.assert_one("sign_up", plan="free")
+
+    def test_it_waits_for_no_lock_of_the_host(self, host: Flask) -> None:
+        """A host that rolls back after each test holds the lock of the file until then."""
+        with host.app_context():
+            session = host.extensions["sqlalchemy"].session
+            session.add(UserEvent(session_id="s", event_type="sign_up"))
+            session.flush()
+            with Tracked() as tracked:
+                track("sign_up", {"plan": "pro"}, session_id="s")
+                tracked.assert_one("sign_up", plan="pro")
+            session.rollback()
+            assert stored(host) == []
+
+    def test_what_is_refused_is_heard(self, host: Flask) -> None:
+        host.testing = True
+        with host.app_context(), Tracked() as tracked:
+            with pytest.raises(EventInvalid):
+                track("sign_up", {"plan": "gold"}, session_id="s")
+            with pytest.raises(EventInvalid):
+                track("sign_up", {"plan": "pro"})
+        assert [each.details[0]["path"] for each in tracked.rejected] == [
+            "payload.plan",
+            "session_id",
+        ]
 
 
 class TestFailures:
@@ -110,7 +153,7 @@ class TestFailures:
             send(host, plan="free", seats=2)
             assert failure_of(tracked.assert_one, "sign_up", plan="free") == [
                 "expected one sign_up event with plan='free'; recorded: 2",
-                "    sign_up {'plan': 'free'}",
+                "    sign_up {'plan': 'free', 'seats': 1}",
                 "    sign_up {'plan': 'free', 'seats': 2}",
             ]
 
@@ -157,7 +200,7 @@ class TestFailures:
             send(host, plan="free")
             assert failure_of(tracked.assert_none, "sign_up") == [
                 "expected no sign_up event; recorded: 1",
-                "    sign_up {'plan': 'free'}",
+                "    sign_up {'plan': 'free', 'seats': 1}",
             ]
             assert failure_of(tracked.assert_none)[0] == "expected no event; recorded: 1"
 
