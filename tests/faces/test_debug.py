@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from marshmallow import Schema, ValidationError, fields, validates
 from structlog.testing import capture_logs
 
-from tcs_events import create_blueprint
+from tcs_events import EventInvalid, create_blueprint, track
 from tcs_events.intake.intake import Intake
 from tcs_events.intake.recent import KEPT
 from tcs_events.wsgi import EventsMiddleware
@@ -128,6 +128,21 @@ def test_a_body_that_cannot_be_read_is_shown_once(
     [entry] = shown(client)
     assert entry.startswith("invalid an event ")
     assert text in entry
+
+
+def test_what_the_hosts_python_records_is_shown(make: Any) -> None:
+    app = make()
+    app.test_client().get(PAGE)
+    with app.app_context():
+        track("plan_chosen", {"plan": "free"}, session_id="s")
+        with pytest.raises(EventInvalid):
+            track("plan_chosen", {"plan": "gold"}, session_id="s")
+        with pytest.raises(EventInvalid):
+            track("plan_chosen", {"plan": "free"})
+    homeless, refused, accepted = shown(app.test_client())
+    assert accepted == 'accepted plan_chosen s Payload { "plan": "free" }'
+    assert refused.startswith("invalid plan_chosen s payload.plan gold is not on sale. not_allowed")
+    assert homeless.startswith("invalid plan_chosen session_id Outside a request, pass the ")
 
 
 def test_an_event_that_could_not_be_stored_is_shown(make: Any) -> None:
