@@ -1,4 +1,8 @@
-"""A Flask blueprint that records what visitors do in the host's own database."""
+"""A Flask blueprint that records what visitors do in the host's own database.
+
+PYTEST_DONT_REWRITE: without this word, pytest warns that it cannot rewrite the assertions of a
+package that has a plugin and was imported before, as by `flask test` of a host.
+"""
 
 from tcs_events.errors import (
     BodyEncoded,

@@ -234,6 +234,22 @@ def test_it_costs_a_project_without_tcs_events_nothing(
     result.assert_outcomes(passed=2)
 
 
+def test_it_does_not_matter_that_the_package_was_imported_before_pytest(
+    pytester: pytest.Pytester,
+) -> None:
+    """As where a command of the host calls `pytest.main`. Pytest warns of most other plugins."""
+    installed = pytester.mkdir("as_installed-1.dist-info")
+    (installed / "METADATA").write_text("Name: as_installed\nVersion: 1\n")
+    (installed / "entry_points.txt").write_text("[pytest11]\ntcs_events = pytest_tcs_events\n")
+    (installed / "RECORD").write_text("tcs_events/__init__.py,,\npytest_tcs_events.py,,\n")
+    pytester.makepyfile("def test_it(tracked):\n    tracked.assert_none()\n")
+    result = pytester.runpython_c(
+        "import sys, tcs_events, pytest\n"
+        "sys.exit(pytest.main(['-W', 'error', '-p', 'no:schemathesis', '-p', 'no:cacheprovider']))"
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_pytest_finds_the_plugin_by_itself(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-p", "no:schemathesis", "--fixtures")
     result.stdout.fnmatch_lines(["tracked -- *", "    What the apps of this process record*"])
