@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -216,6 +217,26 @@ def test_the_example_of_a_task_that_records_works(make_host: MakeHost, sqlite_ur
     without_table = make_host(f"{sqlite_url}.other", other, create=False)
     with without_table.app_context(), pytest.raises(Retry):
         task.apply((7, "visitor"), throw=True)
+
+
+def test_the_tests_of_tracking_that_are_shown_pass_and_fail_as_said(tmp_path: Path) -> None:
+    tests = example("guides/testing", "# test_booking.py")
+    (tmp_path / "app.py").write_text(example("guides/testing", "# app.py"))
+    (tmp_path / "test_booking.py").write_text(tests)
+    other = """
+    for plan in ("flexible", "gold"):
+        event["payload"]["plan"] = plan
+        client.post("/api/events", json=event)
+"""
+    (tmp_path / "test_other.py").write_text(
+        re.sub(r"\n    client\.post.*\n", other, tests).replace("a_booking", "another_plan")
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:schemathesis", "-p", "no:cacheprovider"]
+    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+    assert "1 failed, 1 passed" in said
+    shown = page("guides/testing").block("text", "AssertionError").splitlines()
+    assert "".join(f"E       {line}\n" for line in shown) in said
 
 
 def test_the_example_of_checked_payloads_works(make_host: MakeHost, sqlite_url: str) -> None:

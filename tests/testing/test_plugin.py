@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.pages import page
 from tests.support import ROOT, kind_of
 
 pytest_plugins = ["pytester"]
@@ -275,24 +274,3 @@ def test_the_app_does_not_import_pytest() -> None:
     """A host has no pytest in production."""
     for path in (ROOT / "tcs_events").rglob("*.py"):
         assert "import pytest" not in path.read_text(), path
-
-
-def test_the_example_of_the_guide_works(pytester: pytest.Pytester) -> None:
-    guide = page("guides/testing")
-    tests = guide.block("python", "test_booking.py")
-    pytester.makepyfile(app=guide.block("python", "# app.py"), test_booking=tests)
-    pytester.makeini("[pytest]\naddopts = -p no:schemathesis -p no:cacheprovider\npythonpath = .\n")
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
-    bad = tests.replace(
-        "    booking = ",
-        """
-    payloads = {"room_id": "7", "plan": "flexible"}, {"room_id": "7", "plan": "gold"}
-    tracked.events.clear()
-    for payload in payloads:
-        client.post("/api/events", json={**event, "payload": payload})
-    booking = """,
-    )
-    pytester.makepyfile(test_booking=bad)
-    result = pytester.runpytest_subprocess()
-    message = guide.block("text", "AssertionError").splitlines()
-    result.stdout.fnmatch_lines([f"E       {line}" for line in message])
