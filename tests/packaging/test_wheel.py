@@ -38,7 +38,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
     for name in (
         "tcs_events",
-        "pytest_tcs_events.py",
         "setup.py",
         "setup.cfg",
         "pyproject.toml",
@@ -93,7 +92,7 @@ def test_only_the_four_packages_are_required(wheel: Path) -> None:
     # SQLAlchemy comes with Flask-SQLAlchemy; it is named for its floor.
     assert packages == {"flask", "flask-sqlalchemy", "marshmallow", "structlog", "sqlalchemy"}
     assert "tcs_events/py.typed" in names
-    assert {"pytest_tcs_events.py", "tcs_events/faces/templates/debug.html"} <= set(names)
+    assert {"pytest_tcs_events/__init__.py", "tcs_events/faces/templates/debug.html"} <= set(names)
     assert not [name for name in names if name.startswith(("tests", "frontend_snippets"))]
 
 

@@ -1,7 +1,7 @@
 """The pytest plugin of tcs_events: the fixture `tracked`.
 
-It is a module beside the package, because pytest imports it in every project of an environment
-that has tcs_events installed. Importing anything from the package imports Flask.
+It is installed as `pytest_tcs_events`, beside the package: pytest imports it in every project of an
+environment that has tcs_events installed, and importing anything from the package imports Flask.
 """
 
 from __future__ import annotations
