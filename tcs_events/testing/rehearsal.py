@@ -15,11 +15,14 @@ from unittest.mock import patch
 
 from tcs_events.event import Outcome, Record
 from tcs_events.intake.intake import Intake, Verdict
+from tcs_events.intake.linking import Linker, Person
 from tcs_events.intake.rejections import KeptRejections
 from tcs_events.intake.sender import Sender
+from tcs_events.models import EVENTS_TABLE
 from tcs_events.stores.contract import Result
 from tcs_events.stores.sql import SqlStore
 from tcs_events.tracking import track as recording_from_python
+from tcs_events.tracking.login import Logins
 from tcs_events.watch.counters import Counters
 
 
@@ -42,7 +45,7 @@ def nothing_stored(ignored: Callable[[Outcome, str], None]) -> Iterator[None]:
             is_new = record[0] not in ids
             ids.add(record[0])
             results.append(Outcome.ACCEPTED if is_new else Outcome.DUPLICATE)
-            if not is_new:
+            if not is_new and store._table.name == EVENTS_TABLE:
                 ignored(Outcome.DUPLICATE, "its event_id came before")
         return results
 
@@ -58,6 +61,22 @@ def nothing_stored(ignored: Callable[[Outcome, str], None]) -> Iterator[None]:
         # Without the limits of sessions and the marks of crawlers, which other tests would meet.
         return intake._store.append(records, size_bytes)
 
+    def link(
+        linker: Linker,
+        session_id: str | None,
+        person: Person,
+        *,
+        verdict: Verdict | None = None,
+        first_stands: bool = False,
+    ) -> bool:
+        # It would look for the session's user in the database, where none is stored meanwhile.
+        if verdict is None:
+            linker._checked(session_id, person)
+        return verdict is None
+
+    def link_after(logins: Logins, response: Any) -> Any:
+        return response  # it would remember a link that is not stored
+
     def nothing(*_: object, **__: object) -> None:
         """Count or keep nothing, and wait for no lock of the host's session."""
 
@@ -65,6 +84,8 @@ def nothing_stored(ignored: Callable[[Outcome, str], None]) -> Iterator[None]:
         (SqlStore, {"append": append}),
         (Intake, {"admit": admit, "_stored": stored}),
         (KeptRejections, {"keep": nothing}),
+        (Linker, {"link": link}),
+        (Logins, {"_link_after": link_after}),
         (recording_from_python, {"lock_of": nothing}),
         (Counters, {"end": nothing, "end_identity": nothing, "note": nothing}),
     ]

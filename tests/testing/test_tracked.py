@@ -10,7 +10,14 @@ from flask import Blueprint, Flask
 from marshmallow import Schema, fields, validate
 from sqlalchemy import text
 
-from tcs_events import EventInvalid, EventType, UserEvent, create_blueprint, track
+from tcs_events import (
+    EventInvalid,
+    EventType,
+    UserEvent,
+    create_blueprint,
+    identify,
+    track,
+)
 from tcs_events.testing import Rejected, Tracked
 from tcs_events.wsgi import EventsMiddleware
 from tests.conftest import MakeHost
@@ -128,6 +135,37 @@ class TestTrack:
             "payload.plan",
             "session_id",
         ]
+
+
+class TestIdentify:
+    """Whose session it is: links are checked, and not stored."""
+
+    @pytest.fixture
+    def host(self, make_host: MakeHost, sqlite_url: str) -> Flask:
+        return make_host(sqlite_url, sign_ups, TCS_EVENTS_IDENTIFY_USER=lambda: "user-1")
+
+    def test_a_link_is_made_as_often_as_the_host_likes(self, host: Flask) -> None:
+        with host.app_context():
+            with Tracked() as tracked:
+                assert identify("s", user_id="user-1")
+                assert identify("s", user_id="user-1")
+                host.testing = True
+                with pytest.raises(EventInvalid):
+                    identify("s")
+                assert "duplicate" not in "".join(failure_of(tracked.assert_one, "sign_up"))
+            assert rows(host, "user_event_users") == 0
+            assert identify("s", user_id="user-1")
+            assert rows(host, "user_event_users") == 1
+
+    def test_a_logged_in_user_is_linked_by_the_first_event_that_is_stored(
+        self, host: Flask
+    ) -> None:
+        host.testing = True
+        with Tracked():
+            assert send(host, plan="pro") == 202
+        assert rows(host, "user_event_users") == 0
+        assert send(host, plan="pro") == 202
+        assert rows(host, "user_event_users") == 1
 
 
 class TestFailures:
