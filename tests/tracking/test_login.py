@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("flask_login", reason="needs flask_login: pip install -e '.[test]'")
+
 import threading
 from collections.abc import Callable, Iterator
 from http.cookiejar import CookieJar
@@ -9,7 +13,6 @@ from typing import Any
 from urllib.request import HTTPCookieProcessor, Request, build_opener
 from uuid import UUID
 
-import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
 from sqlalchemy import text
