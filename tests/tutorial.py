@@ -10,6 +10,8 @@ from tests.pages import page
 from tests.support import ROOT
 
 SNIPPETS = ROOT / "frontend_snippets"
+BOOKING = ROOT / "tests" / "hosts" / "booking"
+"""The files of a booking site, a host with event types of its own."""
 NAMED = re.compile(r"^(?:#|//|\{#) (?P<file>[\w./]+?)(?P<more>, at the end)?(?: #\})?\n")
 
 
