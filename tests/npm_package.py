@@ -59,14 +59,19 @@ def pack(folder: Path) -> Path:
     return tarball
 
 
-def new_project(folder: Path, tarball: Path, react: int) -> Path:
-    """Return an empty Vite project with the package and a React, and a page that tracks."""
-    shutil.copytree(PROJECT, folder)
+def install(folder: Path, tarball: Path) -> Path:
+    """Install the package into a project, without a network, and return its `node_modules`."""
     installed = run(
         folder, "npm", "install", "--offline", "--no-audit", "--no-fund", str(tarball.resolve())
     )
     assert installed.returncode == 0, installed.stderr
-    modules = folder / "node_modules"
+    return folder / "node_modules"
+
+
+def new_project(folder: Path, tarball: Path, react: int) -> Path:
+    """Return an empty Vite project with the package and a React, and a page that tracks."""
+    shutil.copytree(PROJECT, folder)
+    modules = install(folder, tarball)
     assert sorted(path.name for path in modules.iterdir() if path.is_dir()) == ["tcs-events"]
     # What a network would bring: the packages that are installed for the tracker's own tests.
     ours = SNIPPETS / "node_modules"

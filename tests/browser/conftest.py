@@ -80,11 +80,10 @@ def serving(folder: Path) -> Iterator[Callable[..., Site]]:
     need(importlib.util.find_spec("gunicorn"), "gunicorn", "pip install -e '.[test]'")
     with contextlib.ExitStack() as stack:
 
-        def start(factory: str, database_url: str) -> Site:
+        def start(factory: str, database_url: str, **environment: str) -> Site:
             port = free_port()
-            server = start_gunicorn(
-                factory, port, folder, TCS_EVENTS_DEMO_DATABASE_URI=database_url
-            )
+            environment["TCS_EVENTS_DEMO_DATABASE_URI"] = database_url
+            server = start_gunicorn(factory, port, folder, **environment)
             stack.callback(server.wait)
             stack.callback(server.terminate)
             engine = create_engine(database_url)
