@@ -1,88 +1,151 @@
-"""The site of the tutorial runs as the page says: its questions, its dashboard, its own tests."""
+"""The tutorial shows the booking site as it is tested, and each of its steps does what it says."""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.pages import page
-from tests.support import ROOT
-from tests.tutorial import write_site
+from tests.support import ROOT, need_module
+from tests.tutorial import BUILT, GENERATED, host_files, shown_command, shown_files, write_site
 
-ASK = """
-import runpy, sys, pytest
-assert pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir=.", "test_events.py"]) == 0
-from test_events import app, post
-post("room_opened", {"room_id": "garden", "source": "list"})
-post("booking_done", {"room_id": "garden", "nights": 2})
-print("ASKED")
-runpy.run_path("ask.py")
-for words in (["tcs-events", "tail"], sys.argv[1:]):
-    print(app.test_cli_runner().invoke(args=words).output)
-"""
-BROWSE = """
+Follow = Callable[..., list[str]]
+
+VISITOR = """
+import runpy, shlex, sys
+sys.modules.update(dict.fromkeys({missing}))  # as if they were not installed
 from app import app
-client = app.test_client()
-print("BROWSED")
-print(client.get("/insights/").status_code, client.get("/insights/").location)
-print(client.get("/login").status_code)
-print(client.post("/login", data={"password": "wrong"}).location)
-print(client.get("/insights/").status_code)
-print(client.post("/login", data={"password": "change me, too"}).location)
-for name in ("", "activity", "funnel?step=room_opened&step=booking_done", "retention", "timeline"):
-    print(client.get(f"/insights/{name}").status_code)
-print(client.get("/").text.count('{"id": "garden"'))
-print(client.post("/bookings", data={"room_id": "garden"}).json)
+visitor = app.test_client()
+visitor.set_cookie("tcs_session_id", "visitor-1")
+def flask(command):
+    result = app.test_cli_runner().invoke(args=shlex.split(command)[3:])  # flask --app app ...
+    assert result.exit_code == 0, result.output
+    return result.output
+def send(event_type, payload):
+    event = {{"event_type": event_type, "session_id": "visitor-1", "payload": payload}}
+    with visitor.post("/api/events", json=event) as answer:  # to its end, as a server does
+        return answer.status_code
 """
+LATER = ["celery", "flask_login", "psycopg", "pytest"]
+"""What the first steps do without."""
+LOG_LINE = re.compile(r"^.*\] tcs_events\..*\n", re.MULTILINE)
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Path:
-    write_site(tmp_path)
-    return tmp_path
+def follow(tmp_path: Path) -> Follow:
+    """Follow the page up to a step, do something, and return the lines that are printed."""
+
+    def follow(last_step: int | None, script: str, missing: Sequence[str] = ()) -> list[str]:
+        write_site(tmp_path, last_step)
+        result = subprocess.run(
+            [sys.executable, "-c", VISITOR.format(missing=missing) + script],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return LOG_LINE.sub("", result.stdout).splitlines()
+
+    return follow
 
 
-def run(site: Path, script: str, *arguments: str) -> str:
-    """Run a script in the folder of the site, and return what it prints."""
-    result = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        cwd=site,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
+def test_the_page_shows_the_files_of_the_site() -> None:
+    shown, there = shown_files(), host_files()
+    assert set(shown) == set(there) - {GENERATED}
+    for name, text in shown.items():
+        assert lines(text) == lines(there[name]), name
+
+
+def lines(text: str) -> list[str]:
+    """Return the lines that are not empty: a formatter chooses how many of those there are."""
+    return [line for line in text.splitlines() if line]
+
+
+def test_its_list_has_every_file() -> None:
+    listed = re.findall(
+        r"^  ([\w./]+\.\w+)", page("tutorial").block("text", "rooms/"), re.MULTILINE
     )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+    assert sorted(listed) == sorted({*shown_files(), GENERATED, BUILT})
 
 
-def test_its_own_tests_pass_and_its_questions_are_answered(site: Path) -> None:
-    command = page("tutorial").block("sh", "funnel").removeprefix("flask --app app ")
-    said = run(site, ASK, *shlex.split(command))
-    assert "2 passed" in said
-    answer, _, rest = said.partition("ASKED\n")[2].partition("booking_done: 1\n")
-    assert "room_opened[source=list]: 1\n" in answer
-    tail, _, funnel = rest.partition("\n\n")
-    assert '"nights": 2' in tail
-    assert "booking_done" in funnel
+def test_the_first_steps_need_nothing_but_the_package(follow: Follow) -> None:
+    """A page, an event, what was stored, a question; then a booking, which is the same visit."""
+    said = follow(
+        3,
+        f"""
+flask({shown_command("create-tables")!r})
+home = visitor.get("/").text
+print(home.count("data-track-event"), "/api/events/client.js" in home)
+print(visitor.get("/rooms/garden").status_code, visitor.get("/rooms/cellar").status_code)
+print(send("room_opened", {{"room_id": "garden", "source": "list"}}))
+print(send("room_opened", {{"room_id": "garden", "source": "roof"}}))
+runpy.run_path("ask.py")
+print("room_opened" in flask({shown_command("tcs-events tail")!r}))
+print("room_opened[source=list]" in flask({shown_command("funnel")!r}))
+""",
+        LATER,
+    )
+    assert said[:4] == ["3 True", "200 404", "202", "422"]
+    assert said[4:6] == page("tutorial").block("text", "booking_done: 0").splitlines()
+    assert said[6:] == ["True", "True"]
+
+    said = follow(
+        4,
+        f"""
+flask({shown_command("create-tables")!r})
+print('action="/bookings"' in visitor.get("/rooms/garden").text)
+for room in ("garden", "cellar"):
+    form = {{"room_id": room, "nights": "2", "plan": "saver"}}
+    print(visitor.post("/bookings", data=form).status_code)
+runpy.run_path("ask.py")
+""",
+        LATER,
+    )
+    assert said == ["True", "302", "404", "room_opened[source=list]: 1", "booking_done: 1"]
 
 
-def test_the_dashboard_is_for_staff(site: Path) -> None:
-    said = run(site, BROWSE).partition("BROWSED\n")[2]
-    lines = [line for line in said.splitlines() if "tables_ready" not in line]
-    assert lines[:5] == ["302 /login", "200", "/login", "302", "/insights/"]
-    assert lines[5:10] == ["200"] * 5
-    assert lines[10:] == ["1", "{'booked': 'garden'}"]
+def test_the_dashboard_is_for_staff(follow: Follow) -> None:
+    need_module("flask_login")
+    add = shown_command("login add")
+    said = follow(
+        5,
+        f"""
+flask({shown_command("create-tables")!r})
+flask({add!r} + " --password secret")
+flask({add.replace("ada@example.com --staff", "bob@example.com")!r} + " --password secret")
+def log_in(email, password="secret"):
+    return visitor.post("/login", data={{"email": email, "password": password}}).location
+print(visitor.get("/insights/").location, log_in("ada@example.com", "a guess"))
+print(log_in("bob@example.com"), visitor.get("/insights/").status_code)
+print(visitor.post("/logout").location, visitor.get("/insights/").location)
+print(log_in("ada@example.com"), visitor.get("/insights/").status_code)
+print("You are ada@example.com" in visitor.get("/login").text)
+print(send("room_opened", {{"room_id": "lake", "source": "list"}}))
+print("room_opened" in flask({shown_command("timeline")!r}))
+""",
+        ["celery", "psycopg"],
+    )
+    assert said == [
+        "/login /login",
+        "/ 403",
+        "/login /login",
+        "/insights/ 200",
+        "True",
+        "202",
+        "True",
+    ]
 
 
-def test_every_file_in_its_list_is_made(site: Path) -> None:
-    [listed] = page("tutorial").blocks("text")
-    files = set(re.findall(r"^ +([\w./]+\.\w+)", listed, re.MULTILINE)) - {"static/rooms.js"}
-    made = {path.name for path in site.rglob("*") if path.is_file()}
-    assert {Path(file).name for file in files} <= made
+def test_its_own_tests_pass(follow: Follow) -> None:
+    for module in ("celery", "flask_login"):
+        need_module(module)
+    said = follow(None, "import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider']))")
+    assert "4 passed" in said[-1]

@@ -1,37 +1,85 @@
-"""The React page of the tutorial compiles against the tracker, and misspelt it does not."""
+"""The page of the booking site in TypeScript: it compiles against the declared event types.
+
+What the compiler refuses, the endpoint refuses for the same reason.
+"""
 
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support import need
-from tests.tutorial import SNIPPETS, write_site
+from tcs_events import create_blueprint
+from tests.conftest import MakeHost
+from tests.npm_package import compile_strictly
+from tests.support import URL
+from tests.tutorial import EVENT_TYPES, GENERATED, host_files, install_npm_packages, write_site
+
+WRONG: dict[str, tuple[str, dict[str, Any], str, str, str]] = {
+    "a type that nobody declared": (
+        "serach",
+        {"text": "moon", "found": 0, "rooms": [], "filters": {}},
+        "event_type",
+        "unplanned",
+        "'\"serach\"' is not assignable to parameter of type",
+    ),
+    "a missing field": (
+        "room_opened",
+        {"room_id": "lake"},
+        "payload.source",
+        "required",
+        "Property 'source' is missing",
+    ),
+    "a value that is not in the list": (
+        "room_opened",
+        {"room_id": "lake", "source": "roof"},
+        "payload.source",
+        "not_allowed",
+        'Type \'"roof"\' is not assignable to type \'"list" | "map"\'',
+    ),
+}
+"""The type, the payload, where the endpoint finds what is wrong and its code, and the compiler's
+words."""
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Path]:
-    need(shutil.which("npx"), "Node 20 or later", "https://nodejs.org, or apt-get install npm")
-    need((SNIPPETS / "node_modules").is_dir(), "npm packages", "npm ci --prefix frontend_snippets")
-    write_site(tmp_path)
-    (tmp_path / "node_modules").symlink_to(SNIPPETS / "node_modules")
-    yield tmp_path
-    (tmp_path / "node_modules").unlink()
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    write_site(folder)
+    install_npm_packages(folder)
+    return folder
 
 
-@pytest.mark.parametrize("misspelt", [None, "room_opened", "booking_done", "nights"])
-def test_it_compiles_and_misspelt_it_does_not(site: Path, misspelt: str | None) -> None:
-    main = site / "frontend" / "main.tsx"
-    if misspelt:
-        main.write_text(main.read_text().replace(misspelt, f"{misspelt}x"))
-    config = {"extends": str(SNIPPETS / "tsconfig.json"), "include": ["frontend/*"]}
-    (site / "tsconfig.json").write_text(json.dumps(config))
-    result = subprocess.run(
-        ["npx", "tsc", "--noEmit"], cwd=site, capture_output=True, text=True, timeout=300
+def test_the_page_compiles(site: Path) -> None:
+    assert compile_strictly(site).stdout == ""
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_compiler_and_endpoint_refuse_the_same_mistake(
+    site: Path, make_host: MakeHost, sqlite_url: str, mistake: str
+) -> None:
+    event_type, payload, path, code, words = WRONG[mistake]
+    page = site / "frontend" / "wrong.ts"
+    page.write_text(
+        'import { trackEvent } from "tcs-events";\n'
+        f"trackEvent({json.dumps(event_type)}, {json.dumps(payload)});\n"
     )
-    assert (result.returncode == 0) == (misspelt is None), result.stdout + result.stderr
+    said = compile_strictly(site).stdout
+    page.unlink()
+    assert "frontend/wrong.ts(2," in said
+    assert words in said
+
+    app = make_host(sqlite_url, create_blueprint(event_types=EVENT_TYPES))
+    event = {"event_type": event_type, "session_id": "visitor-1", "payload": payload}
+    answer = app.test_client().post(URL, json=event)
+    assert answer.status_code == 422
+    [detail] = answer.json["details"]
+    assert (detail["path"], detail["code"]) == (path, code)
+
+
+def test_the_types_are_those_that_the_command_writes(make_host: MakeHost, sqlite_url: str) -> None:
+    app = make_host(sqlite_url, create_blueprint(event_types=EVENT_TYPES))
+    written = app.test_cli_runner().invoke(args=["tcs-events", "types", "--ts"]).output
+    assert written == host_files()[GENERATED]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,10 +20,9 @@ from tests.reports.support import fill
 from tests.reports.truth import World
 from tests.reports.worlds import COUNTS, FIRST_DAYS, QUERIES, make_world
 from tests.support import URL
-from tests.tutorial import BOOKING
+from tests.tutorial import EVENT_TYPES
 
 ZONE = ZoneInfo("Europe/Berlin")
-EVENT_TYPES = runpy.run_path(str(BOOKING / "events.py"))["EVENT_TYPES"]
 ROOMS = ["garden", "tower", "lake"]
 FILTERS: list[dict[str, Any]] = [{}, {}, {"max_price": 100}, {"max_price": 130}]
 SAME_AS = {

@@ -59,10 +59,16 @@ EVENT_TYPES = [
     EventType(
         "room_opened",
         OpenedPayload,
-        role=Click(item="room_id", context="source"),
+        role=Click(item="room_id", context="source", word="room"),
         help="Opened the page of a room.",
     ),
-    EventType("booking_done", BookingPayload, help="Booked a room."),
+    EventType(
+        "booking_done",
+        BookingPayload,
+        break_down=("plan",),
+        add_up=("price",),
+        help="Booked a room.",
+    ),
 ]
 
 events_bp = create_blueprint(event_types=EVENT_TYPES)
