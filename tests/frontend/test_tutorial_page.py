@@ -17,31 +17,33 @@ from tests.npm_package import compile_strictly
 from tests.support import URL
 from tests.tutorial import EVENT_TYPES, GENERATED, host_files, install_npm_packages, write_site
 
+SEARCH = {"text": "moon", "found": 0, "rooms": [], "filters": {}}
+FILTER = {"filter": "max_price", "value": 100, "filters": {}, "found": 1}
 WRONG: dict[str, tuple[str, dict[str, Any], str, str, str]] = {
     "a type that nobody declared": (
         "serach",
-        {"text": "moon", "found": 0, "rooms": [], "filters": {}},
+        SEARCH,
         "event_type",
         "unplanned",
         "'\"serach\"' is not assignable to parameter of type",
     ),
     "a missing field": (
-        "room_opened",
-        {"room_id": "lake"},
-        "payload.source",
+        "search",
+        {name: value for name, value in SEARCH.items() if name != "text"},
+        "payload.text",
         "required",
-        "Property 'source' is missing",
+        "Property 'text' is missing",
     ),
     "a value that is not in the list": (
-        "room_opened",
-        {"room_id": "lake", "source": "roof"},
-        "payload.source",
+        "filter_changed",
+        {**FILTER, "filter": "price"},
+        "payload.filter",
         "not_allowed",
-        'Type \'"roof"\' is not assignable to type \'"list" | "map"\'',
+        "Type '\"price\"' is not assignable to type '\"max_price\"'",
     ),
 }
-"""The type, the payload, where the endpoint finds what is wrong and its code, and the compiler's
-words."""
+"""The mistakes that the page tells its reader to try: the type, the payload, where the endpoint
+finds what is wrong and its code, and the compiler's words."""
 
 
 @pytest.fixture(scope="module")
