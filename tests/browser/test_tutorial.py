@@ -111,7 +111,7 @@ def test_what_a_visitor_does_is_one_visit(
     page.get_by_role("link", name="Garden room").click()
     page.get_by_role("button", name="Ask for a long stay").click()
 
-    events = site.wait_for_events(13)
+    events = site.wait_for_events(13, seconds=120)  # the worker has just been started
     assert len(events) == 13
     [session_id] = {event["session_id"] for event in events}
     [cookie] = page.context.cookies()
