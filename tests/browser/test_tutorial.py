@@ -136,8 +136,8 @@ def test_what_a_visitor_does_is_one_visit(
     days = reports.last_days(2, datetime.now(UTC).date())
     steps = [reports.step(step) for step in ("search", "room_opened", "booking_done[nights>7]")]
     assert [row.sessions for row in asked.funnel(days, steps)] == [1, 1, 1]
-    [room] = asked.top_experts(days)
-    assert (room.expert_id, room.clicks, room.sessions) == ("garden", 2, 1)
+    [room] = asked.top_items(days)
+    assert (room.item_id, room.clicks, room.sessions) == ("garden", 2, 1)
     engine.dispose()
     shown = document("tutorial").block("text", "moon")
     assert shown in booking.run(shown_command("gaps"))
