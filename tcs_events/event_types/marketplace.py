@@ -50,6 +50,12 @@ def has_role(event_types: EventTypes, *roles: type[Role]) -> bool:
     return any(isinstance(each.role, roles) for each in event_types.values())
 
 
+def says_what_was_returned(event_types: EventTypes) -> bool:
+    """Return whether a search of the host says which items it returned."""
+    roles = (each.role for each in event_types.values())
+    return any(isinstance(role, Search) and role.item_ids is not None for role in roles)
+
+
 def roles_of(event_types: EventTypes) -> Roles:
     """Return the roles by event type.
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tcs_events.counts.ids import id_text
 from tcs_events.counts.tables import exposure as counts
 from tcs_events.counts.time_limit import in_time
+from tcs_events.event_types.marketplace import says_what_was_returned
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading, in_period, total
@@ -47,7 +48,9 @@ class ExpertExposure:
     expected_click_through: float | None
     """The click rate of all items at the same positions; None if never exposed."""
     rung: Rung | None
-    """The first step the item did not reach; None for all reached, or too few visits to tell."""
+    """The first step the item did not reach; None for all reached, or too few visits to tell.
+
+    If no search says which items it returned, items are judged by their clicks alone."""
 
     @property
     def item_id(self) -> str:
@@ -161,8 +164,13 @@ def exposure(  # noqa: D417 - `Reports` passes itself
         for row in in_time(connection, rows):
             by_item[row.expert_id].append(row)
         usual = _usual_click_through(in_time(connection, rows))
+        is_known = says_what_was_returned(reading.settings.event_types) or any(
+            row.position > 0 for row in in_time(connection, rows)
+        )
         items = [
-            _of_item(item_id, by_item.get(item_id, []), usual, first_positions, min_sessions)
+            _of_item(
+                item_id, by_item.get(item_id, []), usual, first_positions, min_sessions, is_known
+            )
             for item_id in in_time(connection, by_item if known is None else known)
         ]
     items.sort(key=lambda item: (item.exposed, item.returned, item.item_id))
@@ -204,16 +212,18 @@ def _of_item(
     usual: dict[int, float],
     first_positions: int,
     min_sessions: int,
+    is_known: bool,
 ) -> ExpertExposure:
+    """Return the exposure of one item. `is_known`: whether searches say what they returned."""
     exposed, clicked = sum(row.exposed for row in rows), sum(row.clicked for row in rows)
     at_positions = [row for row in rows if row.position > 0]
     returned = sum(row.exposed for row in at_positions)
     first = sum(row.exposed for row in at_positions if row.position <= first_positions)
     expected = sum(row.exposed * usual[row.position] for row in rows)
     rung = None
-    if not returned:
+    if is_known and not returned:
         rung = Rung.NEVER_RETURNED
-    elif not first:
+    elif is_known and not first:
         rung = Rung.NEVER_FIRST
     elif exposed >= min_sessions and not clicked:
         rung = Rung.NEVER_CLICKED

@@ -16,3 +16,7 @@ class Rung(StrEnum):
     """Shown in enough visits, and clicked in none."""
     UNDER_CLICKED = "under_clicked"
     """Clicked less than others at the same positions, by more than chance explains."""
+
+
+OF_RETURNED = (Rung.NEVER_RETURNED, Rung.NEVER_FIRST)
+"""The rungs that only searches tell which say what items they returned."""

@@ -112,6 +112,20 @@ def test_the_overview_asks_nothing_that_no_event_type_can_answer(
 
 
 @pytest.mark.parametrize(
+    ("role", "is_shown"), [(Search(query="text"), False), (Search("text", item_ids="ids"), True)]
+)
+def test_the_ladder_has_the_rungs_that_the_events_tell_of(
+    make_host: MakeHost, sqlite_url: str, role: Search, is_shown: bool
+) -> None:
+    client = dashboard(make_host, sqlite_url, [CLICK, EventType("search", role=role)])
+    assert post(client, event_type="opened", payload={"id": "7"}).status_code == 202
+    ladder = client.get("/insights/exposure").text
+    assert "Never clicked" in ladder
+    assert ("Never returned" in ladder) == ("Never among the first" in ladder) == is_shown
+    assert ("Never returned" in client.get("/insights/").text) == is_shown
+
+
+@pytest.mark.parametrize(
     ("types", "lede"),
     [
         ([FILTER], "The filters that visitors set."),

@@ -161,6 +161,37 @@ def test_the_default_funnel_goes_from_the_first_search_to_the_first_click(
     assert steps(["sign_up"]) == ["sign_up"]
 
 
+ONLY_THE_IGNORED = {"clicked": None, "ignored": "never_clicked"}
+BOTH = {"clicked": "never_returned", "ignored": "never_returned"}
+
+
+@pytest.mark.parametrize(
+    ("search", "rungs"),
+    [
+        pytest.param([], ONLY_THE_IGNORED, id="no search"),
+        pytest.param(
+            [EventType("find", role=Search(query="text"))], ONLY_THE_IGNORED, id="without items"
+        ),
+        pytest.param([EventType("search", role=SEARCH)], BOTH, id="with items"),
+    ],
+)
+def test_no_item_is_held_up_by_searches_that_say_nothing_of_items(
+    make_host: MakeHost, sqlite_url: str, search: list[EventType], rungs: dict[str, str | None]
+) -> None:
+    types = [
+        *search,
+        EventType("room_opened", role=CLICK),
+        EventType("room_seen", role=Impression(item="room_id")),
+    ]
+    app = make_host(sqlite_url, TCS_EVENTS_TIMEZONE=ZONE, TCS_EVENTS_EVENT_TYPES=types)
+    sent = [event("room_opened", f"s{number}", room_id="clicked") for number in range(30)]
+    sent += [event("room_seen", f"s{number}", room_id="ignored") for number in range(30)]
+    with app.app_context():
+        fill(app, sent)
+        found = reports.exposure(Period(NOON.date(), NOON.date()))
+    assert {item.item_id: item.rung for item in found.items} == rungs
+
+
 def test_the_world_is_worth_counting() -> None:
     world: World = make_world(1, ZONE)
     assert {event.event_type for event in world.events} == set(TYPES)

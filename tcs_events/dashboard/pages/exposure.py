@@ -9,9 +9,11 @@ from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import lorenz
 from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.table import Table
+from tcs_events.event_types.marketplace import says_what_was_returned
 from tcs_events.event_types.roles import Click, Impression, Search
 from tcs_events.reports import ExpertExposure, Exposure, Rung
 from tcs_events.reports.exposure import EXPOSURE_COLUMNS
+from tcs_events.reports.rungs import OF_RETURNED
 from tcs_events.reports.wording import RUNGS
 
 ROLES = (Search, Click, Impression)
@@ -29,12 +31,17 @@ class RungShown:
     exposures: list[ExpertExposure]
 
 
-def rungs_of(report: Exposure) -> list[RungShown]:
-    """Return the ladder from the lowest rung up, each with the items that got no further."""
-    return [
+def rungs_of(asked: Asked, report: Exposure) -> list[RungShown]:
+    """Return the ladder from the lowest rung up, each with the items that got no further.
+
+    Rungs of which the host's events say nothing are left out.
+    """
+    is_known = says_what_was_returned(asked.reports.settings.event_types)
+    rungs = [
         RungShown(rung, *RUNGS[rung], [item for item in report.items if item.rung == rung])
         for rung in Rung
     ]
+    return [each for each in rungs if is_known or each.exposures or each.rung not in OF_RETURNED]
 
 
 def rung_of(asked: Asked) -> str:
@@ -67,7 +74,7 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the ladder, and the curve of how exposure is spread."""
     report: Exposure = answer["exposure"]
     return {
-        "rungs": rungs_of(report),
+        "rungs": rungs_of(asked, report),
         "rung_items": RUNG_ITEMS,
         "table": table,
         "exposures": table.worded(asked.words).of(report.items),

@@ -68,7 +68,8 @@ def _exposure(asked: Asked) -> Answers:
         "coverage": report.coverage,
         "gini": report.gini,
         "rungs": {
-            rung.rung: [row.item_id for row in rung.exposures] for rung in exposure.rungs_of(report)
+            rung.rung: [row.item_id for row in rung.exposures]
+            for rung in exposure.rungs_of(asked, report)
         },
     }
 
