@@ -109,14 +109,15 @@ def leased(engine: Engine, zone: ZoneInfo, now: datetime, clock: Clock) -> Itera
 
 def take(engine: Engine, zone: ZoneInfo, holder: UUID, now: datetime) -> sa.Row[Any] | None:
     """Take the lease, and return the state row, or None if another process has the lease."""
-    with engine.begin() as connection:
+    lease = tables.state.c
+    is_over = lease.lease_holder.is_(None) | (lease.lease_until <= now)
+    is_from_wrong_clock = lease.lease_until > now + MAX_LEASE
+    with engine.connect() as connection:
         ensure_state(connection, zone, now)
-        lease = tables.state.c
-        is_over = lease.lease_holder.is_(None) | (lease.lease_until <= now)
-        is_from_wrong_clock = lease.lease_until > now + MAX_LEASE
-        taken = connection.execute(
-            tables.state.update()
-            .where(is_over | is_from_wrong_clock)
-            .values(lease_until=now + LEASE, lease_holder=holder, counting=None)
-        )
-        return connection.execute(select(tables.state)).one() if taken.rowcount == 1 else None
+        with connection.begin():
+            taken = connection.execute(
+                tables.state.update()
+                .where(is_over | is_from_wrong_clock)
+                .values(lease_until=now + LEASE, lease_holder=holder, counting=None)
+            )
+            return connection.execute(select(tables.state)).one() if taken.rowcount == 1 else None

@@ -209,12 +209,13 @@ class Refresher:
         is_noted = agreement.is_noted(sightings, ours, now)
         if is_noted and not insists and agreement.decides(sightings, ours, now):
             return True
-        with self._engine.begin() as connection:
+        with self._engine.connect() as connection:
             ensure_state(connection, self.zone, now)
-            lock_state(connection)  # until our note is committed
-            if agreement.note(connection, ours, now, insists=insists):
-                return True
-            state = connection.execute(select(tables.state)).one()
+            with connection.begin():
+                lock_state(connection)  # until our note is committed
+                if agreement.note(connection, ours, now, insists=insists):
+                    return True
+                state = connection.execute(select(tables.state)).one()
         if log_lines.allows("counts_of_another_configuration", per_second=1):
             log.warning(
                 "tcs_events.counts_of_another_configuration",

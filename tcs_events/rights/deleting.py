@@ -83,8 +83,7 @@ class Deleter:
     def delete(self, place: Place, find: Find) -> None:
         """Delete all rows that `find` returns, until it returns None."""
         with self._engine.connect() as connection:
-            with connection.begin():
-                ensure_state(connection, self._zone, datetime.now(UTC))
+            ensure_state(connection, self._zone, datetime.now(UTC))
             with _with_small_syncs(connection) as checkpoint:
                 while (seconds := self._delete_some(connection, place, find)) is not None:
                     started = time.monotonic()
