@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tcs_events import reports
+from tcs_events import identify, reports
 from tcs_events.errors import ConfigError, NotCounted, QuestionTimeout, TableMissing
 from tcs_events.reports import Period, Reports, reading, step
 from tests.conftest import MakeHost
@@ -38,9 +38,11 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "session_timeline": lambda ask: ask.session_timeline("visitor-1"),
     "top_experts": lambda ask: ask.top_experts(PERIOD),
     "top_filters": lambda ask: ask.top_filters(PERIOD),
+    "top_items": lambda ask: ask.top_items(PERIOD),
     "top_queries": lambda ask: ask.top_queries(PERIOD),
     "total_activity": lambda ask: ask.total_activity(PERIOD),
     "unmet_demand": lambda ask: ask.unmet_demand(PERIOD, min_sessions=1),
+    "user_timeline": lambda ask: ask.user_timeline("42"),
 }
 """Each question, asked of the functions in an app context or of `Reports`."""
 
@@ -65,9 +67,12 @@ def test_the_questions_are_all_functions_of_the_door() -> None:
 def test_every_question_is_asked_with_an_engine_alone(
     make_host: MakeHost, database_url: str
 ) -> None:
-    app = make_host(database_url, TCS_EVENTS_TIMEZONE="Europe/Berlin")
+    app = make_host(
+        database_url, TCS_EVENTS_TIMEZONE="Europe/Berlin", TCS_EVENTS_IDENTIFY_USER="by_hand"
+    )
     send_some_of_everything(app)
     with app.app_context():
+        assert identify("visitor-1", user_id="42")
         expected = {name: ask(reports) for name, ask in QUESTIONS.items()}
     assert [name for name, answer in expected.items() if not answer] == []
     engine = sa.create_engine(database_url)
