@@ -6,12 +6,13 @@ import itertools
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from time import monotonic, sleep
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import delete, text
+from sqlalchemy import delete, event, text
 
 from tcs_events import UserEvent, reports
 from tcs_events.counts import lease, meaning, position, tables
@@ -423,6 +424,41 @@ class TestSeveralRefreshers:
         start.wait()
         for number in range(20):
             counting.add(click(TUESDAY + timedelta(minutes=number), session_id=f"{number}"))
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        assert counting.refresher.refresh() is not None
+        counting.assert_true()
+
+    def test_the_first_ones_may_begin_at_the_same_moment(self, counting: Counting) -> None:
+        three_days(counting)
+        errors: list[BaseException] = []
+
+        def refresh() -> None:
+            try:
+                counting.another_refresher().refresh()
+            except BaseException as error:
+                errors.append(error)
+
+        inserting: list[str] = []
+
+        def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
+            if statement.startswith("INSERT INTO user_event_rollup_state "):
+                inserting.append(statement)
+
+        threads = [threading.Thread(target=refresh) for _ in range(3)]
+        with counting.engine.begin() as another_process:
+            nothing = {"safe_id": 0, "seen_id": 0, "seen_at": MONDAY, "lease_until": MONDAY}
+            row = {"id": 1, "version": 0, "zone": "UTC", **nothing}
+            another_process.execute(tables.state.insert().values(row))
+            event.listen(counting.engine, "before_cursor_execute", note)
+            for thread in threads:
+                thread.start()
+            # Not for long: on SQLite they wait a few seconds at most.
+            deadline = monotonic() + 2
+            while len(inserting) < len(threads) and monotonic() < deadline:
+                sleep(0.01)
+            sleep(0.2)
         for thread in threads:
             thread.join()
         assert errors == []
