@@ -85,7 +85,7 @@ export type EventType = keyof EventPayloads;
  * Records an event. It returns at once and never throws, and its request outlives the page that a
  * click leaves. What JSON cannot hold is replaced or left out, and the console says so.
  *
- * Does nothing where there is no page, as in server-side rendering.
+ * Does nothing on a server that renders pages.
  */
 export function trackEvent<T extends EventType>(event_type: T, payload: EventPayloads[T]): void {
   recordEvent(event_type, payload);

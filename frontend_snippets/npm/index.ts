@@ -25,7 +25,7 @@ type PayloadArguments<Payload> = object extends Payload ? [payload?: Payload] : 
  * Records an event. It returns at once and never throws, and its request outlives the page that a
  * click leaves. What JSON cannot hold is replaced or left out, and the console says so.
  *
- * Does nothing where there is no page, as in server-side rendering.
+ * Does nothing on a server that renders pages.
  */
 export function trackEvent<T extends EventType>(event_type: T, ...[payload]: PayloadArguments<EventPayload<T>>): void {
   track(event_type as never, payload as never);

@@ -150,7 +150,7 @@ function forgetVisitor(): void {
     for (const storage of [localStorage, sessionStorage])
       for (const name of Object.keys(storage)) if (name.startsWith("tcs_")) storage.removeItem(name);
   } catch {
-    // Where there is no storage, the tracker keeps all in memory, and `reset` is all there is to do.
+    // Without storage the tracker keeps all in memory, which `reset` clears.
   }
   reset();
 }

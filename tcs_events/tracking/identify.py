@@ -47,9 +47,9 @@ def identify(
 
     Raises:
         ConfigError: there is no app context.
-        EventInvalid: the session, the address or the user id is not allowed, or there is no person.
-            This and all further errors are raised in debug mode and in tests (`app.debug`,
-            `app.testing`). In production they are logged.
+        EventInvalid: the session, the address or the user id is not allowed, or neither an address
+            nor a user id was given. This error and those below are raised in debug mode and in
+            tests (`app.debug`, `app.testing`). In production they are logged.
         StoreUnavailable: the database cannot store the link now.
         ConfigError: the app has not registered the blueprint, has no database, or there is a
             `user_id` and `TCS_EVENTS_IDENTIFY_USER` is not set.

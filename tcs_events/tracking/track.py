@@ -71,7 +71,7 @@ def track(
 
     Raises:
         ConfigError: there is no app context.
-        EventInvalid: the event is not allowed. This and all further errors are raised in debug mode
+        EventInvalid: the event is not allowed. This error and those below are raised in debug mode
             and in tests (`app.debug`, `app.testing`). In production they are logged.
         BodyTooLarge: the payload is too long.
         StoreUnavailable: the database cannot store it now. Not raised after a commit, which would
