@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, url_for
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tcs_events.dashboard.asked import PERIODS, Asked
 from tcs_events.dashboard.formats import FORMATS
@@ -20,14 +19,9 @@ from tcs_events.dashboard.pages import PAGES
 from tcs_events.dashboard.table import Table
 from tcs_events.event_types.words import Words
 from tcs_events.export.json_text import RENAMED, json_text
+from tcs_events.faces.own_templates import own_templates
 
-templates = Environment(
-    loader=PackageLoader("tcs_events.dashboard", "templates/tcs_events"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+templates = own_templates("tcs_events.dashboard", "templates/tcs_events")
 templates.filters.update(FORMATS)
 
 

@@ -8,23 +8,16 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from flask import Response
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 
+from tcs_events.faces.own_templates import own_templates
 from tcs_events.intake.answers import MARK
 from tcs_events.intake.recent import KEPT, RecentEvents
 
 
 @cache
 def _template() -> Template:
-    # An environment of our own: the host may have switched autoescape off in its one.
-    templates = Environment(
-        loader=PackageLoader("tcs_events.faces", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return templates.get_template("debug.html")
+    return own_templates("tcs_events.faces", "templates").get_template("debug.html")
 
 
 def page_of(recent: RecentEvents, zone: ZoneInfo) -> Response:
