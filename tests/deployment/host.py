@@ -8,18 +8,25 @@ from __future__ import annotations
 import json
 import os
 
+import pytest
 import structlog
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tcs_events import events_bp
+from tcs_events.intake import rate_limits
 from tcs_events.wsgi import EventsMiddleware
+from tests.deployment.wire import PATIENCE_SECONDS
+from tests.patience import be_patient
 
 LONG_PAGE = "/long"
 
 
 def create_app() -> Flask:
+    # A healthy database or Redis may be slow on a busy machine: neither counts as gone for that.
+    be_patient(pytest.MonkeyPatch())
+    rate_limits.TIMEOUT_SECONDS = rate_limits.CHECK_SECONDS = PATIENCE_SECONDS
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     app, db = Flask("host"), SQLAlchemy()
     app.config.update(json.loads(os.environ.get("SETTINGS", "{}")))

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from tests.deployment.host import LONG_PAGE
-from tests.deployment.wire import connect, events_body, exchange, request
+from tests.deployment.wire import PATIENCE_SECONDS, connect, events_body, exchange, request
 
 PER_ADDRESS = 50
 """Below what the documented `limit_conn` lets one address have."""
@@ -61,7 +61,7 @@ def _is_open(client: socket.socket) -> bool:
 
 
 def good_requests(
-    port: int, requests: int, *, clients: int = 4, seconds: float = 5
+    port: int, requests: int, *, clients: int = 4, seconds: float = PATIENCE_SECONDS
 ) -> tuple[list[list[int]], list[float]]:
     """Post good events, one after the other from each client, each on a new connection.
 

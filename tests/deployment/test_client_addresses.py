@@ -24,7 +24,7 @@ def statuses(app: App, source: str, posts: int) -> list[int]:
         claimed = (f"X-Forwarded-For: 203.0.113.{number}", "Connection: close")
         with connect(app.port, source) as client:
             client.sendall(request(body=events_body(), headers=claimed))
-            answered += read_answers(client, 5).statuses
+            answered += read_answers(client).statuses
     return answered
 
 

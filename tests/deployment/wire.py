@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from tests.support import URL, card_click
 
+PATIENCE_SECONDS = 30
+"""So long may a busy machine take to answer; only who is never answered waits as long."""
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) ")
 
 
@@ -54,7 +56,7 @@ def connect(
     return client
 
 
-def exchange(port: int, sent: bytes, *, seconds: float = 2) -> Answers:
+def exchange(port: int, sent: bytes, *, seconds: float = PATIENCE_SECONDS) -> Answers:
     """Send bytes; return all that is answered until the server closes or says nothing more.
 
     Nothing more is: no byte for `seconds`, or for a tenth of it once it has answered.
@@ -65,7 +67,7 @@ def exchange(port: int, sent: bytes, *, seconds: float = 2) -> Answers:
         return read_answers(client, seconds)
 
 
-def read_answers(client: socket.socket, seconds: float) -> Answers:
+def read_answers(client: socket.socket, seconds: float = PATIENCE_SECONDS) -> Answers:
     received = b""
     deadline = time.monotonic() + seconds
     try:
