@@ -54,4 +54,5 @@ def _call_resets() -> None:
         _pid, _lock_type = current
 
 
-os.register_at_fork(after_in_child=ensure_own_state)
+if hasattr(os, "register_at_fork"):  # on Windows nothing forks
+    os.register_at_fork(after_in_child=ensure_own_state)
