@@ -33,6 +33,7 @@ from tcs_events.demo.wishes import (
 )
 from tcs_events.event import Event, Identity, identity_id
 from tcs_events.host import registration_of
+from tcs_events.stores.retries import append_with_retries
 
 MIN_VISITORS = 300
 """With fewer visitors, some findings would have too few visits to show."""
@@ -80,9 +81,10 @@ def store(month: Month, progress: Progress = lambda events: None) -> None:
     registration = registration_of(current_app)
     for start in range(0, len(month.events), BATCH_EVENTS):
         batch = month.events[start : start + BATCH_EVENTS]
-        registration.store.append([event.record() for event in batch])
+        append_with_retries(registration.store, [event.record() for event in batch])
         progress(len(batch))
-    registration.identity_store.append([link.record() for link in month.identities])
+    links = [link.record() for link in month.identities]
+    append_with_retries(registration.identity_store, links)
 
 
 class _Simulation:

@@ -1,4 +1,4 @@
-"""Stores records that nobody waits for, such as those of a file: a slow database gets more time."""
+"""Stores records that nobody waits for: a slow database gets more time."""
 
 from __future__ import annotations
 
