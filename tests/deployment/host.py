@@ -15,7 +15,6 @@ from flask_sqlalchemy import SQLAlchemy
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tcs_events import events_bp
-from tcs_events.intake import rate_limits
 from tcs_events.wsgi import EventsMiddleware
 from tests.deployment.wire import PATIENCE_SECONDS
 from tests.patience import be_patient
@@ -24,6 +23,8 @@ LONG_PAGE = "/long"
 
 
 def create_app() -> Flask:
+    from tcs_events.intake import rate_limits  # it needs an extra, and LONG_PAGE does not
+
     # A healthy database or Redis may be slow on a busy machine: neither counts as gone for that.
     be_patient(pytest.MonkeyPatch())
     rate_limits.TIMEOUT_SECONDS = rate_limits.CHECK_SECONDS = PATIENCE_SECONDS
