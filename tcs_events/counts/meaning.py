@@ -6,7 +6,8 @@ import json
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from tcs_events.counts.steps import Condition, Step
+from tcs_events.counts.conditions import Condition
+from tcs_events.counts.steps import Step
 from tcs_events.event_types.event_type import EventTypes
 from tcs_events.event_types.marketplace import MARKETPLACE, roles_of
 from tcs_events.event_types.roles import Click, Roles, Search, fields_of

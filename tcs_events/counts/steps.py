@@ -3,91 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tcs_events.counts.filters import active_filters
-from tcs_events.counts.ids import id_text
-from tcs_events.event_types.roles import Role, Roles
-
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
-_FIELD = re.compile(r"[^=<>!,\[\]]+")
-_CONDITION = re.compile(
-    r"(?P<field>[^=<>!,\[\]]+?)\s*(?P<operator>>=|<=|!=|=|>|<)\s*(?P<value>[^,]*)"
-)
-_END_OF_VALUE = re.compile(r"\s*(?:,|$)")
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """What a field of the payload must be. A payload without the field never meets it.
-
-    A field that the role of the event type names as the item is compared as in reports, so that 7
-    and "7" are the same. In a field that it names as the filters, those that are off do not count:
-    `filters={}` means that no filter is on.
-
-    Raises:
-        ValueError: the field contains one of `=<>!,[]`, or has spaces around it; or the operator is
-            not one of those below; or the value is not a JSON value.
-    """
-
-    field: str
-    operator: str
-    """One of `=`, `!=`, `<`, `<=`, `>`, `>=`."""
-    value: Any
-
-    def __post_init__(self) -> None:
-        if not _FIELD.fullmatch(self.field) or self.field != self.field.strip():
-            raise ValueError(
-                f"{self.field!r} is not a valid field: it must not contain any of =<>!,[] or have"
-                " spaces around it"
-            )
-        if self.operator not in OPERATORS:
-            operators = " ".join(OPERATORS)
-            raise ValueError(f"{self.operator!r} is not an operator: use one of {operators}")
-        if not _is_json(self.value):
-            raise ValueError(f"{self.value!r} is not a JSON value, so no payload can have it")
-
-    def __str__(self) -> str:
-        return f"{self.field}{self.operator}{_value_text(self.value)}"
-
-    def holds(self, payload: Mapping[str, Any], role: Role | None = None) -> bool:
-        """Return whether a payload meets it. `<` and the like compare numbers only.
-
-        Args:
-            payload: that of an event.
-            role: what the event's type means; None for nothing.
-        """
-        if self.field not in payload:
-            return False
-        value = payload[self.field]
-        if self.operator == "=":
-            return self._is_equal(value, role)
-        if self.operator == "!=":
-            return not self._is_equal(value, role)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return False
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
-            return False
-        return bool(
-            {
-                "<": value < self.value,
-                "<=": value <= self.value,
-                ">": value > self.value,
-                ">=": value >= self.value,
-            }[self.operator]
-        )
-
-    def _is_equal(self, value: Any, role: Role | None) -> bool:
-        if self.field == getattr(role, "item", None) and (item := id_text(self.value)):
-            return id_text(value) == item  # "7" and 7 are the same item
-        if self.field == getattr(role, "filters", None) and isinstance(self.value, dict):
-            return isinstance(value, dict) and active_filters(value) == active_filters(self.value)
-        # In Python True == 1, in JSON they differ.
-        return bool(value == self.value and isinstance(value, bool) == isinstance(self.value, bool))
+from tcs_events.counts.conditions import Condition, read_conditions
+from tcs_events.event_types.roles import Roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +57,8 @@ def step(text: str) -> Step:
     """Read a step: `card_click`, `sage_query[result_count>0]`, `card_click[context=grid, x=1]`.
 
     A value is read as JSON if it is JSON (`0`, `true`, `"0"`, `["a", "b"]`), else as text. Write a
-    text that contains a comma or a bracket as JSON: `"a, b"`.
+    text that contains a comma or a bracket as JSON: `"a, b"`. One of several values is
+    `page in ["home", "shop"]`.
 
     Raises:
         ValueError: the text is not a step.
@@ -144,82 +66,7 @@ def step(text: str) -> Step:
     event_type, bracket, rest = text.strip().partition("[")
     if not event_type.strip() or "]" in event_type or (bracket and not rest.endswith("]")):
         raise ValueError(f"{text!r} is not a step: write event_type or event_type[field=value]")
-    try:
-        return Step(event_type.strip(), tuple(_conditions(rest[:-1])))
-    except RecursionError:
-        raise ValueError("a value of this step has too many nested brackets") from None
-
-
-def _conditions(text: str) -> Iterator[Condition]:
-    place = 0
-    while place < len(text):
-        if text[place] == "," or text[place].isspace():
-            place += 1
-            continue
-        match = _CONDITION.match(text, place)
-        if match is None:
-            part = text[place:].split(",")[0].strip()
-            raise ValueError(
-                f"{part!r} is not a condition: write field=value, or use !=, <, <=, >, >="
-            )
-        value, place = _value(text, match.start("value"), match.end())
-        yield Condition(match["field"].strip(), match["operator"], value)
-
-
-def _value(text: str, start: int, comma: int) -> tuple[Any, int]:
-    """Return a value, and the index after it. It ends at the next comma outside of JSON."""
-    if text[start : start + 1] in ('"', "[", "{"):
-        try:
-            value, end = _DECODER.raw_decode(text, start)
-        except ValueError:
-            pass
-        else:
-            if _is_json(value) and (match := _END_OF_VALUE.match(text, end)):
-                return value, match.end()
-    plain = text[start:comma].strip()
-    if "[" in plain or "]" in plain:
-        raise ValueError(f'{plain!r} contains brackets: write it as JSON, "in quotes"')
-    return _scalar(plain), comma
-
-
-def _scalar(text: str) -> Any:
-    try:
-        value = _DECODER.decode(text)
-    except ValueError:
-        return text
-    return value if _is_json(value) else text
-
-
-def _value_text(value: Any) -> str:
-    """Return the text that `_value` reads as this value, without quotes if it needs none."""
-    if (
-        isinstance(value, str)
-        and value.isprintable()
-        and value == value.strip()
-        and not re.search(r"""^["{=<>!]|[,\[\]]""", value)
-        and isinstance(_scalar(value), str)
-    ):
-        return value
-    text = json.dumps(value, ensure_ascii=False)
-    return text if text.isprintable() else json.dumps(value)
-
-
-def _is_json(value: Any) -> bool:
-    match value:
-        case float():
-            return math.isfinite(value)
-        case list():
-            return all(map(_is_json, value))
-        case dict():
-            return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
-    return value is None or isinstance(value, bool | int | str)
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(constant)
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+    return Step(event_type.strip(), tuple(read_conditions(rest[:-1])))
 
 
 def definition_of(steps: Sequence[Step]) -> str:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.counts import tables
+from tcs_events.counts.conditions import Condition
 from tcs_events.counts.days import date_in, day, runs
 from tcs_events.counts.events import events_between, sessions_of
 from tcs_events.counts.funnels import (
@@ -22,7 +23,7 @@ from tcs_events.counts.funnels import (
     keep_funnel,
     uncounted_days,
 )
-from tcs_events.counts.steps import Condition, Step, step
+from tcs_events.counts.steps import Step, step
 from tcs_events.counts.time_limit import OutOfTime
 from tcs_events.database.sums import whole_sum
 from tcs_events.reports.columns import Column, Columns

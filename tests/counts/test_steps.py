@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tcs_events.counts.steps import OPERATORS, definition_of, steps_of
+from tcs_events.counts.conditions import OPERATORS
+from tcs_events.counts.steps import definition_of, steps_of
 from tcs_events.reports import Condition, Step, step
 
 hypothesis = pytest.importorskip("hypothesis", reason="needs hypothesis: pip install -e '.[test]'")
@@ -31,11 +32,10 @@ def is_name(text: str) -> bool:
 
 
 names = texts.filter(is_name)
-steps = st.builds(
-    Step,
-    names,
-    st.lists(st.builds(Condition, names, st.sampled_from(OPERATORS), values), max_size=3),
-)
+conditions = st.builds(
+    Condition, names, st.sampled_from([one for one in OPERATORS if one != "in"]), values
+) | st.builds(Condition, names, st.just("in"), st.lists(values, min_size=1, max_size=3))
+steps = st.builds(Step, names, st.lists(conditions, max_size=3))
 
 
 def exactly(one: Step) -> Any:
@@ -100,6 +100,8 @@ def test_values_are_written_as_plainly_as_they_can_be(value: object, text: str) 
         (" a [ x >= 1 ,, y=z ] ", [("x", ">=", 1), ("y", "=", "z")]),
         ('a[x="b, c", y=1]', [("x", "=", "b, c"), ("y", "=", 1)]),
         ('a[x="b" or so]', [("x", "=", '"b" or so')]),
+        ('a[x in ["b, c", 1], y in [null]]', [("x", "in", ["b, c", 1]), ("y", "in", [None])]),
+        ("a[x in=in]", [("x in", "=", "in")]),
     ],
 )
 def test_steps_are_read(text: str, conditions: list[tuple[str, str, object]]) -> None:
@@ -107,7 +109,19 @@ def test_steps_are_read(text: str, conditions: list[tuple[str, str, object]]) ->
 
 
 @pytest.mark.parametrize(
-    "text", ["a[x=[]", "a[x=b]]", "a[x=b[c]]", "a]", "[x=1]", "", "a[x", "a[x]"]
+    "text",
+    [
+        "a[x=[]",
+        "a[x=b]]",
+        "a[x=b[c]]",
+        "a]",
+        "[x=1]",
+        "",
+        "a[x",
+        "a[x]",
+        "a[x in b]",
+        "a[x in [b]]",
+    ],
 )
 def test_what_is_no_step_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a step|is not a condition|contains brackets"):
