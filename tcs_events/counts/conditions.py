@@ -57,15 +57,7 @@ class Condition:
     value: Any
 
     def __post_init__(self) -> None:
-        if (
-            not isinstance(self.field, str)
-            or not _FIELD.fullmatch(self.field)
-            or self.field != self.field.strip()
-        ):
-            raise ValueError(
-                f"{self.field!r} is not a valid field: it must not contain any of =<>!,[] or have"
-                " spaces around it"
-            )
+        check_field(self.field)
         if self.operator not in OPERATORS:
             operators = " ".join(OPERATORS)
             raise ValueError(f"{self.operator!r} is not an operator: use one of {operators}")
@@ -140,6 +132,19 @@ def conditions_of(where: Where) -> tuple[Condition, ...]:
             raise ValueError(f"{one!r} is not a condition: write a text such as 'price>=10'")
         found += conditions_of(one)
     return tuple(found)
+
+
+def check_field(field: object) -> None:
+    """Check that a condition can name this property.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not isinstance(field, str) or not _FIELD.fullmatch(field) or field != field.strip():
+        raise ValueError(
+            f"{field!r} is not a valid field: it must not contain any of =<>!,[] or have spaces"
+            " around it"
+        )
 
 
 def has(payload: Mapping[str, Any], field: str) -> bool:

@@ -1,0 +1,1 @@
+"""Explore: the events of one type, split by a property."""
