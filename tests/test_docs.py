@@ -91,6 +91,16 @@ def test_the_first_questions_are_answered(first_app: Flask) -> None:
     assert said.getvalue() == "ada 1\nrust embedded 3 0\n"
 
 
+def test_the_searches_are_explored_as_shown(first_app: Flask) -> None:
+    for visitor, text in enumerate(("rust", "go", "java")):
+        payload = {"query_text": text, "result_count": 0, "expert_ids": []}
+        post(first_app, event_type="sage_query", session_id=f"v-{visitor}", payload=payload)
+    with first_app.app_context(), contextlib.redirect_stdout(io.StringIO()) as said:
+        exec(example("guides/questions", "explore"), {})
+    rows = [line.split(" ", 3)[:3] for line in said.getvalue().splitlines()]
+    assert rows == [["0", "2", "1.0"], ["Total", "2", "1.0"]]
+
+
 def test_the_event_that_is_sent_by_curl_is_taken(first_app: Flask) -> None:
     command = shlex.split(page("getting-started").block("sh", "curl"))
     answer = first_app.test_client().post(

@@ -7,6 +7,7 @@ named `sessions` count visits.
 
 from tcs_events.reports.activity import Activity
 from tcs_events.reports.dead_ends import DeadEnd
+from tcs_events.reports.explore import Explored, ExploreRow
 from tcs_events.reports.exposure import ExpertExposure, Exposure
 from tcs_events.reports.funnel import Condition, FunnelStep, Step, step
 from tcs_events.reports.gaps import UnmetDemand
@@ -14,6 +15,7 @@ from tcs_events.reports.in_app import (
     activity,
     dead_end_combinations,
     dead_end_values,
+    explore,
     exposure,
     first_day,
     funnel,
@@ -42,6 +44,8 @@ __all__ = [
     "Condition",
     "DeadEnd",
     "ExpertExposure",
+    "ExploreRow",
+    "Explored",
     "Exposure",
     "FunnelStep",
     "Period",
@@ -56,6 +60,7 @@ __all__ = [
     "activity",
     "dead_end_combinations",
     "dead_end_values",
+    "explore",
     "exposure",
     "first_day",
     "funnel",

@@ -49,6 +49,7 @@ def last_days(days: int, today: date | None = None) -> Period:
 activity = of_current_app(Reports.activity)
 dead_end_combinations = of_current_app(Reports.dead_end_combinations)
 dead_end_values = of_current_app(Reports.dead_end_values)
+explore = of_current_app(Reports.explore)
 exposure = of_current_app(Reports.exposure)
 first_day = of_current_app(Reports.first_day)
 funnel = of_current_app(Reports.funnel)

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.counts.conditions import has
 from tcs_events.counts.events import event_types
 from tcs_events.counts.steps import Step
 from tcs_events.database.stored_json import read_columns
@@ -69,7 +70,7 @@ def _missing_fields(connection: Connection, event_type: str, fields: set[str]) -
                 looked_at += 1
                 if isinstance(payload, dict):
                     others.update(payload)
-                    missing -= payload.keys()
+                    missing -= {field for field in missing if has(payload, field)}
                 if not missing:
                     break
     which = f"No {event_type} event"

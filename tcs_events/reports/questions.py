@@ -12,6 +12,7 @@ from tcs_events.database.schemas import place_tables
 from tcs_events.errors import ConfigError
 from tcs_events.reports.activity import activity, first_day, total_activity
 from tcs_events.reports.dead_ends import dead_end_combinations, dead_end_values
+from tcs_events.reports.explore import explore
 from tcs_events.reports.exposure import exposure
 from tcs_events.reports.funnel import funnel
 from tcs_events.reports.gaps import unmet_demand
@@ -82,6 +83,7 @@ class Reports(Reading):
     activity = activity
     dead_end_combinations = dead_end_combinations
     dead_end_values = dead_end_values
+    explore = explore
     exposure = exposure
     first_day = first_day
     funnel = funnel

@@ -121,15 +121,19 @@ class Reading:
             yield connection
 
     @contextmanager
-    def events(self) -> Iterator[Connection]:
+    def events(self, share: float = 1) -> Iterator[Connection]:
         """Yield a connection for reading the events themselves, for a limited time.
+
+        Args:
+            share: the share of the time that is left which this may take.
 
         Raises:
             QuestionTimeout: it took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`.
         """
-        deadline = self._deadline or self._new_deadline()
+        deadline, now = self._deadline or self._new_deadline(), monotonic()
+        until = now + share * (deadline.until - now)
         try:
-            with self.without_limit() as connection, ended_at(connection, deadline.until):
+            with self.without_limit() as connection, ended_at(connection, until):
                 yield connection
         except OutOfTime as error:
             raise QuestionTimeout(self.settings.report_timeout_ms) from error

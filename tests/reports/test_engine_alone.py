@@ -29,6 +29,7 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "activity": lambda ask: ask.activity(PERIOD, "hour"),
     "dead_end_combinations": lambda ask: ask.dead_end_combinations(PERIOD),
     "dead_end_values": lambda ask: ask.dead_end_values(PERIOD),
+    "explore": lambda ask: ask.explore(PERIOD, "sage_query", "result_count", interval="day"),
     "exposure": lambda ask: ask.exposure(PERIOD, CATALOGUE),
     "first_day": lambda ask: ask.first_day(),
     "funnel": lambda ask: ask.funnel(PERIOD, STEPS),
@@ -145,7 +146,7 @@ def test_for_one_answer_the_time_is_shared_and_counting_too_much_is_refused(
     alone.engine.dispose()
 
 
-@pytest.mark.parametrize("path", sorted(ROOM.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(ROOM.rglob("*.py")), ids=lambda path: path.stem)
 def test_no_file_of_reports_imports_flask_or_what_stands_above_it(path: Path) -> None:
     """Only the functions that ask in an app context import the app, when they are called."""
     above = ("flask", "tcs_events.host", "tcs_events.cli", "tcs_events.dashboard")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from math import sqrt
+from math import fsum, sqrt
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -580,3 +580,95 @@ def _timeline(world: World, matches: Matches, limit: int) -> list[TimelineEvent]
         if matches(event)
     ]
     return found[max(0, len(found) - limit) :]
+
+
+# Explore
+
+
+def property_of(event: Event, name: str) -> Any:
+    """What a property says; None if it is not there."""
+    if name in event.payload:
+        return event.payload[name]
+    value: Any = event.payload
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def one_form(value: Any) -> Any:
+    """1.0 as 1, and objects in one order."""
+    if isinstance(value, dict):
+        return {key: one_form(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [one_form(inner) for inner in value]
+    return int(value) if type(value) is float and value == int(value) else value
+
+
+def measured(world: World, events: Collection[Event], measure: str) -> float | None:
+    """What is measured of events: `visits`, or `sum price` with the name of a property."""
+    kind, _, name = measure.partition(" ")
+    if kind == "visitors":
+        return len({event.session_id for event in events})
+    if kind == "visits":
+        return world.count_session_days(events)
+    if kind == "events":
+        return len(events)
+    values = [property_of(event, name) for event in events]
+    numbers = sorted(value for value in values if type(value) in (int, float))
+    if kind == "sum":
+        return fsum(numbers)
+    if not numbers:
+        return None
+    if kind == "average":
+        return fsum(numbers) / len(numbers)
+    middle = len(numbers) // 2
+    return numbers[middle] if len(numbers) % 2 else (numbers[middle - 1] + numbers[middle]) / 2
+
+
+@dataclass
+class ExploredTruth:
+    rows: list[tuple[Any, int, float | None, list[float | None]]]
+    other: tuple[int, int, float | None, list[float | None]] | None
+    total: tuple[int, float | None, list[float | None]]
+
+
+def explore(
+    world: World,
+    period: Period,
+    event_type: str,
+    by: str,
+    measure: str,
+    interval: str | None,
+    limit: int,
+    matches: Matches,
+    show: Callable[[Any], Any] = one_form,
+) -> ExploredTruth:
+    """Rows of value, events, number and series; the others with how many values they are."""
+    events = [event for event in world.within(period, event_type) if matches(event)]
+    days = [period.first + timedelta(days=n) for n in range(period.days)]
+    starts = sorted({max(monday(d), period.first) if interval == "week" else d for d in days})
+
+    def numbers(events: list[Event]) -> tuple[int, float | None, list[float | None]]:
+        series = []
+        for place, start in enumerate(starts if interval else []):
+            end = starts[place + 1] if place + 1 < len(starts) else date.max
+            within = [event for event in events if start <= world.date(event) < end]
+            series.append(measured(world, within, measure))
+        return len(events), measured(world, events, measure), series
+
+    def text(event: Event) -> str:
+        return json.dumps(show(property_of(event, by)), sort_keys=True)
+
+    found = [
+        (value, numbers([event for event in events if text(event) == value]))
+        for value in {text(event) for event in events}
+    ]
+    is_mean = measure.startswith(("average", "median"))
+    found.sort(key=lambda row: (0 if is_mean else -(row[1][1] or 0), -row[1][0], row[0]))
+    rest = {value for value, _ in found[limit:]}
+    others = [event for event in events if text(event) in rest]
+    return ExploredTruth(
+        [(json.loads(value), *counted) for value, counted in found[:limit]],
+        (len(rest), *numbers(others)) if rest else None,
+        numbers(events),
+    )
