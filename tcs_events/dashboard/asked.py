@@ -10,6 +10,13 @@ from typing import TypeVar
 
 from werkzeug.datastructures import MultiDict
 
+from tcs_events.dashboard.filters import NO_FILTERS, Filters, read_filters
+from tcs_events.dashboard.parameters import (
+    PARAMETER_MAX_LENGTH,
+    BadParameter,
+    checked,
+    checked_texts,
+)
 from tcs_events.event_types.marketplace import has_role
 from tcs_events.event_types.roles import Role
 from tcs_events.event_types.words import Words, words_of
@@ -25,12 +32,7 @@ DEFAULT_DAYS = 30
 FIRST_YEAR, LAST_YEAR = 1970, 2999
 MAX_PAGE = 100
 PERIOD_NAMES = ("days", "from", "to")
-PARAMETER_MAX_LENGTH = 400
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-class BadParameter(Exception):
-    """A parameter in the URL is invalid. The message is shown to the reader."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Asked:
     catalogue: Catalogue | None = None
     cut_from: Period | None = None
     """The period that was asked for, when it is longer than the page can show; else None."""
+    filters: Filters = NO_FILTERS
+    """What the URL narrows the counts down to. A page follows those that its `Page` names."""
 
     @property
     def period_args(self) -> dict[str, str]:
@@ -66,15 +70,11 @@ class Asked:
 
     def text(self, name: str, max_length: int = PARAMETER_MAX_LENGTH) -> str:
         """Return a parameter without surrounding spaces, "" if it is missing."""
-        return _checked(name, self.args.get(name, ""), max_length)
+        return checked(name, self.args.get(name, ""), max_length)
 
     def texts(self, name: str, max_count: int) -> list[str]:
         """Return all values of a parameter that may be repeated, without empty ones."""
-        texts = [_checked(name, text, PARAMETER_MAX_LENGTH) for text in self.args.getlist(name)]
-        texts = [text for text in texts if text]
-        if len(texts) > max_count:
-            raise BadParameter(f"“{name}” may be given at most {max_count} times.")
-        return texts
+        return checked_texts(name, self.args.getlist(name), max_count)
 
     def choice(self, name: str, choices: Sequence[Word]) -> Word:
         """Return a parameter that has a few choices; the first is the default."""
@@ -107,35 +107,27 @@ class Asked:
 
 
 def ask(args: MultiDict[str, str], reports: Reports, catalogue: Catalogue | None = None) -> Asked:
-    """Read the period from the query string. The default is the last 30 days.
+    """Read the period and the filters from the query string. The default is the last 30 days.
 
     Raises:
-        BadParameter: the period is invalid.
+        BadParameter: the period or a filter is invalid.
     """
-    texts = {name: _checked(name, args.get(name, ""), 10) for name in PERIOD_NAMES}
+    filters = read_filters(args)
+    texts = {name: checked(name, args.get(name, ""), 10) for name in PERIOD_NAMES}
     if texts["days"] and texts["from"]:
         raise BadParameter("“days” and “from” both say where to begin; give one of them.")
     days = _number("days", texts["days"], MAX_DAYS) if texts["days"] else DEFAULT_DAYS
     if not (texts["from"] or texts["to"]):
-        return Asked(args, reports, reports.last_days(days), days, catalogue)
+        return Asked(args, reports, reports.last_days(days), days, catalogue, filters=filters)
     today = reports.last_days(1).last
     last = _date("to", texts["to"]) if texts["to"] else today
     first = _date("from", texts["from"]) if texts["from"] else last - timedelta(days=days - 1)
     try:
-        return Asked(args, reports, Period(first, last), None, catalogue)
+        return Asked(args, reports, Period(first, last), None, catalogue, filters=filters)
     except ValueError:
         raise BadParameter(
             f"“from” ({first}) cannot be after “to” ({last}) or more than ten years before it."
         ) from None
-
-
-def _checked(name: str, text: str, max_length: int) -> str:
-    text = text.strip()
-    if len(text) > max_length:
-        raise BadParameter(f"“{name}” must have at most {max_length} characters.")
-    if not text.isprintable():
-        raise BadParameter(f"“{name}” must not have control characters.")
-    return text
 
 
 def _number(name: str, text: str, maximum: int) -> int:
@@ -154,3 +146,14 @@ def _date(name: str, text: str) -> date:
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise BadParameter(f"“{name}” must be a date from {FIRST_YEAR} to {LAST_YEAR}.")
     return day
+
+
+__all__ = [
+    "DEFAULT_DAYS",
+    "MAX_PAGE",
+    "PERIODS",
+    "PERIOD_NAMES",
+    "Asked",
+    "BadParameter",
+    "ask",
+]

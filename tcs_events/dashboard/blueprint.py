@@ -17,6 +17,7 @@ from tcs_events.dashboard.asked import (
     BadParameter,
     ask,
 )
+from tcs_events.dashboard.filters import ADDED, KINDS, properties_of
 from tcs_events.dashboard.guard import (
     Access,
     ask_access,
@@ -27,7 +28,7 @@ from tcs_events.dashboard.guard import (
 from tcs_events.dashboard.mount import MountedAnywhere, own_names
 from tcs_events.dashboard.page import Page
 from tcs_events.dashboard.pages import PAGES, TABLES
-from tcs_events.dashboard.rendering import json_response, render
+from tcs_events.dashboard.rendering import Links, json_response, render
 from tcs_events.dashboard.table import MAX_ROWS, Table, csv_bytes
 from tcs_events.dashboard.troubles import NoSuchPage, in_words, method_not_allowed, not_found
 from tcs_events.errors import ConfigError
@@ -130,6 +131,9 @@ def _check_place(state: BlueprintSetupState) -> None:
 def _show_page(page: Page, asked: Asked) -> Response:
     if not asked.has(*page.roles):
         return not_found()
+    if any(name in asked.args for name in ADDED):
+        # The form has added a condition. The address says it as all others do, to be shared.
+        return Response(status=302, headers={"Location": Links(asked).here(page)})
     page, asked = page.worded(asked), page.shortened(asked)
     answer = page.answer(asked, page.rows + 1)  # one more than shown: is there a next page?
     response = render(
@@ -144,7 +148,8 @@ def _show_page(page: Page, asked: Asked) -> Response:
         },
         zone=asked.reports.zone.key,
         old=_old(page, asked),
-        unknown=_unknown(asked, page.keeps),
+        unknown=_unknown(asked, [*page.keeps, *KINDS]),
+        properties=properties_of(asked.reports.settings.event_types, asked.filters.event_type),
         **page.show(asked, answer),
     )
     if not page.is_done(answer):
@@ -156,7 +161,7 @@ def _show_json(asked: Asked, question: str) -> Response:
     pages = {name: page for name, page in PAGES.items() if asked.has(*page.roles)}
     if (page := pages.get(question)) is None:
         raise NoSuchPage("question", list(pages))
-    _refuse_unknown(asked, [*page.keeps, "limit"])
+    _refuse_unknown(asked, [*page.keeps, "limit", *page.filters])
     asked = page.shortened(asked)
     words = asked.words
     answer = page.answer(asked, asked.number("limit", JSON_ROWS, JSON_MAX_ROWS))
@@ -227,14 +232,14 @@ def _show_table(asked: Asked, name: str) -> Response:
         max_page=MAX_PAGE,
         max_rows=MAX_ROWS,
         old=_old(page, asked),
-        unknown=_unknown(asked, [*table.keeps, "page"]),
+        unknown=_unknown(asked, [*table.keeps, "page", *KINDS]),
         zone=asked.reports.zone.key,
     )
 
 
 def _show_csv(asked: Asked, name: str) -> Response:
     page, table, asked = _find_table(asked, name)
-    _refuse_unknown(asked, table.keeps)
+    _refuse_unknown(asked, [*table.keeps, *table.filters])
     data = csv_bytes(table.columns, table.rows(asked, MAX_ROWS))
     response = Response(data, mimetype="text/csv")
     period = f"-{asked.period.first}-{asked.period.last}" if page.has_period else ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked
+from tcs_events.dashboard.filters import Kind
 from tcs_events.dashboard.table import FIRST_ROWS, Table
 from tcs_events.event_types.roles import Role
 
@@ -36,7 +37,10 @@ class Page:
     """Returns what the template needs besides the answer, such as charts."""
     tables: tuple[Table, ...] = ()
     keeps: tuple[str, ...] = ()
-    """Its URL parameters besides the period. Links keep them."""
+    """Its URL parameters besides the period and the filters. Links keep them."""
+    filters: tuple[Kind, ...] = ()
+    """The filters that it follows. Links from page to page keep all filters, and a page says which
+    of them do not apply to it."""
     max_days: Callable[[Asked], int | None] = lambda asked: None
     """The most days it can show; None for no limit."""
     rows: int = FIRST_ROWS

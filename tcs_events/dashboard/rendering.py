@@ -12,6 +12,7 @@ from typing import Any
 from flask import Response, url_for
 
 from tcs_events.dashboard.asked import PERIODS, Asked
+from tcs_events.dashboard.filters import KINDS, NO_FILTERS, OPERATOR_WORDS, WHO_WORDS, Kind
 from tcs_events.dashboard.formats import FORMATS
 from tcs_events.dashboard.mount import names_of_the_place
 from tcs_events.dashboard.page import Page
@@ -26,10 +27,11 @@ templates.filters.update(FORMATS)
 
 
 class Links:
-    """Builds the URLs of a page's links. They keep the period unless told otherwise."""
+    """Builds the URLs of a page's links. They keep the period and filters unless told otherwise."""
 
     def __init__(self, asked: Asked | None) -> None:
         self._period = asked.period_args if asked else {}
+        self._filters = asked.filters if asked else NO_FILTERS
         self._args = asked.args if asked else None
         self._place = names_of_the_place()
 
@@ -43,7 +45,8 @@ class Links:
 
     def json(self, page: Page) -> str:
         """Return the URL of the same answer as JSON."""
-        return self._url("as_json", question=page.name, **self._with(self.kept(page.keeps)))
+        kept = {**self._only(page.filters), **self.kept(page.keeps)}
+        return self._url("as_json", question=page.name, **self._with(kept))
 
     def table(self, table: Table, **params: object) -> str:
         """Return the URL of a whole table."""
@@ -52,7 +55,23 @@ class Links:
 
     def csv(self, table: Table) -> str:
         """Return the URL of a table as a CSV file."""
-        return self._url("as_csv", name=table.name, **self._with(self.kept(table.keeps)))
+        kept = {**self._only(table.filters), **self.kept(table.keeps)}
+        return self._url("as_csv", name=table.name, **self._with(kept))
+
+    def fields(self, keeps: tuple[str, ...] = (), *leave_out: str) -> list[tuple[str, str]]:
+        """Return what a form must send along, as hidden fields, to keep the period and filters.
+
+        Args:
+            keeps: further parameters to keep.
+            leave_out: the parameters that the form itself has fields for.
+        """
+        args = {**self._period, **self._filters.args, **self.kept(keeps)}
+        return [
+            (name, str(text))
+            for name, value in args.items()
+            if name not in leave_out
+            for text in (value if isinstance(value, list) else [value])
+        ]
 
     def static(self, filename: str) -> str:
         """Return the URL of a static file of the dashboard."""
@@ -68,10 +87,14 @@ class Links:
         values = {name: [text for text in self._args.getlist(name) if text] for name in names}
         return {name: texts for name, texts in values.items() if texts}
 
+    def _only(self, kinds: tuple[Kind, ...]) -> dict[str, object]:
+        """Return all filters, those of other kinds as None: a file has no room to say so."""
+        return {**dict.fromkeys(KINDS), **self._filters.args_of(kinds)}
+
     def _with(self, params: Mapping[str, object]) -> dict[str, Any]:
         # A period in `params` replaces the current one; None removes a parameter.
         has_period = "days" in params or "from" in params
-        values = params if has_period else {**self._period, **params}
+        values = {**({} if has_period else self._period), **self._filters.args, **params}
         return {name: value for name, value in values.items() if value not in (None, "", [])}
 
 
@@ -85,6 +108,8 @@ def render(
         pages=[page for page in PAGES.values() if asked is None or asked.has(*page.roles)],
         words=asked.words if asked else Words(),
         periods=PERIODS,
+        operators=OPERATOR_WORDS,
+        who_words=WHO_WORDS,
         **{"page": None, "today": asked.reports.last_days(1).last if asked else None, **context},
     )
     # A host may have stored half of a surrogate pair, which UTF-8 cannot encode.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked
+from tcs_events.dashboard.filters import Kind
 from tcs_events.event_types.roles import Role
 from tcs_events.event_types.words import Words
 from tcs_events.export.csv_format import cell, csv_lines
@@ -36,12 +37,14 @@ class Table:
     columns: Columns
     rows: Callable[..., Sequence[Any]]
     keeps: tuple[str, ...] = ()
-    """The URL parameters besides the period that its rows depend on."""
+    """The URL parameters besides the period and the filters that its rows depend on."""
     can_skip: bool = False
     """Whether the report can skip rows. If not, a later page reads the earlier ones as well."""
     roles: tuple[type[Role], ...] = ()
     """It is shown to hosts that have declared an event type with one of these roles. Empty: to
     all."""
+    filters: tuple[Kind, ...] = ()
+    """The filters that its rows follow."""
 
     def worded(self, words: Words) -> Table:
         """Return the same with a host's words for an item."""

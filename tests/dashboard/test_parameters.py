@@ -13,7 +13,8 @@ from tcs_events.dashboard.pages import PAGES, TABLES
 from tests.conftest import MakeHost
 from tests.words import OF_EXPERTS
 
-EVERYWHERE = "days, from, to"
+PERIOD = ["days", "from", "to"]
+FILTERS = ["type", "where", "who"]
 UNKNOWN = {
     "unit=month": ["day, hour, week", "month"],
     "unit=Day": ["day, hour, week", "Day"],
@@ -61,7 +62,7 @@ def test_so_are_those_of_other_pages(client: FlaskClient, page: str) -> None:
         assert asked.partition("=")[2] in answer.text
 
 
-@pytest.mark.parametrize("parameter", ["by", "type", "context", "Unit", "<b>", "limit"])
+@pytest.mark.parametrize("parameter", ["by", "context", "Unit", "<b>", "limit"])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_says_which_parameters_change_nothing(
     client: FlaskClient, name: str, parameter: str
@@ -70,17 +71,26 @@ def test_a_page_says_which_parameters_change_nothing(
     assert answer.status_code == 200
     text = html.unescape(answer.text.replace("<code>", "").replace("</code>", ""))
     assert f"This page ignores {parameter}." in text
-    known = ", ".join([*PAGES[name].keeps, EVERYWHERE])
+    known = ", ".join([*PAGES[name].keeps, *FILTERS, *PERIOD])
     assert f"Its parameters are {known}." in " ".join(text.split())
     assert "<b>" not in answer.text.replace("<b>0</b>", "")
 
 
-@pytest.mark.parametrize("parameter", ["by", "type", "context", "Unit"])
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [
+        (name, parameter)
+        for name, page in PAGES.items()
+        for parameter in ("by", "context", "Unit", *FILTERS)
+        if parameter not in page.filters
+    ],
+)
 def test_json_refuses_them(client: FlaskClient, name: str, parameter: str) -> None:
-    answer = client.get(f"/insights/api/{name}.json", query_string={parameter: "card_click"})
+    page = PAGES[name]
+    value = {"where": "context=grid", "who": "new"}.get(parameter, "card_click")
+    answer = client.get(f"/insights/api/{name}.json", query_string={parameter: value})
     assert answer.status_code == 400
-    known = ", ".join([*PAGES[name].keeps, "limit", EVERYWHERE])
+    known = ", ".join([*page.keeps, "limit", *page.filters, *PERIOD])
     assert answer.json == {
         "errors": {
             "_schema": [f"There is no parameter “{parameter}” here. The parameters are {known}."]

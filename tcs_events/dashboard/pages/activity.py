@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -30,21 +31,29 @@ by_type = Table(
     "By event type",
     "All events of the period, by type.",
     TOTAL_COLUMNS,
-    lambda asked, limit: [
-        row
-        for _, row in sorted(
-            asked.reports.total_activity(asked.period).items(), key=lambda item: item[0]
-        )
-    ][:limit],
+    lambda asked, limit: sorted(
+        _of_type(asked, asked.reports.total_activity(asked.period).values()),
+        key=lambda row: row.event_type,
+    )[:limit],
+    filters=("type",),
 )
 over_time = Table(
     "activity",
     "Every count",
     "Events and visits over time, by event type. By hour, the visitors of each hour are counted.",
     ACTIVITY_COLUMNS,
-    lambda asked, limit: asked.reports.activity(asked.period, unit_of(asked))[:limit],
+    lambda asked, limit: _of_type(asked, asked.reports.activity(asked.period, unit_of(asked)))[
+        :limit
+    ],
     keeps=("unit",),
+    filters=("type",),
 )
+
+
+def _of_type(asked: Asked, rows: Iterable[Activity]) -> list[Activity]:
+    """Return the rows of the type that the URL narrows down to; all rows if there is none."""
+    event_type = asked.filters.event_type
+    return [row for row in rows if event_type in ("", row.event_type)]
 
 
 def unit_of(asked: Asked) -> Unit:
@@ -68,7 +77,7 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
         chart(f"type-{number}", event_type, answer["unit"], asked, list(type_rows))
         for number, (event_type, type_rows) in enumerate(groupby(rows, lambda row: row.event_type))
     ]
-    return {"charts": charts, "units": UNITS, "is_empty": not rows}
+    return {"charts": charts[:1], "by_type": charts[1:], "units": UNITS, "is_empty": not rows}
 
 
 def chart(
@@ -83,7 +92,12 @@ def chart(
     ]
     title = f"{event_type or 'All types'} by {unit}"
     return bar_chart(
-        chart_id, title, MEANS[unit], points, counts=COUNTS[unit], is_small=bool(event_type)
+        chart_id,
+        title,
+        MEANS[unit],
+        points,
+        counts=COUNTS[unit],
+        is_small=event_type != asked.filters.event_type,
     )
 
 
@@ -117,5 +131,6 @@ page = Page(
     show,
     (by_type, over_time),
     keeps=("unit",),
+    filters=("type",),
     max_days=lambda asked: MAX_DAYS[unit_of(asked)],
 )
