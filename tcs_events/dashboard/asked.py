@@ -26,12 +26,22 @@ from tcs_events.reports.period import MAX_DAYS
 
 Word = TypeVar("Word", bound=str)
 
-PERIODS = (7, 30, 90)
-"""The periods, in days, that have a link of their own."""
+PERIODS: dict[str, dict[str, str]] = {
+    "today": {"days": "1"},
+    "yesterday": {"period": "yesterday"},
+    "7 days": {"days": "7"},
+    "30 days": {"days": "30"},
+    "90 days": {"days": "90"},
+    "12 months": {"days": "365"},
+    "all": {"period": "all"},
+}
+"""The periods that have a link of their own, and their URL parameters."""
+NAMED = ("", "yesterday", "all")
+"""The values of the parameter `period`, for what a number of days cannot say; "" for none."""
 DEFAULT_DAYS = 30
 FIRST_YEAR, LAST_YEAR = 1970, 2999
 MAX_PAGE = 100
-PERIOD_NAMES = ("days", "from", "to")
+PERIOD_NAMES = ("days", "from", "to", "period")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -44,20 +54,47 @@ class Asked:
     """Answers the question. All that one page asks of it shares one time limit."""
     period: Period
     days: int | None
-    """The number of days up to today; None when the URL gives dates."""
+    """The number of days up to today; None when the URL says otherwise."""
     catalogue: Catalogue | None = None
     cut_from: Period | None = None
     """The period that was asked for, when it is longer than the page can show; else None."""
     filters: Filters = NO_FILTERS
     """What the URL narrows the counts down to. A page follows those that its `Page` names."""
+    named: str = ""
+    """The word for the period in the URL, one of `NAMED`."""
 
     @property
     def period_args(self) -> dict[str, str]:
         """The period as URL parameters: the one that was asked for, even if the page cut it."""
+        if self.named:
+            return {"period": self.named}
         if self.days is not None:
             return {"days": str(self.days)}
+        return _dates(self.cut_from or self.period)
+
+    @property
+    def today(self) -> date:
+        """The day that is not over yet, in the time zone of the reports."""
+        return self.reports.last_days(1).last
+
+    @property
+    def earlier(self) -> Period | None:
+        """The period of the same length just before the one that was asked for; None for none."""
+        before = (self.cut_from or self.period).before()
+        return None if self.named == "all" or before.first.year < FIRST_YEAR else before
+
+    @property
+    def later(self) -> Period | None:
+        """The period of the same length just after it, up to today at most; None for none."""
         period = self.cut_from or self.period
-        return {"from": period.first.isoformat(), "to": period.last.isoformat()}
+        days = min(period.days, (self.today - period.last).days)
+        if self.named == "all" or days < 1:
+            return None
+        return Period(period.first + timedelta(days=days), period.last + timedelta(days=days))
+
+    def args_of(self, period: Period) -> dict[str, str]:
+        """Return another period as URL parameters: one up to today as a number of days."""
+        return {"days": str(period.days)} if period.last == self.today else _dates(period)
 
     @property
     def words(self) -> Words:
@@ -114,6 +151,20 @@ def ask(args: MultiDict[str, str], reports: Reports, catalogue: Catalogue | None
     """
     filters = read_filters(args)
     texts = {name: checked(name, args.get(name, ""), 10) for name in PERIOD_NAMES}
+    if named := texts["period"]:
+        if named not in NAMED:
+            raise BadParameter(f"“period” must be one of yesterday, all, not “{named}”.")
+        if any(texts[name] for name in PERIOD_NAMES if name != "period"):
+            raise BadParameter("“period” says which days; leave out “days”, “from” and “to”.")
+        return Asked(
+            args,
+            reports,
+            _period_of(named, reports),
+            None,
+            catalogue,
+            filters=filters,
+            named=named,
+        )
     if texts["days"] and texts["from"]:
         raise BadParameter("“days” and “from” both say where to begin; give one of them.")
     days = _number("days", texts["days"], MAX_DAYS) if texts["days"] else DEFAULT_DAYS
@@ -128,6 +179,20 @@ def ask(args: MultiDict[str, str], reports: Reports, catalogue: Catalogue | None
         raise BadParameter(
             f"“from” ({first}) cannot be after “to” ({last}) or more than ten years before it."
         ) from None
+
+
+def _period_of(named: str, reports: Reports) -> Period:
+    today = reports.last_days(1).last
+    if named == "yesterday":
+        return Period(today - timedelta(days=1), today - timedelta(days=1))
+    first = reports.first_day()
+    if first is None or first > today:
+        return reports.last_days(DEFAULT_DAYS)
+    return Period(max(first, today - timedelta(days=MAX_DAYS - 1)), today)
+
+
+def _dates(period: Period) -> dict[str, str]:
+    return {"from": period.first.isoformat(), "to": period.last.isoformat()}
 
 
 def _number(name: str, text: str, maximum: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Response, url_for
 
-from tcs_events.dashboard.asked import PERIODS, Asked
+from tcs_events.dashboard.asked import PERIOD_NAMES, PERIODS, Asked
 from tcs_events.dashboard.filters import KINDS, NO_FILTERS, OPERATOR_WORDS, WHO_WORDS, Kind
 from tcs_events.dashboard.formats import FORMATS
 from tcs_events.dashboard.mount import names_of_the_place
@@ -93,7 +93,7 @@ class Links:
 
     def _with(self, params: Mapping[str, object]) -> dict[str, Any]:
         # A period in `params` replaces the current one; None removes a parameter.
-        has_period = "days" in params or "from" in params
+        has_period = any(name in params for name in PERIOD_NAMES)
         values = {**({} if has_period else self._period), **self._filters.args, **params}
         return {name: value for name, value in values.items() if value not in (None, "", [])}
 
@@ -110,7 +110,7 @@ def render(
         periods=PERIODS,
         operators=OPERATOR_WORDS,
         who_words=WHO_WORDS,
-        **{"page": None, "today": asked.reports.last_days(1).last if asked else None, **context},
+        **{"page": None, **context},
     )
     # A host may have stored half of a surrogate pair, which UTF-8 cannot encode.
     return Response(html.encode("utf-8", "replace"), status, mimetype="text/html")

@@ -13,7 +13,7 @@ from tcs_events.dashboard.pages import PAGES, TABLES
 from tests.conftest import MakeHost
 from tests.words import OF_EXPERTS
 
-PERIOD = ["days", "from", "to"]
+PERIOD = ["days", "from", "to", "period"]
 FILTERS = ["type", "where", "who"]
 UNKNOWN = {
     "unit=month": ["day, hour, week", "month"],
@@ -22,6 +22,8 @@ UNKNOWN = {
     "days=7&from=2026-01-01": ["“days” and “from” both say where to begin"],
     "from=2026-02-30": ["a date such as 2026-01-31"],
     "from=2026-03-02&to=2026-03-01": ["cannot be after"],
+    "period=week": ["yesterday, all", "week"],
+    "period=all&days=7": ["“period” says which days"],
 }
 
 
