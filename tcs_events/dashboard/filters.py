@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from werkzeug.datastructures import MultiDict
 
-from tcs_events.counts.steps import Condition, step
+from tcs_events.counts.conditions import Condition, conditions_of
 from tcs_events.dashboard.formats import value_text
 from tcs_events.dashboard.parameters import BadParameter, checked, checked_texts
 from tcs_events.event_types.event_type import EventTypes
@@ -33,6 +33,7 @@ OPERATOR_WORDS = {
     "<=": "is at most",
     ">": "is above",
     ">=": "is at least",
+    "in": "is one of",
 }
 ADDED = ("where_property", "where_is", "where_value")
 """The fields of the form that adds a condition. Without a script it cannot write `where` itself."""
@@ -90,8 +91,10 @@ NO_FILTERS = Filters()
 
 def in_words(condition: Condition) -> str:
     """`price>=10` → `price is at least 10`."""
-    operator = OPERATOR_WORDS[condition.operator]
-    return f"{condition.field} {operator} {value_text(condition.value)}"
+    operator, value = OPERATOR_WORDS[condition.operator], condition.value
+    if condition.operator == "in":
+        return f"{condition.field} {operator} {', '.join(map(value_text, value))}"
+    return f"{condition.field} {operator} {value_text(value)}"
 
 
 def read_filters(args: MultiDict[str, str]) -> Filters:
@@ -115,7 +118,7 @@ def read_filters(args: MultiDict[str, str]) -> Filters:
 
 def _condition(text: str) -> Condition:
     try:
-        (condition,) = step(f"any[{text}]").conditions
+        (condition,) = conditions_of(text)
     except ValueError:
         raise BadParameter(
             f"“{text}” is not a filter. Write property=value, or compare with !=, <, <=, >, >=."
