@@ -1,13 +1,21 @@
-"""The geometry of charts, in percent of their width and height. Templates draw them.
+"""The geometry of charts, in percent of their width and height. Templates draw them as SVG.
 
 With percentages a chart fits any width, and its text is never scaled.
+
+We draw them ourselves because every chart library for browsers draws with JavaScript: without it
+there is no chart at all, and here the chart is in the HTML. The small ones, uPlot and Chart.js,
+draw on a canvas, in which a screen reader finds no bars, a style sheet no colours for dark mode,
+and a printer only pixels. The ones that draw SVG are many times larger than all files of the
+dashboard together. Each would be one more file to keep up to date in every host. What the pages
+need are bars, a line, ticks and a tooltip: this module, its template and 30 lines of script.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor, log10
+from datetime import date, timedelta
+from math import ceil, floor, log10
 
 from tcs_events.dashboard.formats import count
 
@@ -27,6 +35,12 @@ class Point:
     value: int
     before: int | None = None
     """The value at the same place in the previous period."""
+    details: tuple[str, ...] = ()
+    """Further lines of its tooltip."""
+    is_over: bool = True
+    """Whether its time is over. If not, its value may still grow, and its bar is paler."""
+    args: dict[str, object] | None = None
+    """The URL parameters that narrow a page down to it; None for none."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,11 @@ class BarChart:
         """The values, for the table below the chart."""
         return [bar.point for bar in self.bars]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no value can still grow."""
+        return all(point.is_over for point in self.points)
+
 
 def bar_chart(
     chart_id: str,
@@ -109,7 +128,7 @@ def bar_chart(
     ]
     middles = (((number + 0.5) * slot, point) for number, point in enumerate(points))
     before = " ".join(f"{_round(x)},{_round(y(point.before or 0))}" for x, point in middles)
-    lines = [Tick(_round(y(value)), count(value)) for value in (top, top // 2)]
+    lines = [Tick(_round(y(value)), short_count(value), "end") for value in (top, top // 2)]
     return BarChart(
         chart_id,
         title,
@@ -124,22 +143,47 @@ def bar_chart(
 
 
 def _ticks(points: Sequence[Point], most: int) -> list[Tick]:
-    """Label the first and the last point that have a tick, and a few evenly between them."""
+    """Label the points that have a tick; if these are too many, every second, third and so on."""
     named = [place for place, point in enumerate(points) if point.tick]
-    several = len(named) if len(named) <= most + 2 else most
-    if several > 1:
-        step = (len(named) - 1) / (several - 1)
-        named = [named[round(number * step)] for number in range(several)]
-    return [_tick(points, place) for place in named]
+    step = ceil(len(named) / most)
+    return [_tick(points, place) for place in named[:: step or 1]]
 
 
 def _tick(points: Sequence[Point], place: int) -> Tick:
-    text, last = points[place].tick, len(points) - 1
-    if last and place == 0:
-        return Tick(0, text, "start")
-    if last and place == last:
-        return Tick(100, text, "end")
-    return Tick(_round((place + 0.5) * 100 / len(points)), text, "middle")
+    at = _round((place + 0.5) * 100 / len(points))
+    # Near an edge a label in the middle of its bar would reach over the chart.
+    anchor = "start" if at < 4 else "end" if at > 96 else "middle"
+    return Tick(at, points[place].tick, anchor)
+
+
+def labelled(starts: Sequence[date]) -> set[int]:
+    """Return the places of the days or weeks that an axis names: those that people think in.
+
+    They are all of a few, else Mondays, else the 1st and the 15th, else the first of months.
+    """
+    if len(starts) <= 7:
+        return set(range(len(starts)))
+    days = (starts[-1] - starts[0]).days
+    if days <= 35:
+        return {place for place, start in enumerate(starts) if start.weekday() == 0}
+    named: tuple[int, ...] = (1, 15) if days <= 100 else (1,)
+    months = next(step for step in (1, 2, 3, 6, 12) if days / 30 / step <= 14 or step == 12)
+    ends = [*starts[1:], starts[-1] + timedelta(days=1)]
+    return {
+        place
+        for place, (start, end) in enumerate(zip(starts, ends, strict=True))
+        if any(
+            day.day in named and (day.month - 1) % months == 0
+            for day in (start + timedelta(days=step) for step in range((end - start).days))
+        )
+    }
+
+
+def short_count(value: int) -> str:
+    """Return a number for an axis: `1,200`, `12k`, `1.5M`."""
+    if value < 10_000:
+        return count(value)
+    return f"{value / 1000:g}k" if value < 1_000_000 else f"{value / 1_000_000:g}M"
 
 
 def scale(highest: int) -> int:

@@ -10,6 +10,7 @@ from tcs_events.export.json_text import json_text
 from tcs_events.reports import Period
 
 NO_DATA = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
 TEXT_MAX_LENGTH = 400
 """CSS shortens long texts on the page; this limit keeps huge payloads out of the HTML."""
 
@@ -40,13 +41,28 @@ def share(value: float | None) -> str:
 
 
 def change(now: int | None, before: int | None) -> str:
-    """Return the relative change: `+12 %`; a dash if there was nothing before."""
+    """Return the relative change: `+12 %`; a dash if there was nothing before.
+
+    A change is never written as `0 %`: below one percent it is `+0.4 %` or `about the same`.
+    """
     if now is None or not before:
         return NO_DATA
     difference = (now - before) / before
     if abs(difference) >= 10:
         return f"{now / before:,.0f} times"
-    return "no change" if not difference else f"{difference:+.0%}".replace("%", " %")
+    if now == before:
+        return "no change"
+    if abs(difference) < 0.0005:
+        return "about the same"
+    digits = 0 if abs(difference) >= 0.00995 else 1
+    return f"{100 * difference:+.{digits}f} %".replace("-", MINUS)
+
+
+def direction(now: int | None, before: int | None) -> str:
+    """Return "up" or "down" for a change that can be seen in `change`, else "same"."""
+    if now is None or not before or abs(now - before) < 0.0005 * before:
+        return "same"
+    return "up" if now > before else "down"
 
 
 def day(value: date | None) -> str:
@@ -122,6 +138,7 @@ FORMATS = {
     "clock": clock,
     "count": count,
     "day": day,
+    "direction": direction,
     "decimal": decimal,
     "filters": filters,
     "hundredths": hundredths,

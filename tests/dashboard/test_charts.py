@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from tcs_events.dashboard.charts import Point, bar_chart, lorenz, scale
-from tcs_events.dashboard.formats import change, share, value_text
+from tcs_events.dashboard.charts import Point, bar_chart, labelled, lorenz, scale
+from tcs_events.dashboard.formats import change, direction, share, value_text
 from tcs_events.reports.exposure import gini
 
 
@@ -80,13 +81,45 @@ def test_a_share_is_written(value: float | None, written: str) -> None:
         (None, 3, "\N{EN DASH}"),
         (3, 3, "no change"),
         (112, 100, "+12 %"),
-        (50, 100, "-50 %"),
-        (0, 3, "-100 %"),
+        (50, 100, "\N{MINUS SIGN}50 %"),
+        (0, 3, "\N{MINUS SIGN}100 %"),
+        (996, 1000, "\N{MINUS SIGN}0.4 %"),
+        (10_049, 10_000, "+0.5 %"),
+        (9_999, 10_000, "about the same"),
         (5000, 10, "500 times"),
     ],
 )
 def test_a_change_is_written(now: int | None, before: int | None, written: str) -> None:
     assert change(now, before) == written
+
+
+def test_no_change_is_written_as_nothing() -> None:
+    """Neither as `+0 %` nor as `-0.0 %`, whatever the numbers are."""
+    for before in (7, 100, 1234, 99_999):
+        for now in range(max(0, before - 120), before + 120):
+            written = change(now, before)
+            assert written.strip("+\N{MINUS SIGN}") not in ("0 %", "0.0 %")
+            assert (written == "no change") == (now == before)
+            if written[0] in "+\N{MINUS SIGN}":
+                assert direction(now, before) == ("up" if written[0] == "+" else "down")
+
+
+def test_an_axis_names_days_that_people_think_in() -> None:
+    def named(first: date, days: int, step: int = 1) -> list[date]:
+        starts = [first + timedelta(days=number) for number in range(0, days, step)]
+        return [starts[place] for place in sorted(labelled(starts))]
+
+    first = date(2026, 10, 30)
+    assert named(first, 7) == [first + timedelta(days=number) for number in range(7)]
+    assert {day.weekday() for day in named(first, 30)} == {0}
+    assert [day.day for day in named(first, 90)] == [1, 15, 1, 15, 1, 15]
+    assert {day.day for day in named(first, 365)} == {1}
+    for days in (1, 8, 31, 36, 101, 400, 1000, 3660):
+        assert 1 <= len(named(first, days)) <= 15
+    weeks = named(date(2026, 10, 26), 365, step=7)
+    assert {day.month for day in weeks if day.day > 25 or day.day == 1} == {
+        day.month for day in weeks
+    }
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,19 @@ from typing import Any
 
 from tcs_events.counts.days import day as day_of
 from tcs_events.dashboard.asked import Asked
-from tcs_events.dashboard.charts import BarChart, Point, bar_chart
-from tcs_events.dashboard.formats import day, moment, short_day
+from tcs_events.dashboard.charts import BarChart, Point, bar_chart, labelled
+from tcs_events.dashboard.formats import count, day, moment, plural, short_day
 from tcs_events.dashboard.page import Answers, Page
+from tcs_events.dashboard.pages.comparison import period_before
 from tcs_events.dashboard.table import MAX_ROWS, Table
-from tcs_events.reports import Activity
-from tcs_events.reports.activity import ACTIVITY_COLUMNS, TOTAL_COLUMNS, Unit
+from tcs_events.reports import Activity, Period
+from tcs_events.reports.activity import ACTIVITY_COLUMNS, ALL_TYPES, TOTAL_COLUMNS, Unit
 
 UNITS: tuple[Unit, ...] = ("day", "hour", "week")
 MAX_DAYS = {"hour": 14, "day": 400, "week": 3660}
 """The most days on the page, by unit: a chart with more bars could not be read."""
+TYPES_IN_TIP = 8
+"""The most event types that the tooltip of a bar lists."""
 COUNTS = {"hour": "Visitors", "day": "Visits", "week": "Visits"}
 MEANS = {
     "hour": "visitors with at least one event in the hour",
@@ -72,47 +75,133 @@ def answer(asked: Asked, limit: int) -> Answers:
 
 def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return a chart of all visits, and a small one for each event type."""
-    rows: list[Activity] = sorted(answer["activity"], key=lambda row: row.event_type)
+    unit = answer["unit"]
+    compared = period_before(asked)
+    rows, before = _by_type(answer["activity"]), _by_type(_before(asked, compared, unit))
+    kinds = [*rows]
+    details = _details(answer["activity"], unit) if ALL_TYPES in rows else {}
     charts = [
-        chart(f"type-{number}", event_type, answer["unit"], asked, list(type_rows))
-        for number, (event_type, type_rows) in enumerate(groupby(rows, lambda row: row.event_type))
+        chart(
+            f"type-{number}",
+            event_type or "All types",
+            unit,
+            asked,
+            rows[event_type],
+            # In a period with events, a type without any has 0.
+            before.get(event_type, []) if before else None,
+            is_small=event_type != asked.filters.event_type,
+            details={} if event_type else details,
+        )
+        for number, event_type in enumerate(kinds)
     ]
-    return {"charts": charts[:1], "by_type": charts[1:], "units": UNITS, "is_empty": not rows}
+    return {
+        "charts": charts[:1],
+        "by_type": charts[1:],
+        "before": compared,
+        "units": UNITS,
+        "is_empty": not rows,
+    }
+
+
+def _before(asked: Asked, before: Period | None, unit: Unit) -> list[Activity]:
+    return [] if before is None else _of_type(asked, asked.reports.activity(before, unit))
+
+
+def _by_type(rows: list[Activity]) -> dict[str, list[Activity]]:
+    ordered = sorted(rows, key=lambda row: row.event_type)
+    return {name: list(group) for name, group in groupby(ordered, lambda row: row.event_type)}
+
+
+def _details(rows: list[Activity], unit: Unit) -> dict[datetime, tuple[str, ...]]:
+    """Return what else there was at the same time: all events, and the types with most visits."""
+    details: dict[datetime, tuple[str, ...]] = {}
+    by_start: dict[datetime, list[Activity]] = {}
+    for row in rows:
+        by_start.setdefault(row.starts_at.astimezone(UTC), []).append(row)
+    for start, each in by_start.items():
+        types = sorted((row for row in each if row.event_type), key=lambda row: -row.sessions)
+        lines = [plural(sum(row.events for row in each if not row.event_type), "event")]
+        lines += [f"{row.event_type}: {count(row.sessions)}" for row in types[:TYPES_IN_TIP]]
+        if len(types) > TYPES_IN_TIP:
+            lines.append(f"and {len(types) - TYPES_IN_TIP} more types")
+        details[start] = tuple(lines)
+    return details
 
 
 def chart(
-    chart_id: str, event_type: str, unit: Unit, asked: Asked, rows: list[Activity]
+    chart_id: str,
+    name: str,
+    unit: Unit,
+    asked: Asked,
+    rows: list[Activity],
+    before: list[Activity] | None,
+    *,
+    is_small: bool = False,
+    details: dict[datetime, tuple[str, ...]] | None = None,
 ) -> BarChart:
-    """Return a chart of one type's visits over time, with 0 where there were none."""
+    """Return a chart of one type's visits over time, with 0 where there were none.
+
+    Args:
+        chart_id: its id on the page.
+        name: what its title names.
+        unit: the unit of time that a bar stands for.
+        asked: says the period.
+        rows: of the period, oldest first.
+        before: of the period before; None for no comparison.
+        is_small: whether it is one of many.
+        details: further lines of the tooltips, by the start of the bar.
+    """
     # By UTC: in the hour when clocks go back, two different hours have the same local time.
     visits = {row.starts_at.astimezone(UTC): row.sessions for row in rows}
-    starts = _hours(asked) if unit == "hour" else [row.starts_at for row in rows]
+    starts = _hours(asked.period, asked) if unit == "hour" else [row.starts_at for row in rows]
+    then = None if before is None else _series(before, unit, asked, len(starts))
+    named = set() if unit == "hour" else labelled([start.date() for start in starts])
+    now = datetime.now(UTC)
+    ends = [*starts[1:], day_of(asked.period.last, asked.reports.zone).end]
     points = [
-        Point(*label(start, unit, asked), visits.get(start.astimezone(UTC), 0)) for start in starts
+        Point(
+            label(start, unit),
+            short_day(start) if place in named or (unit == "hour" and start.hour == 0) else "",
+            visits.get(start.astimezone(UTC), 0),
+            None if then is None else then[place],
+            (details or {}).get(start.astimezone(UTC), ()),
+            not start <= now < end,
+            _narrowed(start, end, unit, asked),
+        )
+        for place, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
-    title = f"{event_type or 'All types'} by {unit}"
-    return bar_chart(
-        chart_id,
-        title,
-        MEANS[unit],
-        points,
-        counts=COUNTS[unit],
-        is_small=event_type != asked.filters.event_type,
-    )
+    title = f"{name} by {unit}"
+    return bar_chart(chart_id, title, MEANS[unit], points, counts=COUNTS[unit], is_small=is_small)
 
 
-def label(start: datetime, unit: Unit, asked: Asked) -> tuple[str, str]:
-    """Return the name of an hour, day or week: in full, and for the axis."""
+def _series(rows: list[Activity], unit: Unit, asked: Asked, length: int) -> list[int]:
+    """Return the visits of the period before, place by place, as many as there are bars."""
     if unit == "hour":
-        return moment(start), short_day(start) if start.hour == 0 else ""
-    if unit == "week":
-        return f"week from {day(start)}", short_day(start)
-    is_today = start.date() == asked.reports.last_days(1).last
-    return day(start) + (" so far" if is_today else ""), short_day(start)
+        visits = {row.starts_at.astimezone(UTC): row.sessions for row in rows}
+        hours = _hours(asked.period.before(), asked)
+        values = [visits.get(start.astimezone(UTC), 0) for start in hours]
+    else:
+        values = [row.sessions for row in rows]
+    return [*values[:length], *[0] * (length - len(values))]
 
 
-def _hours(asked: Asked) -> list[datetime]:
-    zone, period = asked.reports.zone, asked.period
+def _narrowed(start: datetime, end: datetime, unit: Unit, asked: Asked) -> dict[str, object] | None:
+    """Return the URL parameters for the days of a bar; None if it is an hour."""
+    if unit == "hour":
+        return None
+    last = (end.astimezone(asked.reports.zone) - timedelta(seconds=1)).date()
+    return {"from": start.date().isoformat(), "to": last.isoformat()}
+
+
+def label(start: datetime, unit: Unit) -> str:
+    """Return the name of an hour, day or week."""
+    if unit == "hour":
+        return moment(start)
+    return f"week from {day(start)}" if unit == "week" else f"{start:%a} {day(start)}"
+
+
+def _hours(period: Period, asked: Asked) -> list[datetime]:
+    zone = asked.reports.zone
     start, end = day_of(period.first, zone).start, day_of(period.last, zone).end
     hours = []
     # In steps of real hours: a day has 23 or 25 of them when clocks change.

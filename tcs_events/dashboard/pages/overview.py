@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked
-from tcs_events.dashboard.charts import Point, bar_chart
 from tcs_events.dashboard.page import Answers, Page, rows_of
 from tcs_events.dashboard.pages import activity as activity_page
 from tcs_events.dashboard.pages import dead_ends, exposure, gaps, top
+from tcs_events.dashboard.pages.comparison import period_before
 from tcs_events.reports import Activity
 from tcs_events.reports.activity import ALL_TYPES, Unit
 from tcs_events.reports.wording import RUNGS
@@ -40,22 +40,20 @@ def unit_for(asked: Asked) -> Unit:
 def answer(asked: Asked, limit: int) -> Answers:
     """Return the activity of this period and of the previous one, and a few of each finding.
 
-    The previous period is None if it begins before the first event: its counts would be too low,
-    and the comparison would look like growth. Findings whose role no event type has are left out.
+    The previous period is None if the two cannot be compared. Findings whose role no event type
+    has are left out.
     """
-    reports, period, before = asked.reports, asked.period, asked.period.before()
-    first = reports.first_day()
-    has_before = first is not None and first <= before.first
+    reports, period, before = asked.reports, asked.period, period_before(asked)
     unit = unit_for(asked)
     few = min(limit, FINDINGS)
     return {
         "unit": unit,
-        "first_day": first,
-        "before": before if has_before else None,
+        "first_day": reports.first_day(),
+        "before": before,
         "activity": _all_types(reports.activity(period, unit)),
-        "activity_before": _all_types(reports.activity(before, unit)) if has_before else None,
+        "activity_before": _all_types(reports.activity(before, unit)) if before else None,
         "totals": reports.total_activity(period),
-        "totals_before": reports.total_activity(before) if has_before else None,
+        "totals_before": reports.total_activity(before) if before else None,
         **rows_of(gaps.table)(asked, few),
         **(_exposure(asked) if asked.has(*exposure.ROLES) else {}),
         **rows_of(dead_ends.values, dead_ends.combinations, top.items, top.queries)(asked, few),
@@ -81,22 +79,10 @@ def _all_types(rows: list[Activity]) -> list[Activity]:
 def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the chart of visits, and the figures of both periods."""
     now, before = answer["totals"], answer["totals_before"] or {}
-    then = answer["activity_before"] or []
-    points = [
-        Point(
-            *activity_page.label(row.starts_at, answer["unit"], asked),
-            row.sessions,
-            then[place].sessions if place < len(then) else None,
-        )
-        for place, row in enumerate(answer["activity"])
-    ]
     types = sorted((now.keys() | before.keys()) - {ALL_TYPES})
     return {
-        "chart": bar_chart(
-            "visits",
-            f"Visits by {answer['unit']}",
-            activity_page.MEANS[answer["unit"]],
-            points,
+        "chart": activity_page.chart(
+            "visits", "Visits", answer["unit"], asked, answer["activity"], answer["activity_before"]
         ),
         "figures": [
             _figure("Visits", "a visit is a visitor's day", ALL_TYPES, "sessions", answer),

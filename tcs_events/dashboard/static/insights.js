@@ -1,4 +1,4 @@
-// Two conveniences. The pages work without them.
+// Conveniences. The pages work without them.
 
 // On a phone the navigation is one line that scrolls: bring the current page into view.
 const current = document.querySelector(".rail [aria-current]");
@@ -16,7 +16,7 @@ document.body.append(tip);
 
 for (const slot of document.querySelectorAll(".chart .slot")) {
   const title = slot.querySelector("title");
-  const text = title.textContent;
+  const text = title.textContent.replace(/\n+/g, "\n");
   title.remove(); // else the browser shows its own tooltip too
   slot.addEventListener("pointerenter", () => {
     tip.textContent = text;
@@ -26,6 +26,7 @@ for (const slot of document.querySelectorAll(".chart .slot")) {
     tip.style.left = `${Math.max(8, Math.min(middle, innerWidth - tip.offsetWidth - 8))}px`;
     tip.style.top = `${Math.max(8, bar.top - tip.offsetHeight)}px`;
   });
+  if (slot.dataset.href) slot.addEventListener("click", () => location.assign(slot.dataset.href));
   slot.addEventListener("pointerleave", () => {
     tip.hidden = true;
   });
