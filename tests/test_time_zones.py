@@ -45,7 +45,7 @@ days = [row for row in answer["answer"]["activity"] if row["event_type"] == "car
 with app.app_context():
     assert reports.total_activity(reports.last_days(1))["card_click"].events == 1
 result = app.test_cli_runner().invoke(args=["tcs-events", "timeline", "visitor-1", "--json"])
-assert json.loads(result.stdout)[0]["at"].endswith("+00:00")
+assert json.loads(result.stdout)["rows"][0]["at"].endswith("+00:00")
 sys.stderr.write(answer["timezone"] + " " + days[-1]["starts_at"][10:])
 """
 

@@ -9,8 +9,8 @@ import click
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
-from tcs_events.cli.heading import print_heading, print_nothing, warn_if_incomplete
-from tcs_events.cli.output import bar, print_json, print_line, print_table, sparkline
+from tcs_events.cli.heading import print_answer, print_heading, print_nothing, warn_if_incomplete
+from tcs_events.cli.output import bar, print_line, print_table, sparkline
 from tcs_events.reports import Activity, Period, activity, total_activity
 from tcs_events.reports.activity import ALL_TYPES, TOTAL_COLUMNS, Unit
 
@@ -42,7 +42,7 @@ def stats(period: Period, unit: str, event_type: str | None, as_json: bool) -> N
         rows = [row for row in rows if row.event_type == event_type]
         total = {name: row for name, row in total.items() if name == event_type}
     if as_json:
-        print_json({"activity": rows, "total": [total[name] for name in sorted(total)]})
+        print_answer({"activity": rows, "total": [total[name] for name in sorted(total)]}, period)
     elif not total:
         print_nothing(period, "events")
     else:

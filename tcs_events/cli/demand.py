@@ -12,13 +12,14 @@ from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
 from tcs_events.cli.heading import (
+    print_answer,
     print_heading,
     print_nothing,
     undeclared,
     warn_if_incomplete,
     warn_if_undeclared,
 )
-from tcs_events.cli.output import print_json, print_line, print_paragraph, print_table
+from tcs_events.cli.output import print_line, print_paragraph, print_table
 from tcs_events.cli.worded import WordedArgument, host_words
 from tcs_events.event_types import roles
 from tcs_events.event_types.roles import Role
@@ -100,7 +101,7 @@ def top(names: tuple[str, ...], period: Period, limit: int, as_json: bool) -> No
     if as_json:
         for name in names:
             warn_if_undeclared(tops[name], _TOPS[name][1])
-        print_json({words.name(name): rows for name, rows in tops.items()})
+        print_answer({words.name(name): rows for name, rows in tops.items()}, period)
         return
     if not names:
         # Lists that the host's event types cannot fill are left out.
@@ -132,7 +133,7 @@ def gaps(period: Period, limit: int, min_sessions: int | None, as_json: bool) ->
     warn_if_incomplete()
     if as_json:
         warn_if_undeclared(rows, roles.Search)
-        print_json(rows)
+        print_answer(rows, period)
     elif not rows:
         print_nothing(period, "queries without an answer that enough visits asked", roles.Search)
     else:
@@ -160,7 +161,7 @@ def dead_ends(period: Period, limit: int, as_json: bool) -> None:
     warn_if_incomplete()
     if as_json:
         warn_if_undeclared([*values, *combinations], roles.FilterChange)
-        print_json({"values": values, "combinations": combinations})
+        print_answer({"values": values, "combinations": combinations}, period)
     elif not values and not combinations:
         print_nothing(period, "filters that left nothing", roles.FilterChange)
     else:

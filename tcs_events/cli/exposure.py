@@ -13,6 +13,7 @@ from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
 from tcs_events.cli.heading import (
+    print_answer,
     print_heading,
     print_nothing,
     warn_if_incomplete,
@@ -20,7 +21,6 @@ from tcs_events.cli.heading import (
 )
 from tcs_events.cli.output import (
     Share,
-    print_json,
     print_line,
     print_paragraph,
     print_table,
@@ -74,7 +74,14 @@ def exposure(
     items = report.items[:limit]
     if as_json:
         warn_if_undeclared(items, Search, Click, Impression)
-        print_json(reports.Exposure(items, report.coverage, report.gini))
+        print_answer(
+            {
+                host_words().name("experts"): items,
+                "coverage": report.coverage,
+                "gini": report.gini,
+            },
+            period,
+        )
     elif not items:
         print_nothing(period, host_words().items, Search, Click, Impression)
     else:

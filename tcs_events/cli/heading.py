@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Mapping, Sequence, Sized
 
 import click
 from flask import current_app
 
-from tcs_events.cli.output import print_line, print_wrapped
+from tcs_events.cli.output import print_json, print_line, print_wrapped
 from tcs_events.event_types.marketplace import has_role
 from tcs_events.event_types.roles import Click, FilterChange, Impression, Role, Search
 from tcs_events.host import registration_of
@@ -27,6 +27,21 @@ def print_heading(period: Period) -> None:
     zone = registration_of(current_app).settings.timezone
     print_line(f"{period.first} to {period.last} ({zone.key})")
     print_line()
+
+
+def print_answer(
+    answer: Sequence[object] | Mapping[str, object], period: Period, zone: str | None = None
+) -> None:
+    """Print the answer of a question about a period as one JSON object.
+
+    Args:
+        answer: its lists by name, or its only list, which is named `rows`.
+        period: the days that were asked about.
+        zone: their time zone; None for that of the reports.
+    """
+    named = answer if isinstance(answer, Mapping) else {"rows": answer}
+    timezone = zone or registration_of(current_app).settings.timezone.key
+    print_json({"period": period, "timezone": timezone, **named})
 
 
 def print_nothing(period: Period, plural: str, *roles: type[Role]) -> None:

@@ -9,10 +9,11 @@ from flask import current_app
 
 from tcs_events.cli import options
 from tcs_events.cli.command import command
-from tcs_events.cli.output import print_json, print_line, print_table
+from tcs_events.cli.heading import print_answer
+from tcs_events.cli.output import print_line, print_table
 from tcs_events.event import Outcome
 from tcs_events.host import registration_of
-from tcs_events.reports.period import MAX_DAYS
+from tcs_events.reports.period import MAX_DAYS, Period
 from tcs_events.watch.tally import Day, read_days
 
 
@@ -30,13 +31,15 @@ def outcomes(days: int, as_json: bool) -> None:
     """Count how received events ended, by day.
 
     Every event ends in exactly one way. "received" and "ended" differ by events still in progress,
-    and by what a killed process had not yet saved. JSON: a list of days, oldest first.
+    and by what a killed process had not yet saved. JSON has the days in "rows", oldest
+    first.
     """
-    first = datetime.now(UTC).date() - timedelta(days=days - 1)
+    today = datetime.now(UTC).date()
+    first = today - timedelta(days=days - 1)
     with registration_of(current_app).database.engine.connect() as connection:
         days_counted = read_days(connection, first)
     if as_json:
-        print_json([_document(day) for day in days_counted])
+        print_answer([_document(day) for day in days_counted], Period(first, today), "UTC")
     elif not days_counted:
         print_line(f"No events were received since {first} (UTC).")
     else:

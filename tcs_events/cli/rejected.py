@@ -50,7 +50,7 @@ def rejected(limit: int, as_json: bool) -> None:
     """
     groups = _groups(limit) if _has_table() else []
     if as_json:
-        print_json(groups)
+        print_json({"rows": groups})
         return
     if not groups:
         print_line("No refused event is kept." + _hint())

@@ -116,7 +116,7 @@ def tail(
         newest = Newest(UserEvent, _Row, _Row._fields, types)
     events = newest.first(limit)
     if as_json and not follow:
-        print_json([event.document(with_email) for event in events])
+        print_json({"rows": [event.document(with_email) for event in events]})
         return
     try:
         while True:

@@ -11,8 +11,8 @@ from flask import current_app
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import check_tables, command
-from tcs_events.cli.heading import print_heading, warn_if_incomplete
-from tcs_events.cli.output import print_json, print_line, print_table
+from tcs_events.cli.heading import print_answer, print_heading, warn_if_incomplete
+from tcs_events.cli.output import print_line, print_table
 from tcs_events.cli.target import STDOUT, writing_to
 from tcs_events.cli.visible import visible
 from tcs_events.event_types.changes import NotASnapshot, refusals, snapshot
@@ -150,7 +150,7 @@ def _list(accepted: EventTypes, period: Period, as_json: bool) -> None:
         for name in known_types(current_reports())
     ]
     if as_json:
-        print_json(rows)
+        print_answer(rows, period)
         return
     print_heading(period)
     print_table(

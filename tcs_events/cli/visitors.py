@@ -13,7 +13,7 @@ from tcs_events import reports
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
-from tcs_events.cli.heading import print_heading, print_nothing
+from tcs_events.cli.heading import print_answer, print_heading, print_nothing
 from tcs_events.cli.output import (
     Share,
     SoFar,
@@ -58,7 +58,7 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
     rows = reports.funnel(period, steps)
     _print_notices(rows.notices)
     if as_json:
-        print_json([_STEP.by_name(row) for row in rows])
+        print_answer([_STEP.by_name(row) for row in rows], period)
         return
     print_heading(period)
     print_table(
@@ -92,7 +92,7 @@ def retention(unit: str, returning: Step | None, period: Period, as_json: bool) 
     cohorts = reports.retention(period, cast(CohortUnit, unit), returning)
     _print_notices(cohorts.notices)
     if as_json:
-        print_json(cohorts)
+        print_answer({"unit": unit, "rows": cohorts}, period)
     elif not cohorts:
         print_nothing(period, "visitors")
     else:
@@ -153,7 +153,7 @@ def timeline(
         case _:
             raise click.UsageError("Give a session, --email or --user, and only one of them.")
     if as_json:
-        print_json(events)
+        print_json({"rows": events})
     elif not events:
         print_line("No events.")
     else:

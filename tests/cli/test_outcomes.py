@@ -28,17 +28,21 @@ def counted(app: Flask) -> None:
     count(app, "b", {(LONG_AGO, RECEIVED, ""): 1, (LONG_AGO, "bot", "header"): 1})
 
 
-def test_no_events_are_a_sentence_and_an_empty_list(host: Flask) -> None:
+def test_no_events_are_a_sentence_and_no_rows(host: Flask) -> None:
     assert lines(host, "outcomes") == [
         f"No events were received since {TODAY - timedelta(days=6)} (UTC)."
     ]
-    assert ask(host, "outcomes") == []
+    assert ask(host, "outcomes") == {
+        "period": {"first": str(TODAY - timedelta(days=6)), "last": str(TODAY)},
+        "timezone": "UTC",
+        "rows": [],
+    }
 
 
 def test_the_processes_are_added_up_by_day(host: Flask) -> None:
     counted(host)
     none = dict.fromkeys(map(str, Outcome), 0)
-    assert ask(host, "outcomes") == [
+    assert ask(host, "outcomes")["rows"] == [
         {
             "day": str(YESTERDAY),
             "received": 5,
@@ -54,7 +58,7 @@ def test_the_processes_are_added_up_by_day(host: Flask) -> None:
             "reasons": {"failed": {"Timeout": 7}},
         },
     ]
-    assert next(day["day"] for day in ask(host, "outcomes", "--days", "8")) == str(LONG_AGO)
+    assert next(day["day"] for day in ask(host, "outcomes", "--days", "8")["rows"]) == str(LONG_AGO)
 
 
 def test_the_table_says_whether_the_sum_holds(host: Flask) -> None:

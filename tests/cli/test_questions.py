@@ -34,6 +34,7 @@ from tests.conftest import MakeHost
 from tests.support import plain
 
 PERIOD = Period(date(2026, 3, 1), date(2026, 3, 31))
+DAYS = {"first": "2026-03-01", "last": "2026-03-31"}
 STEPS = ("sage_query[result_count>0]", "card_click")
 
 
@@ -63,8 +64,11 @@ QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
         },
     ),
     "one top": (["top", "queries", "--limit", "1"], lambda: {"queries": top_queries(PERIOD, 1)}),
-    "gaps": (["gaps"], lambda: unmet_demand(PERIOD)),
-    "more gaps": (["gaps", "--min-sessions", "1"], lambda: unmet_demand(PERIOD, min_sessions=1)),
+    "gaps": (["gaps"], lambda: {"rows": unmet_demand(PERIOD)}),
+    "more gaps": (
+        ["gaps", "--min-sessions", "1"],
+        lambda: {"rows": unmet_demand(PERIOD, min_sessions=1)},
+    ),
     "dead ends": (
         ["dead-ends"],
         lambda: {
@@ -75,17 +79,22 @@ QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
     "exposure": (["exposure"], lambda: exposure(PERIOD)),
     "funnel": (
         ["funnel", *STEPS],
-        lambda: [
-            {**row, "step": text}
-            for row, text in zip(
-                plain(funnel(PERIOD, [step(text) for text in STEPS])), STEPS, strict=True
-            )
-        ],
+        lambda: {
+            "rows": [
+                {**row, "step": text}
+                for row, text in zip(
+                    plain(funnel(PERIOD, [step(text) for text in STEPS])), STEPS, strict=True
+                )
+            ]
+        },
     ),
-    "retention": (["retention", "--by", "day"], lambda: retention(PERIOD, "day")),
+    "retention": (
+        ["retention", "--by", "day"],
+        lambda: {"unit": "day", "rows": retention(PERIOD, "day")},
+    ),
     "returning": (
         ["retention", "--by", "day", "--returning", "sage_query"],
-        lambda: retention(PERIOD, "day", step("sage_query")),
+        lambda: {"unit": "day", "rows": retention(PERIOD, "day", step("sage_query"))},
     ),
 }
 
@@ -96,8 +105,8 @@ def test_json_is_what_the_report_returns(host: Flask, name: str) -> None:
     answer = ask(host, *args, *MARCH)
     with host.app_context():
         expected = plain(report())
-    assert answer == expected
-    assert expected
+    assert answer == {"period": DAYS, "timezone": "UTC", **expected}
+    assert any(expected.values())
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -166,7 +175,12 @@ def test_a_period_without_events_is_said_to_have_none(host: Flask) -> None:
         [line] = lines(host, command, *day)
         assert line.startswith("No ")
         assert line.endswith("from 2020-01-01 to 2020-01-01.")
-    assert ask(host, "stats", *day) == {"activity": [], "total": []}
+    assert ask(host, "stats", *day) == {
+        "period": {"first": "2020-01-01", "last": "2020-01-01"},
+        "timezone": "UTC",
+        "activity": [],
+        "total": [],
+    }
 
 
 def test_the_days_are_the_last_thirty_unless_told_otherwise(sqlite_host: Flask) -> None:
@@ -187,7 +201,7 @@ class TestTypes:
     ) -> None:
         app = make_host(database_url, create_blueprint(event_types=["sign_up", "card_click"]))
         save(app, click(), query("x"), query("y", "visitor-2"))
-        assert ask(app, "types", *MARCH) == [
+        assert ask(app, "types", *MARCH)["rows"] == [
             {
                 "event_type": name,
                 "is_accepted": accepted,
@@ -260,8 +274,8 @@ class TestTheTimeline:
     def test_a_session_is_told_in_its_order(self, host: Flask) -> None:
         answer = ask(host, "timeline", "visitor-1")
         with host.app_context():
-            assert answer == plain(session_timeline("visitor-1"))
-        assert answer[-1]["payload"]["query_text"] == "cobol"
+            assert answer == {"rows": plain(session_timeline("visitor-1"))}
+        assert answer["rows"][-1]["payload"]["query_text"] == "cobol"
         shown = lines(host, "timeline", "visitor-1", "--limit", "2")
         assert len(shown) == 3
         assert shown[-1].startswith("2026-03-03 12:00:00  visitor-1  no     sage_query ")
@@ -276,11 +290,11 @@ class TestTheTimeline:
         )
         save(host, link)
         result = run(host, "timeline", "--email", "ada@example.com", "--json")
-        assert [row["session_id"] for row in json.loads(result.stdout)] == ["visitor-9"]
+        assert [row["session_id"] for row in json.loads(result.stdout)["rows"]] == ["visitor-9"]
         assert "ada@example.com" not in result.output
 
     def test_nobody_has_no_events(self, host: Flask) -> None:
-        assert ask(host, "timeline", "nobody") == []
+        assert ask(host, "timeline", "nobody") == {"rows": []}
         assert lines(host, "timeline", "nobody") == ["No events."]
 
 

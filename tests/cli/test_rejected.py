@@ -55,7 +55,7 @@ class TestRejected:
         newest = card_click(event_type="sign_up", payload={"plan": "free"})
         refuse(host, newest, at=NOON + timedelta(hours=1))
         refuse(host, 7, error=EventInvalid({"_schema": ["Invalid input type."]}))
-        by_type, by_schema = ask(host, "rejected")
+        by_type, by_schema = ask(host, "rejected")["rows"]
         assert by_type == {
             "reason": "event_type",
             "event_type": "sign_up",
@@ -76,14 +76,14 @@ class TestRejected:
         refuse(host, card_click(event_type=text, payload={text: text}))
         printed = "\n".join(lines(host, "rejected"))
         assert not set(printed) & {"\x1b", "\0", "\ud800", "\u202e"}
-        assert ask(host, "rejected")[0]["sample"]["payload"] == {text: text}
+        assert ask(host, "rejected")["rows"][0]["sample"]["payload"] == {text: text}
 
     def test_says_so_where_none_is_kept(self, sqlite_host: Flask) -> None:
         assert lines(sqlite_host, "rejected") == [
             "No refused event is kept. TCS_EVENTS_KEEP_REJECTED is 0; set it to the number of"
             " refused events to keep."
         ]
-        assert ask(sqlite_host, "rejected") == []
+        assert ask(sqlite_host, "rejected") == {"rows": []}
 
 
 def kept_as_sent(data: dict[str, object]) -> Rejection:

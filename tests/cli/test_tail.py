@@ -32,21 +32,23 @@ def test_the_newest_events_are_printed_the_newest_last(host: Flask) -> None:
 
 def test_nothing_stored_prints_nothing(host: Flask) -> None:
     assert lines(host, "tail") == []
-    assert ask(host, "tail") == []
+    assert ask(host, "tail") == {"rows": []}
 
 
 def test_json_has_the_columns_of_the_table(host: Flask) -> None:
     save(host, click(), query("flask", created_at=NOON + timedelta(seconds=1)))
-    assert [(row["event_type"], row["created_at"]) for row in ask(host, "tail")] == [
+    assert [(row["event_type"], row["created_at"]) for row in ask(host, "tail")["rows"]] == [
         ("card_click", "2026-03-02T12:00:00+00:00"),
         ("sage_query", "2026-03-02T12:00:01+00:00"),
     ]
-    assert set(ask(host, "tail", "--with-email")[0]) < set(UserEvent.__table__.columns.keys())
+    assert set(ask(host, "tail", "--with-email")["rows"][0]) < set(
+        UserEvent.__table__.columns.keys()
+    )
 
 
 def test_only_the_types_asked_for_are_printed(host: Flask) -> None:
     save(host, click(), query("flask"), click(event_type="filter_change"))
-    shown = ask(host, "tail", "--type", "sage_query", "--type", "filter_change")
+    shown = ask(host, "tail", "--type", "sage_query", "--type", "filter_change")["rows"]
     assert [row["event_type"] for row in shown] == ["sage_query", "filter_change"]
 
 
@@ -156,7 +158,7 @@ class TestRefused:
 
     def test_json_has_the_messages_and_what_was_sent(self, host: Flask) -> None:
         post(host, payload=7)
-        [row] = ask(host, "tail", "--refused")
+        [row] = ask(host, "tail", "--refused")["rows"]
         assert row["errors"] == {"payload": ["Not a valid mapping type."]}
         assert row["sample"]["payload"] == 7
         assert {"id", "received_at", "session_id", "event_type", "size_bytes"} < set(row)

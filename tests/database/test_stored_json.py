@@ -75,7 +75,7 @@ def tell(app: Flask, tmp_path: Path) -> dict[str, Any]:
     said["timeline"] = [event.payload for event in reports.session_timeline("visitor-1")]
     run = app.test_cli_runner().invoke
     tail = run(args=["tcs-events", "tail", "--json"])
-    said["tail"] = [event["payload"] for event in json.loads(tail.stdout)]
+    said["tail"] = [event["payload"] for event in json.loads(tail.stdout)["rows"]]
     for form in ("ndjson", "csv"):
         file = tmp_path / f"events.{form}"
         done = run(args=["tcs-events", "export", str(file), "--force"])
@@ -89,7 +89,7 @@ def tell(app: Flask, tmp_path: Path) -> dict[str, Any]:
     said["held"] = [event["payload"] for event in held_json["events"]]
     said["held refused"] = [refused["errors"] for refused in held_json["rejections"]]
     refused = run(args=["tcs-events", "rejected", "--json"])
-    said["refused"] = [row["errors"] for row in json.loads(refused.stdout)]
+    said["refused"] = [row["errors"] for row in json.loads(refused.stdout)["rows"]]
     client = app.test_client()
     for page in ("", "activity", "top", "gaps", "exposure", "dead-ends", "retention"):
         assert client.get(f"/insights/{page}").status_code == 200, page

@@ -73,7 +73,7 @@ class TestOff:
         assert clicks_of_today(app) == 1
         assert doctor(app)[0] == 0
         assert run(app, "rollup").exit_code == 0
-        assert ask(app, "rejected") == []
+        assert ask(app, "rejected") == {"rows": []}
         assert ask(app, "replay")["stored"] == 0
         for command in ("prune --older-than 1d --dry-run", "prune --older-than 1d"):
             assert ask(app, *command.split())["rejections"] == 0
@@ -153,9 +153,9 @@ class TestTurnedOffLater:
         app = make_host(database_url, TCS_EVENTS_KEEP_REJECTED=10)
         assert post(app, event_type="card_tap").status_code == 422
         app = make_host(database_url, create=False, TCS_EVENTS_EVENT_TYPES=["card_tap"])
-        assert [group["events"] for group in ask(app, "rejected")] == [1]
+        assert [group["events"] for group in ask(app, "rejected")["rows"]] == [1]
         assert ask(app, "replay")["stored"] == 1
-        assert ask(app, "rejected") == []
+        assert ask(app, "rejected") == {"rows": []}
 
 
 class TestOneMetadata:

@@ -93,8 +93,8 @@ class TestOfAUserId:
             ("laptop", True),
             ("phone", True),
         ]
-        assert len(ask(host, "timeline", "--user", "42")) == 3
-        assert ask(host, "timeline", "--user", "4 2") == []
+        assert len(ask(host, "timeline", "--user", "42")["rows"]) == 3
+        assert ask(host, "timeline", "--user", "4 2") == {"rows": []}
 
     def test_goes_with_the_last_event_of_its_session(self, host: Flask) -> None:
         save(host, user_link("42", "gone"), click(session="phone", created_at=datetime.now(UTC)))
@@ -171,7 +171,7 @@ class TestWithoutTheSetting:
         assert "user_event_users" not in all_tables(host)
         save(host, click(), identity(ADA))
         assert len(held(host, "--email", ADA)["events"]) == 1
-        assert ask(host, "timeline", "--user", "42") == []
+        assert ask(host, "timeline", "--user", "42") == {"rows": []}
         assert ask(host, "forget", "--user", "42", "--yes")["events"] == 0
 
     def test_links_from_when_it_was_on_are_still_found(
