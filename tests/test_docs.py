@@ -471,6 +471,19 @@ def test_the_dashboard_is_mounted_as_shown(make_host: MakeHost, sqlite_url: str)
     assert app.test_client().get("/insights/").status_code == 403
 
 
+def test_the_funnel_over_days_is_counted_as_shown(first_app: Flask) -> None:
+    for visitor in ("v-1", "v-2"):
+        payload = {"query_text": "rust", "result_count": 1, "filters": {"rate_max": 90}}
+        post(first_app, event_type="sage_query", session_id=visitor, payload=payload)
+    post(first_app, session_id="v-2", payload={"expert_id": "ada"})
+    with first_app.app_context(), contextlib.redirect_stdout(io.StringIO()) as said:
+        exec(example("guides/questions", "within"), {})
+    searched, clicked, by_rate = said.getvalue().splitlines()
+    assert searched == "sage_query[result_count>0] 2 1.0 None"
+    assert clicked.startswith("card_click 1 0.5 ")
+    assert by_rate == "90 [2, 1]"
+
+
 def test_every_question_is_documented() -> None:
     functions = {name for name in reports.__all__ if name.islower()}
     rows = page("guides/questions").rows("Questions")

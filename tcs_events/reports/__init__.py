@@ -31,6 +31,7 @@ from tcs_events.reports.in_app import (
     unmet_demand,
     user_timeline,
 )
+from tcs_events.reports.over_days import FunnelOverDays, FunnelPart, ReachedStep
 from tcs_events.reports.period import Period
 from tcs_events.reports.questions import Reports
 from tcs_events.reports.retention import Cohort
@@ -47,8 +48,11 @@ __all__ = [
     "ExploreRow",
     "Explored",
     "Exposure",
+    "FunnelOverDays",
+    "FunnelPart",
     "FunnelStep",
     "Period",
+    "ReachedStep",
     "Reports",
     "Rung",
     "Step",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import overload
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -28,6 +29,7 @@ from tcs_events.counts.time_limit import OutOfTime
 from tcs_events.database.sums import whole_sum
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.names import Rows, look_at_names
+from tcs_events.reports.over_days import FunnelOverDays, Per, funnel_over_days, within_of
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
 from tcs_events.watch.log import log
@@ -73,26 +75,79 @@ class FunnelSoFar:
     """Sentences for the reader, such as one about a field that no event has."""
 
 
-def funnel(reading: Reading, period: Period, steps: Sequence[Step]) -> Rows[FunnelStep]:
-    """Return how many visits took the steps in this order, with anything in between.
+@overload
+def funnel(reading: Reading, period: Period, steps: Sequence[Step]) -> Rows[FunnelStep]: ...
 
-    The first step is in the period. The others may follow for 24 hours, also on the next day and
-    after the period. A session counts once for each day on which it takes the first step. A later
-    step belongs to the latest first step before it, so it counts for one day only.
 
-    The answer is a list with a row for each step. Its `notices` name a field that no event has, and
-    a type that is accepted but was never sent.
+@overload
+def funnel(
+    reading: Reading,
+    period: Period,
+    steps: Sequence[Step],
+    within: str | timedelta,
+    per: Per = ...,
+    break_down: str | None = ...,
+    limit: int = ...,
+) -> FunnelOverDays: ...
 
-    The dashboard and the command keep the funnels they were last asked for, counted by day. Other
-    funnels, and days not yet counted, are read from the events: this takes longer, the more events
-    there are of the steps' types. This function keeps no funnel, so a program may ask for
-    thousands.
+
+def funnel(  # noqa: D417 - `Reports` passes itself
+    reading: Reading,
+    period: Period,
+    steps: Sequence[Step],
+    within: str | timedelta | None = None,
+    per: Per = "visitor",
+    break_down: str | None = None,
+    limit: int = 20,
+) -> Rows[FunnelStep] | FunnelOverDays:
+    """Return how many took the steps in this order, with anything in between.
+
+    The first step is in the period. The others follow it, also on a later day and after the period.
+
+    Without `within`, visits are counted, and the other steps follow within 24 hours. A session
+    counts once for each day on which it takes the first step. A later step belongs to the latest
+    first step before it, so it counts for one day only. The answer is a list with a row for each
+    step.
+
+    With `within`, visitors or persons are counted, each once. All first steps in the period are
+    tried. Somebody reached a step if it followed, in order, within that time of any of them. The
+    first step that got furthest is the one whose times and value are told; of several that got as
+    far, the latest. A step's times are those of the first event that could be it. The answer is a
+    `FunnelOverDays`.
+
+    The `notices` of the answer name a field that no event has, and a type that is accepted but was
+    never sent.
+
+    The dashboard and the command keep the funnels without `within` that they were last asked for,
+    counted by day. Other funnels, and days not yet counted, are read from the events: this takes
+    longer, the more events there are of the steps' types. This function keeps no funnel, so a
+    program may ask for thousands.
+
+    Args:
+        period: the days of the first step.
+        steps: at least one.
+        within: the time allowed between the first step and any other: `"12h"`, `"7d"`, or a
+            `timedelta`, from one hour to 90 days. A day is 24 hours.
+        per: what is counted. A `"visitor"` is a session. A `"person"` is all sessions that were
+            linked to the same user id or address, together. A session with several belongs to its
+            user id, else to the address that it was linked to first. A session without any counts
+            as itself.
+        break_down: a property of the first step, such as `"plan"` or `"room.city"`. Its values have
+            a funnel each.
+        limit: the most values with a row of their own; the others are one row together.
 
     Raises:
-        ValueError: there are no steps.
+        ValueError: there are no steps; or an argument is none of the above; or there is a `per` or
+            a `break_down` without `within`.
         UnknownEventType: a `ValueError`; a type is neither accepted nor stored.
+        QuestionTimeout: reading took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`.
     """
     _demand_steps(steps)
+    if within is not None:
+        time_allowed = within_of(within)
+        return funnel_over_days(reading, period, steps, time_allowed, per, break_down, limit)
+    if per != "visitor" or break_down is not None:
+        raise ValueError('per and break_down need the time allowed: within="7d"')
     with reading.counts() as connection:
         notices = look_at_names(reading, connection, steps)
         kept = find_funnel(connection, steps)

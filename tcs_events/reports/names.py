@@ -32,8 +32,19 @@ class Rows(list[Row], Generic[Row]):
         """Sentences, such as "No card_click event has a field contxt; did you mean context?" """
 
 
-def look_at_names(reading: Reading, connection: Connection, steps: Sequence[Step]) -> list[str]:
+def look_at_names(
+    reading: Reading,
+    connection: Connection,
+    steps: Sequence[Step],
+    of_first: Collection[str] = (),
+) -> list[str]:
     """Return notices about accepted types without events, and about fields that no event has.
+
+    Args:
+        reading: where to look.
+        connection: to the events.
+        steps: the types, and the fields of their conditions.
+        of_first: other fields that events of the first step's type should have.
 
     Raises:
         UnknownEventType: a type is neither accepted nor stored. In the default funnel, which
@@ -44,6 +55,7 @@ def look_at_names(reading: Reading, connection: Connection, steps: Sequence[Step
     for event_type in dict.fromkeys(step.event_type for step in steps):
         if event_type in stored:
             fields = {c.field for s in steps if s.event_type == event_type for c in s.conditions}
+            fields.update(of_first if event_type == steps[0].event_type else ())
             notices += _missing_fields(connection, event_type, fields)
             continue
         if event_type in accepted:
@@ -70,7 +82,7 @@ def _missing_fields(connection: Connection, event_type: str, fields: set[str]) -
                 looked_at += 1
                 if isinstance(payload, dict):
                     others.update(payload)
-                    missing -= {field for field in missing if has(payload, field)}
+                    missing = {field for field in missing if not has(payload, field)}
                 if not missing:
                     break
     which = f"No {event_type} event"

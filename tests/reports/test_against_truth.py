@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tcs_events import reports
+from tcs_events.event import Event
 from tcs_events.reports import Period
 from tests.conftest import MakeHost
 from tests.reports import truth
@@ -60,6 +61,28 @@ FUNNELS: dict[tuple[str, ...], list[Matches]] = {
     ("card_click", "nobody_sends_this"): [is_type("card_click"), is_type("nobody_sends_this")],
 }
 
+Ask = tuple[str, Any, str | None, Callable[[Event], object]]
+OVER_DAYS: list[Ask] = [
+    ("1h", "visitor", None, lambda event: None),
+    ("31h", "person", "result_count", lambda event: whole(event.payload.get("result_count"))),
+    ("7d", "visitor", "filters.tags", lambda event: within(event.payload.get("filters"), "tags")),
+    ("90d", "person", "expert_id", lambda event: item(event.payload.get("expert_id"))),
+]
+"""The time allowed, what is counted, the property, and the value that the truth has for it."""
+
+
+def whole(value: Any) -> object:
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+def within(value: Any, name: str) -> object:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def item(value: Any) -> object:
+    return truth.id_of(value) or value
+
+
 RETURNING: dict[str, Matches] = {
     "card_click": is_type("card_click"),
     "card_click[context=grid]": is_type(
@@ -99,6 +122,7 @@ def check_reports(world: World, seed: int) -> None:
         check_unmet_demand(world, period)
         check_exposure(world, period)
         check_funnels(world, period)
+        check_funnels_over_days(world, period)
         check_retention(world, period)
     check_timelines(world)
 
@@ -184,6 +208,44 @@ def check_funnels(world: World, period: Period) -> None:
             None,
             *(n / before if before else None for before, n in pairwise(reached)),
         ]
+
+
+def check_funnels_over_days(world: World, period: Period) -> None:
+    for texts, matches in FUNNELS.items():
+        steps = [reports.step(text) for text in texts]
+        for time_allowed, per, break_down, value_of in OVER_DAYS:
+            said = reports.funnel(period, steps, time_allowed, per, break_down, limit=3)
+            hours = int(time_allowed[:-1]) * (24 if time_allowed.endswith("d") else 1)
+            ways = truth.ways(
+                world, period, matches, timedelta(hours=hours), per == "person", value_of
+            )
+            assert counted(said.steps, per) == truth.funnel_over_days(ways, len(steps))
+            first, *_ = reached = [row.count for row in said.steps]
+            assert [row.of_first for row in said.steps] == [
+                n / first if first else None for n in reached
+            ]
+            assert [row.of_previous for row in said.steps] == [
+                None,
+                *(n / before if before else None for before, n in pairwise(reached)),
+            ]
+            if break_down is not None:
+                assert [
+                    (... if part.is_other else part.value, counted(part.steps, per))
+                    for part in said.broken_down
+                ] == [
+                    (value, truth.funnel_over_days(theirs, len(steps)))
+                    for value, theirs in truth.parts(ways, 3)
+                ]
+
+
+def counted(rows: Sequence[reports.ReachedStep], per: str) -> list[tuple[int | None, list[Any]]]:
+    return [
+        (
+            row.persons if per == "person" else row.visitors,
+            [row.first_quartile_seconds, row.median_seconds, row.third_quartile_seconds],
+        )
+        for row in rows
+    ]
 
 
 def check_retention(

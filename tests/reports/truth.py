@@ -505,6 +505,90 @@ def funnel(world: World, period: Period, steps: list[Matches]) -> list[int]:
     return [len(session_days) for session_days in reached]
 
 
+@dataclass
+class Way:
+    """The way of a visitor or a person through a funnel, from the first step that got furthest."""
+
+    seconds: list[float]
+    """From the first step to each step that was reached."""
+    value: object
+
+
+def ways(
+    world: World,
+    period: Period,
+    steps: list[Matches],
+    within: timedelta,
+    by_person: bool,
+    value_of: Callable[[Event], object],
+) -> list[Way]:
+    """How far each came, of all who took the first step in the period.
+
+    All first steps are tried, each with all that could follow it in order and in time.
+    """
+    person: dict[str, str] = {}
+    for link in sorted(world.identities, key=lambda link: link.created_at):
+        person.setdefault(link.session_id, link.email)
+    found = []
+
+    def who(event: Event) -> str:
+        return person.get(event.session_id, event.session_id) if by_person else event.session_id
+
+    for one in {who(event) for event in world.events}:
+        events = [event for event in world.in_order() if who(event) == one]
+        tried: list[Way] = []
+        for start, entry in enumerate(events):
+            if not steps[0](entry) or not period.first <= world.date(entry) <= period.last:
+                continue
+            possible, seconds = [start], [0.0]
+            for matches in steps[1:]:
+                possible = [
+                    place
+                    for place, event in enumerate(events)
+                    if matches(event)
+                    and any(before < place for before in possible)
+                    and event.created_at - entry.created_at <= within
+                ]
+                if possible:
+                    first = events[min(possible)].created_at
+                    seconds.append((first - entry.created_at).total_seconds())
+            tried.append(Way(seconds, value_of(entry)))
+        if tried:
+            furthest = max(len(way.seconds) for way in tried)
+            found.append([way for way in tried if len(way.seconds) == furthest][-1])
+    return found
+
+
+def funnel_over_days(ways: list[Way], steps: int) -> list[tuple[int, list[float | None]]]:
+    """How many reached each step, and the times in which 1, 2 and 3 quarters of them did."""
+    rows = []
+    for place in range(steps):
+        times = [way.seconds[place] for way in ways if len(way.seconds) > place]
+        quarters = [
+            min(
+                (t for t in times if 4 * sum(s <= t for s in times) >= quarters * len(times)),
+                default=None,
+            )
+            for quarters in (1, 2, 3)
+        ]
+        rows.append((len(times), quarters if place else [None] * 3))
+    return rows
+
+
+def parts(found: list[Way], limit: int) -> list[tuple[object, list[Way]]]:
+    """The ways by their value, the most first; those beyond the limit together, as `...`."""
+    by_text: dict[str, list[Way]] = {}
+    for way in found:
+        by_text.setdefault(json.dumps(way.value, sort_keys=True), []).append(way)
+    ranked = sorted(
+        by_text.values(),
+        key=lambda ways: (-len(ways), json.dumps(ways[0].value, ensure_ascii=False)),
+    )
+    rows: list[tuple[object, list[Way]]] = [(ways[0].value, ways) for ways in ranked[:limit]]
+    others = [way for ways in ranked[limit:] for way in ways]
+    return [*rows, (..., others)] if others else rows
+
+
 def retention(
     world: World, period: Period, unit: str, returning: Matches | None = None
 ) -> list[Cohort]:

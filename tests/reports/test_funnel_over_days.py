@@ -1,0 +1,170 @@
+"""Funnels whose steps are days apart: what `tests/reports/truth.py` has no examples of."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from sqlalchemy import insert
+
+from tcs_events import UserEvent, create_blueprint, reports
+from tcs_events.event import Event
+from tcs_events.host import registration_of
+from tcs_events.models import UserEventBotSession
+from tcs_events.reports import FunnelOverDays, Period
+from tests.cli.asking import save
+from tests.conftest import MakeHost
+from tests.reports.support import append
+from tests.rights.tables import identity, user_link
+
+JANUARY = Period(date(2025, 1, 1), date(2025, 1, 31))
+LAST_MOMENT = datetime(2025, 1, 31, 22, 59, tzinfo=UTC)
+"""In Berlin, a minute before February."""
+STEPS = [reports.step("sign_up"), reports.step("booking_done")]
+
+
+@pytest.fixture
+def host(make_host: MakeHost, database_url: str) -> Flask:
+    blueprint = create_blueprint(
+        event_types=["sign_up", "booking_done"],
+        timezone="Europe/Berlin",
+        identify_user="by_hand",
+    )
+    return make_host(database_url, blueprint)
+
+
+def event(session_id: str, event_type: str, at: datetime, **payload: Any) -> Event:
+    return Event(uuid4(), session_id, event_type, payload, None, at, at)
+
+
+def ask(host: Flask, *events: Event, **options: Any) -> FunnelOverDays:
+    with host.app_context():
+        append(host, events)
+        return reports.funnel(JANUARY, STEPS, **options)
+
+
+def counts(answer: FunnelOverDays) -> list[int]:
+    return [row.count for row in answer.steps]
+
+
+def test_the_first_step_is_in_the_period_and_the_others_may_be_months_after_it(
+    host: Flask,
+) -> None:
+    answer = ask(
+        host,
+        event("in time", "sign_up", LAST_MOMENT),
+        event("in time", "booking_done", LAST_MOMENT + timedelta(days=60)),
+        event("too late", "sign_up", LAST_MOMENT),
+        event("too late", "booking_done", LAST_MOMENT + timedelta(days=60, microseconds=1)),
+        event("in february", "sign_up", LAST_MOMENT + timedelta(minutes=1)),
+        event("in february", "booking_done", LAST_MOMENT + timedelta(minutes=2)),
+        within="60d",
+    )
+    assert counts(answer) == [2, 1]
+    assert answer.steps[1].median_seconds == 60 * 24 * 3600
+    assert (answer.within, answer.per, answer.steps[1].persons) == ("60d", "visitor", None)
+
+
+def test_the_first_step_that_got_furthest_gives_the_time_and_the_value(host: Flask) -> None:
+    """Not the last one of all, and of several that got as far, the last."""
+    answer = ask(
+        host,
+        event("visitor", "sign_up", LAST_MOMENT - timedelta(days=9), plan={"name": "free"}),
+        event("visitor", "sign_up", LAST_MOMENT - timedelta(days=3), plan={"name": "pro"}),
+        event("visitor", "booking_done", LAST_MOMENT - timedelta(days=2)),
+        event("visitor", "sign_up", LAST_MOMENT - timedelta(days=1), plan={"name": "basic"}),
+        within="12d",
+        break_down="plan.name",
+    )
+    assert counts(answer) == [1, 1]
+    assert answer.steps[1].median_seconds == 24 * 3600
+    assert [part.value for part in answer.broken_down] == ["pro"]
+
+
+def test_the_sessions_of_a_user_are_one_person_also_those_linked_by_address(host: Flask) -> None:
+    save(
+        host,
+        user_link("42", "laptop", email="Ada@example.com"),
+        user_link("42", "laptop"),
+        identity("ada@example.com", "phone"),
+        identity("bo@example.com", "phone", at=LAST_MOMENT + timedelta(days=999)),
+        user_link("43", "tablet"),
+        identity("ada@example.com", "tablet"),
+    )
+    events = [
+        event("phone", "sign_up", LAST_MOMENT),
+        event("laptop", "booking_done", LAST_MOMENT + timedelta(days=1)),
+        event("tablet", "sign_up", LAST_MOMENT),
+        event("nobody", "sign_up", LAST_MOMENT),
+    ]
+    answer = ask(host, *events, within="2d", per="person")
+    assert [row.persons for row in answer.steps] == [3, 1]
+    assert answer.steps[0].visitors is None
+    assert counts(ask(host, within="2d")) == [3, 0]
+
+
+def test_marked_crawlers_are_left_out(host: Flask) -> None:
+    with host.app_context(), registration_of(host).database.engine.begin() as connection:
+        UserEventBotSession.__table__.create(connection)
+        connection.execute(insert(UserEventBotSession).values(session_id="crawler"))
+    answer = ask(host, event("crawler", "sign_up", LAST_MOMENT), within="7d")
+    assert counts(answer) == [0, 0]
+    assert answer.steps[1].of_first is None
+
+
+def test_the_values_beyond_the_limit_are_one_row(host: Flask) -> None:
+    plans = ["pro", "pro", "free", None, "pro", 7, 7.0, "7"]
+    events = [
+        event(f"visitor-{number}", "sign_up", LAST_MOMENT, plan=plan)
+        for number, plan in enumerate(plans)
+    ]
+    answer = ask(host, *events, within="7d", break_down="plan", limit=2)
+    shown = [(part.value, part.is_other, part.steps[0].visitors) for part in answer.broken_down]
+    assert shown == [("pro", False, 3), (7, False, 2), (None, True, 3)]
+
+
+def test_a_value_that_no_reader_can_follow_is_no_value(host: Flask) -> None:
+    """The host's own code may have stored anything."""
+    nested = json.loads("[" * 400 + "]" * 400)
+    with host.app_context(), registration_of(host).database.engine.begin() as connection:
+        row = {"event_id": uuid4(), "session_id": "odd", "event_type": "sign_up"}
+        times = {"created_at": LAST_MOMENT, "received_at": LAST_MOMENT}
+        connection.execute(insert(UserEvent).values(**row, **times, payload={"plan": nested}))
+    answer = ask(host, within="7d", break_down="plan")
+    assert [part.steps[0].visitors for part in answer.broken_down] == [1]
+
+
+def test_a_property_that_no_event_has_is_noted(host: Flask) -> None:
+    signed_up = event("visitor", "sign_up", LAST_MOMENT, plan="pro")
+    answer = ask(host, signed_up, within="7d", break_down="paln")
+    assert answer.notices == [
+        "No sign_up event has a field paln; did you mean plan?",
+        "No event of type booking_done is stored yet.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"within": "7"}, "'7' is not a time: write hours or days, such as 12h, 7d or 90d"),
+        ({"within": "0d"}, "'0d' is not a time"),
+        ({"within": "91d"}, "'91d' is not a time from one hour"),
+        ({"within": timedelta(minutes=59)}, "is not a time from one hour"),
+        ({"within": 7}, "7 is not a time from one hour"),
+        ({"within": "7d", "per": "session"}, "per is 'session'; it is one of visitor, person"),
+        ({"within": "7d", "limit": 0}, "limit is 0; it is at least 1"),
+        ({"within": "7d", "break_down": ""}, "'' is not a valid field"),
+        ({"per": "person"}, 'need the time allowed: within="7d"'),
+        ({"break_down": "plan"}, 'need the time allowed: within="7d"'),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_words(
+    make_host: MakeHost, sqlite_url: str, options: dict[str, Any], message: str
+) -> None:
+    app = make_host(sqlite_url)
+    with app.app_context(), pytest.raises(ValueError, match=message):
+        reports.funnel(JANUARY, STEPS, **options)
