@@ -82,7 +82,7 @@ def _missing_fields(connection: Connection, event_type: str, fields: set[str]) -
                 looked_at += 1
                 if isinstance(payload, dict):
                     others.update(payload)
-                    missing = {field for field in missing if not has(payload, field)}
+                    missing -= {field for field in missing if has(payload, field)}
                 if not missing:
                     break
     which = f"No {event_type} event"

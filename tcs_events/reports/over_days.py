@@ -15,18 +15,16 @@ from typing import Any, Literal, NamedTuple, get_args
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from tcs_events.counts.conditions import Condition, value_at, value_key
+from tcs_events.counts.conditions import check_field, value_at, value_key
 from tcs_events.counts.days import day
 from tcs_events.counts.events import not_of_a_bot, payload_of
-from tcs_events.counts.filters import active_filters
-from tcs_events.counts.ids import id_text
 from tcs_events.counts.steps import Step
 from tcs_events.counts.time_limit import in_time
 from tcs_events.database.stored_json import text_of_json
 from tcs_events.database.streaming import stream
 from tcs_events.event_types.roles import Role
-from tcs_events.export.json_text import json_text
 from tcs_events.models import UserEvent
+from tcs_events.reports.explore.values import order_text, shown_value, value_text
 from tcs_events.reports.names import look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.persons import persons
@@ -68,11 +66,16 @@ class ReachedStep:
 class FunnelPart:
     """The part of a funnel whose first step had one value of a property."""
 
+    kind: Literal["value", "other"]
+    """"value" for one value, "other" for all that have no row of their own."""
     value: Any
-    """The value; None if the first step did not have the property, or it was null."""
-    is_other: bool
-    """Whether it stands for all values that have no row of their own. `value` is None then."""
+    """The value, as JSON has it. None if the property is missing or null, and for the other row."""
     steps: list[ReachedStep]
+
+    @property
+    def name(self) -> str:
+        """The value as text for people."""
+        return "Other" if self.kind == "other" else value_text(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +134,11 @@ def funnel_over_days(
         raise ValueError(f"per is {per!r}; it is one of {', '.join(get_args(Per))}")
     if limit < 1:
         raise ValueError(f"limit is {limit}; it is at least 1")
-    # A condition knows what can be the name of a property.
-    fields = [] if break_down is None else [Condition(break_down, "!=", None).field]
+    if break_down is not None:
+        check_field(break_down)
     funnel = _Funnel(reading, period, steps, within, break_down)
     with reading.events() as connection:
-        notices = look_at_names(reading, connection, steps, fields)
+        notices = look_at_names(reading, connection, steps, [break_down] if break_down else [])
         whole, parts = _Tally(len(steps)), _Parts(len(steps))
         for course in funnel.courses(connection, per):
             whole.add(course)
@@ -292,19 +295,12 @@ class _Funnel:
 
 
 def _value(payload: dict[str, Any], break_down: str, role: Role | None) -> Any:
-    """Return the value of a property, in the form in which equal values look the same."""
-    value = value_at(payload, break_down)
-    if break_down == getattr(role, "item", None):
-        return id_text(value) or value
-    if break_down == getattr(role, "filters", None):
-        return active_filters(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, list | dict):
-        try:
-            value_key(value, "")
-        except RecursionError:
-            return None
+    """Return the value of a property, in the form in which equal values are the same."""
+    try:
+        value = shown_value(value_at(payload, break_down), break_down, role)
+        value_key(value, break_down)
+    except RecursionError:  # the host's own code may have stored a list in a list in a list ...
+        return None
     return value
 
 
@@ -366,12 +362,14 @@ class _Parts:
 
     def rows(self, steps: Sequence[Step], per: Per, limit: int) -> list[FunnelPart]:
         ranked = sorted(
-            self._tallies.values(), key=lambda part: (-part[1].reached[0], json_text(part[0]))
+            self._tallies.values(), key=lambda part: (-part[1].reached[0], order_text(part[0]))
         )
-        rows = [FunnelPart(value, False, tally.rows(steps, per)) for value, tally in ranked[:limit]]
+        rows = [
+            FunnelPart("value", value, tally.rows(steps, per)) for value, tally in ranked[:limit]
+        ]
         if len(ranked) > limit:
             other = _Tally(self._steps)
             for _, tally in ranked[limit:]:
                 other.merge(tally)
-            rows.append(FunnelPart(None, True, other.rows(steps, per)))
+            rows.append(FunnelPart("other", None, other.rows(steps, per)))
         return rows

@@ -230,7 +230,7 @@ def check_funnels_over_days(world: World, period: Period) -> None:
             ]
             if break_down is not None:
                 assert [
-                    (... if part.is_other else part.value, counted(part.steps, per))
+                    (... if part.kind == "other" else part.value, counted(part.steps, per))
                     for part in said.broken_down
                 ] == [
                     (value, truth.funnel_over_days(theirs, len(steps)))

@@ -123,8 +123,8 @@ def test_the_values_beyond_the_limit_are_one_row(host: Flask) -> None:
         for number, plan in enumerate(plans)
     ]
     answer = ask(host, *events, within="7d", break_down="plan", limit=2)
-    shown = [(part.value, part.is_other, part.steps[0].visitors) for part in answer.broken_down]
-    assert shown == [("pro", False, 3), (7, False, 2), (None, True, 3)]
+    shown = [(part.name, part.value, part.steps[0].visitors) for part in answer.broken_down]
+    assert shown == [("pro", "pro", 3), ("7", 7, 2), ("Other", None, 3)]
 
 
 def test_a_value_that_no_reader_can_follow_is_no_value(host: Flask) -> None:

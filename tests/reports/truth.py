@@ -582,7 +582,7 @@ def parts(found: list[Way], limit: int) -> list[tuple[object, list[Way]]]:
         by_text.setdefault(json.dumps(way.value, sort_keys=True), []).append(way)
     ranked = sorted(
         by_text.values(),
-        key=lambda ways: (-len(ways), json.dumps(ways[0].value, ensure_ascii=False)),
+        key=lambda ways: (-len(ways), json.dumps(ways[0].value, sort_keys=True)),
     )
     rows: list[tuple[object, list[Way]]] = [(ways[0].value, ways) for ways in ranked[:limit]]
     others = [way for ways in ranked[limit:] for way in ways]
