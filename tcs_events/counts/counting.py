@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import date
 from operator import attrgetter
@@ -39,6 +40,13 @@ from tcs_events.counts.lease import DayChanged, Lease
 from tcs_events.counts.spans import forget_spans
 from tcs_events.counts.time_limit import check_time, ended_at
 from tcs_events.counts.visit import count_day
+from tcs_events.counts.visitors import (
+    Row,
+    Span,
+    SpanCounter,
+    count_visitors,
+    replace_visitors,
+)
 from tcs_events.counts.visits import (
     Kept,
     Visit,
@@ -112,6 +120,23 @@ class DayCounter:
                 .where(tables.days.c.day == day)
                 .values(is_retention_stale=False)
             )
+
+    def count_visitors(self, day: date, spans: SpanCounter) -> None:
+        """Count the visitors of a day anew from the stored visits, for a rebuild.
+
+        Otherwise they change with the visits.
+        """
+        with self._reading() as connection:
+            came = count_visitors(connection, day)
+        self.replace_visitors(spans.add(day, came))
+
+    def replace_visitors(self, spans: Mapping[Span, Counter[Row]]) -> None:
+        """Replace the visitors of days, weeks and months."""
+        for span, rows in spans.items():
+            with self._engine.begin() as connection:
+                # If visits were changed since they were read, the lease is gone, and this raises.
+                self._lease.extend(connection)
+                replace_visitors(connection, span, rows)
 
     def count_stale_retention(self) -> None:
         """Count retention again for the days whose visitors have another first day now."""

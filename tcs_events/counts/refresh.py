@@ -42,6 +42,7 @@ from tcs_events.counts.spans import build_span, missing_spans
 from tcs_events.counts.state import ensure_state, lock_state
 from tcs_events.counts.steps import Step
 from tcs_events.counts.time_limit import OutOfTime
+from tcs_events.counts.visitors import SpanCounter
 from tcs_events.watch.log import log
 from tcs_events.watch.log_lines import log_lines
 
@@ -271,6 +272,8 @@ class _Refresh:
         if is_other:  # otherwise the old counts of each day stay until it is counted again
             self._forget_everything(ours, is_takeover=state.version != 0)
         refreshed = self._count(sorted(to_count), progress)
+        if rebuild and not is_other:
+            self._count_visitors(sorted(to_count))
         self._build_spans()
         with self._engine.begin() as connection:
             self._lease.update(connection)  # until the commit, no events can be deleted
@@ -293,6 +296,13 @@ class _Refresh:
         self._counter.count_stale_retention()
         self._counter.count_stale_crossings()
         return Refreshed([day for day in to_count if day not in left], events, left)
+
+    def _count_visitors(self, days: Sequence[date]) -> None:
+        """Count all visitors anew. With each change of the visits, only differences are counted."""
+        spans = SpanCounter()
+        for day in days:
+            self._counter.count_visitors(day, spans)
+        self._counter.replace_visitors(spans.rest())
 
     def _forget_everything(self, ours: Configuration, *, is_takeover: bool) -> None:
         with self._engine.begin() as connection:

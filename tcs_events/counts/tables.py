@@ -236,6 +236,26 @@ retention = _counts(
   the Monday of the week of their first day. So the days of a week can be added up.
 """
 
+visitors = _spanned(
+    "user_event_daily_visitors",
+    _text("event_type", EVENT_TYPE_MAX_LENGTH),
+    sa.Column("is_first", sa.Boolean(), nullable=False),
+    sa.Column("since", sa.Date(), nullable=False),
+    _count("visitors"),
+    # For the new visitors of each day: of all types together, that is one row a day.
+    sa.Index("ix_user_event_daily_visitors_event_type", "event_type", "is_first", "unit", "day"),
+)
+"""The visitors of each day, week and month, by when they were there before.
+
+The event type "" stands for any type. `unit` is "day", "week" or "month", and `day` its first day.
+
+- `is_first`: whether it is the visitor's first visit with the event type.
+- `since`: the day of the visit before with the type. If there is none, the day of the visitor's
+  first visit with any type; the first day of the week or month if that visit is in it.
+
+The visitors of a period are the rows in it that are first or have a `since` before the period.
+"""
+
 funnels = sa.Table(
     "user_event_funnels",
     own_metadata,
@@ -274,6 +294,7 @@ OF_EVENTS = (
     spans,
     visits,
     retention,
+    visitors,
     funnel_counts,
     funnel_crossings,
     checks,

@@ -1,4 +1,7 @@
-"""The stored visits, and the retention that is counted from them."""
+"""The stored visits, and the retention that is counted from them.
+
+Whatever changes the visits also changes the counts of `visitors`, in the same transaction.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from sqlalchemy import Connection
 from tcs_events.counts import tables
 from tcs_events.counts.days import monday_of
 from tcs_events.counts.facts import ALL_TYPES
+from tcs_events.counts.visitors import change_visitors, forget_visitors, visits_around
 from tcs_events.database.batches import batches
 from tcs_events.database.streaming import stream
 
@@ -44,9 +48,13 @@ def change_visits(
 ) -> None:
     """Insert the new visits of a day, and delete those that are gone.
 
-    This may change the first day of these sessions, and so the retention of later days. Those days
-    are marked in the same transaction, so that their retention is counted again.
+    The visitors are counted with the visits. The first day of these sessions may change, and so the
+    retention of later days. Those days are marked in the same transaction, so that their retention
+    is counted again.
     """
+    sessions = {session_id for session_id, _ in (*new_visits, *gone_visits)}
+    around = visits_around(connection, day, sessions)
+    change_visitors(connection, day, around, new_visits, gone_visits)
     for row_ids in batches([kept[visit] for visit in gone_visits]):
         connection.execute(tables.visits.delete().where(tables.visits.c.id.in_(row_ids)))
     if new_visits:
@@ -62,7 +70,6 @@ def change_visits(
         return
     changed_days = {day}
     if newest > day:
-        sessions = {session_id for session_id, _ in (*new_visits, *gone_visits)}
         changed_days |= {later for later in days_of(connection, sessions) if later > day}
     for batch in batches(sorted(changed_days)):
         connection.execute(
@@ -98,9 +105,16 @@ def first_days(connection: Connection, sessions: Collection[str]) -> dict[str, d
 
 def forget_visits(connection: Connection, sessions: Collection[str]) -> set[date]:
     """Delete all visits of the sessions, and return the days of these visits."""
-    days = days_of(connection, sessions)
+    visits = tables.visits.c
+    days: set[date] = set()
     for batch in batches(sorted(sessions)):
-        connection.execute(tables.visits.delete().where(tables.visits.c.session_id.in_(batch)))
+        is_theirs = visits.session_id.in_(batch)
+        rows = connection.execute(
+            sa.select(visits.session_id, visits.day, visits.event_type).where(is_theirs)
+        ).all()
+        forget_visitors(connection, rows)
+        connection.execute(tables.visits.delete().where(is_theirs))
+        days.update(day for _, day, _ in rows)
     return days
 
 

@@ -30,6 +30,7 @@ from tcs_events.reports.in_app import (
     total_activity,
     unmet_demand,
     user_timeline,
+    visitors,
 )
 from tcs_events.reports.over_days import FunnelOverDays, FunnelPart, ReachedStep
 from tcs_events.reports.period import Period
@@ -38,11 +39,13 @@ from tcs_events.reports.retention import Cohort
 from tcs_events.reports.rungs import Rung
 from tcs_events.reports.timeline import TimelineEvent
 from tcs_events.reports.top import TopExpert, TopFilter, TopQuery
+from tcs_events.reports.visitors import DayVisitors, TypeVisitors, Visitors
 
 __all__ = [
     "Activity",
     "Cohort",
     "Condition",
+    "DayVisitors",
     "DeadEnd",
     "ExpertExposure",
     "ExploreRow",
@@ -60,7 +63,9 @@ __all__ = [
     "TopExpert",
     "TopFilter",
     "TopQuery",
+    "TypeVisitors",
     "UnmetDemand",
+    "Visitors",
     "activity",
     "dead_end_combinations",
     "dead_end_values",
@@ -80,4 +85,5 @@ __all__ = [
     "total_activity",
     "unmet_demand",
     "user_timeline",
+    "visitors",
 ]

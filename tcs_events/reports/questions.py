@@ -21,6 +21,7 @@ from tcs_events.reports.reading import Reading, RunSelect
 from tcs_events.reports.retention import retention
 from tcs_events.reports.timeline import person_timeline, session_timeline, user_timeline
 from tcs_events.reports.top import top_experts, top_filters, top_queries
+from tcs_events.reports.visitors import visitors
 from tcs_events.settings import Settings, read_settings
 
 
@@ -97,3 +98,4 @@ class Reports(Reading):
     total_activity = total_activity
     unmet_demand = unmet_demand
     user_timeline = user_timeline
+    visitors = visitors

@@ -30,6 +30,7 @@ from tests.reports.test_against_truth import (
     check_retention,
     check_top,
     check_unmet_demand,
+    check_visitors,
 )
 from tests.reports.truth import World
 
@@ -133,6 +134,7 @@ class Counting:
             check_exposure(world, period, limits=[(1, 1)])
             check_retention(world, period, returning={})
             check_funnels(world, period)
+            check_visitors(world, period)
         kept = self.kept()
         self.another_refresher().refresh(rebuild=True)
         assert kept == self.kept()

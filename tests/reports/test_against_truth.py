@@ -124,6 +124,7 @@ def check_reports(world: World, seed: int) -> None:
         check_funnels(world, period)
         check_funnels_over_days(world, period)
         check_retention(world, period)
+        check_visitors(world, period)
     check_timelines(world)
 
 
@@ -256,6 +257,11 @@ def check_retention(
         for text, matches in returning.items():
             said = reports.retention(period, unit, reports.step(text))
             assert said == truth.retention(world, period, unit, matches)
+
+
+def check_visitors(world: World, period: Period) -> None:
+    for event_type in (None, "card_click", "nobody_sends_this"):
+        assert reports.visitors(period, event_type) == truth.visitors(world, period, event_type)
 
 
 def check_timelines(world: World) -> None:

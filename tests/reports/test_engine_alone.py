@@ -43,6 +43,7 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "top_queries": lambda ask: ask.top_queries(PERIOD),
     "total_activity": lambda ask: ask.total_activity(PERIOD),
     "unmet_demand": lambda ask: ask.unmet_demand(PERIOD, min_sessions=1),
+    "visitors": lambda ask: ask.visitors(PERIOD),
     "user_timeline": lambda ask: ask.user_timeline("42"),
 }
 """Each question, asked of the functions in an app context or of `Reports`."""

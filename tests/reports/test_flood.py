@@ -107,6 +107,7 @@ QUESTIONS: dict[str, Callable[[], object]] = {
     "retention of a step": lambda: reports.retention(
         DAY, "day", reports.step("card_click[context=grid]")
     ),
+    "visitors": lambda: reports.visitors(DAY),
     "timeline": lambda: reports.session_timeline("flood", 100_000),
 }
 PAGES = ("", *(f"{name}?from={DAY.first}&to={DAY.last}" for name in (

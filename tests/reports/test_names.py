@@ -52,6 +52,11 @@ def test_a_misspelt_type_is_an_error_that_says_what_was_meant(
         assert str(error.value) == message
 
 
+def test_visitors_of_a_type_that_there_is_not_are_an_error_too(host: Flask) -> None:
+    with host.app_context(), pytest.raises(UnknownEventType, match="did you mean card_click"):
+        reports.visitors(reports.last_days(2), "card_clik")
+
+
 def test_one_that_is_like_none_is_named_alone(host: Flask) -> None:
     with pytest.raises(UnknownEventType, match=r"There is no event of type x\.$"):
         funnel(host, "x")

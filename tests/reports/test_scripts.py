@@ -29,6 +29,7 @@ QUESTIONS: dict[str, Callable[[reports.Period], object]] = {
     "person_timeline": lambda period: reports.person_timeline("ada@example.com"),
     "funnel": lambda period: reports.funnel(period, [reports.step("card_click")]),
     "retention": reports.retention,
+    "visitors": reports.visitors,
 }
 MARCH = reports.Period(date(2026, 3, 1), date(2026, 3, 31))
 pytestmark = pytest.mark.parametrize("question", QUESTIONS)

@@ -20,6 +20,7 @@ from tcs_events.event import Event, Identity
 from tcs_events.reports import (
     Activity,
     Cohort,
+    DayVisitors,
     DeadEnd,
     ExpertExposure,
     Exposure,
@@ -29,7 +30,9 @@ from tcs_events.reports import (
     TopExpert,
     TopFilter,
     TopQuery,
+    TypeVisitors,
     UnmetDemand,
+    Visitors,
 )
 
 FIVE_MINUTES = timedelta(minutes=5)
@@ -474,6 +477,31 @@ def gini(values: list[int]) -> float | None:
     mean = sum(values) / len(values)
     differences = sum(abs(one - other) for one in values for other in values)
     return differences / (2 * len(values) ** 2 * mean)
+
+
+# Who was there
+
+
+def visitors(world: World, period: Period, event_type: str | None = None) -> Visitors:
+    """Whoever has an event in the period; new is who has none before it, of any type."""
+
+    def count(days: Period, name: str | None) -> tuple[int, int, int, int, int]:
+        events = world.within(days, name)
+        sessions = {event.session_id for event in events}
+        earlier = {event.session_id for event in world.events if world.date(event) < days.first}
+        new = len(sessions - earlier)
+        old = len(sessions & earlier)
+        return len(sessions), new, old, world.count_session_days(events), len(events)
+
+    types = {event.event_type for event in world.within(period, event_type)}
+    by_type = [TypeVisitors(name, *count(period, name)) for name in sorted(types)]
+    by_type.sort(key=lambda row: row.visitors, reverse=True)
+    days = []
+    for number in range(period.days):
+        day = period.first + timedelta(days=number)
+        sessions, new, old, _, events = count(Period(day, day), event_type)
+        days.append(DayVisitors(day, sessions, new, old, events))
+    return Visitors(*count(period, event_type), by_type, days)
 
 
 # Who goes on, who comes back, who did what
