@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from tcs_events.cli.activity import stats
+from tcs_events.cli.activity import count_visitors, stats
 from tcs_events.cli.counting import rollup, worker
 from tcs_events.cli.demand import dead_ends, gaps, top
 from tcs_events.cli.doctor import doctor
@@ -20,6 +20,7 @@ from tcs_events.cli.visitors import funnel, retention, timeline
 
 COMMANDS = (
     stats,
+    count_visitors,
     types,
     top,
     gaps,

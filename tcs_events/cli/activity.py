@@ -1,7 +1,8 @@
-"""Counts of events and visits over time."""
+"""Counts of visitors, visits and events over time."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import cast
 
 import click
@@ -10,14 +11,23 @@ from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
 from tcs_events.cli.heading import print_answer, print_heading, print_nothing, warn_if_incomplete
-from tcs_events.cli.output import bar, print_line, print_table, sparkline
-from tcs_events.reports import Activity, Period, activity, total_activity
+from tcs_events.cli.output import (
+    bar,
+    print_line,
+    print_paragraph,
+    print_table,
+    sparkline,
+)
+from tcs_events.reports import Activity, Period, Visitors, activity, total_activity, visitors
 from tcs_events.reports.activity import ALL_TYPES, TOTAL_COLUMNS, Unit
+from tcs_events.reports.visitors import DAY_COLUMNS, TYPE_COLUMNS
 
 UNITS = {"hour": "%Y-%m-%d %H:%M", "day": "%a %Y-%m-%d", "week": "%Y-%m-%d"}
 """The units of time, and the format of their start."""
 
 _TYPE = Printed(TOTAL_COLUMNS, "event_type", "events", "visits")
+_VISITORS = Printed(TYPE_COLUMNS, "event_type", "visitors", "new", "returning", "visits", "events")
+_DAY = Printed(DAY_COLUMNS, "day", "visitors", "new", "returning", "events")
 
 
 @command("stats")
@@ -77,3 +87,51 @@ def _print_types(rows: list[Activity], total: dict[str, Activity]) -> None:
             if name != ALL_TYPES
         ],
     )
+
+
+@command("visitors")
+@click.option(
+    "--type",
+    "event_type",
+    metavar="TYPE",
+    type=options.read_text,
+    help="Only visitors who sent this type.",
+)
+@options.of_period
+@options.as_json
+def count_visitors(period: Period, event_type: str | None, as_json: bool) -> None:
+    """Count visitors, new and returning, by day and by event type.
+
+    Each visitor of the period counts once. A visitor is new if the first stored event, of any type,
+    is in the period. In the rows of days, it is the day that counts.
+    """
+    if event_type is not None:
+        options.check_types([event_type])
+    answer = visitors(period, event_type)
+    warn_if_incomplete()
+    if as_json:
+        values = {field.name: getattr(answer, field.name) for field in fields(answer)}
+        print_answer(values, period)
+    elif not answer.visitors:
+        print_nothing(period, "visitors")
+    else:
+        print_heading(period)
+        _print_visitors(answer)
+
+
+def _print_visitors(answer: Visitors) -> None:
+    print_paragraph(
+        f"{answer.visitors:,} different visitors: {answer.new:,} new,"
+        f" {answer.returning:,} returning. They made {answer.visits:,} visits and sent"
+        f" {answer.events:,} events. A visit is a visitor's day."
+    )
+    print_line()
+    most = max(day.visitors for day in answer.days)
+    keep = _DAY.titles_of("visitors")
+    print_table(
+        (*_DAY.titles, ""),
+        [(*_DAY.cells(day), bar(day.visitors, most)) for day in answer.days],
+        keep=keep,
+    )
+    print_line()
+    print_table(_VISITORS.titles, map(_VISITORS.cells, answer.by_type), keep=keep)

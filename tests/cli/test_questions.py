@@ -28,6 +28,7 @@ from tcs_events.reports import (
     top_filters,
     top_queries,
     unmet_demand,
+    visitors,
 )
 from tests.cli.asking import MARCH, NOON, ask, change, click, lines, query, run, save
 from tests.conftest import MakeHost
@@ -91,6 +92,14 @@ QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
     "retention": (
         ["retention", "--by", "day"],
         lambda: {"unit": "day", "rows": retention(PERIOD, "day")},
+    ),
+    "visitors": (
+        ["visitors"],
+        lambda: plain(visitors(PERIOD)),
+    ),
+    "visitors of a type": (
+        ["visitors", "--type", "card_click"],
+        lambda: plain(visitors(PERIOD, "card_click")),
     ),
     "returning": (
         ["retention", "--by", "day", "--returning", "sage_query"],
@@ -171,7 +180,7 @@ def test_what_is_not_known_is_a_dash(host: Flask) -> None:
 
 def test_a_period_without_events_is_said_to_have_none(host: Flask) -> None:
     day = ("--from", "2020-01-01", "--to", "2020-01-01")
-    for command in ("stats", "gaps", "dead-ends", "exposure", "retention"):
+    for command in ("stats", "visitors", "gaps", "dead-ends", "exposure", "retention"):
         [line] = lines(host, command, *day)
         assert line.startswith("No ")
         assert line.endswith("from 2020-01-01 to 2020-01-01.")

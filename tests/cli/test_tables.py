@@ -27,6 +27,7 @@ EXPERTS = [f"soraya-mehrabadi-{number:02}" for number in range(12)]
 TABLES = {
     "stats": ["stats", *MARCH],
     "hours": ["stats", "--by", "hour", *MARCH],
+    "visitors": ["visitors", *MARCH],
     "types": ["types", *MARCH],
     "top": ["top", *MARCH],
     "gaps": ["gaps", *MARCH],
@@ -40,6 +41,7 @@ TABLES = {
 LABELS = {
     "stats": ["Mon 2026-03-02", "total"],
     "hours": ["2026-03-02 12:00"],
+    "visitors": ["2026-03-02", "card_click", "sage_query"],
     "types": ["card_click", "sage_query", "filter_change"],
     "top": [EXPERTS[0], "wordpress plugin", "rate_max"],
     "gaps": ["wordpress plugin"],
@@ -54,6 +56,7 @@ LABELS = {
 NUMBERS_ARE = {
     "stats": "visits",
     "hours": "visitors",
+    "visitors": "visitors",
     "types": "visits",
     "top": "visits",
     "gaps": "visits",

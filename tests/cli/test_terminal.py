@@ -15,6 +15,7 @@ from tests.cli.asking import MARCH, change, click, lines, query, run, save
 EVIL = "\x1b]0;owned\x07\x1b[31m\r\n\x9b2J\u202edrow\u200b\x00"[:-1]
 COMMANDS = {
     "stats": [*MARCH],
+    "visitors": [*MARCH],
     "types": [*MARCH],
     "top": [*MARCH],
     "gaps": ["--min-sessions", "1", *MARCH],

@@ -69,7 +69,7 @@ def test_wrong_input_is_told_what_is_wrong_and_ends_with_two(sqlite_host: Flask,
     assert message in result.stderr
 
 
-@pytest.mark.parametrize("command", ["stats", "top", "gaps", "retention"])
+@pytest.mark.parametrize("command", ["stats", "visitors", "top", "gaps", "retention"])
 def test_the_first_and_the_last_days_there_are_can_be_asked_about(
     make_host: MakeHost, sqlite_url: str, command: str
 ) -> None:
@@ -82,6 +82,7 @@ def test_the_first_and_the_last_days_there_are_can_be_asked_about(
 
 COMMANDS = {
     "stats": [],
+    "visitors": [],
     "types": [],
     "top": [],
     "gaps": [],

@@ -22,6 +22,7 @@ def host(sqlite_host: Flask) -> Flask:
 
 UNKNOWN = {
     "type of stats": (["stats", "--type", "card_clik", *MARCH], "card_clik", TYPES),
+    "type of visitors": (["visitors", "--type", "card_clik", *MARCH], "card_clik", TYPES),
     "type of tail": (["tail", "--type", "gone", "--type", "Gone"], "Gone", TYPES),
     "type of an export": (
         ["export", "-", "--format", "csv", "--type", "click"],

@@ -24,7 +24,16 @@ COMMANDS = {
     "dead_end_values": ["dead-ends"],
     "funnel": ["funnel", "sage_query", "card_click"],
 }
-VISITS = ["totals", "experts", "queries", "filters", "gaps", "dead_end_values", "funnel"]
+VISITS = [
+    "totals",
+    "visitors",
+    "experts",
+    "queries",
+    "filters",
+    "gaps",
+    "dead_end_values",
+    "funnel",
+]
 """Tables with a number of visits."""
 
 
@@ -56,6 +65,12 @@ def test_a_timeline_has_the_columns_of_its_page(host: Flask) -> None:
     assert {*titles} <= {column.heading.lower() for column in TABLES["timeline"][1].columns}
 
 
+def test_visitors_have_the_columns_of_their_page(host: Flask) -> None:
+    shown = [re.split(r"\s{2,}", line) for line in lines(host, "visitors", *MARCH)]
+    for table in ("visitors", "visitors_by_day"):
+        assert [column.heading.lower() for column in TABLES[table][1].columns] in shown
+
+
 def test_stats_and_retention_have_the_columns_of_their_pages(host: Flask) -> None:
     by_type = [column.heading.lower() for column in TABLES["totals"][1].columns]
     assert by_type in [re.split(r"\s{2,}", line) for line in lines(host, "stats", *MARCH)]
@@ -84,9 +99,9 @@ def test_every_figure_of_the_overview_says_what_it_counts(host: Flask) -> None:
     page = host.test_client().get("/insights/?from=2026-03-01&to=2026-03-31").text
     figures = re.findall(r"<dt[^>]*>([^<]*)</dt>\s*<dd class=\"value\">(.*?)</dd>", page)
     assert [name for name, _ in figures] == [
-        "Visits", "Events", "card_click", "filter_change", "sage_query",
+        "Visitors", "Visits", "Events", "card_click", "filter_change", "sage_query",
     ]  # fmt: skip
-    for name, value in figures[2:]:
+    for name, value in figures[3:]:
         assert value.endswith('<span class="unit">visits</span>'), name
 
 

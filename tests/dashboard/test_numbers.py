@@ -36,7 +36,11 @@ def ask(client: FlaskClient, question: str) -> dict[str, Any]:
         period = reports.last_days(DAYS)
         steps = [reports.step("sage_query[result_count>0]"), reports.step("card_click")]
         answers = {
-            "activity": lambda: {"activity": reports.activity(period)},
+            "activity": lambda: {
+                "activity": reports.activity(period),
+                "visitors": visitors_by_type(reports.visitors(period)),
+                "visitors_by_day": reports.visitors(period).days,
+            },
             "top": lambda: {
                 "experts": reports.top_experts(period, 100),
                 "queries": reports.top_queries(period, 100),
@@ -57,6 +61,8 @@ def ask(client: FlaskClient, question: str) -> dict[str, Any]:
             "retention": lambda: {"retention": reports.retention(period), "notices": []},
             "timeline": lambda: {"timeline": reports.session_timeline("visitor-0007")},
             "overview": lambda: {
+                "visitors": reports.visitors(period).visitors,
+                "visitors_before": reports.visitors(period.before()).visitors,
                 "totals": reports.total_activity(period),
                 "totals_before": reports.total_activity(period.before()),
                 "gaps": reports.unmet_demand(period, 5),
@@ -66,6 +72,11 @@ def ask(client: FlaskClient, question: str) -> dict[str, Any]:
             },
         }
         return answers[question]()
+
+
+def visitors_by_type(found: reports.Visitors) -> list[reports.TypeVisitors]:
+    together = found.visitors, found.new, found.returning, found.visits, found.events
+    return [reports.TypeVisitors("", *together), *found.by_type]
 
 
 def address(question: str, form: str = "api/{}.json") -> str:
@@ -168,10 +179,11 @@ def test_the_page_says_what_the_report_says(filled: FlaskClient) -> None:
 
 def test_the_overview_compares_with_the_period_before(filled: FlaskClient) -> None:
     said = ask(filled, "overview")
-    now, before = said["totals"][""].sessions, said["totals_before"][""].sessions
     html = filled.get(address("overview", "")).text
-    assert f'<dd class="value">{now}</dd>' in html
-    assert f"from {before}</span>" in html
+    visits = said["totals"][""].sessions, said["totals_before"][""].sessions
+    for now, before in (visits, (said["visitors"], said["visitors_before"])):
+        assert f'<dd class="value">{now}</dd>' in html
+        assert f"from {before}</span>" in html
 
 
 @pytest.mark.parametrize(("days", "compares"), [(2, True), (3, False), (4, False)])

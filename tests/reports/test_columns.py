@@ -24,11 +24,14 @@ from tcs_events.reports.gaps import GAP_COLUMNS
 from tcs_events.reports.retention import COHORT_COLUMNS
 from tcs_events.reports.timeline import TIMELINE_COLUMNS
 from tcs_events.reports.top import FILTER_COLUMNS, ITEM_COLUMNS, QUERY_COLUMNS
+from tcs_events.reports.visitors import DAY_COLUMNS, TYPE_COLUMNS
 from tests.words import OF_EXPERTS, OF_ROOMS
 
 COLUMNS: dict[str, tuple[Columns, Any]] = {
     "totals": (TOTAL_COLUMNS, reports.Activity),
     "activity": (ACTIVITY_COLUMNS, reports.Activity),
+    "visitors": (TYPE_COLUMNS, reports.TypeVisitors),
+    "visitors_by_day": (DAY_COLUMNS, reports.DayVisitors),
     "items": (ITEM_COLUMNS, reports.TopExpert),
     "queries": (QUERY_COLUMNS, reports.TopQuery),
     "filters": (FILTER_COLUMNS, reports.TopFilter),
@@ -42,6 +45,8 @@ COLUMNS: dict[str, tuple[Columns, Any]] = {
 }
 PRINTED: dict[str, Printed] = {
     "totals": activity_command._TYPE,
+    "visitors": activity_command._VISITORS,
+    "visitors_by_day": activity_command._DAY,
     "items": demand._PRINTED["items"],
     "queries": demand._PRINTED["queries"],
     "filters": demand._PRINTED["filters"],

@@ -1,4 +1,4 @@
-"""Events and visits over time."""
+"""Visitors, visits and events over time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from tcs_events.dashboard.formats import count, day, moment, plural, short_day
 from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.pages.comparison import period_before
 from tcs_events.dashboard.table import MAX_ROWS, Table
-from tcs_events.reports import Activity, Period
+from tcs_events.reports import Activity, Period, TypeVisitors, Visitors
 from tcs_events.reports.activity import ACTIVITY_COLUMNS, ALL_TYPES, TOTAL_COLUMNS, Unit
+from tcs_events.reports.visitors import DAY_COLUMNS, TYPE_COLUMNS
 
 UNITS: tuple[Unit, ...] = ("day", "hour", "week")
 MAX_DAYS = {"hour": 14, "day": 400, "week": 3660}
@@ -51,6 +52,28 @@ over_time = Table(
     keeps=("unit",),
     filters=("type",),
 )
+visitors = Table(
+    "visitors",
+    "Visitors by event type",
+    "Each visitor of the period counts once. New ones have their first event in it.",
+    TYPE_COLUMNS,
+    lambda asked, limit: _by_type(asked.reports.visitors(asked.period))[:limit],
+)
+visitors_by_day = Table(
+    "visitors_by_day",
+    "Visitors by day",
+    "A visitor of several days counts on each of them, and is new on the first day.",
+    DAY_COLUMNS,
+    lambda asked, limit: asked.reports.visitors(asked.period).days[:limit],
+)
+
+
+def _by_type(found: Visitors) -> list[TypeVisitors]:
+    """Return the visitors of all types together and of each type; none without events."""
+    if not found.visitors:
+        return []
+    together = found.visitors, found.new, found.returning, found.visits, found.events
+    return [TypeVisitors(ALL_TYPES, *together), *found.by_type]
 
 
 def _of_type(asked: Asked, rows: Iterable[Activity]) -> list[Activity]:
@@ -66,10 +89,13 @@ def unit_of(asked: Asked) -> Unit:
 
 def answer(asked: Asked, limit: int) -> Answers:
     """Return the totals, and the counts over time without a limit: the charts need them all."""
+    found = asked.reports.visitors(asked.period)
     return {
         "unit": unit_of(asked),
         "activity": over_time.rows(asked, MAX_ROWS),
         "totals": by_type.rows(asked, limit),
+        "visitors": _by_type(found)[:limit],
+        "visitors_by_day": found.days[:limit],
     }
 
 
@@ -218,7 +244,7 @@ page = Page(
     "Visits over time, in all and by event type.",
     answer,
     show,
-    (by_type, over_time),
+    (by_type, visitors, visitors_by_day, over_time),
     keeps=("unit",),
     filters=("type",),
     max_days=lambda asked: MAX_DAYS[unit_of(asked)],

@@ -52,6 +52,8 @@ def answer(asked: Asked, limit: int) -> Answers:
         "before": before,
         "activity": _all_types(reports.activity(period, unit)),
         "activity_before": _all_types(reports.activity(before, unit)) if before else None,
+        "visitors": reports.visitors(period).visitors,
+        "visitors_before": reports.visitors(before).visitors if before else None,
         "totals": reports.total_activity(period),
         "totals_before": reports.total_activity(before) if before else None,
         **rows_of(gaps.table)(asked, few),
@@ -85,6 +87,12 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
             "visits", "Visits", answer["unit"], asked, answer["activity"], answer["activity_before"]
         ),
         "figures": [
+            Figure(
+                "Visitors",
+                "different visitors, each of them once",
+                answer["visitors"] if now else None,
+                answer["visitors_before"] if before else None,
+            ),
             _figure("Visits", "a visit is a visitor's day", ALL_TYPES, "sessions", answer),
             _figure("Events", "every event that was stored", ALL_TYPES, "events", answer),
         ],
