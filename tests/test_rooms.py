@@ -20,6 +20,7 @@ FLOORS = [
     {"counts"},
     {"intake"},
     {"export"},
+    {"importing"},
     {"rights"},
     {"reports"},
     {"host"},

@@ -10,6 +10,7 @@ from tcs_events.cli.demand import dead_ends, gaps, top
 from tcs_events.cli.doctor import doctor
 from tcs_events.cli.exporting import export
 from tcs_events.cli.exposure import exposure
+from tcs_events.cli.importing import import_events
 from tcs_events.cli.outcomes import outcomes
 from tcs_events.cli.pruning import prune
 from tcs_events.cli.rejected import rejected, replay
@@ -31,6 +32,7 @@ COMMANDS = (
     timeline,
     tail,
     export,
+    import_events,
     prune,
     forget,
     export_subject,

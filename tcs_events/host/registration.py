@@ -236,8 +236,13 @@ class Registration:
     def reader(self) -> Reader:
         """Makes events from request bodies, and from refused events that are replayed."""
         settings = self.settings
-        scrub = Scrubber(settings.scrub_fields) if settings.scrub_fields else None
-        return Reader(event_schema(settings.event_types, 2 * settings.max_body_bytes), scrub)
+        return Reader(event_schema(settings.event_types, 2 * settings.max_body_bytes), self.scrub)
+
+    @cached_property
+    def scrub(self) -> Scrubber | None:
+        """Removes personal data from payloads. None unless the settings say so."""
+        fields = self.settings.scrub_fields
+        return Scrubber(fields) if fields else None
 
     @cached_property
     def limits(self) -> Limits | None:
