@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from email.message import EmailMessage
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +25,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 import tcs_events
 from tcs_events import EventType, UserEvent, create_blueprint, reports
 from tcs_events.event_types.typescript import typescript
+from tcs_events.host.reports import current_reports
 from tcs_events.payloads import PAYLOAD_SCHEMAS
 from tcs_events.settings import SETTINGS, read_settings
 from tests.conftest import MakeHost
@@ -456,6 +458,29 @@ def test_the_examples_of_asking_work(make_host: MakeHost, sqlite_url: str) -> No
         db.session.commit()
         exec(example("guides/questions", "unmet_demand"), {"Expert": Expert})
     assert said.getvalue() == "rust embedded 3 0\nada never_returned\n"
+
+
+def test_the_digest_is_sent_as_shown(
+    make_host: MakeHost, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[EmailMessage] = []
+
+    class Server(contextlib.nullcontext[Any]):
+        def __enter__(self) -> Any:
+            return self
+
+        def send_message(self, mail: EmailMessage) -> None:
+            sent.append(mail)
+
+    monkeypatch.setattr("smtplib.SMTP", Server)
+    app, names = make_host(sqlite_url), dict[str, Any]()
+    exec(example("guides/questions", "send_digest"), names)
+    with app.app_context():
+        names["send_digest"](current_reports(), "ada@example.com")
+    [mail] = sent
+    bodies = [part.get_content() for part in mail.iter_parts()]  # type: ignore[attr-defined]
+    assert all("What happened from" in body for body in bodies)
+    assert bodies[1].startswith("<!doctype html>")
 
 
 def test_the_dashboard_is_mounted_as_shown(make_host: MakeHost, sqlite_url: str) -> None:

@@ -23,6 +23,7 @@ FLOORS = [
     {"importing"},
     {"rights"},
     {"reports"},
+    {"digest"},
     {"host"},
     {"cli"},
     {"faces", "tracking"},

@@ -7,6 +7,7 @@ from flask import Blueprint
 from tcs_events.cli.activity import count_visitors, stats
 from tcs_events.cli.counting import rollup, worker
 from tcs_events.cli.demand import dead_ends, gaps, top
+from tcs_events.cli.digest import digest
 from tcs_events.cli.doctor import doctor
 from tcs_events.cli.exporting import export
 from tcs_events.cli.exposure import exposure
@@ -30,6 +31,7 @@ COMMANDS = (
     funnel,
     retention,
     timeline,
+    digest,
     tail,
     export,
     import_events,

@@ -1,23 +1,11 @@
-"""Makes text of visitors safe to print: a terminal obeys escape sequences."""
+"""What commands print of visitors' texts: a terminal obeys escape sequences."""
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
 from tcs_events.export.json_text import json_text
-
-
-def visible(text: str) -> str:
-    r"""Return the text with unprintable characters written as escapes.
-
-    An escape character becomes `\x1b`, a line break `\n`, a change of direction `\u202e`.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+from tcs_events.export.printable import columns_of, cut, visible
 
 
 def visible_json(value: Any) -> str:
@@ -25,27 +13,4 @@ def visible_json(value: Any) -> str:
     return visible(json_text(value))
 
 
-def columns_of(text: str) -> int:
-    """Return the width of a printable text in columns of a terminal."""
-    if text.isascii():
-        return len(text)
-    return sum(_width(char) for char in text)
-
-
-def cut(text: str, columns: int) -> str:
-    """Return the text cut to at most `columns`; a cut text ends with "…"."""
-    if columns_of(text) <= columns:
-        return text
-    kept, room = [], columns - 1
-    for char in text:
-        room -= _width(char)
-        if room < 0:
-            break
-        kept.append(char)
-    return "".join(kept) + "…" if columns > 0 else ""
-
-
-def _width(char: str) -> int:
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+__all__ = ["columns_of", "cut", "visible", "visible_json"]

@@ -93,6 +93,7 @@ COMMANDS = {
     "timeline": ["visitor-1"],
     "tail": [],
     "export": ["-", "--format", "csv"],
+    "digest": ["--to", "2026-03-05"],
     "import": [str(Path(__file__).with_name("one_event.csv"))],
     "prune": ["--older-than", "2026-03-03"],
     "forget": ["--session", "visitor-1", "--yes"],
