@@ -57,7 +57,7 @@ visitors = Table(
     "Visitors by event type",
     "Each visitor of the period counts once. New ones have their first event in it.",
     TYPE_COLUMNS,
-    lambda asked, limit: _by_type(asked.reports.visitors(asked.period))[:limit],
+    lambda asked, limit: _visitors_of_types(asked.reports.visitors(asked.period))[:limit],
 )
 visitors_by_day = Table(
     "visitors_by_day",
@@ -68,7 +68,7 @@ visitors_by_day = Table(
 )
 
 
-def _by_type(found: Visitors) -> list[TypeVisitors]:
+def _visitors_of_types(found: Visitors) -> list[TypeVisitors]:
     """Return the visitors of all types together and of each type; none without events."""
     if not found.visitors:
         return []
@@ -94,7 +94,7 @@ def answer(asked: Asked, limit: int) -> Answers:
         "unit": unit_of(asked),
         "activity": over_time.rows(asked, MAX_ROWS),
         "totals": by_type.rows(asked, limit),
-        "visitors": _by_type(found)[:limit],
+        "visitors": _visitors_of_types(found)[:limit],
         "visitors_by_day": found.days[:limit],
     }
 
