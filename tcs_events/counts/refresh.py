@@ -271,8 +271,10 @@ class _Refresh:
                 keep_funnel(connection, self._default_funnel, self._now, self._default_funnel)
         if is_other:  # otherwise the old counts of each day stay until it is counted again
             self._forget_everything(ours, is_takeover=state.version != 0)
+            # Nothing is read until all is counted, and one that fails begins from the start.
+            self._counter.counts_visitors_later = True
         refreshed = self._count(sorted(to_count), progress)
-        if rebuild and not is_other:
+        if is_all:
             self._count_visitors(sorted(to_count))
         self._build_spans()
         with self._engine.begin() as connection:
@@ -298,7 +300,7 @@ class _Refresh:
         return Refreshed([day for day in to_count if day not in left], events, left)
 
     def _count_visitors(self, days: Sequence[date]) -> None:
-        """Count all visitors anew. With each change of the visits, only differences are counted."""
+        """Count all visitors anew. With a change of a few visits, only differences are counted."""
         spans = SpanCounter()
         for day in days:
             self._counter.count_visitors(day, spans)

@@ -236,14 +236,26 @@ retention = _counts(
   the Monday of the week of their first day. So the days of a week can be added up.
 """
 
-visitors = _spanned(
+visitors = sa.Table(
     "user_event_daily_visitors",
+    own_metadata,
+    sa.Column("id", row_number, primary_key=True),
+    sa.Column("unit", sa.String(5), nullable=False),
+    sa.Column("day", sa.Date(), nullable=False),
     _text("event_type", EVENT_TYPE_MAX_LENGTH),
     sa.Column("is_first", sa.Boolean(), nullable=False),
     sa.Column("since", sa.Date(), nullable=False),
     _count("visitors"),
+    # Both with all columns that are read: a year took SQLite 44 ms without, 18 ms with them.
+    sa.Index(
+        "ix_user_event_daily_visitors_unit_day",
+        *("unit", "day", "event_type", "is_first", "since", "visitors"),
+    ),
     # For the new visitors of each day: of all types together, that is one row a day.
-    sa.Index("ix_user_event_daily_visitors_event_type", "event_type", "is_first", "unit", "day"),
+    sa.Index(
+        "ix_user_event_daily_visitors_event_type",
+        *("event_type", "is_first", "unit", "day", "since", "visitors"),
+    ),
 )
 """The visitors of each day, week and month, by when they were there before.
 

@@ -268,12 +268,11 @@ def _add(connection: Connection, differences: Mapping[Came, int]) -> None:
                 sa.select(table).where(
                     table.c.unit == unit, table.c.day.in_(days), table.c.event_type.in_(types)
                 )
-            )
+            ).all()
             for row_id, *key, visitors in kept:
-                row = Row(*key)
-                if row in rows:
+                if tuple(key) in rows:
                     row_ids.append(row_id)
-                    changed[row] += visitors
+                    changed[Row(*key)] += visitors
     for batch in batches(row_ids):
         connection.execute(table.delete().where(table.c.id.in_(batch)))
     _insert(connection, changed)

@@ -45,16 +45,19 @@ def change_visits(
     new_visits: Sequence[Visit],
     gone_visits: Sequence[Visit],
     kept: Kept,
+    *,
+    counts_visitors_later: bool = False,
 ) -> None:
     """Insert the new visits of a day, and delete those that are gone.
 
-    The visitors are counted with the visits. The first day of these sessions may change, and so the
-    retention of later days. Those days are marked in the same transaction, so that their retention
-    is counted again.
+    The visitors change with the visits, unless all are counted later. The first day of these
+    sessions may change, and so the retention of later days. Those days are marked in the same
+    transaction, so that their retention is counted again.
     """
     sessions = {session_id for session_id, _ in (*new_visits, *gone_visits)}
-    around = visits_around(connection, day, sessions)
-    change_visitors(connection, day, around, new_visits, gone_visits)
+    if not counts_visitors_later:
+        around = visits_around(connection, day, sessions)
+        change_visitors(connection, day, around, new_visits, gone_visits)
     for row_ids in batches([kept[visit] for visit in gone_visits]):
         connection.execute(tables.visits.delete().where(tables.visits.c.id.in_(row_ids)))
     if new_visits:
