@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked
@@ -12,7 +12,7 @@ from tcs_events.dashboard.filters import Kind
 from tcs_events.event_types.roles import Role
 from tcs_events.event_types.words import Words
 from tcs_events.export.csv_format import cell, csv_lines
-from tcs_events.reports.columns import Columns, worded
+from tcs_events.reports.columns import Column, Columns, worded
 
 FIRST_ROWS = 15
 """The most rows of a table on a question's page."""
@@ -20,6 +20,10 @@ PAGE_ROWS = 100
 """The rows of one page of "See all"."""
 MAX_ROWS = 10_000
 """The most rows of a table in all, also as CSV."""
+
+
+Target = tuple[str, dict[str, object]]
+"""Where a link leads to: the name of a page, and URL parameters."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Table:
     all."""
     filters: tuple[Kind, ...] = ()
     """The filters that its rows follow."""
+    leads_to: Mapping[str, Callable[[Any], Target | None]] = field(default_factory=dict)
+    """Where the cells of a column lead to, by its name."""
 
     def worded(self, words: Words) -> Table:
         """Return the same with a host's words for an item."""
@@ -103,6 +109,11 @@ class Shown:
         """The columns that are shown."""
         columns = self.table.columns
         return columns if self.is_whole else tuple(c for c in columns if not c.is_extra)
+
+    def target(self, column: Column, row: Any) -> Target | None:
+        """Return where a cell leads to; None for nowhere."""
+        find = self.table.leads_to.get(column.name)
+        return find(row) if find else None
 
     @property
     def widest(self) -> float:

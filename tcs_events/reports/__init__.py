@@ -20,6 +20,9 @@ from tcs_events.reports.in_app import (
     first_day,
     funnel,
     last_days,
+    latest_refused,
+    latest_visitors,
+    live,
     person_timeline,
     retention,
     session_timeline,
@@ -33,6 +36,7 @@ from tcs_events.reports.in_app import (
     visitors,
 )
 from tcs_events.reports.over_days import FunnelOverDays, FunnelPart, ReachedStep
+from tcs_events.reports.live import LatestVisitor, Live, LiveMinute, RefusedEvent
 from tcs_events.reports.period import Period
 from tcs_events.reports.questions import Reports
 from tcs_events.reports.retention import Cohort
@@ -54,8 +58,12 @@ __all__ = [
     "FunnelOverDays",
     "FunnelPart",
     "FunnelStep",
+    "LatestVisitor",
+    "Live",
+    "LiveMinute",
     "Period",
     "ReachedStep",
+    "RefusedEvent",
     "Reports",
     "Rung",
     "Step",
@@ -74,6 +82,9 @@ __all__ = [
     "first_day",
     "funnel",
     "last_days",
+    "latest_refused",
+    "latest_visitors",
+    "live",
     "person_timeline",
     "retention",
     "session_timeline",

@@ -16,6 +16,7 @@ from tcs_events.reports.explore import explore
 from tcs_events.reports.exposure import exposure
 from tcs_events.reports.funnel import funnel
 from tcs_events.reports.gaps import unmet_demand
+from tcs_events.reports.live import latest_refused, latest_visitors, live
 from tcs_events.reports.period import Period, days_until
 from tcs_events.reports.reading import Reading, RunSelect
 from tcs_events.reports.retention import retention
@@ -88,6 +89,9 @@ class Reports(Reading):
     exposure = exposure
     first_day = first_day
     funnel = funnel
+    latest_refused = latest_refused
+    latest_visitors = latest_visitors
+    live = live
     person_timeline = person_timeline
     retention = retention
     session_timeline = session_timeline

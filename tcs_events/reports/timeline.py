@@ -109,7 +109,7 @@ def _timeline(
             .limit(limit)
             .offset(offset)
         ).all()
-        known = _known_since(connection, {event.session_id for event in events})
+        known = known_since(connection, {event.session_id for event in events})
     return [
         TimelineEvent(
             event.created_at.astimezone(zone),
@@ -123,7 +123,7 @@ def _timeline(
     ]
 
 
-def _known_since(connection: sa.Connection, sessions: Iterable[str]) -> dict[str, datetime]:
+def known_since(connection: sa.Connection, sessions: Iterable[str]) -> dict[str, datetime]:
     """Return the time of the first link of each session to an address or a user id."""
     known: dict[str, datetime] = {}
     links: list[type[UserEventIdentity] | type[UserEventUser]] = [UserEventIdentity]

@@ -21,6 +21,7 @@ from tcs_events.reports.dead_ends import COMBINATION_COLUMNS, VALUE_COLUMNS
 from tcs_events.reports.exposure import EXPOSURE_COLUMNS
 from tcs_events.reports.funnel import FUNNEL_COLUMNS
 from tcs_events.reports.gaps import GAP_COLUMNS
+from tcs_events.reports.live import LATEST_COLUMNS, REFUSED_COLUMNS
 from tcs_events.reports.retention import COHORT_COLUMNS
 from tcs_events.reports.timeline import TIMELINE_COLUMNS
 from tcs_events.reports.top import FILTER_COLUMNS, ITEM_COLUMNS, QUERY_COLUMNS
@@ -28,6 +29,8 @@ from tcs_events.reports.visitors import DAY_COLUMNS, TYPE_COLUMNS
 from tests.words import OF_EXPERTS, OF_ROOMS
 
 COLUMNS: dict[str, tuple[Columns, Any]] = {
+    "latest_visitors": (LATEST_COLUMNS, reports.LatestVisitor),
+    "latest_refused": (REFUSED_COLUMNS, reports.RefusedEvent),
     "totals": (TOTAL_COLUMNS, reports.Activity),
     "activity": (ACTIVITY_COLUMNS, reports.Activity),
     "visitors": (TYPE_COLUMNS, reports.TypeVisitors),

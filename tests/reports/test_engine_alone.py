@@ -34,6 +34,9 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "first_day": lambda ask: ask.first_day(),
     "funnel": lambda ask: ask.funnel(PERIOD, STEPS),
     "last_days": lambda ask: ask.last_days(30),
+    "latest_refused": lambda ask: ask.latest_refused(),
+    "latest_visitors": lambda ask: ask.latest_visitors(),
+    "live": lambda ask: [ask.live(1440).visitors, ask.live(1440).events],
     "person_timeline": lambda ask: ask.person_timeline("ada@example.com"),
     "retention": lambda ask: ask.retention(PERIOD, "day", STEPS[1]),
     "session_timeline": lambda ask: ask.session_timeline("visitor-1"),
@@ -70,9 +73,13 @@ def test_every_question_is_asked_with_an_engine_alone(
     make_host: MakeHost, database_url: str
 ) -> None:
     app = make_host(
-        database_url, TCS_EVENTS_TIMEZONE="Europe/Berlin", TCS_EVENTS_IDENTIFY_USER="by_hand"
+        database_url,
+        TCS_EVENTS_TIMEZONE="Europe/Berlin",
+        TCS_EVENTS_IDENTIFY_USER="by_hand",
+        TCS_EVENTS_KEEP_REJECTED=10,
     )
     send_some_of_everything(app)
+    post(app, event_type="no_such_type")
     with app.app_context():
         assert identify("visitor-1", user_id="42")
         expected = {name: ask(reports) for name, ask in QUESTIONS.items()}

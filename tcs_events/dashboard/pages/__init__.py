@@ -9,6 +9,7 @@ from tcs_events.dashboard.pages import (
     exposure,
     funnel,
     gaps,
+    live,
     overview,
     retention,
     timeline,
@@ -20,6 +21,7 @@ PAGES: dict[str, Page] = {
     module.page.name: module.page
     for module in (
         overview,
+        live,
         activity,
         top,
         gaps,

@@ -47,6 +47,7 @@ table = Table(
     lambda asked, limit, offset=0: _rows(asked, limit, offset),
     keeps=("session", "email", "user"),
     can_skip=True,
+    leads_to={"session_id": lambda row: ("timeline", {"session": row.session_id})},
 )
 
 

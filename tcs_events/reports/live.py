@@ -1,0 +1,221 @@
+"""Who came lately, and what was refused lately: read from the newest rows, not from counts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from tcs_events.database.schemas import has_table
+from tcs_events.database.stored_json import read_columns
+from tcs_events.errors import EventInvalid
+from tcs_events.models import UserEvent, UserEventBotSession, UserEventRejection
+from tcs_events.reports.columns import Column, Columns
+from tcs_events.reports.reading import Reading
+from tcs_events.reports.timeline import known_since
+
+LIVE_EVENTS = 20_000
+"""The most events that `live` reads: the newest rows, as no index is by time alone."""
+LATEST_EVENTS = 5_000
+"""Among how many of the newest events `latest_visitors` looks for visitors."""
+MAX_MINUTES = 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class LiveMinute:
+    """What happened within one minute."""
+
+    starts_at: datetime
+    """The start of the minute, in the time zone of the reports."""
+    events: int
+    visitors: int
+    """Visitors with at least one event in the minute. One may be in several minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What happened in the last minutes."""
+
+    since: datetime
+    """From when on events are counted, in the time zone of the reports."""
+    until: datetime
+    """When this was read."""
+    visitors: int
+    """Visitors with at least one event since then."""
+    events: int
+    minutes: list[LiveMinute]
+    """Every minute, oldest first. The last one is not over."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatestVisitor:
+    """A visitor who came lately."""
+
+    last_at: datetime
+    """When the visitor's last event happened, in the time zone of the reports."""
+    session_id: str
+    event_type: str
+    """The type of that event."""
+    is_known: bool
+    """Whether the visitor's e-mail address or user id was known by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedEvent:
+    """An event that was answered 422."""
+
+    received_at: datetime
+    """When it was received, in the time zone of the reports."""
+    event_type: str | None
+    """The type as it was sent; None if it was not a text."""
+    session_id: str | None
+    reasons: list[str]
+    """Each field that is wrong, and why: `payload.price: Not a valid number.`"""
+
+
+LATEST_COLUMNS: Columns = (
+    Column("last_at", "Last seen", "when the visitor's last event happened", "moment"),
+    Column("session_id", "Visitor", "the session of the visitor"),
+    Column("event_type", "Last event", "the type of the visitor's last event"),
+    Column(
+        "is_known",
+        "Known",
+        "whether the visitor's e-mail address or user id was known by then",
+        value=lambda row: "known" if row.is_known else "not known",
+    ),
+)
+REFUSED_COLUMNS: Columns = (
+    Column("received_at", "Received", "when the event was received", "moment"),
+    Column("event_type", "Event type", "the type that was sent"),
+    Column("reasons", "Why", "each field that is wrong, and why", value=lambda row: why(row)),
+    Column("session_id", "Visitor", "the session that sent it"),
+)
+
+
+def why(row: RefusedEvent) -> str:
+    """Return the reasons in one text."""
+    return "; ".join(row.reasons)
+
+
+def live(reading: Reading, minutes: int = 30) -> Live:
+    """Return the events and visitors of the last minutes, the current one included.
+
+    Events of crawlers are left out, as in all reports. At most the newest 20,000 events are read:
+    if there were more, `since` is later than the minutes ask for.
+
+    Raises:
+        ValueError: `minutes` is not 1 to 1440.
+    """
+    if not 1 <= minutes <= MAX_MINUTES:
+        raise ValueError(f"minutes must be 1 to {MAX_MINUTES}, not {minutes}")
+    until = datetime.now(UTC)
+    this_minute = until.replace(second=0, microsecond=0)
+    since = this_minute - timedelta(minutes=minutes - 1)
+    with reading.events() as connection:
+        rows = _newest(connection, LIVE_EVENTS, since)
+    if len(rows) == LIVE_EVENTS:
+        # The oldest minute is not all there.
+        oldest = min(row.created_at for row in rows).replace(second=0, microsecond=0)
+        since = min(oldest + timedelta(minutes=1), this_minute)
+    events: dict[datetime, int] = defaultdict(int)
+    visitors: dict[datetime, set[str]] = defaultdict(set)
+    everybody: set[str] = set()
+    for row in rows:
+        # The clock of the database may be ahead of ours.
+        minute = min(row.created_at.astimezone(UTC).replace(second=0, microsecond=0), this_minute)
+        if minute >= since and not row.is_crawler:
+            events[minute] += 1
+            visitors[minute].add(row.session_id)
+            everybody.add(row.session_id)
+    starts = [since + timedelta(minutes=number) for number in range(minutes)]
+    zone = reading.zone
+    return Live(
+        since.astimezone(zone),
+        until.astimezone(zone),
+        len(everybody),
+        sum(events.values()),
+        [
+            LiveMinute(start.astimezone(zone), events[start], len(visitors[start]))
+            for start in starts
+            if start <= this_minute
+        ],
+    )
+
+
+def latest_visitors(reading: Reading, limit: int = 20) -> list[LatestVisitor]:
+    """Return the visitors who came last, the latest first.
+
+    They are those of the newest 5,000 events. Crawlers are left out, as in all reports.
+    """
+    with reading.events() as connection:
+        newest = [row for row in _newest(connection, LATEST_EVENTS) if not row.is_crawler]
+        newest.sort(key=lambda row: (row.created_at, row.session_id))
+        last = {row.session_id: row for row in newest}
+        rows = sorted(last.values(), key=lambda row: (row.created_at, row.session_id))
+        rows = rows[::-1][:limit]
+        known = known_since(connection, [row.session_id for row in rows])
+    return [
+        LatestVisitor(
+            row.created_at.astimezone(reading.zone),
+            row.session_id,
+            row.event_type,
+            bool(row.has_email)
+            or (row.session_id in known and known[row.session_id] <= row.created_at),
+        )
+        for row in rows
+    ]
+
+
+def latest_refused(reading: Reading, limit: int = 20) -> list[RefusedEvent]:
+    """Return the events that were refused last, the latest first.
+
+    They are kept only if `TCS_EVENTS_KEEP_REJECTED` is set; without it there are none.
+    """
+    columns = ("received_at", "event_type", "session_id", "errors")
+    newest = (
+        sa.select(*read_columns(UserEventRejection.__table__, columns))
+        .order_by(UserEventRejection.id.desc())
+        .limit(limit)
+    )
+    with reading.events() as connection:
+        if not has_table(connection, UserEventRejection.__table__):
+            return []
+        rows = connection.execute(newest).all()
+    return [
+        RefusedEvent(
+            row.received_at.astimezone(reading.zone),
+            row.event_type,
+            row.session_id,
+            [
+                f"{detail['path'] or 'the event'}: {detail['message']}"
+                for detail in EventInvalid(row.errors).details
+            ],
+        )
+        for row in rows
+    ]
+
+
+def _newest(connection: Connection, limit: int, since: datetime | None = None) -> list[Any]:
+    """Return the newest rows, those of crawlers marked as such."""
+    newest = (
+        sa.select(
+            UserEvent.session_id,
+            UserEvent.event_type,
+            UserEvent.created_at,
+            UserEvent.email.is_not(None).label("has_email"),
+        )
+        .order_by(UserEvent.id.desc())
+        .limit(limit)
+        .subquery()
+    )
+    is_crawler: sa.ColumnElement[bool] = sa.false()
+    if has_table(connection, UserEventBotSession.__table__):
+        is_crawler = sa.exists().where(UserEventBotSession.session_id == newest.c.session_id)
+    rows = sa.select(newest, is_crawler.label("is_crawler"))
+    if since is not None:
+        rows = rows.where(newest.c.created_at >= since)
+    return list(connection.execute(rows))
