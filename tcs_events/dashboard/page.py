@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.filters import Kind
@@ -16,6 +16,11 @@ Answers = dict[str, Any]
 
 RAW_MAX_DAYS = 92
 """The most days of stored events that a page reads: reading takes longer with every event."""
+
+
+Group = Literal["At a glance", "Visitors", "What they look for"]
+GROUPS: tuple[Group, ...] = get_args(Group)
+"""The parts of the navigation, in their order."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Page:
     """It is shown to hosts that have declared an event type with one of these roles. Empty: to
     all."""
 
+    group: Group = "Visitors"
+    """The part of the navigation that it is in."""
     is_done: Callable[[Answers], bool] = lambda answer: True
     """Whether the answer is complete. If not, the page reloads itself."""
 

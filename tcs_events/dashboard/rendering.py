@@ -15,7 +15,7 @@ from tcs_events.dashboard.asked import PERIOD_NAMES, PERIODS, Asked
 from tcs_events.dashboard.filters import KINDS, NO_FILTERS, OPERATOR_WORDS, WHO_WORDS, Kind
 from tcs_events.dashboard.formats import FORMATS
 from tcs_events.dashboard.mount import names_of_the_place
-from tcs_events.dashboard.page import Page
+from tcs_events.dashboard.page import GROUPS, Group, Page
 from tcs_events.dashboard.pages import PAGES
 from tcs_events.dashboard.table import Table
 from tcs_events.event_types.words import Words
@@ -98,6 +98,13 @@ class Links:
         return {name: value for name, value in values.items() if value not in (None, "", [])}
 
 
+def _menu(asked: Asked | None) -> list[tuple[Group, list[Page]]]:
+    """Return the pages that a host has, by the part of the navigation that they are in."""
+    pages = [page for page in PAGES.values() if asked is None or asked.has(*page.roles)]
+    groups = ((group, [page for page in pages if page.group == group]) for group in GROUPS)
+    return [(group, pages) for group, pages in groups if pages]
+
+
 def render(
     template: str, asked: Asked | None = None, status: int = 200, **context: object
 ) -> Response:
@@ -105,7 +112,7 @@ def render(
     html = templates.get_template(template).render(
         asked=asked,
         links=Links(asked),
-        pages=[page for page in PAGES.values() if asked is None or asked.has(*page.roles)],
+        menu=_menu(asked),
         words=asked.words if asked else Words(),
         periods=PERIODS,
         operators=OPERATOR_WORDS,

@@ -76,6 +76,11 @@ class Table:
         return Shown(self, list(rows[start : start + size]), start, len(rows) > start + size)
 
 
+def timeline_of(row: Any) -> Target | None:
+    """Return the timeline of the visitor of a row; None if its session is not known."""
+    return ("timeline", {"session": row.session_id}) if row.session_id else None
+
+
 def ranked(question: Callable[..., Sequence[Any]]) -> Callable[..., Sequence[Any]]:
     """Return the `rows` of a table that can skip: those of a question about the period."""
     return lambda asked, limit, offset=0: question(

@@ -184,7 +184,7 @@ def chart(
     then = None if before is None else _series(before, unit, asked, len(starts))
     named = set() if unit == "hour" else labelled([start.date() for start in starts])
     now = datetime.now(UTC)
-    ends = [*starts[1:], day_of(asked.period.last, asked.reports.zone).end]
+    ends = [*starts[1:], day_of(asked.period.last, asked.reports.zone).end][: len(starts)]
     points = [
         Point(
             label(start, unit),
@@ -249,4 +249,5 @@ page = Page(
     keeps=("unit",),
     filters=("type",),
     max_days=lambda asked: MAX_DAYS[unit_of(asked)],
+    group="At a glance",
 )

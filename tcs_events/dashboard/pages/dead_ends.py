@@ -35,4 +35,5 @@ page = Page(
     rows_of(values, combinations),
     tables=(values, combinations),
     roles=(FilterChange,),
+    group="What they look for",
 )

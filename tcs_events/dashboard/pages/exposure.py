@@ -74,6 +74,8 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the ladder, and the curve of how exposure is spread."""
     report: Exposure = answer["exposure"]
     return {
+        # Without events, every item of the catalogue would look as if nobody wanted it.
+        "is_empty": not asked.reports.total_activity(asked.period),
         "rungs": rungs_of(asked, report),
         "rung_items": RUNG_ITEMS,
         "table": table,
@@ -95,4 +97,5 @@ page = Page(
     show,
     (table,),
     roles=ROLES,
+    group="What they look for",
 )

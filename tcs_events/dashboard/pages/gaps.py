@@ -37,4 +37,5 @@ page = Page(
     show,
     (table,),
     roles=(Search,),
+    group="What they look for",
 )

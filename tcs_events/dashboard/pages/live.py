@@ -7,17 +7,13 @@ from typing import Any
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import Point, bar_chart
 from tcs_events.dashboard.page import Answers, Page
-from tcs_events.dashboard.table import Table, Target
-from tcs_events.reports import Live, RefusedEvent
+from tcs_events.dashboard.table import Table, timeline_of
+from tcs_events.reports import Live
 from tcs_events.reports.live import LATEST_COLUMNS, REFUSED_COLUMNS
 
 MINUTES = 30
 NAMED_EVERY = 10
 """Every how many minutes the axis has a label."""
-
-
-def _timeline_of(row: RefusedEvent) -> Target | None:
-    return ("timeline", {"session": row.session_id}) if row.session_id else None
 
 
 visitors = Table(
@@ -26,7 +22,7 @@ visitors = Table(
     "Those of the newest 5,000 events, the latest first.",
     LATEST_COLUMNS,
     lambda asked, limit: asked.reports.latest_visitors(limit),
-    leads_to={"session_id": lambda row: ("timeline", {"session": row.session_id})},
+    leads_to={"session_id": timeline_of},
 )
 refused = Table(
     "latest_refused",
@@ -34,7 +30,7 @@ refused = Table(
     "Events that were answered 422, and why. They are not among the events of any report.",
     REFUSED_COLUMNS,
     lambda asked, limit: asked.reports.latest_refused(limit),
-    leads_to={"session_id": _timeline_of},
+    leads_to={"session_id": timeline_of},
 )
 
 
@@ -84,5 +80,6 @@ page = Page(
     show,
     (visitors, refused),
     has_period=False,
+    group="At a glance",
     reads_events=lambda asked: True,
 )

@@ -139,4 +139,5 @@ page = Page(
     "The period at a glance, and what is worth a closer look.",
     answer,
     show,
+    group="At a glance",
 )

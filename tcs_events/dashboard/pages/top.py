@@ -61,4 +61,5 @@ page = Page(
         Click,
         FilterChange,
     ),
+    group="What they look for",
 )

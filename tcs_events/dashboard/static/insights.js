@@ -3,7 +3,7 @@
 // On a phone the navigation is one line that scrolls: bring the current page into view.
 const current = document.querySelector(".rail [aria-current]");
 if (current) {
-  const line = current.closest("ul");
+  const line = current.closest("nav");
   line.scrollLeft = current.offsetLeft - line.offsetLeft - (line.clientWidth - current.offsetWidth) / 2;
 }
 
