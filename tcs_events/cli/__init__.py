@@ -9,6 +9,7 @@ from tcs_events.cli.counting import rollup, worker
 from tcs_events.cli.demand import dead_ends, gaps, top
 from tcs_events.cli.digest import digest
 from tcs_events.cli.doctor import doctor
+from tcs_events.cli.explore import explore
 from tcs_events.cli.exporting import export
 from tcs_events.cli.exposure import exposure
 from tcs_events.cli.importing import import_events
@@ -28,6 +29,7 @@ COMMANDS = (
     gaps,
     dead_ends,
     exposure,
+    explore,
     funnel,
     retention,
     timeline,

@@ -8,6 +8,7 @@ import click
 from flask import current_app
 
 from tcs_events.cli.output import print_json, print_line, print_wrapped
+from tcs_events.cli.visible import visible
 from tcs_events.event_types.marketplace import has_role
 from tcs_events.event_types.roles import Click, FilterChange, Impression, Role, Search
 from tcs_events.host import registration_of
@@ -50,6 +51,12 @@ def print_nothing(period: Period, plural: str, *roles: type[Role]) -> None:
     If it is about roles, and no event type of the host has one of them, print that instead.
     """
     print_wrapped(undeclared(*roles) or f"No {plural} from {period.first} to {period.last}.")
+
+
+def print_notices(notices: Sequence[str]) -> None:
+    """Print notices on stderr, because stdout may be JSON."""
+    for notice in notices:
+        click.echo(visible(notice), err=True)
 
 
 def warn_if_undeclared(rows: Sized, *roles: type[Role]) -> None:

@@ -11,10 +11,11 @@ import click
 from flask import current_app
 
 from tcs_events.cli.worded import WordedOption
+from tcs_events.counts.conditions import conditions_of
 from tcs_events.counts.days import date_in
 from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
-from tcs_events.reports import Period, Step, step
+from tcs_events.reports import Condition, Period, Step, step
 from tcs_events.reports.period import MAX_DAYS
 from tcs_events.reports.types import known_types
 
@@ -63,6 +64,20 @@ def read_step(text: str) -> Step:
     """
     try:
         return step(read_text(text))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
+def read_conditions(
+    context: click.Context, parameter: click.Parameter, texts: Sequence[str]
+) -> tuple[Condition, ...]:
+    """Return the conditions of an option that may be repeated.
+
+    Raises:
+        click.BadParameter: a text is not a condition.
+    """
+    try:
+        return conditions_of([read_text(text) for text in texts])
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from None
 

@@ -17,6 +17,7 @@ from tcs_events.cli.text_table import TextTable
 from tcs_events.cli.visible import visible, visible_json
 from tcs_events.cli.worded import host_words
 from tcs_events.export.json_text import RENAMED, json_text
+from tcs_events.reports.explore.values import number_text
 
 NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -28,6 +29,13 @@ class Share(float):
 
     def __str__(self) -> str:
         return f"{self * 100:.1f} %"
+
+
+class Measured(float):
+    """A number that is whole, or has two decimals."""
+
+    def __str__(self) -> str:
+        return number_text(self)
 
 
 class SoFar(float):
@@ -147,7 +155,7 @@ def _cell(value: object) -> str:
         return visible(value)
     if isinstance(value, SoFar):
         return f"*{_cell(value.number)}"
-    if isinstance(value, Share):
+    if isinstance(value, Share | Measured):
         return str(value)
     if isinstance(value, int):
         return f"{value:,}"

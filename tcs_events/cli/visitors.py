@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from typing import cast
 
 import click
@@ -13,7 +12,7 @@ from tcs_events import reports
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
-from tcs_events.cli.heading import print_answer, print_heading, print_nothing
+from tcs_events.cli.heading import print_answer, print_heading, print_nothing, print_notices
 from tcs_events.cli.output import (
     Share,
     SoFar,
@@ -23,7 +22,6 @@ from tcs_events.cli.output import (
     print_paragraph,
     print_table,
 )
-from tcs_events.cli.visible import visible
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Cohort, Period, Step
 from tcs_events.reports.funnel import FUNNEL_COLUMNS, keep_asked
@@ -56,7 +54,7 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
     with contextlib.suppress(sa.exc.DBAPIError):  # a read-only database can still be asked
         keep_asked(current_reports(), steps)
     rows = reports.funnel(period, steps)
-    _print_notices(rows.notices)
+    print_notices(rows.notices)
     if as_json:
         print_answer([_STEP.by_name(row) for row in rows], period)
         return
@@ -65,12 +63,6 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
         (*_STEP.titles, ""),
         [(*_STEP.cells(row), bar(row.sessions, rows[0].sessions)) for row in rows],
     )
-
-
-def _print_notices(notices: Sequence[str]) -> None:
-    """Print notices on stderr, because stdout may be JSON."""
-    for notice in notices:
-        click.echo(visible(notice), err=True)
 
 
 @command("retention")
@@ -90,7 +82,7 @@ def retention(unit: str, returning: Step | None, period: Period, as_json: bool) 
     not over, or only partly in the period: its number may grow.
     """
     cohorts = reports.retention(period, cast(CohortUnit, unit), returning)
-    _print_notices(cohorts.notices)
+    print_notices(cohorts.notices)
     if as_json:
         print_answer({"unit": unit, "rows": cohorts}, period)
     elif not cohorts:

@@ -7,7 +7,7 @@ named `sessions` count visits.
 
 from tcs_events.reports.activity import Activity
 from tcs_events.reports.dead_ends import DeadEnd
-from tcs_events.reports.explore import Explored, ExploreRow
+from tcs_events.reports.explore import Explored, ExploreRow, Property
 from tcs_events.reports.exposure import ExpertExposure, Exposure
 from tcs_events.reports.funnel import Condition, FunnelStep, Step, step
 from tcs_events.reports.gaps import UnmetDemand
@@ -24,6 +24,7 @@ from tcs_events.reports.in_app import (
     latest_visitors,
     live,
     person_timeline,
+    properties,
     retention,
     session_timeline,
     top_experts,
@@ -64,6 +65,7 @@ __all__ = [
     "Period",
     "ReachedStep",
     "RefusedEvent",
+    "Property",
     "Reports",
     "Rung",
     "Step",
@@ -86,6 +88,7 @@ __all__ = [
     "latest_visitors",
     "live",
     "person_timeline",
+    "properties",
     "retention",
     "session_timeline",
     "step",

@@ -12,7 +12,7 @@ from tcs_events.database.schemas import place_tables
 from tcs_events.errors import ConfigError
 from tcs_events.reports.activity import activity, first_day, total_activity
 from tcs_events.reports.dead_ends import dead_end_combinations, dead_end_values
-from tcs_events.reports.explore import explore
+from tcs_events.reports.explore import explore, properties
 from tcs_events.reports.exposure import exposure
 from tcs_events.reports.funnel import funnel
 from tcs_events.reports.gaps import unmet_demand
@@ -93,6 +93,7 @@ class Reports(Reading):
     latest_visitors = latest_visitors
     live = live
     person_timeline = person_timeline
+    properties = properties
     retention = retention
     session_timeline = session_timeline
     top_experts = top_experts

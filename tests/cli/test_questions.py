@@ -19,8 +19,10 @@ from tcs_events.reports import (
     Period,
     dead_end_combinations,
     dead_end_values,
+    explore,
     exposure,
     funnel,
+    properties,
     retention,
     session_timeline,
     step,
@@ -75,6 +77,23 @@ QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
         lambda: {
             "values": dead_end_values(PERIOD),
             "combinations": dead_end_combinations(PERIOD),
+        },
+    ),
+    "explore": (
+        ["explore", "sage_query", "--by", "query_text", "--interval", "week", "--who", "new"],
+        lambda: {
+            "period": PERIOD,
+            **plain(explore(PERIOD, "sage_query", "query_text", who="new", interval="week")),
+        },
+    ),
+    "properties": (
+        ["explore", "sage_query", "--where", "result_count>=0", "--measure", "sum(result_count)"],
+        lambda: {
+            "period": PERIOD,
+            **plain(
+                explore(PERIOD, "sage_query", where="result_count>=0", measure="sum(result_count)")
+            ),
+            "properties": properties(PERIOD, "sage_query"),
         },
     ),
     "exposure": (["exposure"], lambda: exposure(PERIOD)),

@@ -23,6 +23,7 @@ ARGUMENTS = {
     # By the session of the host, which says ROLLBACK when its context ends.
     "exposure": ["--catalogue", "user_events.session_id", *PERIOD],
     "funnel": ["sage_query", "card_click", *PERIOD],
+    "explore": ["sage_query", "--by", "query_text", *PERIOD],
     "timeline": ["visitor-1"],
     "prune": ["--older-than", "2026-01-01"],
     "forget": ["--session", "visitor-2", "--yes"],

@@ -22,6 +22,7 @@ COMMANDS = {
     "dead-ends": [*MARCH],
     "exposure": ["--min-sessions", "1", *MARCH],
     "funnel": ["card_click", "card_click[context=\x1b[31m]".replace("[31m", "31m"), *MARCH],
+    "explore": ["card_click", "--by", "context", "--interval", "week", *MARCH],
     "retention": [*MARCH],
     "timeline": ["--email", "eve@example.com"],
     "tail": ["--with-email"],

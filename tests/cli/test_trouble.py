@@ -89,6 +89,7 @@ COMMANDS = {
     "dead-ends": [],
     "exposure": [],
     "funnel": ["card_click"],
+    "explore": ["card_click", "--by", "context"],
     "retention": [],
     "timeline": ["visitor-1"],
     "tail": [],

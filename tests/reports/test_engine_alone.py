@@ -38,6 +38,7 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "latest_visitors": lambda ask: ask.latest_visitors(),
     "live": lambda ask: [ask.live(1440).visitors, ask.live(1440).events],
     "person_timeline": lambda ask: ask.person_timeline("ada@example.com"),
+    "properties": lambda ask: ask.properties(PERIOD, "sage_query"),
     "retention": lambda ask: ask.retention(PERIOD, "day", STEPS[1]),
     "session_timeline": lambda ask: ask.session_timeline("visitor-1"),
     "top_experts": lambda ask: ask.top_experts(PERIOD),

@@ -278,3 +278,37 @@ def test_properties_that_no_event_has_are_named(make_host: MakeHost, sqlite_url:
             f"No booking event has a field {name}; did you mean {meant}?"
             for name, meant in (("paln", "plan"), ("plna", "plan"), ("prize", "price"))
         ]
+
+
+def test_properties_are_declared_or_seen(make_host: MakeHost, database_url: str) -> None:
+    declared = EventType("booking", break_down=("plan",), add_up=("deposit",))
+    app = make_host(database_url, TCS_EVENTS_EVENT_TYPES=[declared, "other"])
+    at = datetime.combine(PERIOD.last, datetime.min.time(), UTC)
+    payloads: list[Any] = [
+        {"plan": "pro", "room": {"city": "Rome", "bed": {"size": 2}}, "paid": None},
+        {"plan": "pro", "room": {"city": "Oslo"}, "price": "19.90", "a=b": 1},
+        {"plan": "free", "room": {}, "price": 7},
+        {"tags": ["a"]},
+    ]
+    with app.app_context():
+        fill(app, [
+            Event(UUID(int=place, version=4), "visitor", "booking", payload, None, at, at)
+            for place, payload in enumerate(payloads, 1)
+        ])  # fmt: skip
+        found = reports.properties(PERIOD, "booking")
+        assert {one.name: (one.is_declared, one.is_number, one.share) for one in found} == {
+            "plan": (True, False, 0.75),
+            "deposit": (True, True, 0.0),
+            "room.city": (False, False, 0.5),
+            "room.bed.size": (False, True, 0.25),
+            "room": (False, False, 0.25),
+            "price": (False, True, 0.5),
+            "tags": (False, False, 0.25),
+        }
+        assert [one.name for one in found[:2]] == ["plan", "deposit"]
+        assert (found[0].values, found[0].different) == (["pro", "free"], 2)
+        assert reports.properties(PERIOD, "other").notices == [
+            "No event of type other is stored yet."
+        ]
+        with pytest.raises(UnknownEventType):
+            reports.properties(PERIOD, "bookin")

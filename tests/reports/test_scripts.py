@@ -22,6 +22,8 @@ QUESTIONS: dict[str, Callable[[reports.Period], object]] = {
     "top_queries": reports.top_queries,
     "top_filters": reports.top_filters,
     "unmet_demand": reports.unmet_demand,
+    "explore": lambda period: reports.explore(period, "card_click"),
+    "properties": lambda period: reports.properties(period, "card_click"),
     "exposure": reports.exposure,
     "dead_end_values": reports.dead_end_values,
     "dead_end_combinations": reports.dead_end_combinations,

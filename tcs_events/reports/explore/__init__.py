@@ -1,5 +1,14 @@
 """Explore: the events of one type, split by the values of a property."""
 
 from tcs_events.reports.explore.answer import EXPLORE_COLUMNS, Explored, ExploreRow, explore
+from tcs_events.reports.explore.properties import PROPERTY_COLUMNS, Property, properties
 
-__all__ = ["EXPLORE_COLUMNS", "ExploreRow", "Explored", "explore"]
+__all__ = [
+    "EXPLORE_COLUMNS",
+    "PROPERTY_COLUMNS",
+    "ExploreRow",
+    "Explored",
+    "Property",
+    "explore",
+    "properties",
+]

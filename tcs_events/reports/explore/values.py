@@ -44,7 +44,26 @@ def number_of(payload: dict[str, Any], field: str) -> float | None:
 
     A text such as "19.90" is a number, too: a `Decimal` is stored as text, so that nothing is lost.
     """
-    value = value_at(payload, field)
+    return _number(value_at(payload, field))
+
+
+def is_numeric(value: Any) -> bool:
+    """Return whether a value is a number in the sense of `number_of`."""
+    return _number(value) is not None
+
+
+def number_text(number: float | None) -> str:
+    """Return a number for people: whole, or with two decimals; a dash for None."""
+    if number is None:
+        return "\N{EN DASH}"
+    if number == int(number):
+        return f"{int(number):,}"
+    if abs(number) < 0.01:
+        return f"{number:.2g}"
+    return f"{number:,.2f}"
+
+
+def _number(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
