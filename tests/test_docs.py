@@ -456,8 +456,10 @@ def test_the_examples_of_asking_work(make_host: MakeHost, sqlite_url: str) -> No
     with app.app_context(), contextlib.redirect_stdout(io.StringIO()) as said:
         db.session.add(Expert(username="ada"))
         db.session.commit()
-        exec(example("guides/questions", "unmet_demand"), {"Expert": Expert})
-    assert said.getvalue() == "rust embedded 3 0\nada never_returned\n"
+        names: dict[str, Any] = {"Expert": Expert}
+        exec(example("guides/questions", "unmet_demand"), names)
+        exec(example("guides/questions", "reports.paths"), names)
+    assert said.getvalue() == ("rust embedded 3 0\nada never_returned\n(end of the visit) 3\n3 0\n")
 
 
 def test_the_digest_is_sent_as_shown(

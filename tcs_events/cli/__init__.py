@@ -14,6 +14,7 @@ from tcs_events.cli.exporting import export
 from tcs_events.cli.exposure import exposure
 from tcs_events.cli.importing import import_events
 from tcs_events.cli.outcomes import outcomes
+from tcs_events.cli.paths import paths
 from tcs_events.cli.pruning import prune
 from tcs_events.cli.rejected import rejected, replay
 from tcs_events.cli.subjects import export_subject, forget
@@ -31,6 +32,7 @@ COMMANDS = (
     exposure,
     explore,
     funnel,
+    paths,
     retention,
     timeline,
     digest,

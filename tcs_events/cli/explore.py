@@ -13,10 +13,9 @@ from tcs_events import reports
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
-from tcs_events.cli.heading import print_heading, print_nothing, print_notices
+from tcs_events.cli.heading import print_answer, print_heading, print_nothing, print_notices
 from tcs_events.cli.output import (
     Measured,
-    print_json,
     print_line,
     print_table,
     share,
@@ -43,13 +42,7 @@ _PROPERTY = Printed(PROPERTY_COLUMNS, "name", "share", "different", "values")
     help="The property whose values become rows: plan, or room.city. Without it: the properties"
     " that there are, and the total.",
 )
-@click.option(
-    "--where",
-    metavar="CONDITION",
-    multiple=True,
-    callback=options.read_conditions,
-    help="Only events that meet it: price>=10, plan!=pro; may be repeated.",
-)
+@options.where
 @click.option("--who", type=click.Choice(get_args(Who)), help="Only these visitors.")
 @click.option(
     "--measure",
@@ -114,7 +107,7 @@ def explore(
     found = reports.properties(period, event_type) if by is None else None
     if as_json:
         document = {each.name: getattr(answer, each.name) for each in fields(answer)}
-        print_json({"period": period, **document, **({} if by else {"properties": found})})
+        print_answer({**document, **({} if by else {"properties": found})}, period)
     elif not answer.total.events:
         print_nothing(period, f"{event_type} events")
     else:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence, Sized
 import click
 from flask import current_app
 
-from tcs_events.cli.output import print_json, print_line, print_wrapped
+from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.visible import visible
 from tcs_events.event_types.marketplace import has_role
 from tcs_events.event_types.roles import Click, FilterChange, Impression, Role, Search
@@ -43,14 +43,6 @@ def print_answer(
     named = answer if isinstance(answer, Mapping) else {"rows": answer}
     timezone = zone or registration_of(current_app).settings.timezone.key
     print_json({"period": period, "timezone": timezone, **named})
-
-
-def print_nothing(period: Period, plural: str, *roles: type[Role]) -> None:
-    """Print that the period has none of something, such as "events".
-
-    If it is about roles, and no event type of the host has one of them, print that instead.
-    """
-    print_wrapped(undeclared(*roles) or f"No {plural} from {period.first} to {period.last}.")
 
 
 def print_notices(notices: Sequence[str]) -> None:

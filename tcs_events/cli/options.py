@@ -11,11 +11,11 @@ import click
 from flask import current_app
 
 from tcs_events.cli.worded import WordedOption
-from tcs_events.counts.conditions import conditions_of
+from tcs_events.counts.conditions import Condition, conditions_of
 from tcs_events.counts.days import date_in
 from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
-from tcs_events.reports import Condition, Period, Step, step
+from tcs_events.reports import Period, Step, step
 from tcs_events.reports.period import MAX_DAYS
 from tcs_events.reports.types import known_types
 
@@ -68,6 +68,18 @@ def read_step(text: str) -> Step:
         raise click.BadParameter(f"{error}.") from None
 
 
+def read_type(text: str) -> str:
+    """Return the name of an event type.
+
+    Raises:
+        click.BadParameter: no event type can have this name.
+    """
+    try:
+        return Step(read_text(text)).event_type
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
 def read_conditions(
     context: click.Context, parameter: click.Parameter, texts: Sequence[str]
 ) -> tuple[Condition, ...]:
@@ -111,6 +123,13 @@ types = click.option(
     metavar="TYPE",
     type=read_text,
     help="Only events of this type; may be repeated.",
+)
+where = click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    callback=read_conditions,
+    help="Only events with this property, such as plan=pro or price>=10; may be repeated.",
 )
 min_sessions = click.option(
     "--min-sessions",

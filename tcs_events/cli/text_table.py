@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from tcs_events.cli.visible import columns_of, cut
+from tcs_events.cli.visible import columns_of, cut, cut_middle
 
 GAP = "  "
 LABEL_COLUMNS, MIN_COLUMNS = 24, 12
@@ -20,14 +20,16 @@ class TextTable:
     If the table is too wide, these steps are taken until it fits:
 
     1. Break titles into several lines.
-    2. Cut texts to `LABEL_COLUMNS`.
-    3. Leave out columns without a title (bars), then the `optional` ones in their order.
-    4. Cut texts to `MIN_COLUMNS`.
-    5. Leave out columns from the right.
-    6. Cut texts to what is left.
+    2. Leave out columns without a title (bars), if that is enough.
+    3. Cut texts to `LABEL_COLUMNS`.
+    4. Leave out the bars, then the `optional` columns in their order.
+    5. Cut texts to `MIN_COLUMNS`.
+    6. Leave out columns from the right.
+    7. Cut texts to what is left.
 
-    The first column and those in `keep` are never left out. Numbers, and columns whose index is in
-    `whole`, are never cut.
+    Texts of the first column are cut in their middle, others at their end. The first column and
+    those in `keep` are never left out. Numbers, and columns whose index is in `whole`, are never
+    cut.
     """
 
     def __init__(
@@ -46,8 +48,8 @@ class TextTable:
         self._is_broken = False
         self._widths = self._natural_widths()
         self._kept = {place for place, title in enumerate(titles) if title in keep}
-        bars = [place for place, title in enumerate(titles) if not title]
-        self._optional = [*bars, *(titles.index(name) for name in optional if name in titles)]
+        self._bars = [place for place, title in enumerate(titles) if not title]
+        self._optional = [*self._bars, *(titles.index(name) for name in optional if name in titles)]
         self._last = [place for place in reversed(self._places) if place not in {0, *self._kept}]
 
     def lines(self, room: int | None = None) -> tuple[list[str], list[str]]:
@@ -73,6 +75,10 @@ class TextTable:
             # Titles are often wider than the numbers below them, so this frees the most room.
             self._is_broken = True
             self._widths = self._natural_widths()
+        every = list(self._places)
+        self._drop(room, self._bars)
+        if not self._fits(room):
+            self._places = every
         self._shrink(room, LABEL_COLUMNS)
         self._drop(room, self._optional)
         self._shrink(room, MIN_COLUMNS)
@@ -128,13 +134,15 @@ class TextTable:
 
     def _line(self, cells: Cells) -> str:
         aligned = [
-            _aligned(cell, self._widths[place], self._is_number[place])
+            _aligned(
+                cell, self._widths[place], self._is_number[place], cut_middle if not place else cut
+            )
             for cell, place in zip(cells, self._places, strict=True)
         ]
         return GAP.join(aligned).rstrip()
 
 
-def _aligned(text: str, width: int, to_the_right: bool) -> str:
-    text = cut(text, width)
+def _aligned(text: str, width: int, to_the_right: bool, cut_to: Callable[[str, int], str]) -> str:
+    text = cut_to(text, width)
     padding = " " * (width - columns_of(text))
     return padding + text if to_the_right else text + padding

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tcs_events.export.json_text import json_text
-from tcs_events.export.printable import columns_of, cut, visible
+from tcs_events.export.printable import columns_of, cut, cut_middle, visible
 
 
 def visible_json(value: Any) -> str:
@@ -13,4 +13,4 @@ def visible_json(value: Any) -> str:
     return visible(json_text(value))
 
 
-__all__ = ["columns_of", "cut", "visible", "visible_json"]
+__all__ = ["columns_of", "cut", "cut_middle", "visible", "visible_json"]

@@ -37,6 +37,21 @@ def cut(text: str, columns: int) -> str:
     return "".join(kept) + "…" if columns > 0 else ""
 
 
+def cut_middle(text: str, columns: int) -> str:
+    """Return the text cut to at most `columns`, with its middle replaced by "…".
+
+    Labels often begin alike, such as the steps of a funnel, so their ends tell them apart.
+    """
+    if columns_of(text) <= columns or columns < 3:
+        return cut(text, columns)
+    ends = (columns - 1) // 2
+    end = cut(text[::-1], ends + 1)[:-1][::-1]
+    # A letter and the marks on it stay together.
+    while end and unicodedata.combining(end[0]):
+        end = end[1:]
+    return cut(text, columns - columns_of(end)) + end
+
+
 def _width(char: str) -> int:
     if unicodedata.combining(char):
         return 0

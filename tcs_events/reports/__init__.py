@@ -23,6 +23,7 @@ from tcs_events.reports.in_app import (
     latest_refused,
     latest_visitors,
     live,
+    paths,
     person_timeline,
     properties,
     retention,
@@ -36,8 +37,9 @@ from tcs_events.reports.in_app import (
     user_timeline,
     visitors,
 )
-from tcs_events.reports.over_days import FunnelOverDays, FunnelPart, ReachedStep
 from tcs_events.reports.live import LatestVisitor, Live, LiveMinute, RefusedEvent
+from tcs_events.reports.over_days import FunnelOverDays, FunnelPart, ReachedStep
+from tcs_events.reports.paths import Path, Paths
 from tcs_events.reports.period import Period
 from tcs_events.reports.questions import Reports
 from tcs_events.reports.retention import Cohort
@@ -62,10 +64,12 @@ __all__ = [
     "LatestVisitor",
     "Live",
     "LiveMinute",
+    "Path",
+    "Paths",
     "Period",
+    "Property",
     "ReachedStep",
     "RefusedEvent",
-    "Property",
     "Reports",
     "Rung",
     "Step",
@@ -87,6 +91,7 @@ __all__ = [
     "latest_refused",
     "latest_visitors",
     "live",
+    "paths",
     "person_timeline",
     "properties",
     "retention",

@@ -17,6 +17,7 @@ from tcs_events.reports.exposure import exposure
 from tcs_events.reports.funnel import funnel
 from tcs_events.reports.gaps import unmet_demand
 from tcs_events.reports.live import latest_refused, latest_visitors, live
+from tcs_events.reports.paths import paths
 from tcs_events.reports.period import Period, days_until
 from tcs_events.reports.reading import Reading, RunSelect
 from tcs_events.reports.retention import retention
@@ -92,6 +93,7 @@ class Reports(Reading):
     latest_refused = latest_refused
     latest_visitors = latest_visitors
     live = live
+    paths = paths
     person_timeline = person_timeline
     properties = properties
     retention = retention

@@ -25,6 +25,7 @@ MORE = [
     "/insights/activity?unit=week&days=90",
     "/insights/timeline?session=visitor-0007",
     "/insights/timeline?email=ada@example.com",
+    "/insights/paths?direction=before&depth=5&collapse=yes",
     "/insights/retention?unit=day",
     "/insights/tables/exposure",
 ]

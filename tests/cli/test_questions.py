@@ -22,6 +22,7 @@ from tcs_events.reports import (
     explore,
     exposure,
     funnel,
+    paths,
     properties,
     retention,
     session_timeline,
@@ -106,6 +107,17 @@ QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
                     plain(funnel(PERIOD, [step(text) for text in STEPS])), STEPS, strict=True
                 )
             ]
+        },
+    ),
+    "paths": (
+        ["paths", "sage_query", "--where", "result_count>0", "--limit", "1"],
+        lambda: {
+            "event_type": "sage_query",
+            "direction": "after",
+            "depth": 3,
+            "visits": 3,
+            "rows": paths(PERIOD, "sage_query", where="result_count>0", limit=1).rows,
+            "others": 1,
         },
     ),
     "retention": (

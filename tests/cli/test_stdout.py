@@ -24,6 +24,7 @@ ARGUMENTS = {
     "exposure": ["--catalogue", "user_events.session_id", *PERIOD],
     "funnel": ["sage_query", "card_click", *PERIOD],
     "explore": ["sage_query", "--by", "query_text", *PERIOD],
+    "paths": ["sage_query", *PERIOD],
     "timeline": ["visitor-1"],
     "prune": ["--older-than", "2026-01-01"],
     "forget": ["--session", "visitor-2", "--yes"],

@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 
 from tcs_events.cli.output import bar, sparkline
-from tcs_events.cli.visible import columns_of, cut, visible
+from tcs_events.cli.text_table import TextTable
+from tcs_events.cli.visible import columns_of, cut, cut_middle, visible
 from tests.cli.asking import MARCH, change, click, lines, query, run, save
 
 EVIL = "\x1b]0;owned\x07\x1b[31m\r\n\x9b2J\u202edrow\u200b\x00"[:-1]
@@ -23,6 +24,7 @@ COMMANDS = {
     "exposure": ["--min-sessions", "1", *MARCH],
     "funnel": ["card_click", "card_click[context=\x1b[31m]".replace("[31m", "31m"), *MARCH],
     "explore": ["card_click", "--by", "context", "--interval", "week", *MARCH],
+    "paths": ["sage_query", *MARCH],
     "retention": [*MARCH],
     "timeline": ["--email", "eve@example.com"],
     "tail": ["--with-email"],
@@ -89,7 +91,7 @@ def test_numbers_stay_whole_where_text_is_cut(
     save(sqlite_host, *(query("long " * 30, f"visitor-{number}") for number in range(3)))
     assert lines(sqlite_host, "top", "queries", *MARCH)[2:] == [
         "query         asks  visits  as typed",
-        "long long l…     3       3  long long l…",
+        "long l… long     3       3  long long l…",
     ]
 
 
@@ -105,6 +107,27 @@ def test_a_cut_text_is_never_wider_than_there_is_room() -> None:
     for text in ("データサイエンティスト", "e\u0301" * 9, "plain text", "🦜🦜🦜"):
         for columns in range(12):
             assert columns_of(cut(text, columns)) <= columns, (text, columns)
+            assert columns_of(cut_middle(text, columns)) <= columns, (text, columns)
+
+
+def test_labels_that_begin_alike_are_told_apart_by_their_ends(
+    sqlite_host: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    steps = [f"room_opened_from_the_front_page[source={name}]" for name in ("list", "grid")]
+    save(sqlite_host, click(event_type="room_opened_from_the_front_page"))
+    labels = [line.split("  ")[0] for line in lines(sqlite_host, "funnel", *steps, *MARCH)[-2:]]
+    assert [label[:4] + label[-6:] for label in labels] == ["room=list]", "room=grid]"]
+    assert all("…" in label for label in labels)
+
+
+def test_bars_give_way_to_whole_labels() -> None:
+    label = "sage_query → card_click → sage_query → (end of the visit)"
+    for width in (80, 120):
+        table = TextTable(("path", "visits", ""), [(label, "1", "█" * 20)], (False, True, False))
+        [line] = table.lines(width)[1]
+        assert line.startswith(label)
+        assert ("█" in line) == (width == 120)
 
 
 def test_everything_visible_is_left_as_it_is() -> None:

@@ -23,6 +23,7 @@ COMMANDS = {
     "exposure": ["exposure"],
     "dead_end_values": ["dead-ends"],
     "funnel": ["funnel", "sage_query", "card_click"],
+    "paths": ["paths", "sage_query"],
 }
 VISITS = [
     "totals",
@@ -33,6 +34,7 @@ VISITS = [
     "gaps",
     "dead_end_values",
     "funnel",
+    "paths",
 ]
 """Tables with a number of visits."""
 

@@ -98,6 +98,8 @@ def hostile_addresses(app: Flask) -> list[tuple[str, dict[str, object]]]:
             ]
         every += [
             ("/insights/funnel", {"step": bad[:400]}),
+            ("/insights/paths", {"event_type": bad[:50]}),
+            ("/insights/paths", {"where": bad[:400]}),
             ("/insights/retention", {"returning": bad[:400]}),
             ("/insights/gaps", {"days": bad[:10]}),
             ("/insights/activity", {"unit": bad}),

@@ -59,6 +59,10 @@ def ask(client: FlaskClient, question: str) -> dict[str, Any]:
                 "days": DAYS,
                 "notices": [],
             },
+            "paths": lambda: {
+                "paths": reports.paths(period, "sage_query", limit=100).rows,
+                "notices": [],
+            },
             "retention": lambda: {"retention": reports.retention(period), "notices": []},
             "timeline": lambda: {"timeline": reports.session_timeline("visitor-0007")},
             "overview": lambda: {

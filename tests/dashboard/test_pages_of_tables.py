@@ -75,6 +75,7 @@ def test_all_the_tables_that_can_be_long_skip() -> None:
         "visitors_by_day",
         "exposure",
         "funnel",
+        "paths",
         "retention",
     }
 

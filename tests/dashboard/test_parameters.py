@@ -49,6 +49,7 @@ def test_an_unknown_value_is_named_with_those_that_there_are(
 
 
 VALUES = {
+    "paths": ("direction=around", "after, before"),
     "retention": ("unit=hour", "week, day"),
     "exposure": ("rung=first", "never_returned, never_first, never_clicked, under_clicked"),
 }

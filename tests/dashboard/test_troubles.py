@@ -52,6 +52,10 @@ def test_a_period_that_is_none_is_refused_in_words(small: Dashboard, query: str)
     "address",
     [
         "activity?unit=year",
+        "paths?depth=6",
+        "paths?where=x",
+        "paths?event_type=a[b",
+        "paths?event_type=cardclick",
         "retention?unit=hour",
         "retention?returning=[",
         "funnel?step=[[[",

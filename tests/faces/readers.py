@@ -23,6 +23,7 @@ QUESTIONS: tuple[tuple[str, ...], ...] = (
     ("dead-ends", "--limit", "1000"),
     ("exposure",),
     ("funnel", "sage_query", "card_click"),
+    ("paths", "sage_query"),
     ("retention", "--by", "day"),
     ("tail", "--limit", "1000"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -83,6 +83,14 @@ def item(value: Any) -> object:
     return truth.id_of(value) or value
 
 
+PATHS: dict[tuple[str, str | None], Matches] = {
+    ("sage_query", None): is_type("sage_query"),
+    ("sage_query", "result_count>0"): is_type("sage_query", lambda payload: number(payload) > 0),
+    ("card_click", "context=grid"): is_type(
+        "card_click", lambda payload: payload.get("context") == "grid"
+    ),
+}
+
 RETURNING: dict[str, Matches] = {
     "card_click": is_type("card_click"),
     "card_click[context=grid]": is_type(
@@ -125,6 +133,7 @@ def check_reports(world: World, seed: int) -> None:
         check_funnels_over_days(world, period)
         check_retention(world, period)
         check_visitors(world, period)
+        check_paths(world, period)
     check_timelines(world)
 
 
@@ -262,6 +271,20 @@ def check_retention(
 def check_visitors(world: World, period: Period) -> None:
     for event_type in (None, "card_click", "nobody_sends_this"):
         assert reports.visitors(period, event_type) == truth.visitors(world, period, event_type)
+
+
+def check_paths(world: World, period: Period) -> None:
+    for (event_type, where), matches in PATHS.items():
+        for direction, depth, collapse in product(("after", "before"), (1, 3, 5), (True, False)):
+            said = reports.paths(
+                period, event_type, direction, depth, where=where, collapse=collapse, limit=ALL
+            )
+            expected = truth.paths(world, period, matches, direction, depth, collapse)
+            assert {row.path: row.sessions for row in said.rows} == expected
+            assert said.sessions == sum(expected.values())
+            assert [(-row.sessions, row.path) for row in said.rows] == sorted(
+                (-visits, path) for path, visits in expected.items()
+            )
 
 
 def check_timelines(world: World) -> None:

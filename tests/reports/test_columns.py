@@ -12,6 +12,7 @@ from tcs_events.cli import activity as activity_command
 from tcs_events.cli import demand, visitors
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.exposure import _PRINTED as EXPOSURE_PRINTED
+from tcs_events.cli.paths import _PATH as PATHS_PRINTED
 from tcs_events.dashboard.pages import TABLES
 from tcs_events.event_types.words import Words
 from tcs_events.export.json_text import RENAMED
@@ -22,6 +23,7 @@ from tcs_events.reports.exposure import EXPOSURE_COLUMNS
 from tcs_events.reports.funnel import FUNNEL_COLUMNS
 from tcs_events.reports.gaps import GAP_COLUMNS
 from tcs_events.reports.live import LATEST_COLUMNS, REFUSED_COLUMNS
+from tcs_events.reports.paths import PATH_COLUMNS
 from tcs_events.reports.retention import COHORT_COLUMNS
 from tcs_events.reports.timeline import TIMELINE_COLUMNS
 from tcs_events.reports.top import FILTER_COLUMNS, ITEM_COLUMNS, QUERY_COLUMNS
@@ -43,6 +45,7 @@ COLUMNS: dict[str, tuple[Columns, Any]] = {
     "dead_end_values": (VALUE_COLUMNS, reports.DeadEnd),
     "dead_end_combinations": (COMBINATION_COLUMNS, reports.DeadEnd),
     "funnel": (FUNNEL_COLUMNS, reports.FunnelStep),
+    "paths": (PATH_COLUMNS, reports.Path),
     "retention": (COHORT_COLUMNS, reports.Cohort),
     "timeline": (TIMELINE_COLUMNS, reports.TimelineEvent),
 }
@@ -58,6 +61,7 @@ PRINTED: dict[str, Printed] = {
     "dead_end_values": demand._DEAD_VALUES,
     "dead_end_combinations": demand._DEAD_COMBINATIONS,
     "funnel": visitors._STEP,
+    "paths": PATHS_PRINTED,
     "retention": visitors._COHORT,
     "timeline": visitors._EVENT,
 }

@@ -37,6 +37,7 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "latest_refused": lambda ask: ask.latest_refused(),
     "latest_visitors": lambda ask: ask.latest_visitors(),
     "live": lambda ask: [ask.live(1440).visitors, ask.live(1440).events],
+    "paths": lambda ask: ask.paths(PERIOD, "sage_query"),
     "person_timeline": lambda ask: ask.person_timeline("ada@example.com"),
     "properties": lambda ask: ask.properties(PERIOD, "sage_query"),
     "retention": lambda ask: ask.retention(PERIOD, "day", STEPS[1]),

@@ -662,6 +662,26 @@ def retention(
     return cohorts
 
 
+def paths(
+    world: World, period: Period, matches: Matches, direction: str, depth: int, collapse: bool
+) -> dict[tuple[str, ...], int]:
+    """What each visit did next to its first event of all that match, by how many visits did it."""
+    found: dict[tuple[str, ...], int] = {}
+    for events in world.session_days(world.within(period)).values():
+        places = [place for place, event in enumerate(events) if matches(event)]
+        if not places:
+            continue
+        first, names = places[0], [event.event_type for event in events]
+        # From the event on, to wherever we go.
+        walk = names[first:] if direction == "after" else names[first::-1]
+        if collapse:
+            walk = [name for place, name in enumerate(walk) if walk[place - 1 : place] != [name]]
+        steps = walk[1 : depth + 1]
+        path = tuple(steps if direction == "after" else reversed(steps))
+        found[path] = found.get(path, 0) + 1
+    return found
+
+
 def session_timeline(world: World, session_id: str, limit: int) -> list[TimelineEvent]:
     return _timeline(world, lambda event: event.session_id == session_id, limit)
 

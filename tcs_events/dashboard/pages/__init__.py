@@ -11,6 +11,7 @@ from tcs_events.dashboard.pages import (
     gaps,
     live,
     overview,
+    paths,
     retention,
     timeline,
     top,
@@ -28,6 +29,7 @@ PAGES: dict[str, Page] = {
         exposure,
         dead_ends,
         funnel,
+        paths,
         retention,
         timeline,
     )
