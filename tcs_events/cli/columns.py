@@ -8,6 +8,7 @@ from tcs_events.cli.output import share
 from tcs_events.cli.visible import visible_json
 from tcs_events.cli.worded import host_words
 from tcs_events.reports.columns import Column, Columns, worded
+from tcs_events.reports.durations import duration
 
 
 class Printed:
@@ -45,6 +46,8 @@ def _cell(column: Column, value: Any) -> object:
         return column.words[value].lower() if value is not None else None
     if column.show == "share":
         return share(value)
+    if column.show == "duration":
+        return None if value is None else duration(value)
     if column.show == "contexts":
         return ", ".join(f"{name} {count:,}" for name, count in value.items())
     if column.show in ("value", "filters"):

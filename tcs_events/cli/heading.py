@@ -51,6 +51,14 @@ def print_notices(notices: Sequence[str]) -> None:
         click.echo(visible(notice), err=True)
 
 
+def print_nothing(period: Period, plural: str, *roles: type[Role]) -> None:
+    """Print that the period has none of something, such as "events".
+
+    If it is about roles, and no event type of the host has one of them, print that instead.
+    """
+    print_wrapped(undeclared(*roles) or f"No {plural} from {period.first} to {period.last}.")
+
+
 def warn_if_undeclared(rows: Sized, *roles: type[Role]) -> None:
     """Say on stderr if there are no rows because no event type has one of the roles."""
     if not rows and (told := undeclared(*roles)):

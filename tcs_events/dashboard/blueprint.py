@@ -131,9 +131,11 @@ def _check_place(state: BlueprintSetupState) -> None:
 def _show_page(page: Page, asked: Asked) -> Response:
     if not asked.has(*page.roles):
         return not_found()
-    if any(name in asked.args for name in ADDED):
-        # The form has added a condition. The address says it as all others do, to be shared.
-        return Response(status=302, headers={"Location": Links(asked).here(page)})
+    typed = page.typed(asked)
+    if typed is not None or any(name in asked.args for name in ADDED):
+        # A form has added something. The address says it as all others do, to be shared.
+        location = Links(asked).here(page, **(typed or {}))
+        return Response(status=302, headers={"Location": location})
     page, asked = page.worded(asked), page.shortened(asked)
     answer = page.answer(asked, page.rows + 1)  # one more than shown: is there a next page?
     response = render(

@@ -8,6 +8,7 @@ from typing import Any
 
 from tcs_events.export.json_text import json_text
 from tcs_events.reports import Period
+from tcs_events.reports.durations import duration
 
 NO_DATA = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -140,6 +141,7 @@ FORMATS = {
     "day": day,
     "direction": direction,
     "decimal": decimal,
+    "duration": duration,
     "filters": filters,
     "hundredths": hundredths,
     "moment": moment,

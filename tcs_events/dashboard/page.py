@@ -59,6 +59,9 @@ class Page:
 
     group: Group = "Visitors"
     """The part of the navigation that it is in."""
+    typed: Callable[[Asked], dict[str, object] | None] = lambda asked: None
+    """Returns the URL parameters that say the same as the fields of the page's own form; None if
+    the form was not sent. The address is then changed to these parameters."""
     is_done: Callable[[Answers], bool] = lambda answer: True
     """Whether the answer is complete. If not, the page reloads itself."""
 

@@ -10,9 +10,20 @@ from tcs_events.event_types.words import Words
 from tcs_events.export.json_text import RENAMED
 
 Show = Literal[
-    "text", "value", "count", "bar", "share", "decimal", "day", "moment", "filters", "contexts"
+    "text",
+    "value",
+    "count",
+    "bar",
+    "share",
+    "decimal",
+    "day",
+    "moment",
+    "duration",
+    "filters",
+    "contexts",
 ]
-"""The kind of a value. A "value" is what a browser sent; a "bar" is a count, drawn on a page."""
+"""The kind of a value. A "value" is what a browser sent; a "bar" is a count, drawn on a page. A
+"duration" is in seconds."""
 
 _FIELDS = {name: field for field, name in RENAMED.items()}
 
@@ -54,7 +65,7 @@ class Column:
     @property
     def is_number(self) -> bool:
         """Whether its cells are aligned to the right."""
-        return self.show in ("count", "share", "decimal")
+        return self.show in ("count", "share", "decimal", "duration")
 
 
 Columns = tuple[Column, ...]

@@ -7,7 +7,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Literal, NamedTuple, get_args
@@ -24,6 +24,7 @@ from tcs_events.database.stored_json import text_of_json
 from tcs_events.database.streaming import stream
 from tcs_events.event_types.roles import Role
 from tcs_events.models import UserEvent
+from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.explore.values import order_text, shown_value, value_text
 from tcs_events.reports.names import look_at_names
 from tcs_events.reports.period import Period
@@ -79,6 +80,46 @@ class FunnelPart:
 
 
 @dataclass(frozen=True, slots=True)
+class PartStep(ReachedStep):
+    """A row of a file: one step of one part of a funnel."""
+
+    value: str
+    kind: Literal["value", "other"]
+
+
+OVER_DAYS_COLUMNS: Columns = (
+    Column("step", "Step", "the event type and its conditions", value=lambda row: str(row.step)),
+    Column("visitors", "Visitors", "visitors that reached the step, each counted once", "bar"),
+    Column("persons", "Persons", "persons that reached the step, each counted once", "bar"),
+    Column("of_previous", "Of the step before", "share of those at the step before", "share"),
+    Column("of_first", "Of the first", "share of those at the first step", "share"),
+    Column(
+        "first_quartile_seconds",
+        "A quarter within",
+        "the time since the first step within which a quarter of them took this one",
+        "duration",
+    ),
+    Column(
+        "median_seconds",
+        "Half within",
+        "the time since the first step within which half of them took this one",
+        "duration",
+    ),
+    Column(
+        "third_quartile_seconds",
+        "Three quarters within",
+        "the time since the first step within which three quarters of them took this one",
+        "duration",
+    ),
+)
+PART_COLUMNS: Columns = (
+    Column("value", "Value", "the value of the property in the first step"),
+    Column("kind", "Kind", "whether it is one value, or all others together", is_extra=True),
+    *OVER_DAYS_COLUMNS,
+)
+
+
+@dataclass(frozen=True, slots=True)
 class FunnelOverDays:
     """A funnel whose steps may be days apart."""
 
@@ -93,6 +134,18 @@ class FunnelOverDays:
     """The values with the most visitors or persons first, then the other values together."""
     notices: list[str] = field(default_factory=list)
     """Sentences for the reader, such as one about a field that no event has."""
+
+    def part_rows(self) -> list[PartStep]:
+        """Return a row for each step of each part, for a file."""
+        return [
+            PartStep(
+                **{each.name: getattr(row, each.name) for each in fields(row)},
+                value=part.name,
+                kind=part.kind,
+            )
+            for part in self.broken_down
+            for row in part.steps
+        ]
 
 
 def within_of(text: str | timedelta) -> timedelta:

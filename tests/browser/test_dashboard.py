@@ -26,6 +26,7 @@ MORE = [
     "/insights/timeline?session=visitor-0007",
     "/insights/timeline?email=ada@example.com",
     "/insights/paths?direction=before&depth=5&collapse=yes",
+    "/insights/funnel?within=7d&break_down=result_count",
     "/insights/retention?unit=day",
     "/insights/tables/exposure",
 ]
@@ -139,9 +140,11 @@ def test_the_pages_work_without_javascript(site: Site, browser: Any) -> None:
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(f"{site.url}/insights/funnel")
-        page.locator("input[name=step]").last.fill("filter_change")
-        page.locator(".steps button").click()
+        page.locator("select[name=step_type]").last.select_option("filter_change")
+        page.locator("select[name=within]").select_option("7d")
+        page.locator(".choose button").click()
         assert page.locator(".funnel li").count() == 3
+        assert "within=7d" in page.url
         page.goto(f"{site.url}/insights/timeline")
         page.locator("input[name=session]").fill("visitor-0007")
         page.locator(".search button").click()

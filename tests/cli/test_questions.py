@@ -82,15 +82,11 @@ QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
     ),
     "explore": (
         ["explore", "sage_query", "--by", "query_text", "--interval", "week", "--who", "new"],
-        lambda: {
-            "period": PERIOD,
-            **plain(explore(PERIOD, "sage_query", "query_text", who="new", interval="week")),
-        },
+        lambda: plain(explore(PERIOD, "sage_query", "query_text", who="new", interval="week")),
     ),
     "properties": (
         ["explore", "sage_query", "--where", "result_count>=0", "--measure", "sum(result_count)"],
         lambda: {
-            "period": PERIOD,
             **plain(
                 explore(PERIOD, "sage_query", where="result_count>=0", measure="sum(result_count)")
             ),

@@ -63,6 +63,12 @@ def ask(client: FlaskClient, question: str) -> dict[str, Any]:
                 "paths": reports.paths(period, "sage_query", limit=100).rows,
                 "notices": [],
             },
+            "funnel over days": lambda: {
+                "funnel_over_days": reports.funnel(period, steps, "7d").steps,
+                "funnel_broken_down": reports.funnel(
+                    period, steps, "7d", break_down="result_count"
+                ).part_rows(),
+            },
             "retention": lambda: {"retention": reports.retention(period), "notices": []},
             "timeline": lambda: {"timeline": reports.session_timeline("visitor-0007")},
             "overview": lambda: {
@@ -113,12 +119,14 @@ def test_json_names_the_fields_of_the_rows(filled: FlaskClient) -> None:
 def test_csv_says_what_the_report_says(filled: FlaskClient, table: str) -> None:
     page, of = TABLES[table][0], TABLES[table][1].worded(OF_EXPERTS)
     table = of.name
-    answer = filled.get(address(page.name, f"csv/{table}.csv"))
+    is_over_days = table in ("funnel_over_days", "funnel_broken_down")
+    more = "&within=7d&break_down=result_count" if table == "funnel_broken_down" else ""
+    answer = filled.get(address(page.name, f"csv/{table}.csv") + more)
     assert answer.mimetype == "text/csv"
     assert answer.headers["Content-Disposition"].startswith(f'attachment; filename="{table}')
     rows = list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"))))
     expected = {"totals": "activity"}.get(table, table)
-    found = ask(filled, page.name)[expected]
+    found = ask(filled, "funnel over days" if is_over_days else page.name)[expected]
     if table == "latest_visitors":
         with filled.application.app_context():
             found = reports.latest_visitors(10_000)

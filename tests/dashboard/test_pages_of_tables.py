@@ -76,6 +76,8 @@ def test_all_the_tables_that_can_be_long_skip() -> None:
         "exposure",
         "funnel",
         "paths",
+        "funnel_broken_down",
+        "funnel_over_days",
         "retention",
     }
 

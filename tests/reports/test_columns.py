@@ -23,6 +23,7 @@ from tcs_events.reports.exposure import EXPOSURE_COLUMNS
 from tcs_events.reports.funnel import FUNNEL_COLUMNS
 from tcs_events.reports.gaps import GAP_COLUMNS
 from tcs_events.reports.live import LATEST_COLUMNS, REFUSED_COLUMNS
+from tcs_events.reports.over_days import OVER_DAYS_COLUMNS, PART_COLUMNS, PartStep
 from tcs_events.reports.paths import PATH_COLUMNS
 from tcs_events.reports.retention import COHORT_COLUMNS
 from tcs_events.reports.timeline import TIMELINE_COLUMNS
@@ -46,6 +47,8 @@ COLUMNS: dict[str, tuple[Columns, Any]] = {
     "dead_end_combinations": (COMBINATION_COLUMNS, reports.DeadEnd),
     "funnel": (FUNNEL_COLUMNS, reports.FunnelStep),
     "paths": (PATH_COLUMNS, reports.Path),
+    "funnel_over_days": (OVER_DAYS_COLUMNS, reports.ReachedStep),
+    "funnel_broken_down": (PART_COLUMNS, PartStep),
     "retention": (COHORT_COLUMNS, reports.Cohort),
     "timeline": (TIMELINE_COLUMNS, reports.TimelineEvent),
 }
