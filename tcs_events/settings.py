@@ -8,6 +8,8 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -134,6 +136,21 @@ def _bots(value: object) -> str:
             f"is {word!r}, which needs crawler-user-agents: pip install 'tcs-events[bots]'"
         )
     return word
+
+
+def _explore_files(value: object) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, str | PathLike) or not Path(value).is_absolute():
+        raise ValueError(
+            f"must be None or the absolute path of a folder, such as '/var/lib/shop/days', not"
+            f" {value!r}"
+        )
+    if any(importlib.util.find_spec(package) is None for package in ("duckdb", "pyarrow")):
+        raise ValueError("needs duckdb and pyarrow: pip install 'tcs-events[explore]'")
+    if importlib.util.find_spec("fcntl") is None:
+        raise ValueError("must be None on Windows, where the files cannot be locked")
+    return Path(value)
 
 
 def _identify_user(value: object) -> IdentifyUser:
@@ -377,6 +394,14 @@ class Settings:
         " share this time, and so does the counting that the page waits for. PostgreSQL and SQLite"
         " stop at any moment; any other database stops between two rows, not before the first one."
         " Commands, the worker and exports have no limit for counting and writing.",
+    )
+    explore_files: Path | None = _setting(
+        None,
+        _explore_files,
+        "The absolute path of a folder in which closed days are kept as Parquet files, so that"
+        " `explore` is fast in large tables. `flask tcs-events worker` or `day-files` writes them."
+        " They hold the payloads of your visitors' events. Each database needs a folder of its own."
+        " Needs `tcs-events[explore]`. `None` keeps no files.",
     )
     identify_user: IdentifyUser = _setting(
         None,

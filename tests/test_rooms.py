@@ -20,7 +20,7 @@ FLOORS = [
     {"counts"},
     {"intake"},
     {"export"},
-    {"importing"},
+    {"importing", "day_files"},
     {"rights"},
     {"reports"},
     {"digest"},

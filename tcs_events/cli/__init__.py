@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from tcs_events.cli.activity import count_visitors, stats
 from tcs_events.cli.counting import rollup, worker
+from tcs_events.cli.day_files import day_files
 from tcs_events.cli.demand import dead_ends, gaps, top
 from tcs_events.cli.digest import digest
 from tcs_events.cli.doctor import doctor
@@ -44,6 +45,7 @@ COMMANDS = (
     export_subject,
     rollup,
     worker,
+    day_files,
     rejected,
     replay,
     outcomes,

@@ -14,13 +14,13 @@ from tcs_events.counts.refresh import Progress
 
 
 @contextmanager
-def counting_bar() -> Iterator[Progress]:
-    """Give a callback that draws a bar of counted days, from its first call on."""
+def counting_bar(label: str = "Counting days") -> Iterator[Progress]:
+    """Give a callback that draws a bar of days, from its first call on."""
     bars: list[Any] = []
 
     def progress(done: int, days: int) -> None:
         if not bars:
-            bars.append(click.progressbar(length=days, label="Counting days", file=sys.stderr))
+            bars.append(click.progressbar(length=days, label=label, file=sys.stderr))
             bars[0].__enter__()
         bars[0].update(done - bars[0].pos)
 

@@ -21,6 +21,9 @@ from tcs_events.host import registration_of
 from tcs_events.intake.answers import log_trouble
 from tcs_events.watch.log import log
 
+DAY_FILES_SECONDS = 20.0
+"""How long the worker writes files between two counts. It finishes the day that it has begun."""
+
 
 @command("rollup")
 @click.option("--rebuild", is_flag=True, help="Count everything again.")
@@ -67,6 +70,7 @@ def worker(seconds: float, once: bool) -> None:
     if once:
         check_tables()
         _log(registration_of(current_app).refresher.refresh())
+        _write_day_files()
         return
     # It may exit in the middle of a count: each day is one transaction, and a day that is rolled
     # back is counted the next time.
@@ -84,12 +88,32 @@ def _count() -> None:
     try:
         check_tables()
         _log(registration_of(current_app).refresher.refresh())
+        _write_day_files()
     except ConfigError:
         raise
     except StoreUnavailable as error:
         log_trouble(error)
     except sa.exc.SQLAlchemyError as error:
         log_trouble(StoreUnavailable(class_of(error)))
+
+
+def _write_day_files() -> None:
+    """Write the days that have no files, for a short time. If that fails, log why."""
+    keeper = registration_of(current_app).day_keeper
+    if keeper is None:
+        return
+    try:
+        written = keeper.write(until=time.monotonic() + DAY_FILES_SECONDS)
+    except OSError as error:
+        # What is wrong with the folder rarely changes: `doctor` says it, too.
+        log.warning(
+            "tcs_events.day_files_not_written",
+            reason=error.strerror or type(error).__name__,
+            folder=str(keeper.folder.path),
+        )
+        return
+    if written is not None and written.days:
+        log.info("tcs_events.day_files_written", days=len(written.days), events=written.events)
 
 
 def _log(refreshed: Refreshed | None) -> None:

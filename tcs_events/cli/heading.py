@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence, Sized
 import click
 from flask import current_app
 
-from tcs_events.cli.output import print_json, print_line
+from tcs_events.cli.output import print_json, print_line, print_wrapped
 from tcs_events.cli.visible import visible
 from tcs_events.event_types.marketplace import has_role
 from tcs_events.event_types.roles import Click, FilterChange, Impression, Role, Search

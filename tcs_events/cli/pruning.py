@@ -80,7 +80,8 @@ def prune(age: timedelta | date, dry_run: bool, as_json: bool) -> None:
             if place is EVENTS:
                 draw(rows)
 
-        delete_older(engine, Deleter(engine, zone, on_deleted), before)
+        deleter = Deleter(engine, zone, on_deleted, registration.day_keeper)
+        delete_older(engine, deleter, before)
 
 
 def _say(verb: str, counts: Counter[str], before: datetime, as_json: bool, is_done: bool) -> None:

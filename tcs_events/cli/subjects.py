@@ -91,7 +91,8 @@ def forget(
                 counts[place.name] += rows
                 draw(rows)
 
-            delete_all_of(Deleter(engine, zone, on_deleted), subject)
+            deleter = Deleter(engine, zone, on_deleted, registration.day_keeper)
+            delete_all_of(deleter, subject)
         # Even if nothing was deleted now: an earlier run may have been stopped before this.
         _count_again()
 

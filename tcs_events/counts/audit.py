@@ -27,6 +27,7 @@ from tcs_events.counts.days import COUNTED_FROM, COUNTED_UNTIL, Day, date_in, da
 from tcs_events.counts.days import day as day_of
 from tcs_events.counts.events import event_types
 from tcs_events.counts.facts import LOOK_AHEAD
+from tcs_events.counts.versions import forget_version
 from tcs_events.models import UserEvent, UtcDateTime
 
 AUDIT_DAYS = 400
@@ -92,8 +93,16 @@ def _checksum(dialect: str) -> sa.ColumnElement[int]:
 
 
 def keep_check(connection: Connection, day: date, new: Check, *, has_events: bool) -> None:
-    """Store a day's check, in the transaction that stores its counts."""
-    connection.execute(tables.checks.delete().where(tables.checks.c.day == day))
+    """Store a day's check, in the transaction that stores its counts.
+
+    If it differs from the check before, files of the day are old. A day with new events is counted
+    several times, because some of its rows may not be visible yet; mostly nothing has changed.
+    """
+    is_of_day = tables.checks.c.day == day
+    old = connection.execute(sa.select(tables.checks).where(is_of_day)).one_or_none()
+    if old is None or Check(old.events, int(old.checksum)) != new:
+        forget_version(connection, day)
+    connection.execute(tables.checks.delete().where(is_of_day))
     if new != NOTHING or has_events:
         connection.execute(
             tables.checks.insert().values(day=day, is_crossing_stale=True, **new._asdict())

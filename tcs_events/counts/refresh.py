@@ -42,6 +42,7 @@ from tcs_events.counts.spans import build_span, missing_spans
 from tcs_events.counts.state import ensure_state, lock_state
 from tcs_events.counts.steps import Step
 from tcs_events.counts.time_limit import OutOfTime
+from tcs_events.counts.versions import forget_all_versions
 from tcs_events.counts.visitors import SpanCounter
 from tcs_events.watch.log import log
 from tcs_events.watch.log_lines import log_lines
@@ -273,6 +274,10 @@ class _Refresh:
             self._forget_everything(ours, is_takeover=state.version != 0)
             # Nothing is read until all is counted, and one that fails begins from the start.
             self._counter.counts_visitors_later = True
+        elif rebuild:  # a payload may have been changed in place, which no check notices
+            with self._engine.begin() as connection:
+                self._lease.update(connection)
+                forget_all_versions(connection)
         refreshed = self._count(sorted(to_count), progress)
         if is_all:
             self._count_visitors(sorted(to_count))

@@ -35,10 +35,11 @@ _MARK_DAYS = (
     .where(_days.day.between(_first, _last), ~_days.is_stale)
     .values(is_stale=True)
 )
+_FORGET_FILES = tables.day_versions.delete().where(tables.day_versions.c.day.between(_first, _last))
 
 
 def mark_stale(connection: Connection, zone: ZoneInfo, times: Sequence[datetime]) -> None:
-    """Mark the days of deleted events, so that they are counted again.
+    """Mark the days of deleted events, so that they are counted again, and no file of them is read.
 
     Call it in the transaction that deletes the events, after they are deleted.
 
@@ -49,7 +50,7 @@ def mark_stale(connection: Connection, zone: ZoneInfo, times: Sequence[datetime]
     """
     days = {day for at in times for day in touched_by(zone, at)}
     for first, last in runs(sorted(days)):
-        for statement in (_TAKE_DAYS_AWAY, _MARK_DAYS):
+        for statement in (_TAKE_DAYS_AWAY, _MARK_DAYS, _FORGET_FILES):
             connection.execute(statement, {"first": first, "last": last})
 
 
@@ -71,4 +72,5 @@ def forget_sessions(
     # A running refresh loses its lease: it may have read the visits that are now deleted.
     connection.execute(tables.state.update().values(lease_holder=None))
     for first, last in runs(sorted(forget_visits(connection, session_ids))):
-        connection.execute(_MARK_DAYS, {"first": first, "last": last})
+        for statement in (_MARK_DAYS, _FORGET_FILES):
+            connection.execute(statement, {"first": first, "last": last})

@@ -136,6 +136,18 @@ checks = sa.Table(
 If `is_crossing_stale`, the funnel steps that were taken after the day must be counted again.
 """
 
+day_versions = sa.Table(
+    "user_event_day_versions",
+    own_metadata,
+    sa.Column("day", sa.Date(), primary_key=True),
+    sa.Column("version", sa.BigInteger(), nullable=False),
+)
+"""The days that are kept as files, and the version of the day that the files have.
+
+Whatever changes a day deletes its row, in the same transaction. So files of another version, and of
+a day without a row, are never read. The versions are random, and the same on all machines.
+"""
+
 spans = sa.Table(
     "user_event_rollup_spans",
     own_metadata,
@@ -310,6 +322,7 @@ OF_EVENTS = (
     funnel_counts,
     funnel_crossings,
     checks,
+    day_versions,
     days,
 )
 """All tables that are counted from the events, and can be counted again."""

@@ -65,7 +65,7 @@ def new_file(path: Path, *, replace: bool = False) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             part.unlink()
         raise
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _rename_to_new(part: Path, path: Path) -> None:
@@ -83,9 +83,9 @@ def _rename_to_new(part: Path, path: Path) -> None:
         part.unlink()
 
 
-def _sync_folder(folder: Path) -> None:
-    """Sync the folder, so that the new name survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Sync a file, or a folder so that the names in it survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

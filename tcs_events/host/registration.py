@@ -23,6 +23,7 @@ from tcs_events.database.forks import ensure_own_state, in_each_child
 from tcs_events.database.host_database import HostDatabase
 from tcs_events.database.pools import leave_pool_of_parent
 from tcs_events.database.supported import check_supported
+from tcs_events.day_files.keeping import DayKeeper
 from tcs_events.errors import ConfigError, DatabaseMissing, TcsEventsError
 from tcs_events.event_types.schemas import event_schema
 from tcs_events.intake.announcing import Signals
@@ -192,6 +193,14 @@ class Registration:
         """Keeps the counts of the current app up to date. Raises what `database` raises."""
         meaning = meaning_of(self.settings.event_types)
         return Refresher(self.database.engine, self.settings.timezone, meaning)
+
+    @cached_property
+    def day_keeper(self) -> DayKeeper | None:
+        """Keeps closed days as files. None unless the settings say so. Raises as `database`."""
+        path = self.settings.explore_files
+        if path is None:
+            return None
+        return DayKeeper(self.database.engine, self.settings.timezone, path)
 
     @property
     def rejection_store(self) -> Store:

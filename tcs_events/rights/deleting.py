@@ -21,6 +21,7 @@ from tcs_events.counts.days import date_in
 from tcs_events.counts.stale import forget_sessions, mark_stale
 from tcs_events.counts.state import ensure_state
 from tcs_events.database.troubles import is_deadlock
+from tcs_events.day_files.keeping import DayKeeper
 from tcs_events.models import UserEvent
 from tcs_events.rights.places import Place
 
@@ -69,14 +70,20 @@ class Deleter:
         engine: the engine of the database with our tables.
         zone: the time zone of the reports' days.
         on_deleted: called after each commit with the number of rows it deleted.
+        day_keeper: keeps files of days that have events to be deleted; None if nothing does.
     """
 
     def __init__(
-        self, engine: Engine, zone: ZoneInfo, on_deleted: Callable[[Place, int], None]
+        self,
+        engine: Engine,
+        zone: ZoneInfo,
+        on_deleted: Callable[[Place, int], None],
+        day_keeper: DayKeeper | None = None,
     ) -> None:
         self._engine = engine
         self._zone = zone
         self._on_deleted = on_deleted
+        self._day_keeper = day_keeper
         is_sqlite = engine.dialect.name == "sqlite"
         self._pace = Pace(TARGET_SECONDS_SQLITE if is_sqlite else TARGET_SECONDS)
 
@@ -108,6 +115,19 @@ class Deleter:
             ).all()
             empty = set(sessions) - {row.session_id for row in remaining}
             forget_sessions(connection, self._zone, empty, [row.created_at for row in remaining])
+
+    @contextmanager
+    def removing_files(self) -> Iterator[None]:
+        """Remove the files that have deleted events, at the end and also after an interruption.
+
+        Raises:
+            FilesLeft: they could not be removed.
+        """
+        try:
+            yield
+        finally:
+            if self._day_keeper is not None:
+                self._day_keeper.remove_old()
 
     def _delete_some(self, connection: Connection, place: Place, find: Find) -> float | None:
         """Delete the next rows. Return how long writers were blocked; None if no rows are left."""

@@ -39,12 +39,17 @@ def count_holdings(engine: Engine, subject: Subject) -> Holdings:
 
 
 def forget(deleter: Deleter, subject: Subject) -> None:
-    """Delete all rows of a person. After an interruption, it can be called again."""
-    for place in PLACES:
-        for condition in subject.conditions(place):
-            deleter.delete(place, _Rows(place, condition))
-    for sessions in batches([*subject.sessions, *subject.linked_sessions]):
-        deleter.forget_visits(sessions)
+    """Delete all rows of a person. After an interruption, it can be called again.
+
+    Raises:
+        FilesLeft: the rows are deleted, but files of days still have them.
+    """
+    with deleter.removing_files():
+        for place in PLACES:
+            for condition in subject.conditions(place):
+                deleter.delete(place, _Rows(place, condition))
+        for sessions in batches([*subject.sessions, *subject.linked_sessions]):
+            deleter.forget_visits(sessions)
 
 
 class _Rows:

@@ -63,14 +63,18 @@ def prune(engine: Engine, deleter: Deleter, before: datetime) -> None:
 
     Then deletes the identities, user links and crawler marks from before that time whose session
     has no events left.
+
+    Raises:
+        FilesLeft: the rows are deleted, but files of days still have them.
     """
     with engine.connect() as connection:
         types = event_types(connection)
-    for event_type in types:
-        deleter.delete(EVENTS, _OlderEvents(event_type, before))
-    for place in _places_besides_events(engine):
-        find = _LeftBehind(place, before) if place in LEFT_BEHIND else _Older(place, before)
-        deleter.delete(place, find)
+    with deleter.removing_files():
+        for event_type in types:
+            deleter.delete(EVENTS, _OlderEvents(event_type, before))
+        for place in _places_besides_events(engine):
+            find = _LeftBehind(place, before) if place in LEFT_BEHIND else _Older(place, before)
+            deleter.delete(place, find)
 
 
 def _places_besides_events(engine: Engine) -> list[Place]:

@@ -13,6 +13,7 @@ from tcs_events.cli.command import command, in_one_line
 from tcs_events.cli.doctor.addresses import address_findings
 from tcs_events.cli.doctor.counts import count_findings
 from tcs_events.cli.doctor.database import database_findings
+from tcs_events.cli.doctor.day_files import day_file_findings
 from tcs_events.cli.doctor.extras import extras_finding
 from tcs_events.cli.doctor.finding import COLOURS, WRONG, Finding
 from tcs_events.cli.doctor.limits import limit_findings
@@ -79,6 +80,8 @@ def _findings(app: Flask) -> Iterator[Finding]:
             yield from _asked("storing an event", lambda: storing_findings(registration))
             refresher = registration.refresher
             yield from _asked("counts", lambda: count_findings(engine, refresher))
+            keeper = registration.day_keeper
+            yield from _asked("files of days", lambda: day_file_findings(keeper))
     yield from address_findings(app)
     yield from limit_findings(registration.settings)
     yield extras_finding()
