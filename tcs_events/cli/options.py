@@ -11,11 +11,12 @@ import click
 from flask import current_app
 
 from tcs_events.cli.worded import WordedOption
-from tcs_events.counts.conditions import Condition, conditions_of
+from tcs_events.counts.conditions import Condition, check_field, conditions_of
 from tcs_events.counts.days import date_in
 from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period, Step, step
+from tcs_events.reports.over_days import within_of
 from tcs_events.reports.period import MAX_DAYS
 from tcs_events.reports.types import known_types
 
@@ -92,6 +93,32 @@ def read_conditions(
         return conditions_of([read_text(text) for text in texts])
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from None
+
+
+def read_within(text: str) -> str:
+    """Return the time allowed for the steps of a funnel.
+
+    Raises:
+        click.BadParameter: the text is not such a time.
+    """
+    try:
+        within_of(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+    return text
+
+
+def read_property(text: str) -> str:
+    """Return the name of a property.
+
+    Raises:
+        click.BadParameter: no condition can name it.
+    """
+    try:
+        check_field(read_text(text))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+    return text
 
 
 def read_day(text: str) -> date:

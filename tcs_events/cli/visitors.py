@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import cast
+from typing import cast, get_args
 
 import click
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from tcs_events import reports
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
+from tcs_events.cli.funnel_over_days import print_json_of, print_tables_of
 from tcs_events.cli.heading import print_answer, print_heading, print_nothing, print_notices
 from tcs_events.cli.output import (
     Share,
@@ -25,6 +26,7 @@ from tcs_events.cli.output import (
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Cohort, Period, Step
 from tcs_events.reports.funnel import FUNNEL_COLUMNS, keep_asked
+from tcs_events.reports.over_days import Per
 from tcs_events.reports.retention import COHORT_COLUMNS, CohortUnit
 from tcs_events.reports.timeline import TIMELINE_COLUMNS
 
@@ -35,13 +37,42 @@ _EVENT = Printed(TIMELINE_COLUMNS, "at", "session_id", "is_known", "event_type",
 
 @command("funnel")
 @click.argument("steps", nargs=-1, required=True, type=options.read_step, metavar="STEP...")
+@click.option(
+    "--within",
+    metavar="TIME",
+    type=options.read_within,
+    help="Count visitors instead of visits, whose other steps follow within this time: 12h, 7d, up"
+    " to 90d.",
+)
+@click.option(
+    "--per",
+    type=click.Choice(get_args(Per)),
+    default="visitor",
+    show_default=True,
+    help="With --within: what counts once. Sessions linked to one user or address are a person.",
+)
+@click.option(
+    "--break-down",
+    metavar="PROPERTY",
+    type=options.read_property,
+    help="With --within: also for each value of this property of the first step, such as plan.",
+)
+@options.limit(20, "values of --break-down; the others are one row")
 @options.of_period
 @options.as_json
-def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
-    """Count the visits that took the given steps in this order.
+def funnel(
+    steps: tuple[Step, ...],
+    within: str | None,
+    per: Per,
+    break_down: str | None,
+    limit: int,
+    period: Period,
+    as_json: bool,
+) -> None:
+    """Count the visits that took the given steps in this order, or the visitors, over days.
 
     Anything may happen in between. The first step is in the period; the others follow within 24
-    hours. A visit is a visitor's day.
+    hours, or within the time of --within. A visit is a visitor's day.
 
     A step is an event type, with conditions on its payload if you
     like:
@@ -49,8 +80,16 @@ def funnel(steps: tuple[Step, ...], period: Period, as_json: bool) -> None:
     \b
         flask tcs-events funnel{steps}
 
-    From now on these steps are counted ahead, so that asking again is fast.
+    From now on these steps are counted ahead, so that asking again is fast. With --within, they are
+    read from the events.
     """  # noqa: D301 - to click, a real backspace means: keep these lines as they are
+    if within is not None:
+        over_days = reports.funnel(period, steps, within, per, break_down, limit)
+        print_notices(over_days.notices)
+        (print_json_of if as_json else print_tables_of)(over_days, period)
+        return
+    if per != "visitor" or break_down is not None:
+        raise click.UsageError("--per and --break-down need the time allowed, such as --within 7d.")
     with contextlib.suppress(sa.exc.DBAPIError):  # a read-only database can still be asked
         keep_asked(current_reports(), steps)
     rows = reports.funnel(period, steps)

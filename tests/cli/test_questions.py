@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import pytest
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from tcs_events import UserEventIdentity, create_blueprint
 from tcs_events.reports import (
     Period,
+    ReachedStep,
     dead_end_combinations,
     dead_end_values,
     explore,
@@ -56,6 +57,26 @@ def host(host: Flask) -> Flask:
         click("ada", "visitor-9", created_at=tomorrow),
     )
     return host
+
+
+def over_days(within: str, per: Literal["visitor", "person"], break_down: str) -> dict[str, Any]:
+    found = funnel(PERIOD, [step(text) for text in STEPS], within, per, break_down)
+
+    def rows(steps: list[ReachedStep]) -> list[dict[str, Any]]:
+        without = "visitors" if per == "person" else "persons"
+        return [
+            {name: value for name, value in {**plain(row), "step": text}.items() if name != without}
+            for row, text in zip(steps, STEPS, strict=True)
+        ]
+
+    parts = [{**plain(part), "rows": rows(part.steps)} for part in found.broken_down]
+    return {
+        "within": within,
+        "per": per,
+        "break_down": break_down,
+        "rows": rows(found.steps),
+        "broken_down": [{name: part[name] for name in ("kind", "value", "rows")} for part in parts],
+    }
 
 
 QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
@@ -115,6 +136,10 @@ QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
             "rows": paths(PERIOD, "sage_query", where="result_count>0", limit=1).rows,
             "others": 1,
         },
+    ),
+    "funnel over days": (
+        ["funnel", *STEPS, "--within", "7d", "--per", "person", "--break-down", "query_text"],
+        lambda: over_days("7d", "person", "query_text"),
     ),
     "retention": (
         ["retention", "--by", "day"],

@@ -35,6 +35,10 @@ TABLES = {
     "exposure": ["exposure", *MARCH],
     "funnel": ["funnel", "sage_query[result_count=0]", "card_click[context=sage_panel]", *MARCH],
     "paths": ["paths", "sage_query", *MARCH],
+    "funnel over days": [
+        *("funnel", "sage_query[result_count=0]", "card_click[context=grid]", "--within", "7d"),
+        *("--break-down", "query_text", *MARCH),
+    ],
     "retention": ["retention", "--by", "day", *MARCH],
     "timeline": ["timeline", "visitor-1"],
     "outcomes": ["outcomes"],
@@ -50,6 +54,7 @@ LABELS = {
     "exposure": [EXPERTS[0], "never among the first"],
     "funnel": ["sage_query[result_count=0]"],
     "paths": ["sage_query → card_click → (end of the visit)", "%"],
+    "funnel over days": ["sage_query[result_count", "wordpress plugin"],
     "retention": ["2026-03-02", "2026-03-03"],
     "timeline": ["2026-03-02 12:00:00", "sage_query", "card_click"],
     "outcomes": ["accepted", "failed"],
@@ -66,6 +71,7 @@ NUMBERS_ARE = {
     "exposure": "visits",
     "funnel": "visits",
     "paths": "visits",
+    "funnel over days": "visitors",
     "retention": "visitors",
 }
 

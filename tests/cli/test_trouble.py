@@ -42,6 +42,15 @@ WRONG = {
     "an unknown type": (["paths", "cardclick"], "did you mean card_click?"),
     "no condition": (["paths", "card_click", "--where", "x"], "'x' is not a condition"),
     "too deep": (["paths", "card_click", "--depth", "6"], "6 is not in the range"),
+    "a time that is none": (["funnel", "card_click", "--within", "7"], "'7' is not a time"),
+    "a property that is none": (
+        ["funnel", "card_click", "--within", "7d", "--break-down", "["],
+        "'[' is not a valid field",
+    ),
+    "persons without a time": (
+        ["funnel", "card_click", "--per", "person"],
+        "--per and --break-down need the time allowed, such as --within 7d.",
+    ),
     "a step with bytes": (["funnel", "\udcff"], "is not UTF-8 text"),
     "nobody": (["timeline"], "Give a session, --email or --user, and only one of them."),
     "two of them": (["timeline", "visitor-1", "--email", "a@example.com"], "only one of them"),
