@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from flask import Flask, render_template, request
 from sqlalchemy import URL, exc, select
 
-from tcs_events import UserEvent, create_blueprint
+from tcs_events import EventType, UserEvent, create_blueprint
 from tcs_events.dashboard import create_dashboard
 from tcs_events.demo import just_stored
 from tcs_events.demo.api import api_bp
@@ -20,11 +20,18 @@ from tcs_events.demo.search import RATE_CEILING, Search, tags_of
 DEFAULT_DATABASE_URI = "sqlite:///tcs_events_demo.db"
 STARTUP_ATTEMPTS = 20
 
-# `from tcs_events import events_bp` would do if this host had no event type of its own: it sends
-# card_impression when a card comes into view. The list replaces the default, so it repeats the
-# three default types.
+# `from tcs_events import events_bp` would do if this host had no event types of its own. It sends
+# card_impression when a card comes into view, and its simulated visitors make accounts and book.
+# The list replaces the default, so it repeats the three default types.
 events_bp = create_blueprint(
-    event_types=["card_click", "sage_query", "filter_change", "card_impression"]
+    event_types=[
+        "card_click",
+        "sage_query",
+        "filter_change",
+        "card_impression",
+        EventType("account_created", break_down=("plan",), help="The visitor made an account."),
+        EventType("expert_booked", help="The visitor booked an expert."),
+    ]
 )
 
 

@@ -44,6 +44,10 @@ class Planted:
     """Experts who are clicked much less than others at the same positions."""
     funnel: tuple[int, int]
     """Visits that asked and were shown somebody, and visits among them that clicked afterwards."""
+    booked_by_plan: dict[str, tuple[int, int]]
+    """By plan, the visitors who made an account, and those of them who booked within 7 days."""
+    booked_as_persons: int
+    """The persons who booked within 7 days of their account, some of them on another device."""
     persons: dict[str, set[str]]
     """The sessions of each identified person, by e-mail address."""
     visits: int
@@ -71,6 +75,11 @@ class Planted:
             RUNGS[Rung.NEVER_CLICKED][0]: named(self.never_clicked),
             RUNGS[Rung.UNDER_CLICKED][0]: named(self.under_clicked),
             "Funnel": f"{found} visits were shown somebody, {clicked} of them clicked",
+            "Funnel over 7 days": (
+                f"{sum(made for made, _ in self.booked_by_plan.values())} visitors made an account,"
+                f" {sum(booked for _, booked in self.booked_by_plan.values())} of them booked"
+                f" ({self.booked_as_persons} as persons)"
+            ),
             "Persons": f"{len(self.persons)} were identified",
         }
         for title, text in lines.items():

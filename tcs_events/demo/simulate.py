@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from flask import current_app
 
 from tcs_events.counts.text import normalise
+from tcs_events.demo.bookings import Bookings
 from tcs_events.demo.clicks import FIRST_POSITIONS, Clicks
 from tcs_events.demo.models import Expert
 from tcs_events.demo.page import Page
@@ -109,9 +110,11 @@ class _Simulation:
         intentions = self._intentions()
         persons: dict[str, set[str]] = {}
         identities: list[Identity] = []
+        visits_of: list[list[Visit]] = []
         for number in range(visitors):
             session_id = str(UUID(int=self._random.getrandbits(128), version=4))
             visits = self._calendar.visits_of(session_id)
+            visits_of.append(visits)
             for visit in visits:
                 self._make(visit, next(intentions))
             if visits and number % 12 == 3:
@@ -121,10 +124,12 @@ class _Simulation:
                 link = identity_id(session_id, person)
                 identities.append(Identity(link, session_id, person, at, at))
                 persons.setdefault(person, set()).add(session_id)
+        bookings = Bookings()
+        self._events += bookings.plant(visits_of)
         self._events.sort(key=lambda event: (event.created_at, event.event_id))
-        return Month(self._events, identities, self._planted(persons))
+        return Month(self._events, identities, self._planted(persons, bookings))
 
-    def _planted(self, persons: dict[str, set[str]]) -> Planted:
+    def _planted(self, persons: dict[str, set[str]], bookings: Bookings) -> Planted:
         best = self._clicks.best_positions
         return Planted(
             gaps=dict(self._gaps),
@@ -138,6 +143,8 @@ class _Simulation:
             never_clicked=self._clicks.never_clicked,
             under_clicked=self._clicks.under_clicked,
             funnel=(self._clicks.found, self._clicks.clicked),
+            booked_by_plan=bookings.by_plan,
+            booked_as_persons=bookings.persons,
             persons=persons,
             visits=self._clicks.visits,
         )

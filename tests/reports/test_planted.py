@@ -63,6 +63,7 @@ def test_what_was_planted_is_found_and_nothing_else(app: Flask, seed: int) -> No
         check_dead_ends(month.planted)
         check_exposure(month.planted)
         check_visits(month)
+        check_bookings(month.planted)
 
 
 def check_demand(planted: Planted) -> None:
@@ -129,6 +130,23 @@ def check_visits(month: Month) -> None:
         assert {row.session_id for row in timeline} == sessions
 
 
+def check_bookings(planted: Planted) -> None:
+    """Some book more than a week later, and some on another device."""
+    steps = [reports.step("account_created"), reports.step("expert_booked")]
+    found = reports.funnel(JUNE, steps, "7d", break_down="plan")
+    by_plan = {part.value: [row.visitors for row in part.steps] for part in found.broken_down}
+    assert by_plan == {plan: list(counts) for plan, counts in planted.booked_by_plan.items()}
+    persons = reports.funnel(JUNE, steps, "7d", "person").steps[1].persons
+    assert persons == planted.booked_as_persons
+    visitors = found.steps[1].visitors
+    longer = reports.funnel(JUNE, steps, "90d").steps[1].visitors
+    assert visitors is not None
+    assert longer is not None
+    assert persons is not None
+    assert 0 < visitors < longer
+    assert persons > visitors
+
+
 def test_every_kind_of_truth_is_planted(app: Flask) -> None:
     with app.app_context():
         planted = month_of(seed=1).planted
@@ -136,7 +154,7 @@ def test_every_kind_of_truth_is_planted(app: Flask) -> None:
         assert getattr(planted, name), name
     assert len(planted.never_clicked) == len(planted.under_clicked) == 2
     assert max(map(len, planted.persons.values())) > 1  # somebody has two devices
-    assert len(list(planted.summary())) == 10
+    assert len(list(planted.summary())) == 11
 
 
 def test_the_same_seed_and_end_give_the_same_month_and_others_another(app: Flask) -> None:
