@@ -78,14 +78,14 @@ class RefusedEvent:
 
 
 LATEST_COLUMNS: Columns = (
-    Column("last_at", "Last seen", "when the visitor's last event happened", "moment"),
     Column("session_id", "Visitor", "the session of the visitor"),
+    Column("last_at", "Last seen", "when the visitor's last event happened", "moment"),
     Column("event_type", "Last event", "the type of the visitor's last event"),
     Column(
         "is_known",
         "Known",
         "whether the visitor's e-mail address or user id was known by then",
-        value=lambda row: "known" if row.is_known else "not known",
+        value=lambda row: "yes" if row.is_known else "no",
     ),
 )
 REFUSED_COLUMNS: Columns = (
