@@ -17,6 +17,7 @@ from tcs_events.dashboard.parameters import (
     checked,
     checked_texts,
 )
+from tcs_events.errors import NotCounted
 from tcs_events.event_types.marketplace import has_role
 from tcs_events.event_types.roles import Role
 from tcs_events.event_types.words import Words, words_of
@@ -185,7 +186,10 @@ def _period_of(named: str, reports: Reports) -> Period:
     today = reports.last_days(1).last
     if named == "yesterday":
         return Period(today - timedelta(days=1), today - timedelta(days=1))
-    first = reports.first_day()
+    try:
+        first = reports.first_day()
+    except NotCounted:
+        first = None  # a page that reads counts says so itself; one that does not needs no counts
     if first is None or first > today:
         return reports.last_days(DEFAULT_DAYS)
     return Period(max(first, today - timedelta(days=MAX_DAYS - 1)), today)

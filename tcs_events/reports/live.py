@@ -101,8 +101,10 @@ def why(row: RefusedEvent) -> str:
     return "; ".join(row.reasons)
 
 
-def live(reading: Reading, minutes: int = 30) -> Live:
+def live(reading: Reading, minutes: int = 30, event_type: str | None = None) -> Live:
     """Return the events and visitors of the last minutes, the current one included.
+
+    With an `event_type`, only events of that type count.
 
     Events of crawlers are left out, as in all reports. At most the newest 20,000 events are read:
     if there were more, `since` is later than the minutes ask for.
@@ -127,7 +129,8 @@ def live(reading: Reading, minutes: int = 30) -> Live:
     for row in rows:
         # The clock of the database may be ahead of ours.
         minute = min(row.created_at.astimezone(UTC).replace(second=0, microsecond=0), this_minute)
-        if minute >= since and not row.is_crawler:
+        is_asked_for = event_type in (None, row.event_type) and not row.is_crawler
+        if minute >= since and is_asked_for:
             events[minute] += 1
             visitors[minute].add(row.session_id)
             everybody.add(row.session_id)
@@ -146,13 +149,20 @@ def live(reading: Reading, minutes: int = 30) -> Live:
     )
 
 
-def latest_visitors(reading: Reading, limit: int = 20) -> list[LatestVisitor]:
+def latest_visitors(
+    reading: Reading, limit: int = 20, event_type: str | None = None
+) -> list[LatestVisitor]:
     """Return the visitors who came last, the latest first.
 
-    They are those of the newest 5,000 events. Crawlers are left out, as in all reports.
+    They are those of the newest 5,000 events. Crawlers are left out, as in all reports. With an
+    `event_type`, only events of that type count: the last event is the last of that type.
     """
     with reading.events() as connection:
-        newest = [row for row in _newest(connection, LATEST_EVENTS) if not row.is_crawler]
+        newest = [
+            row
+            for row in _newest(connection, LATEST_EVENTS)
+            if event_type in (None, row.event_type) and not row.is_crawler
+        ]
         newest.sort(key=lambda row: (row.created_at, row.session_id))
         last = {row.session_id: row for row in newest}
         rows = sorted(last.values(), key=lambda row: (row.created_at, row.session_id))

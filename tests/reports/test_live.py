@@ -57,11 +57,14 @@ def without_crawler(app: Flask, events: list[Event]) -> Iterator[Event]:
     return (event for event in events if event.session_id != "visitor-7")
 
 
-@pytest.mark.parametrize("minutes", [1, 30, 90])
-def test_live_is_what_the_events_say(host: Flask, minutes: int) -> None:
+@pytest.mark.parametrize(
+    ("minutes", "event_type"), [(1, None), (30, None), (90, None), (90, "sage_query")]
+)
+def test_live_is_what_the_events_say(host: Flask, minutes: int, event_type: str | None) -> None:
     events = list(without_crawler(host, lately(minutes)))
+    events = [event for event in events if event_type in (None, event.event_type)]
     with host.app_context():
-        live = reports.live(minutes)
+        live = reports.live(minutes, event_type)
     zone = live.since.tzinfo
     assert live.since.second == 0
     assert str(zone) == "Asia/Kathmandu"
@@ -96,14 +99,16 @@ def test_when_more_events_came_than_are_read_it_says_since_when(
     assert live.events == len(counted)
 
 
-def test_the_latest_visitors_are_those_who_came_last(host: Flask) -> None:
+@pytest.mark.parametrize("event_type", [None, "card_click"])
+def test_the_latest_visitors_are_those_who_came_last(host: Flask, event_type: str | None) -> None:
     events = list(without_crawler(host, lately(1)))
+    events = [event for event in events if event_type in (None, event.event_type)]
     last: dict[str, Event] = {}
     for event in sorted(events, key=lambda event: event.created_at):
         last[event.session_id] = event
     expected = sorted(last.values(), key=lambda event: (event.created_at, event.session_id))[::-1]
     with host.app_context():
-        found = reports.latest_visitors(12)
+        found = reports.latest_visitors(12, event_type)
     assert [row.session_id for row in found] == [event.session_id for event in expected[:12]]
     assert [row.last_at for row in found] == [event.created_at for event in expected[:12]]
     assert [row.session_id for row in found if row.is_known] == [KNOWN]

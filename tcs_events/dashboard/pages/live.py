@@ -21,7 +21,8 @@ visitors = Table(
     "Latest visitors",
     "Those of the newest 5,000 events, the latest first.",
     LATEST_COLUMNS,
-    lambda asked, limit: asked.reports.latest_visitors(limit),
+    lambda asked, limit: asked.reports.latest_visitors(limit, asked.filters.event_type or None),
+    filters=("type",),
     leads_to={"session_id": timeline_of},
 )
 refused = Table(
@@ -37,7 +38,7 @@ refused = Table(
 def answer(asked: Asked, limit: int) -> Answers:
     """Return the last minutes, the latest visitors and the latest refused events."""
     return {
-        "live": asked.reports.live(MINUTES),
+        "live": asked.reports.live(MINUTES, asked.filters.event_type or None),
         "latest_visitors": visitors.rows(asked, limit),
         "latest_refused": refused.rows(asked, limit),
     }
@@ -79,6 +80,7 @@ page = Page(
     answer,
     show,
     (visitors, refused),
+    filters=("type",),
     has_period=False,
     group="At a glance",
     reads_events=lambda asked: True,
