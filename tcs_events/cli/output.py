@@ -17,7 +17,7 @@ from tcs_events.cli.text_table import TextTable
 from tcs_events.cli.visible import visible, visible_json
 from tcs_events.cli.worded import host_words
 from tcs_events.export.json_text import RENAMED, json_text
-from tcs_events.reports.explore.values import number_text
+from tcs_events.reports.explore import number_text
 
 NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

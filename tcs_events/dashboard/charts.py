@@ -32,8 +32,8 @@ class Point:
     """The full label: `12 Oct 2026`."""
     tick: str
     """The short label for the axis: `12 Oct`; "" for none."""
-    value: int
-    before: int | None = None
+    value: float
+    before: float | None = None
     """The value at the same place in the previous period."""
     details: tuple[str, ...] = ()
     """Further lines of its tooltip."""
@@ -186,7 +186,7 @@ def short_count(value: int) -> str:
     return f"{value / 1000:g}k" if value < 1_000_000 else f"{value / 1_000_000:g}M"
 
 
-def scale(highest: int) -> int:
+def scale(highest: float) -> int:
     """Return the smallest round even number that is at least `highest`: 2, 4, 6, 8, 10, 20, 30."""
     if highest <= 2:
         return 2

@@ -9,6 +9,7 @@ from typing import Any
 from tcs_events.export.json_text import json_text
 from tcs_events.reports import Period
 from tcs_events.reports.durations import duration
+from tcs_events.reports.explore import number_text
 
 NO_DATA = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -145,6 +146,7 @@ FORMATS = {
     "filters": filters,
     "hundredths": hundredths,
     "moment": moment,
+    "number": number_text,
     "period": period,
     "plural": plural,
     "share": share,

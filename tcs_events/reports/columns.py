@@ -16,6 +16,7 @@ Show = Literal[
     "bar",
     "share",
     "decimal",
+    "number",
     "day",
     "moment",
     "duration",
@@ -65,7 +66,7 @@ class Column:
     @property
     def is_number(self) -> bool:
         """Whether its cells are aligned to the right."""
-        return self.show in ("count", "share", "decimal", "duration")
+        return self.show in ("count", "share", "decimal", "duration", "number")
 
 
 Columns = tuple[Column, ...]

@@ -97,6 +97,9 @@ def hostile_addresses(app: Flask) -> list[tuple[str, dict[str, object]]]:
                 ("/insights/tables/timeline", {"session": bad[:64]}),
             ]
         every += [
+            ("/insights/explore", {"type": "card_click", "by": bad[:400]}),
+            ("/insights/explore", {"type": "sage_query", "by": "query_text", "measure": bad[:400]}),
+            ("/insights/explore", {"type": "sage_query", "by": "query_text"}),
             ("/insights/funnel", {"step": bad[:400]}),
             ("/insights/paths", {"event_type": bad[:50]}),
             ("/insights/paths", {"where": bad[:400]}),

@@ -48,6 +48,7 @@ def ask(client: FlaskClient, question: str) -> dict[str, Any]:
                 "filters": reports.top_filters(period, 100),
             },
             "gaps": lambda: {"gaps": reports.unmet_demand(period)},
+            "explore": lambda: explored(period),
             "exposure": lambda: {"exposure": reports.exposure(period, EXPERTS)},
             "dead_ends": lambda: {
                 "dead_end_values": reports.dead_end_values(period),
@@ -88,6 +89,17 @@ def ask(client: FlaskClient, question: str) -> dict[str, Any]:
 def visitors_by_type(found: reports.Visitors) -> list[reports.TypeVisitors]:
     together = found.visitors, found.new, found.returning, found.visits, found.events
     return [reports.TypeVisitors("", *together), *found.by_type]
+
+
+def explored(period: reports.Period) -> dict[str, Any]:
+    """What the page asks by itself: the type with the most events, by a property of few values."""
+    answer = reports.explore(period, "sage_query", "query_text", interval="day", limit=100)
+    return {
+        "explore": answer.rows,
+        "total": answer.total,
+        "starts_on": answer.starts_on,
+        "properties": reports.properties(period, "sage_query"),
+    }
 
 
 def address(question: str, form: str = "api/{}.json") -> str:

@@ -73,6 +73,7 @@ def test_all_the_tables_that_can_be_long_skip() -> None:
         "activity",
         "visitors",
         "visitors_by_day",
+        "explore",
         "exposure",
         "funnel",
         "paths",

@@ -65,7 +65,7 @@ def test_so_are_those_of_other_pages(client: FlaskClient, page: str) -> None:
         assert asked.partition("=")[2] in answer.text
 
 
-@pytest.mark.parametrize("parameter", ["by", "context", "Unit", "<b>", "limit"])
+@pytest.mark.parametrize("parameter", ["sort", "context", "Unit", "<b>", "limit"])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_says_which_parameters_change_nothing(
     client: FlaskClient, name: str, parameter: str

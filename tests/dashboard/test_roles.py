@@ -17,7 +17,7 @@ from tests.conftest import MakeHost
 from tests.support import post
 
 TOPS = {"items", "queries", "filters"}
-ALWAYS = {"overview", "live", "activity", "funnel", "paths", "retention", "timeline"}
+ALWAYS = {"overview", "live", "activity", "explore", "funnel", "paths", "retention", "timeline"}
 SEARCH = EventType("search", role=Search(query="text"))
 CLICK = EventType("opened", role=Click(item="id"))
 FILTER = EventType("narrowed", role=FilterChange(filter="name", value="to"))

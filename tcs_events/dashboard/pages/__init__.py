@@ -6,6 +6,7 @@ from tcs_events.dashboard.page import Page
 from tcs_events.dashboard.pages import (
     activity,
     dead_ends,
+    explore,
     exposure,
     funnel,
     gaps,
@@ -24,6 +25,7 @@ PAGES: dict[str, Page] = {
         overview,
         live,
         activity,
+        explore,
         top,
         gaps,
         exposure,

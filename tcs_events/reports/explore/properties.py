@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from tcs_events.database.streaming import stream
 from tcs_events.event_types.event_type import EventType
 from tcs_events.models import UserEvent
 from tcs_events.reports.columns import Column, Columns
+from tcs_events.reports.explore.question import COUNTED, OF_NUMBERS
 from tcs_events.reports.explore.values import is_numeric, shown_value, value_text
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
@@ -117,7 +118,8 @@ def properties(reading: Reading, period: Period, event_type: str) -> Rows[Proper
                     if key in one.values or len(one.values) < VALUES_COUNTED:
                         one.values[key] += 1
                         one.shown.setdefault(key, shown_value(value, name, role))
-    names += sorted((name for name in seen if name not in names), key=lambda n: -seen[n].events)
+    others = [name for name in seen if name not in names]
+    names += sorted(others, key=lambda name: (-seen[name].events, name))
     adds_up = declared.add_up if declared else ()
     return Rows(
         [
@@ -134,6 +136,12 @@ def properties(reading: Reading, period: Period, event_type: str) -> Rows[Proper
         ],
         notices,
     )
+
+
+def measures_of(found: Iterable[Property]) -> list[str]:
+    """Return the texts of all measures that there are for these properties."""
+    numbers = [one.name for one in found if one.is_number]
+    return [*COUNTED, *(f"{kind}({name})" for name in numbers for kind in OF_NUMBERS)]
 
 
 def _declared(event_type: EventType) -> list[str]:

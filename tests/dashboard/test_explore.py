@@ -1,0 +1,102 @@
+"""The page that explores: each value leads to the events that have it, and an estimate says so."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tcs_events import EventType
+from tcs_events.dashboard import create_dashboard
+from tcs_events.reports.explore import rows
+from tests.conftest import MakeHost
+from tests.dashboard.visitors import fill, visit
+
+TYPES = [EventType("booking_done", break_down=("plan",), add_up=("price",)), "search"]
+ODD: list[Any] = [
+    "pro", "a, b", '"quoted"', "[1]", "", None, 7, "7", True, ["x"], {"a": 1}, "null", "\x1b",
+]  # fmt: skip
+
+
+@pytest.fixture
+def client(make_host: MakeHost, sqlite_url: str) -> FlaskClient:
+    app = make_host(sqlite_url, TCS_EVENTS_EVENT_TYPES=TYPES)
+    app.register_blueprint(create_dashboard(lambda: True))
+    now = datetime.now(UTC)
+    events = [
+        visit(f"visitor-{number}", "booking_done", now - timedelta(days=number % 9), number,
+              plan=ODD[number % len(ODD)], price=number / 4, room={"city": "Rome"})
+        for number in range(1, 66)
+    ]  # fmt: skip
+    fill(app, events)
+    return app.test_client()
+
+
+def explored(client: FlaskClient, query: str) -> Any:
+    answer = client.get(f"/insights/api/explore.json?{query}")
+    assert answer.status_code == 200
+    assert answer.json is not None
+    return answer.json["answer"]
+
+
+def links(page: str) -> list[str]:
+    body = page.split('id="t-explore"')[1].split("<tbody>")[1].split("</tbody>")[0]
+    return [html.unescape(href) for href in re.findall(r'<a class="text" href="([^"]*)"', body)]
+
+
+def test_it_opens_on_a_type_and_a_property(client: FlaskClient) -> None:
+    answer = explored(client, "")
+    asked = (answer["event_type"], answer["by"], answer["measure"], answer["interval"])
+    assert asked == ("booking_done", "plan", "visitors", "day")
+    page = client.get("/insights/explore").text
+    for option in ("plan", "price", "room.city", "sum(price)", "median(price)"):
+        assert f">{option}</option>" in page
+    assert "≈" not in page
+
+
+def test_every_row_leads_to_the_events_with_its_value(client: FlaskClient) -> None:
+    rows_by_value = {repr(row["value"]): row for row in explored(client, "by=plan")["explore"]}
+    assert len(rows_by_value) == len(ODD)
+    followed = links(client.get("/insights/explore?by=plan").text)
+    assert len(followed) == len(ODD)
+    found = []
+    for link in followed:
+        answer = explored(client, link.partition("?")[2])
+        [row] = answer["explore"]
+        assert row["events"] == rows_by_value[repr(row["value"])]["events"]
+        assert answer["total"]["number"] == row["number"]
+        found.append(repr(row["value"]))
+        assert not links(client.get(link).text)  # it cannot be narrowed down further
+    assert sorted(found) == sorted(rows_by_value)
+
+
+def test_filters_measures_and_intervals_are_followed(client: FlaskClient) -> None:
+    query = "by=room.city&measure=sum(price)&interval=week&where=plan%3Dpro&where=price>=2"
+    answer = explored(client, query)
+    prices = [number / 4 for number in range(1, 66) if ODD[number % 13] == "pro" and number >= 8]
+    assert [(row["value"], row["number"]) for row in answer["explore"]] == [("Rome", sum(prices))]
+    assert sum(answer["total"]["series"]) == sum(prices)
+    page = client.get(f"/insights/explore?{query}").text
+    assert "<b>" not in page.split('id="t-explore"')[1]
+    assert f"Sum(price) of booking_done: {sum(prices):,.2f}".replace(".00", "") in page
+
+
+def test_an_estimate_is_marked_in_words(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "EXACT_SHARE", -1)
+    page = client.get("/insights/explore?by=room.city").text
+    assert "These are estimates from 1 in 2 visitors" in page
+    [number] = re.findall(r"≈ </span>(\d+) <small>± [\d.]+</small></h2>", page)
+    assert 33 < int(number) < 97
+    assert explored(client, "by=room.city")["is_estimate"] is True
+
+
+def test_a_type_without_events_says_so(client: FlaskClient) -> None:
+    page = client.get("/insights/explore?type=search").text
+    assert "no search event was stored in this period" in page
+    assert "No event of type search is stored yet." in page
