@@ -62,6 +62,7 @@ def test_what_was_planted_is_found_and_nothing_else(app: Flask, seed: int) -> No
         check_demand(month.planted)
         check_dead_ends(month.planted)
         check_exposure(month.planted)
+        check_explore(month.planted)
         check_visits(month)
         check_bookings(month.planted)
 
@@ -76,6 +77,18 @@ def check_demand(planted: Planted) -> None:
     assert all(rows[typo].reformulated == count for typo, count in planted.typos.items())
     hidden = {query: row.hidden_by_filter for query, row in rows.items() if row.hidden_by_filter}
     assert hidden == planted.hidden_by_filter
+
+
+def check_explore(planted: Planted) -> None:
+    """The values of a filter that left nothing are those of changes without a result."""
+    for name in {name for name, _ in planted.dead_values}:
+        where = {"filter": name, "result_count": 0}
+        answer = reports.explore(
+            JUNE, "filter_change", "value", where, measure="visits", interval="week", limit=100
+        )
+        dead = {value: count for (of, value), count in planted.dead_values.items() if of == name}
+        assert {row.value: row.number for row in answer.rows} == dead
+        assert all(sum(number or 0 for number in row.series) == row.number for row in answer.rows)
 
 
 def check_dead_ends(planted: Planted) -> None:

@@ -186,4 +186,5 @@ page = Page(
     max_days=lambda asked: MAX_DAYS_OF_DAYS if interval_of(asked) == "day" else None,
     rows=ROWS - 1,  # a page asks for one more than it has rows, and this one shows them all
     reads_events=lambda asked: True,
+    group="At a glance",
 )
