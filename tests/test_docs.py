@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from flask import Flask, render_template_string
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 import tcs_events
@@ -483,6 +483,27 @@ def test_the_digest_is_sent_as_shown(
     bodies = [part.get_content() for part in mail.iter_parts()]  # type: ignore[attr-defined]
     assert all("What happened from" in body for body in bodies)
     assert bodies[1].startswith("<!doctype html>")
+
+
+def test_the_views_are_made_in_a_migration_as_shown(
+    make_host: MakeHost, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_module("alembic")
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
+    tracking = ModuleType("shop.tracking")
+    tracking.EVENT_TYPES = ["sign_up"]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "shop.tracking", tracking)
+    monkeypatch.setitem(sys.modules, "shop", ModuleType("shop"))
+    app, names = make_host(sqlite_url), dict[str, Any]()
+    with app.app_context(), app.extensions["sqlalchemy"].engine.begin() as connection:
+        with Operations.context(MigrationContext.configure(connection)):
+            exec(example("guides/import-and-export", "create_views"), names)
+            names["upgrade"]()
+            assert inspect(connection).get_view_names() == ["events_sign_up"]
+            names["downgrade"]()
+        assert inspect(connection).get_view_names() == []
 
 
 def test_the_dashboard_is_mounted_as_shown(make_host: MakeHost, sqlite_url: str) -> None:

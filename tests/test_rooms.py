@@ -15,7 +15,7 @@ FLOORS = [
     {"event_types"},
     {"settings"},
     {"database", "models"},
-    {"stores"},
+    {"stores", "sql_views"},
     {"watch"},
     {"counts"},
     {"intake"},
@@ -28,7 +28,7 @@ FLOORS = [
     {"cli"},
     {"faces", "tracking"},
     {"dashboard"},
-    {"wsgi", "payloads", "roles", "prometheus", "demo", "testing"},
+    {"wsgi", "payloads", "roles", "prometheus", "migrations", "demo", "testing"},
 ]
 """From the ground up. Rooms of one floor are neighbours, and may see each other."""
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}

@@ -21,6 +21,7 @@ from tcs_events.cli.rejected import rejected, replay
 from tcs_events.cli.subjects import export_subject, forget
 from tcs_events.cli.tail import tail
 from tcs_events.cli.types import types
+from tcs_events.cli.views import views
 from tcs_events.cli.visitors import funnel, retention, timeline
 
 COMMANDS = (
@@ -40,6 +41,7 @@ COMMANDS = (
     tail,
     export,
     import_events,
+    views,
     prune,
     forget,
     export_subject,

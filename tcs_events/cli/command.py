@@ -20,6 +20,7 @@ from tcs_events.database.schemas import missing_tables
 from tcs_events.database.troubles import class_of
 from tcs_events.errors import StoreUnavailable, TableMissing, TcsEventsError, UnknownEventType
 from tcs_events.host import registration_of
+from tcs_events.models import UserEvent
 
 ANSWER_SECONDS = 5.0
 """The time limit for asking the database which tables it has."""
@@ -74,6 +75,16 @@ def check_tables() -> None:
         raise StoreUnavailable(class_of(error)) from None
     if missing:
         raise TableMissing(missing[0])
+
+
+def check_columns() -> None:
+    """Let the database of the current app say what columns of events it lacks.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: it lacks one.
+    """
+    with registration_of(current_app).database.engine.connect() as connection:
+        connection.execute(sa.select(*UserEvent.__table__.columns).where(sa.false()))
 
 
 def in_one_line(error: TcsEventsError | sa.exc.SQLAlchemyError) -> str:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import sqlalchemy as sa
 from flask import current_app
 
 from tcs_events.cli import options
 from tcs_events.cli.bars import file_bar
-from tcs_events.cli.command import command
+from tcs_events.cli.command import check_columns, command
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.stopping import said_at_the_end
 from tcs_events.cli.visible import visible
@@ -27,7 +26,6 @@ from tcs_events.importing.files import format_of, open_rows
 from tcs_events.importing.importer import Importer
 from tcs_events.importing.mapping import FIELDS, PRESETS, FileMapping
 from tcs_events.importing.rows import RowFile
-from tcs_events.models import UserEvent
 
 SOME_REFUSED = 3
 """The exit code if rows were refused, and all others are stored."""
@@ -134,7 +132,7 @@ def import_events(
         if shown <= SHOWN_REFUSALS:
             click.echo(visible(f"Line {line:,}: {reason}."), err=True)
 
-    _check_columns()
+    check_columns()  # now, and not after a wait for each batch
     store = None if dry_run else registration_of(current_app).store
     importer = Importer(store, on_refused, strict=strict)
 
@@ -151,12 +149,6 @@ def import_events(
         raise click.ClickException(f"{file} could not be read: {error.strerror}.") from None
     if importer.counts["refused"]:
         raise SystemExit(SOME_REFUSED)
-
-
-def _check_columns() -> None:
-    """Let the database say now what the table lacks, and not after a wait for each batch."""
-    with registration_of(current_app).database.engine.connect() as connection:
-        connection.execute(sa.select(*UserEvent.__table__.columns).where(sa.false()))
 
 
 def _event_of(

@@ -118,6 +118,7 @@ COMMANDS = {
     "rejected": [],
     "replay": [],
     "outcomes": [],
+    "views": [],
 }
 
 
