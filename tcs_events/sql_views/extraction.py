@@ -41,6 +41,13 @@ def extraction(dialect: Dialect, payload: str, key: str, kind: Kind) -> str:
     return _mysql(payload, key, kind) if mysql.is_mysql(dialect) else _sqlite(payload, key, kind)
 
 
+def quoted(dialect: Dialect, name: str) -> str:
+    """Return a name in quotes. SQLAlchemy would double each "%" in it for some drivers."""
+    preparer = dialect.identifier_preparer
+    start, end = preparer.initial_quote, preparer.final_quote
+    return start + name.replace(end, end * 2) + end
+
+
 def literal(dialect: Dialect, text: str) -> str:
     """Return a text as an SQL literal, whatever characters are special to the server."""
     if mysql.is_mysql(dialect) and not _PLAIN.fullmatch(text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Dialect, exc
@@ -14,7 +15,7 @@ from tcs_events.errors import TcsEventsError
 from tcs_events.event_types.event_type import EventType
 from tcs_events.models import UserEvent
 from tcs_events.sql_views.columns import ENVELOPE, PREFIX, ViewColumn, columns_of, view_names
-from tcs_events.sql_views.extraction import extraction, literal
+from tcs_events.sql_views.extraction import extraction, literal, quoted
 
 MARK = "made by tcs_events"
 """Stands in the definition of each view, which every database can give back. Not all keep comments
@@ -47,7 +48,7 @@ class View:
             dialect: that of the database.
             table: the SQL of the table of events.
         """
-        quote = dialect.identifier_preparer.quote_identifier
+        quote = partial(quoted, dialect)
         parts = [f"  {quote(name)}" for name in ENVELOPE]
         parts += [
             f"  {extraction(dialect, quote('payload'), each.key, each.kind)} AS {quote(each.name)}"
