@@ -26,6 +26,7 @@ from tcs_events.strict_json import MAX_NUMBER
 from tests.cli.asking import NOON, lines, run
 from tests.conftest import MakeHost
 from tests.databases import execute_in
+from tests.drivers import POSTGRES_DRIVERS, database_by
 from tests.support import need_module
 
 NAMES = [
@@ -433,6 +434,20 @@ class TestMigrations:
     def test_event_types_that_are_none_are_said(self) -> None:
         with pytest.raises(ConfigError, match="Sign Up!"):
             create_views(object(), ["Sign Up!"])
+
+
+@pytest.mark.parametrize("driver", POSTGRES_DRIVERS[1:])
+def test_other_drivers_make_the_same_names(
+    request: pytest.FixtureRequest, make_host: MakeHost, driver: str
+) -> None:
+    app = make_host(database_by(request, driver), TCS_EVENTS_EVENT_TYPES=TYPES)
+    for _ in range(2):
+        run(app, "views")
+    with app.app_context(), app.extensions["sqlalchemy"].engine.connect() as connection:
+        put(connection, "odd", {"100%": "1", "%(name)s": "2", ":name": "3", "a\\b": "4"})
+        [row] = read(connection, "events_odd")
+        assert [row[name] for name in ("100%", "%(name)s", ":name", "a\\b")] == [*"1234"]
+        connection.rollback()
 
 
 def test_they_are_in_the_schema_of_the_events(make_host: MakeHost, postgres_url: str) -> None:
