@@ -102,11 +102,14 @@ class Reading:
         return self.settings.timezone
 
     @contextmanager
-    def counts(self) -> Iterator[Connection]:
+    def counts(self, share: float = 1) -> Iterator[Connection]:
         """Yield a connection for reading counts; those older than a minute are refreshed first.
 
         If the database is locked or read-only, the counts are read as they are. All reads on the
         connection see the same moment, whatever is counted meanwhile.
+
+        Args:
+            share: the share of the time that is left after refreshing which this may take.
 
         Raises:
             NotCounted: somebody waits for the answer, and there is too much to be counted.
@@ -116,7 +119,7 @@ class Reading:
             sqlalchemy.exc.DBAPIError: the database does not answer.
         """
         self.refresh_if_old()
-        with self.events() as connection:
+        with self.events(share) as connection:
             _hold_still(connection)
             yield connection
 

@@ -31,7 +31,9 @@ def test_the_properties_are_those_that_conditions_find(seed: int) -> None:
             assert value_key(found[name], name) == value_key(value_at(event, name), name)
 
 
-@pytest.mark.parametrize("value", [*SCALARS, [1, [True, "1"], None], {"a": {"b": [-0.0, 2**60]}}])
+@pytest.mark.parametrize(
+    "value", [*SCALARS, 10**30, [1, [True, "1"], None], {"a": {"b": [-0.0, 2**60]}}]
+)
 def test_a_value_comes_back_as_it_was(value: Any) -> None:
     read = value_of(cell_of(value))
     for role in (None, Click(item="item")):

@@ -10,8 +10,8 @@ from tcs_events.counts.conditions import Condition, Where
 from tcs_events.counts.steps import Step
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.explore.cells import starts_of
+from tcs_events.reports.explore.files import source_of
 from tcs_events.reports.explore.question import Interval, question_of
-from tcs_events.reports.explore.rows import DatabaseRows
 from tcs_events.reports.explore.source import Group
 from tcs_events.reports.explore.values import NOT_SET, value_text
 from tcs_events.reports.names import look_at_names
@@ -121,9 +121,10 @@ def explore(  # noqa: D417 - `Reports` passes itself
 
         reports.explore(reports.last_days(30), "booking_done", by="plan", measure="sum(price)")
 
-    The events themselves are read. If half of `TCS_EVENTS_REPORT_TIMEOUT_MS` is not enough for
-    that, the answer is an estimate from all events of some visitors: `is_estimate` is True, and
-    each number has its margin.
+    The events themselves are read: those of closed days from their files, if
+    `TCS_EVENTS_EXPLORE_FILES` keeps any, and all others from the database. If half of
+    `TCS_EVENTS_REPORT_TIMEOUT_MS` is not enough for that, the answer is an estimate from all events
+    of some visitors: `is_estimate` is True, and each number has its margin.
 
     Args:
         period: the days.
@@ -155,7 +156,7 @@ def explore(  # noqa: D417 - `Reports` passes itself
         notices = look_at_names(reading, connection, [asked])
     if declared is not None and declared.deprecated:
         notices.append(f"The type {event_type} is deprecated: pages should not send it any more.")
-    tally = DatabaseRows(reading).tally(question, period)
+    tally = source_of(reading).tally(question, period)
     if tally.sampled is not None:
         notices.append(
             f"These are estimates from 1 in {round(1 / tally.sampled):,} visitors: reading all"

@@ -113,6 +113,7 @@ def matched(
     question: Question,
     period: Period,
     sessions: Sequence[str] | None = None,
+    part: Period | None = None,
 ) -> Iterator[Matched | None]:
     """Yield each event of the type and the period, or None for one that does not match.
 
@@ -122,12 +123,13 @@ def matched(
         question: says which events match.
         period: the days.
         sessions: at most a few hundred session ids, or None for all sessions.
+        part: the days of the period that are read, or None for all.
 
     Raises:
         OutOfTime: the time limit of the connection is over.
     """
     zone, role, measured = reading.zone, question.role, question.measure.field
-    with _rows(reading, connection, question, period, sessions) as rows:
+    with _rows(reading, connection, question, period, sessions, part or period) as rows:
         for session_id, text, at in in_time(connection, rows):
             payload = payload_of(text)
             if not all(condition.holds(payload, role) for condition in question.where):
@@ -146,9 +148,10 @@ def _rows(
     question: Question,
     period: Period,
     sessions: Sequence[str] | None,
+    part: Period,
 ) -> Iterator[Iterator[Any]]:
     events = UserEvent.__table__.c
-    start, end = day(period.first, reading.zone).start, day(period.last, reading.zone).end
+    start, end = day(part.first, reading.zone).start, day(part.last, reading.zone).end
     query = sa.select(events.session_id, text_of_json(events.payload), events.created_at).where(
         events.created_at >= start, events.created_at < end, *not_of_a_bot(connection)
     )

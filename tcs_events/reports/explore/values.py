@@ -14,7 +14,8 @@ from tcs_events.event_types.roles import Role
 from tcs_events.strict_json import MAX_NUMBER
 
 NOT_SET = "(not set)"
-_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,30})?", re.ASCII)
+NUMBER_PATTERN = r"-?[0-9]{1,15}(\.[0-9]{1,30})?"
+_NUMBER = re.compile(NUMBER_PATTERN, re.ASCII)
 
 
 def shown_value(value: Any, field: str, role: Role | None = None) -> Any:
