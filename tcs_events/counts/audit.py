@@ -25,9 +25,11 @@ from sqlalchemy import Connection
 from tcs_events.counts import tables
 from tcs_events.counts.days import COUNTED_FROM, COUNTED_UNTIL, Day, date_in, dates
 from tcs_events.counts.days import day as day_of
+from tcs_events.counts.deltas import CountsDiffer
 from tcs_events.counts.events import event_types
 from tcs_events.counts.facts import LOOK_AHEAD
 from tcs_events.counts.versions import forget_version
+from tcs_events.database.batches import batches
 from tcs_events.models import UserEvent, UtcDateTime
 
 AUDIT_DAYS = 400
@@ -52,21 +54,49 @@ NOTHING = Check(0, 0)
 def check(connection: Connection, day: Day, types: Sequence[str]) -> Check:
     """Return the number and the checksum of a day's events now."""
     bounds = {"types": types, "start": day.start, "end": day.end + LOOK_AHEAD}
-    rows = connection.execute(_query(connection.dialect.name), bounds).all()
+    return _check_of(connection.execute(_query(connection.dialect.name), bounds).all())
+
+
+def add_to_check(connection: Connection, day: date, event_ids: Sequence[int]) -> None:
+    """Add events to the stored check of a day, in the transaction that adds them to its counts.
+
+    Files of the day are old then.
+
+    Raises:
+        CountsDiffer: there is no check of the day.
+    """
+    checks = tables.checks
+    stored = connection.execute(sa.select(checks).where(checks.c.day == day)).one_or_none()
+    if stored is None:
+        raise CountsDiffer(checks.name)
+    forget_version(connection, day)
+    events, checksum = stored.events, int(stored.checksum)
+    for batch in batches(event_ids):
+        query = _sums(connection.dialect.name).where(UserEvent.id.in_(batch))
+        added = _check_of(connection.execute(query).all())
+        events, checksum = events + added.events, (checksum + added.checksum) % MAX_CHECKSUM
+    connection.execute(
+        checks.update().where(checks.c.day == day).values(events=events, checksum=checksum)
+    )
+
+
+def _check_of(rows: Sequence[Any]) -> Check:
     checksum = sum(crc32(event_type.encode()) * int(type_sum) for event_type, _, type_sum in rows)
     return Check(sum(events for _, events, _ in rows), checksum % MAX_CHECKSUM)
 
 
 @cache  # it runs hundreds of times, and building it took longer than running it
 def _query(dialect: str) -> Any:
-    return (
-        sa.select(UserEvent.event_type, sa.func.count(), _checksum(dialect))
-        .where(
-            UserEvent.event_type.in_(sa.bindparam("types", expanding=True)),
-            UserEvent.created_at >= sa.bindparam("start", type_=UtcDateTime()),
-            UserEvent.created_at < sa.bindparam("end", type_=UtcDateTime()),
-        )
-        .group_by(UserEvent.event_type)
+    return _sums(dialect).where(
+        UserEvent.event_type.in_(sa.bindparam("types", expanding=True)),
+        UserEvent.created_at >= sa.bindparam("start", type_=UtcDateTime()),
+        UserEvent.created_at < sa.bindparam("end", type_=UtcDateTime()),
+    )
+
+
+def _sums(dialect: str) -> Any:
+    return sa.select(UserEvent.event_type, sa.func.count(), _checksum(dialect)).group_by(
+        UserEvent.event_type
     )
 
 
@@ -116,8 +146,11 @@ class Audit:
         self._zone = zone
         self._next: date | None = None
 
-    def changed_days(self, connection: Connection, leave_out: set[date]) -> set[date]:
+    def changed_days(self, connection: Connection, leave_out: set[date]) -> dict[date, int]:
         """Return the days whose events have changed, among those that this call compares.
+
+        Each comes with the number of events that it has more than when it was counted. The number
+        is less than zero if events are missing, and may be 0.
 
         Args:
             connection: to the database of the events.
@@ -126,19 +159,20 @@ class Audit:
         types = event_types(connection)
         bounds = self._bounds(connection, types)
         if bounds is None:
-            return set()
+            return {}
         kept = {
             row.day: Check(row.events, int(row.checksum))
             for row in connection.execute(sa.select(tables.checks))
         }
-        changed, events = set(), 0
+        changed: dict[date, int] = {}
+        events = 0
         for day in self._newest_first(*bounds):
             self._next = day - timedelta(days=1)
             if day in leave_out:
                 continue
             current = check(connection, day_of(day, self._zone), types)
-            if current != kept.get(day, NOTHING):
-                changed.add(day)
+            if current != (counted := kept.get(day, NOTHING)):
+                changed[day] = current.events - counted.events
             events += current.events
             if events >= AUDIT_EVENTS:
                 break

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -17,6 +19,9 @@ from tcs_events.counts.facts import LOOK_AHEAD
 from tcs_events.database.streaming import stream
 from tcs_events.models import UserEvent
 
+MAX_SESSIONS = 50_000
+"""The most sessions with new events that are kept in memory, for each day."""
+
 
 def touched_by(zone: ZoneInfo, at: datetime) -> set[date]:
     """Return the days whose counts depend on an event at this time.
@@ -26,15 +31,37 @@ def touched_by(zone: ZoneInfo, at: datetime) -> set[date]:
     return {date_in(zone, at), date_in(zone, at - LOOK_AHEAD)}
 
 
-def days_of_new_events(connection: Connection, zone: ZoneInfo, above_id: int) -> set[date]:
+@dataclass(slots=True)
+class NewOfDay:
+    """What is new on a day."""
+
+    events: int = 0
+    sessions: set[str] = field(default_factory=set)
+    """The sessions of these events, as far as they are kept in memory."""
+    is_complete: bool = True
+    """Whether all these sessions are there."""
+
+    def note(self, session_id: str) -> None:
+        """Note an event of a session."""
+        self.events += 1
+        if len(self.sessions) < MAX_SESSIONS:
+            self.sessions.add(session_id)
+        elif session_id not in self.sessions:
+            self.is_complete = False
+
+
+def days_of_new_events(
+    connection: Connection, zone: ZoneInfo, above_id: int
+) -> dict[date, NewOfDay]:
     """Return the days whose counts depend on the events with ids above `above_id`."""
-    changed: set[date] = set()
-    new = select(UserEvent.created_at).where(
+    changed: dict[date, NewOfDay] = defaultdict(NewOfDay)
+    new = select(UserEvent.session_id, UserEvent.created_at).where(
         UserEvent.id > above_id, UserEvent.created_at.between(COUNTED_FROM, COUNTED_UNTIL)
     )
     with stream(connection, new) as rows:
-        for at in rows.scalars():
-            changed |= touched_by(zone, at)
+        for session_id, at in rows:
+            for day in touched_by(zone, at):
+                changed[day].note(session_id)
     return changed
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from datetime import date
-from operator import attrgetter
 from time import monotonic
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, select
 
-from tcs_events.counts import tables
+from tcs_events.counts import adding, tables
+from tcs_events.counts.adding import Change
 from tcs_events.counts.audit import check, keep_check
+from tcs_events.counts.changes import NewOfDay
 from tcs_events.counts.crossings import (
     count_crossings,
     crossing_sessions,
@@ -24,10 +23,11 @@ from tcs_events.counts.crossings import (
     mark_crossings,
     stale_crossings,
 )
-from tcs_events.counts.days import Day
+from tcs_events.counts.days import Day, days_until
 from tcs_events.counts.days import day as day_of
-from tcs_events.counts.events import event_types, events_between, sessions_of
-from tcs_events.counts.facts import LOOK_AHEAD, Demand, Exposure, Facts, Use
+from tcs_events.counts.deltas import INSERT_ROWS, CountsDiffer
+from tcs_events.counts.events import event_types, rows_between, sessions_of_rows
+from tcs_events.counts.facts import LOOK_AHEAD
 from tcs_events.counts.funnels import (
     WITHIN,
     Funnel,
@@ -37,6 +37,16 @@ from tcs_events.counts.funnels import (
     uncounted_days,
 )
 from tcs_events.counts.lease import DayChanged, Lease
+from tcs_events.counts.proofs import (
+    CannotAdd,
+    CountedEvents,
+    Proofs,
+    kept_proofs,
+    proven_sessions,
+    replace_proofs,
+)
+from tcs_events.counts.rows import fact_rows
+from tcs_events.counts.snapshot import hold_still
 from tcs_events.counts.spans import forget_spans
 from tcs_events.counts.time_limit import check_time, ended_at
 from tcs_events.counts.visit import count_day
@@ -57,7 +67,6 @@ from tcs_events.counts.visits import (
 from tcs_events.database.batches import batches
 from tcs_events.event_types.roles import Roles
 
-INSERT_ROWS = 1_000
 ATTEMPTS = 2
 """How often a refresh counts a day if events of that day are deleted during the counting."""
 VISITS_AT_ONCE = 2_000
@@ -106,6 +115,32 @@ class DayCounter:
             ).rowcount:
                 nothing = {"events": 0, "is_stale": True, "is_retention_stale": False}
                 connection.execute(tables.days.insert().values(day=day, **nothing))
+        return None
+
+    def add(self, day: date, new: NewOfDay) -> int | None:
+        """Add what is new of some sessions to a day, and return the number of the day's events.
+
+        Returns None if the day must be counted as a whole. What is added by then stays true.
+        """
+        sessions = sorted(new.sessions)
+        with self._reading() as connection:
+            kept = kept_proofs(connection, day, sessions)
+            if not new.is_complete or not adding.is_worth_it(connection, day, new, kept):
+                return None
+        with contextlib.suppress(CannotAdd, CountsDiffer, DayChanged):
+            for batch in batches(sessions, adding.SESSIONS_AT_ONCE):
+                self._lease.begin(day)
+                with self._reading() as connection:
+                    change = Change(day_of(day, self._zone), kept_funnels(connection), self._roles)
+                    change.read(connection, batch, kept)
+                if not change.is_empty:
+                    with self._engine.begin() as connection:
+                        self._lease.extend(connection, day)
+                        change.store(connection)
+            with self._engine.connect() as connection:
+                return connection.scalar(
+                    select(tables.days.c.events).where(tables.days.c.day == day)
+                )
         return None
 
     def count_retention(self, day: date) -> None:
@@ -158,12 +193,11 @@ class DayCounter:
             self._lease.begin(day)
             start, end = day_of(day, self._zone)[1:3]
             counter = FunnelCounter([funnel], end, self._roles)
-            with (
-                self._reading() as connection,
-                events_between(connection, start, end + WITHIN, types) as events,
-            ):
-                for _, session in sessions_of(events):
-                    counter.count(session)
+            with self._reading() as connection:
+                counted = CountedEvents(connection, days_until(day, end + WITHIN, self._zone))
+                with rows_between(connection, start, end + WITHIN, types=types) as rows:
+                    for _, session in sessions_of_rows(counted.among(rows)):
+                        counter.count(session)
             # If events of the day were deleted meanwhile, the next refresh counts the whole day.
             with contextlib.suppress(DayChanged), self._engine.begin() as connection:
                 self._lease.extend(connection, day)
@@ -215,16 +249,17 @@ class DayCounter:
     def _replace(self, day: Day) -> int:
         """Count a day, replace its stored counts, and return the number of its events."""
         with self._reading() as connection:
+            hold_still(connection)  # the check must be that of the events that are counted
             funnels = kept_funnels(connection)
             counter = FunnelCounter(funnels, day.end, self._roles)
             until, types = day.end + LOOK_AHEAD, event_types(connection)
-            # The check comes before the events. Events that arrive in between then make the day
-            # differ from its check, and the next audit counts it again.
             new_check = check(connection, day, types)
-            with events_between(connection, day.start, until, types) as events:
-                facts = count_day(day, sessions_of(events), counter, self._roles)
-            kept = kept_visits(connection, day.date)
+            proofs: Proofs = {}
+            with rows_between(connection, day.start, until, types=types) as rows:
+                facts = count_day(day, proven_sessions(rows, proofs), counter, self._roles)
+            kept, old_proofs = kept_visits(connection, day.date), kept_proofs(connection, day.date)
         self._change_visits(day.date, facts.visits, kept)
+        self._change_proofs(day.date, proofs, old_proofs)
         with self._engine.begin() as connection:
             self._lease.extend(connection, day.date)  # first: it holds off other processes
             forget_spans(connection, day.date)
@@ -244,9 +279,12 @@ class DayCounter:
                 forget_crossings(connection, [day.date])
             keep_check(connection, day.date, new_check, has_events=facts.events > 0)
             mark_crossings(connection, day)
-            for table, rows in _rows(day.date, facts):
-                for batch in batches(rows, INSERT_ROWS):
+            for table, new_rows in fact_rows(day.date, facts):
+                for batch in batches(new_rows, INSERT_ROWS):
                     connection.execute(table.insert(), batch)
+            if facts.events:
+                row = {"events": facts.events, "is_stale": False, "is_retention_stale": True}
+                connection.execute(tables.days.insert().values(day=day.date, **row))
         return facts.events
 
     def _change_visits(self, day: date, visits: set[Visit], kept: Kept) -> None:
@@ -255,8 +293,7 @@ class DayCounter:
         for start in range(0, max(len(new), len(gone)), VISITS_AT_ONCE):
             check_time(self._until)
             batch = slice(start, start + VISITS_AT_ONCE)
-            with self._engine.begin() as connection:
-                self._lease.extend(connection, day)
+            with self._changing(day) as connection:
                 change_visits(
                     connection,
                     day,
@@ -266,31 +303,28 @@ class DayCounter:
                     counts_visitors_later=self.counts_visitors_later,
                 )
 
+    def _change_proofs(self, day: date, proofs: Proofs, kept: Proofs) -> None:
+        """Store a day's proofs, in short transactions like the visits."""
+        sessions = proofs.keys() | kept.keys()
+        changed = sorted(name for name in sessions if proofs.get(name) != kept.get(name))
+        for batch in batches(changed, VISITS_AT_ONCE):
+            check_time(self._until)
+            with self._changing(day) as connection:
+                replace_proofs(connection, day, proofs, batch)
+
+    @contextlib.contextmanager
+    def _changing(self, day: date) -> Iterator[Connection]:
+        """Yield a connection in one of several transactions that change a day.
+
+        The last one replaces the row in `days`. If the process dies before, the day is stale, and
+        is counted again as a whole.
+        """
+        with self._engine.begin() as connection:
+            self._lease.extend(connection, day)
+            is_this = tables.days.c.day == day
+            connection.execute(tables.days.update().where(is_this).values(is_stale=True))
+            yield connection
+
 
 def _delete_retention(day: date) -> sa.Delete:
     return tables.retention.delete().where(tables.retention.c.day == day)
-
-
-def _rows(day: date, facts: Facts) -> Iterator[tuple[sa.Table, list[dict[str, object]]]]:
-    """Yield each table with the rows of the day's facts."""
-
-    def rows_of(
-        counts: dict[Any, Any], names: Sequence[str], kind: type, same: dict[str, object]
-    ) -> list[dict[str, object]]:
-        columns = [column.name for column in fields(kind)]
-        counts_of = attrgetter(*columns)
-        rows = []
-        for key, counted in counts.items():
-            row = dict(zip(columns, counts_of(counted), strict=True))
-            row |= dict(zip(names, key if isinstance(key, tuple) else (key,), strict=True))
-            rows.append(row | same)
-        return rows
-
-    names, spanned = ("starts_at", "event_type"), {"day": day, "unit": "day"}
-    yield tables.activity, rows_of(facts.activity, names, Use, {"day": day})
-    yield tables.uses, rows_of(facts.uses, ("kind", "name", "detail"), Use, spanned)
-    yield tables.demand, rows_of(facts.demand, ("query",), Demand, spanned)
-    yield tables.exposure, rows_of(facts.exposure, ("expert_id", "position"), Exposure, spanned)
-    if facts.events:
-        row = {"day": day, "events": facts.events, "is_stale": False, "is_retention_stale": True}
-        yield tables.days, [row]

@@ -29,6 +29,14 @@ def day(day_date: date, zone: ZoneInfo) -> Day:
     return Day(day_date, _midnight(day_date, zone), _midnight(next_date, zone), zone)
 
 
+def days_until(first: date, end: datetime, zone: ZoneInfo) -> list[Day]:
+    """Return the days from `first` to the one in which `end` is, or which `end` ends."""
+    days = [day(first, zone)]
+    while days[-1].end < end:
+        days.append(day(days[-1].date + timedelta(days=1), zone))
+    return days
+
+
 def date_in(zone: ZoneInfo, at: datetime) -> date:
     """Return the date in the zone, limited to `COUNTED_FROM` and `COUNTED_UNTIL`."""
     return min(max(at, COUNTED_FROM), COUNTED_UNTIL).astimezone(zone).date()

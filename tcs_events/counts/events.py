@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
@@ -22,6 +22,22 @@ from tcs_events.strict_json import loads
 
 StoredEvent = tuple[str, str, dict[str, Any], datetime]
 """The session id, the event type, the payload and the time of an event."""
+
+
+class StoredRow(NamedTuple):
+    """An event as it is stored, also of a session that is marked as a crawler."""
+
+    session_id: str
+    id: int
+    event_type: str
+    json: str | None
+    """The text of its payload."""
+    at: datetime
+    is_marked: bool
+
+    def seen(self) -> Seen:
+        """Return the event as it is counted."""
+        return Seen(self.event_type, payload_of(self.json), self.at)
 
 
 def event_types(connection: Connection) -> list[str]:
@@ -65,29 +81,63 @@ def events_between(
     Raises:
         OutOfTime: the connection has a time limit, and it is over.
     """
-    query = (
-        select(
-            UserEvent.session_id,
-            UserEvent.event_type,
-            text_of_json(UserEvent.__table__.c.payload),
-            UserEvent.created_at,
-        )
-        .where(
-            UserEvent.event_type.in_(types),  # the index begins with it
-            UserEvent.created_at >= start,
-            UserEvent.created_at < end,
-            *not_of_a_bot(connection),
-            *([] if sessions is None else [UserEvent.session_id.in_(sessions)]),
-        )
-        .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
+    query = _in_order(
+        start,
+        end,
+        UserEvent.event_type.in_(types),  # the index begins with it
+        *not_of_a_bot(connection),
+        *([] if sessions is None else [UserEvent.session_id.in_(sessions)]),
     )
     with stream(connection, query) as rows:
         # Check before each event: one may be as long as a request body, and slow to count.
         timed_rows = in_time(connection, chain.from_iterable(rows.partitions()))
         yield (
             (session_id, event_type, payload_of(text), at)
-            for session_id, event_type, text, at in timed_rows
+            for session_id, _, event_type, text, at in timed_rows
         )
+
+
+@contextmanager
+def rows_between(
+    connection: Connection,
+    start: datetime,
+    end: datetime,
+    *,
+    types: Collection[str] | None = None,
+    sessions: Collection[str] | None = None,
+) -> Iterator[Iterator[StoredRow]]:
+    """Yield an iterator over the stored rows from `start` to `end`, exclusive.
+
+    It is like `events_between`, but has the events of marked sessions, too. Give `types` to read
+    the events of all sessions, and `sessions` alone to read those of a few: each has an index.
+    """
+    conditions: list[sa.ColumnElement[bool]] = []
+    if types is not None:
+        conditions.append(UserEvent.event_type.in_(types))
+    if sessions is not None:
+        conditions.append(UserEvent.session_id.in_(sessions))
+    not_marked = not_of_a_bot(connection)
+    is_marked = ~sa.and_(*not_marked) if not_marked else sa.false()
+    query = _in_order(start, end, *conditions).add_columns(is_marked)
+    with stream(connection, query) as rows:
+        timed_rows = in_time(connection, chain.from_iterable(rows.partitions()))
+        yield (StoredRow(*row) for row in timed_rows)
+
+
+def _in_order(
+    start: datetime, end: datetime, *conditions: sa.ColumnElement[bool]
+) -> sa.Select[str, int, str, str, datetime]:
+    return (
+        select(
+            UserEvent.session_id,
+            UserEvent.id,
+            UserEvent.event_type,
+            text_of_json(UserEvent.__table__.c.payload),
+            UserEvent.created_at,
+        )
+        .where(UserEvent.created_at >= start, UserEvent.created_at < end, *conditions)
+        .order_by(UserEvent.session_id, UserEvent.created_at, UserEvent.id)
+    )
 
 
 def sessions_of(events: Iterable[StoredEvent]) -> Iterator[tuple[str, Iterator[Seen]]]:
@@ -97,6 +147,12 @@ def sessions_of(events: Iterable[StoredEvent]) -> Iterator[tuple[str, Iterator[S
     """
     for session_id, session in groupby(events, key=itemgetter(0)):
         yield session_id, (Seen(*event[1:]) for event in session)
+
+
+def sessions_of_rows(rows: Iterable[StoredRow]) -> Iterator[tuple[str, Iterator[Seen]]]:
+    """Yield each session's id and its events, as `sessions_of` does."""
+    for session_id, session in groupby(rows, key=itemgetter(0)):
+        yield session_id, (row.seen() for row in session)
 
 
 def payload_of(text: str | None) -> dict[str, Any]:

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.counts import tables
+from tcs_events.counts.deltas import Deltas, add_deltas
 from tcs_events.counts.facts import Seen
+from tcs_events.counts.rows import Place
 from tcs_events.counts.state import lock_state
 from tcs_events.counts.steps import Step, definition_of, steps_of
 from tcs_events.event_types.roles import Roles
@@ -207,9 +209,7 @@ def replace_counts(
 
     Counts of funnels that were deleted meanwhile are dropped: another funnel may have the id now.
     """
-    ids_and_digests = connection.execute(sa.select(tables.funnels.c.id, tables.funnels.c.digest))
-    stored = {tuple(row) for row in ids_and_digests}
-    ids = {funnel.id for funnel in funnels if (funnel.id, funnel.digest) in stored}
+    ids = _stored_ids(connection, funnels)
     connection.execute(table.delete().where(table.c.day == day, table.c.funnel_id.in_(ids)))
     rows = [
         {"day": day, "funnel_id": id_, "step": place, "sessions": sessions}
@@ -218,6 +218,36 @@ def replace_counts(
     ]
     if rows:
         connection.execute(table.insert(), rows)
+
+
+def add_counts(
+    connection: Connection, table: sa.Table, day: date, funnels: Sequence[Funnel], deltas: Deltas
+) -> None:
+    """Add to the stored counts of those funnels that are counted for a day.
+
+    Args:
+        connection: in a transaction.
+        table: `funnel_counts` or `funnel_crossings`.
+        day: the day on which the funnels were entered.
+        funnels: the stored funnels, when `deltas` were counted.
+        deltas: what to add, by the funnel's id and the step's index.
+
+    Raises:
+        CountsDiffer: the stored counts are not what was counted before.
+    """
+    counts = tables.funnel_counts.c
+    counted = sa.select(counts.funnel_id).where(counts.day == day, counts.step == 0)
+    ids = _stored_ids(connection, funnels).intersection(connection.scalars(counted))
+    deltas = {key: delta for key, delta in deltas.items() if key[0] in ids}
+    place = Place(table, {"day": day}, ("funnel_id", "step"), ("sessions",))
+    add_deltas(connection, place, deltas, keeps_zeros=table is tables.funnel_counts)
+
+
+def _stored_ids(connection: Connection, funnels: Sequence[Funnel]) -> set[int]:
+    """Return the ids of those funnels that are still stored. Another funnel may have an id now."""
+    ids_and_digests = connection.execute(sa.select(tables.funnels.c.id, tables.funnels.c.digest))
+    stored = {tuple(row) for row in ids_and_digests}
+    return {funnel.id for funnel in funnels if (funnel.id, funnel.digest) in stored}
 
 
 def uncounted_days(connection: Connection, funnel: Funnel, first: date, last: date) -> list[date]:

@@ -10,7 +10,7 @@ days with their events (`audit`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -24,7 +24,7 @@ from sqlalchemy import Engine, select
 from tcs_events.counts import agreement, open_transactions, tables
 from tcs_events.counts.agreement import Configuration
 from tcs_events.counts.audit import Audit
-from tcs_events.counts.changes import all_days, days_of_new_events, stale_days
+from tcs_events.counts.changes import NewOfDay, all_days, days_of_new_events, stale_days
 from tcs_events.counts.clock import Clock, database_time, steady
 from tcs_events.counts.counting import DayCounter
 from tcs_events.counts.days import date_in
@@ -259,13 +259,21 @@ class _Refresh:
             look = open_transactions.look(connection)
             # Not `now`, which is older: rows may have been written while this waited for the lease.
             position = Position(look, self._lease.clock(), open_transactions.noted(connection))
+            new: dict[date, NewOfDay] = {}
             if is_all:
                 to_count = all_days(connection, self._zone)
             else:
                 to_count = stale_days(connection)
+                # The days are compared first: all new events that they had then are in `new`.
+                changed = audit.changed_days(connection, to_count)
                 above_id = position.uncounted_above(state)
-                to_count |= days_of_new_events(connection, self._zone, above_id)
-                to_count |= audit.changed_days(connection, to_count)
+                new = days_of_new_events(connection, self._zone, above_id)
+                to_count |= {
+                    day
+                    for day, more_events in changed.items()
+                    if day not in new or not 0 < more_events <= new[day].events
+                }
+                new = {day: new[day] for day in new.keys() - to_count}
             has_default = find_funnel(connection, self._default_funnel) is not None
         if not has_default:
             with self._engine.begin() as connection:
@@ -278,7 +286,7 @@ class _Refresh:
             with self._engine.begin() as connection:
                 self._lease.update(connection)
                 forget_all_versions(connection)
-        refreshed = self._count(sorted(to_count), progress)
+        refreshed = self._count(sorted(to_count | new.keys()), new, progress)
         if is_all:
             self._count_visitors(sorted(to_count))
         self._build_spans()
@@ -289,10 +297,16 @@ class _Refresh:
             self._lease.update(connection, refreshed_at=self._now, **ours._asdict(), **values)
         return refreshed
 
-    def _count(self, to_count: Sequence[date], progress: Progress) -> Refreshed:
+    def _count(
+        self, to_count: Sequence[date], new: Mapping[date, NewOfDay], progress: Progress
+    ) -> Refreshed:
+        """Count days. Those in `new` need not be counted as a whole."""
         events, left = 0, []
         for done, day in enumerate(to_count):
             progress(done, len(to_count))
+            if day in new and (day_events := self._counter.add(day, new[day])) is not None:
+                events += day_events
+                continue
             day_events = self._counter.count(day)
             if day_events is None:
                 left.append(day)

@@ -148,6 +148,19 @@ Whatever changes a day deletes its row, in the same transaction. So files of ano
 a day without a row, are never read. The versions are random, and the same on all machines.
 """
 
+proofs = sa.Table(
+    "user_event_rollup_proofs",
+    own_metadata,
+    sa.Column("id", row_number, primary_key=True),
+    _text("session_id", SESSION_ID_MAX_LENGTH),
+    sa.Column("day", sa.Date(), nullable=False, index=True),
+    sa.Column("events", sa.BigInteger(), nullable=False),
+    sa.Column("last_id", sa.BigInteger(), nullable=False),
+    sa.Column("checksum", sa.BigInteger(), nullable=False),
+    sa.Index("ix_user_event_rollup_proofs_session_id_day", "session_id", "day"),
+)
+"""Which events of a session were counted on a day: their number, their largest id, a checksum."""
+
 spans = sa.Table(
     "user_event_rollup_spans",
     own_metadata,
@@ -321,6 +334,7 @@ OF_EVENTS = (
     visitors,
     funnel_counts,
     funnel_crossings,
+    proofs,
     checks,
     day_versions,
     days,

@@ -30,13 +30,20 @@ def count_day(
     """
     facts = Facts()
     for session_id, session in sessions:
-        visit = Visit(day, session_id, roles)
-        visit_events = visit.events(session)
-        also.count(visit_events)
-        for _ in visit_events:
-            pass  # read the events that `also` has not read
-        visit.add_to(facts)
+        count_session(facts, day, session_id, session, also, roles)
     return facts
+
+
+def count_session(
+    facts: Facts, day: Day, session_id: str, session: Iterable[Seen], also: Also, roles: Roles
+) -> None:
+    """Add one session to the facts of a day. The arguments are those of `count_day`."""
+    visit = Visit(day, session_id, roles)
+    visit_events = visit.events(session)
+    also.count(visit_events)
+    for _ in visit_events:
+        pass  # read the events that `also` has not read
+    visit.add_to(facts)
 
 
 class Visit:

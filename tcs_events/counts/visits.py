@@ -5,18 +5,21 @@ Whatever changes the visits also changes the counts of `visitors`, in the same t
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import groupby
 from operator import itemgetter
+from typing import TypeVarTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.counts import tables
 from tcs_events.counts.days import monday_of
+from tcs_events.counts.deltas import add_deltas, deltas_of
 from tcs_events.counts.facts import ALL_TYPES
+from tcs_events.counts.rows import Place
 from tcs_events.counts.visitors import change_visitors, forget_visitors, visits_around
 from tcs_events.database.batches import batches
 from tcs_events.database.streaming import stream
@@ -28,15 +31,33 @@ Visit = tuple[str, str]
 """A session id, and an event type that the session sent on the day."""
 Kept = dict[Visit, int]
 """The stored visits of a day, with the ids of their rows."""
+Columns = TypeVarTuple("Columns")
+RetentionByDay = dict[date, Counter[tuple[str, date, str]]]
+"""Numbers of sessions, for each day by unit, cohort and event type."""
 
 
-def kept_visits(connection: Connection, day: date) -> Kept:
-    """Return the stored visits of a day."""
+def kept_visits(connection: Connection, day: date, sessions: Sequence[str] | None = None) -> Kept:
+    """Return the stored visits of a day, of all sessions or of those given."""
     visits = tables.visits.c
-    rows = connection.execute(
-        sa.select(visits.session_id, visits.event_type, visits.id).where(visits.day == day)
-    )
+    query = sa.select(visits.session_id, visits.event_type, visits.id).where(visits.day == day)
+    rows = rows_of_sessions(connection, query, visits.session_id, sessions)
     return {(session_id, event_type): row_id for session_id, event_type, row_id in rows}
+
+
+def rows_of_sessions(
+    connection: Connection,
+    query: sa.Select[*Columns],
+    column: sa.ColumnElement[str],
+    sessions: Sequence[str] | None,
+) -> list[sa.Row[*Columns]]:
+    """Return the rows of a query whose column is one of the sessions; None for all rows."""
+    if sessions is None:
+        return list(connection.execute(query))
+    return [
+        row
+        for batch in batches(sessions)
+        for row in connection.execute(query.where(column.in_(batch)))
+    ]
 
 
 def change_visits(
@@ -47,12 +68,14 @@ def change_visits(
     kept: Kept,
     *,
     counts_visitors_later: bool = False,
+    marks_retention: bool = True,
 ) -> None:
     """Insert the new visits of a day, and delete those that are gone.
 
     The visitors change with the visits, unless all are counted later. The first day of these
     sessions may change, and so the retention of later days. Those days are marked in the same
-    transaction, so that their retention is counted again.
+    transaction, so that their retention is counted again. Without `marks_retention` the caller
+    changes the retention itself, in this transaction.
     """
     sessions = {session_id for session_id, _ in (*new_visits, *gone_visits)}
     if not counts_visitors_later:
@@ -68,6 +91,8 @@ def change_visits(
                 for session_id, event_type in new_visits
             ],
         )
+    if not marks_retention:
+        return
     newest = connection.scalar(sa.select(sa.func.max(tables.days.c.day)))
     if newest is None or newest < day:
         return
@@ -129,10 +154,8 @@ def count_retention(connection: Connection, day: date) -> list[dict[str, object]
         # (measured: 190 ms of 215): https://www.postgresql.org/docs/current/jit-decision.html
         connection.exec_driver_sql("SET LOCAL jit = off")
     for event_type, first_day, is_repeated in _visits_with_first_day(connection, day):
-        if day - first_day <= timedelta(days=LATER_DAYS):
-            counts["day", first_day, event_type] += 1
-        if not is_repeated:
-            counts["week", monday_of(first_day), event_type] += 1
+        for row in _rows_of_visit(day, event_type, first_day, is_repeated=is_repeated):
+            counts[row] += 1
     return [
         {
             "day": day,
@@ -143,6 +166,71 @@ def count_retention(connection: Connection, day: date) -> list[dict[str, object]
         }
         for (unit, cohort, event_type), sessions in counts.items()
     ]
+
+
+def _rows_of_visit(
+    day: date, event_type: str, first_day: date, *, is_repeated: bool
+) -> Iterator[tuple[str, date, str]]:
+    """Yield the unit, the cohort and the event type of each row in which a visit counts."""
+    if day - first_day <= timedelta(days=LATER_DAYS):
+        yield "day", first_day, event_type
+    if not is_repeated:
+        yield "week", monday_of(first_day), event_type
+
+
+def retention_of(connection: Connection, sessions: Sequence[str]) -> RetentionByDay:
+    """Return what sessions contribute to the retention of all days, by their stored visits."""
+    visits: dict[str, set[tuple[date, str]]] = defaultdict(set)
+    columns = tables.visits.c
+    query = sa.select(columns.session_id, columns.day, columns.event_type)
+    for row in rows_of_sessions(connection, query, columns.session_id, sessions):
+        visits[row.session_id].add((row.day, row.event_type))
+    retention: RetentionByDay = defaultdict(Counter)
+    for session_id in sessions:  # some collations treat different ids as equal
+        for day, unit, cohort, event_type in _retention_of_session(visits[session_id]):
+            retention[day][unit, cohort, event_type] += 1
+    return retention
+
+
+def add_retention(connection: Connection, before: RetentionByDay, now: RetentionByDay) -> None:
+    """Add what sessions contribute now, and take away what they contributed before.
+
+    Days that are marked, or not counted yet, are left out: their retention is counted later.
+
+    Raises:
+        CountsDiffer: the stored retention is not what was counted before.
+    """
+    deltas = {day: deltas_of(now[day], before[day]) for day in now.keys() | before.keys()}
+    changed_days = sorted(day for day, of_day in deltas.items() if of_day)
+    days, names = tables.days.c, ("unit", "cohort", "event_type")
+    for batch in batches(changed_days):
+        is_counted = days.day.in_(batch) & ~days.is_retention_stale
+        for day in connection.scalars(sa.select(days.day).where(is_counted)).all():
+            place = Place(tables.retention, {"day": day}, names, ("sessions",))
+            add_deltas(connection, place, deltas[day])
+
+
+def _retention_of_session(
+    visits: Collection[tuple[date, str]],
+) -> Iterator[tuple[date, str, date, str]]:
+    """Yield the rows of `retention` in which a session counts: day, unit, cohort and event type.
+
+    Args:
+        visits: the days and the event types of all visits of the session.
+    """
+    types_of_day: dict[date, set[str]] = defaultdict(set)
+    for day, event_type in visits:
+        types_of_day[day].add(event_type)
+    first_day = min(types_of_day, default=date.max)
+    earlier_types: dict[date, set[str]] = defaultdict(set)
+    """The types that were sent earlier in each week."""
+    for day in sorted(types_of_day):
+        earlier = earlier_types[monday_of(day)]
+        sent = [(event_type, event_type in earlier) for event_type in types_of_day[day]]
+        for event_type, is_repeated in ((ALL_TYPES, bool(earlier)), *sent):
+            for row in _rows_of_visit(day, event_type, first_day, is_repeated=is_repeated):
+                yield day, *row
+        earlier |= types_of_day[day]
 
 
 def _visits_with_first_day(connection: Connection, day: date) -> Iterator[tuple[str, date, bool]]:

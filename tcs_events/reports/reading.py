@@ -17,9 +17,9 @@ from sqlalchemy import Connection, Engine
 from tcs_events.counts.meaning import meaning_of
 from tcs_events.counts.pending import events_to_count
 from tcs_events.counts.refresh import Refresher
+from tcs_events.counts.snapshot import hold_still
 from tcs_events.counts.spans import built_spans, in_pieces, pieces_of
 from tcs_events.counts.time_limit import OutOfTime, ended_at
-from tcs_events.database import mysql
 from tcs_events.database.in_thread import run_with_timeout
 from tcs_events.database.schemas import missing_tables
 from tcs_events.database.sums import whole_sum
@@ -120,7 +120,9 @@ class Reading:
         """
         self.refresh_if_old()
         with self.events(share) as connection:
-            _hold_still(connection)
+            # The list of spans is read before their rows. In between, a refresh may delete a span,
+            # to count one of its days again, and its rows would be missing.
+            hold_still(connection)
             yield connection
 
     @contextmanager
@@ -230,28 +232,6 @@ class Reading:
         tables = own_metadata.tables
         needed = [tables[name] for name in tables if name not in OPTIONAL_TABLES]
         return run_with_timeout(TABLE_NAMES_SECONDS, lambda: missing_tables(self.engine, needed))
-
-
-def _hold_still(connection: Connection) -> None:
-    """Make all reads from here on see the same moment.
-
-    The list of spans is read before their rows. In between, a refresh may delete a span to count
-    one of its days again, and its rows would be missing. So both are read from one snapshot.
-    """
-    if connection.dialect.name == "postgresql":
-        # As its first statement, so that it ends with the transaction that the time limit began.
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    if mysql.is_mysql(connection.dialect):
-        # For the next transaction alone, which begins with the first read.
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    if connection.dialect.name != "sqlite":
-        return
-    # Python's driver begins no transaction for a SELECT, so each would see another moment. A host
-    # may have told SQLAlchemy to begin one itself.
-    connection.begin()
-    driver = connection.connection.dbapi_connection
-    if not getattr(driver, "in_transaction", False):
-        connection.exec_driver_sql("BEGIN")
 
 
 def in_period(connection: Connection, table: sa.Table, period: Period) -> sa.ColumnElement[bool]:

@@ -160,7 +160,7 @@ def test_what_is_counted_between_two_looks_is_not_seen(
     some_weeks(counting)
     counting.refresher.refresh()
     if not holds_still:
-        monkeypatch.setattr(reading, "_hold_still", lambda connection: None)
+        monkeypatch.setattr(reading, "hold_still", lambda connection: None)
     period = Period(FIRST.date(), FIRST.date() + timedelta(days=DAYS - 1))
     exposed = func.sum(tables.exposure.c.exposed)
     with counting.app.app_context(), current_reports().counts() as connection:
