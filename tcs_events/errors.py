@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import date
 from itertools import islice
 
 ErrorMessages = dict[str, object]
@@ -146,6 +147,20 @@ class NotCounted(TcsEventsError):
         super().__init__(
             "There are too many events to count them while you wait. Run `flask tcs-events rollup`"
             " once, or `flask tcs-events worker`, which keeps the counts fresh."
+        )
+
+
+class CountingEnded(TcsEventsError):
+    """A process that counted a share of a day has ended. Nothing of the day was stored."""
+
+    def __init__(self, pid: int | None, exit_code: int | None, day: date) -> None:
+        how = "has ended"
+        if exit_code is not None:
+            how = f"ended with {exit_code}" if exit_code >= 0 else f"got signal {-exit_code}"
+        super().__init__(
+            f"Process {pid} {how} while it counted a share of {day}."
+            " That day and those after it are left to the next count: run it again, perhaps with"
+            " fewer processes."
         )
 
 

@@ -15,17 +15,34 @@ from tcs_events.counts.refresh import Progress
 
 @contextmanager
 def counting_bar(label: str = "Counting days") -> Iterator[Progress]:
-    """Give a callback that draws a bar of days, from its first call on."""
-    bars: list[Any] = []
+    """Give a callback that draws a bar of days, from its first call on.
 
-    def progress(done: int, days: int) -> None:
+    Beside the bar are the time left, the events so far, and how many are counted in a second.
+    """
+    bars: list[Any] = []
+    started = monotonic()
+
+    def so_far(events: int | None) -> str:
+        if events is None:
+            return ""
+        rate = events / max(monotonic() - started, 0.001)
+        return f"{events:,} events, {rate:,.0f} a second"
+
+    def progress(done: int, days: int, events: int | None) -> None:
         if not bars:
-            bars.append(click.progressbar(length=days, label=label, file=sys.stderr))
-            bars[0].__enter__()
-        bars[0].update(done - bars[0].pos)
+            bar: Any = click.progressbar(
+                length=days,
+                label=label,
+                show_pos=True,
+                item_show_func=so_far,
+                file=sys.stderr,
+            )
+            bars.append(bar)
+            bar.__enter__()
+        bars[0].update(done - bars[0].pos, events)
 
     try:
-        yield progress if sys.stderr.isatty() else lambda done, days: None
+        yield progress if sys.stderr.isatty() else lambda done, days, events: None
     finally:
         for bar in bars:
             bar.__exit__(None, None, None)

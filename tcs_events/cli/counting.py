@@ -14,6 +14,7 @@ from tcs_events.cli.bars import counting_bar
 from tcs_events.cli.command import check_tables, command
 from tcs_events.cli.output import print_json, print_line
 from tcs_events.cli.signals import ended_by
+from tcs_events.counts.processes import usual_processes
 from tcs_events.counts.refresh import Refreshed
 from tcs_events.database.troubles import class_of
 from tcs_events.errors import ConfigError, StoreUnavailable
@@ -27,15 +28,25 @@ DAY_FILES_SECONDS = 20.0
 
 @command("rollup")
 @click.option("--rebuild", is_flag=True, help="Count everything again.")
+@click.option(
+    "--processes",
+    metavar="N",
+    type=click.IntRange(1, 64),
+    help="How many processes count, if everything is counted. Default: one per processor, 4 at"
+    " most.",
+)
 @options.as_json
-def rollup(rebuild: bool, as_json: bool) -> None:
+def rollup(rebuild: bool, processes: int | None, as_json: bool) -> None:
     """Count new and changed events for the reports now.
 
     A report does this by itself if the counts are older than a minute.
+
+    If everything is counted, several processes count the large days together. Each holds a
+    connection to the database. On macOS and Windows, and with SQLite in memory, it is one process.
     """
     with counting_bar() as progress:
         refreshed = registration_of(current_app).refresher.refresh(
-            rebuild=rebuild, progress=progress
+            rebuild=rebuild, progress=progress, processes=processes or usual_processes()
         )
     if refreshed is None:
         raise click.ClickException("Another process is counting; try again when it has finished.")

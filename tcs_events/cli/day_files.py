@@ -32,7 +32,7 @@ def day_files(as_json: bool) -> None:
         registration.refresher.refresh(progress=progress)  # only counted days are written
     try:
         with counting_bar("Writing days") as progress:
-            written = keeper.write(progress)
+            written = keeper.write(lambda done, days: progress(done, days, None))
         size = keeper.folder.size()
     except OSError as error:
         raise click.ClickException(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from time import monotonic
 from zoneinfo import ZoneInfo
@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Engine, select
 
 from tcs_events.counts import adding, tables
 from tcs_events.counts.adding import Change
-from tcs_events.counts.audit import check, keep_check
+from tcs_events.counts.audit import Check, check, keep_check
 from tcs_events.counts.changes import NewOfDay
+from tcs_events.counts.counted import Counted
 from tcs_events.counts.crossings import (
     count_crossings,
     crossing_sessions,
@@ -37,6 +38,7 @@ from tcs_events.counts.funnels import (
     uncounted_days,
 )
 from tcs_events.counts.lease import DayChanged, Lease
+from tcs_events.counts.processes import SHARED_FROM, Processes, Task
 from tcs_events.counts.proofs import (
     CannotAdd,
     CountedEvents,
@@ -46,6 +48,7 @@ from tcs_events.counts.proofs import (
     replace_proofs,
 )
 from tcs_events.counts.rows import fact_rows
+from tcs_events.counts.shares import Share
 from tcs_events.counts.snapshot import hold_still
 from tcs_events.counts.spans import forget_spans
 from tcs_events.counts.time_limit import check_time, ended_at
@@ -91,6 +94,8 @@ class DayCounter:
         self.counts_visitors_later = False
         """Whether only `count_visitors` counts visitors, after all days. If not, they change with
         the visits."""
+        self.processes: Processes | None = None
+        """Count the events of large days, each a share of the sessions; this process if None."""
         self._engine = engine
         self._zone = zone
         self._roles = roles
@@ -107,15 +112,20 @@ class DayCounter:
             self._lease.begin(day)
             with contextlib.suppress(DayChanged):
                 return self._replace(day_of(day, self._zone))
-        with self._engine.begin() as connection:
-            self._lease.update(connection)
-            is_this = tables.days.c.day == day
-            if not connection.execute(
-                tables.days.update().where(is_this).values(is_stale=True)
-            ).rowcount:
-                nothing = {"events": 0, "is_stale": True, "is_retention_stale": False}
-                connection.execute(tables.days.insert().values(day=day, **nothing))
+        self.leave([day])
         return None
+
+    def leave(self, days: Iterable[date]) -> None:
+        """Leave days to the next refresh."""
+        for day in days:
+            with self._engine.begin() as connection:
+                self._lease.update(connection)
+                is_this = tables.days.c.day == day
+                if not connection.execute(
+                    tables.days.update().where(is_this).values(is_stale=True)
+                ).rowcount:
+                    nothing = {"events": 0, "is_stale": True, "is_retention_stale": False}
+                    connection.execute(tables.days.insert().values(day=day, **nothing))
 
     def add(self, day: date, new: NewOfDay) -> int | None:
         """Add what is new of some sessions to a day, and return the number of the day's events.
@@ -246,17 +256,33 @@ class DayCounter:
             forget_crossings(connection, [day])
             replace_counts(connection, tables.funnel_crossings, day, funnels, reached)
 
+    def count_share(self, task: Task, share: Share) -> Counted:
+        """Count a share of a day, and store nothing."""
+        with self._reading() as connection:
+            return self._read(connection, task, share)
+
+    def _count(self, connection: Connection, task: Task, expected: Check) -> Counted:
+        if self.processes is not None and expected.events >= SHARED_FROM:
+            return self.processes.count(task)
+        return self._read(connection, task)
+
+    def _read(self, connection: Connection, task: Task, share: Share | None = None) -> Counted:
+        day = day_of(task.day, self._zone)
+        counter, until = FunnelCounter(task.funnels, day.end, self._roles), day.end + LOOK_AHEAD
+        proofs: Proofs = {}
+        with rows_between(connection, day.start, until, types=task.types, share=share) as rows:
+            facts = count_day(day, proven_sessions(rows, proofs), counter, self._roles)
+        return Counted(facts, counter.reached, proofs)
+
     def _replace(self, day: Day) -> int:
         """Count a day, replace its stored counts, and return the number of its events."""
         with self._reading() as connection:
             hold_still(connection)  # the check must be that of the events that are counted
             funnels = kept_funnels(connection)
-            counter = FunnelCounter(funnels, day.end, self._roles)
-            until, types = day.end + LOOK_AHEAD, event_types(connection)
+            types = event_types(connection)
             new_check = check(connection, day, types)
-            proofs: Proofs = {}
-            with rows_between(connection, day.start, until, types=types) as rows:
-                facts = count_day(day, proven_sessions(rows, proofs), counter, self._roles)
+            task = Task(day.date, types, funnels)
+            facts, reached, proofs = self._count(connection, task, new_check)
             kept, old_proofs = kept_visits(connection, day.date), kept_proofs(connection, day.date)
         self._change_visits(day.date, facts.visits, kept)
         self._change_proofs(day.date, proofs, old_proofs)
@@ -273,7 +299,7 @@ class DayCounter:
             is_of_day = tables.funnel_counts.c.day == day.date
             connection.execute(tables.funnel_counts.delete().where(is_of_day))
             if facts.events:
-                replace_counts(connection, tables.funnel_counts, day.date, funnels, counter.reached)
+                replace_counts(connection, tables.funnel_counts, day.date, funnels, reached)
             else:  # with events, retention and crossings are counted in a later transaction
                 connection.execute(_delete_retention(day.date))
                 forget_crossings(connection, [day.date])

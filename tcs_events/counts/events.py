@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from tcs_events.counts.facts import Seen
+from tcs_events.counts.shares import Share, is_in_share
 from tcs_events.counts.time_limit import in_time
 from tcs_events.database.schemas import has_table
 from tcs_events.database.stored_json import text_of_json
@@ -105,17 +106,22 @@ def rows_between(
     *,
     types: Collection[str] | None = None,
     sessions: Collection[str] | None = None,
+    share: Share | None = None,
 ) -> Iterator[Iterator[StoredRow]]:
     """Yield an iterator over the stored rows from `start` to `end`, exclusive.
 
     It is like `events_between`, but has the events of marked sessions, too. Give `types` to read
     the events of all sessions, and `sessions` alone to read those of a few: each has an index.
+    `share` is the share of the sessions to read.
     """
     conditions: list[sa.ColumnElement[bool]] = []
     if types is not None:
         conditions.append(UserEvent.event_type.in_(types))
     if sessions is not None:
         conditions.append(UserEvent.session_id.in_(sessions))
+    if share is not None:
+        session_id = UserEvent.__table__.c.session_id
+        conditions.append(is_in_share(connection.dialect.name, session_id, share))
     not_marked = not_of_a_bot(connection)
     is_marked = ~sa.and_(*not_marked) if not_marked else sa.false()
     query = _in_order(start, end, *conditions).add_columns(is_marked)

@@ -38,20 +38,23 @@ from tcs_events.counts.lease import Lease, leased
 from tcs_events.counts.meaning import MARKETPLACE_MEANING, Meaning
 from tcs_events.counts.oddities import Oddity, find_oddities
 from tcs_events.counts.position import Position
+from tcs_events.counts.processes import counting_together
 from tcs_events.counts.spans import build_span, missing_spans
 from tcs_events.counts.state import ensure_state, lock_state
 from tcs_events.counts.steps import Step
 from tcs_events.counts.time_limit import OutOfTime
 from tcs_events.counts.versions import forget_all_versions
 from tcs_events.counts.visitors import SpanCounter
+from tcs_events.errors import CountingEnded
 from tcs_events.watch.log import log
 from tcs_events.watch.log_lines import log_lines
 
 FUNNEL_SECONDS = 20.0
 """How long a refresh counts new funnels for old days. It is short, because new events wait."""
 
-Progress = Callable[[int, int], None]
-"""Called with the number of days that are done, and the number of all days to count."""
+Progress = Callable[[int, int, int | None], None]
+"""Called with the number of days that are done, that of all days, and that of the events on the
+days that are done; None if events are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +147,10 @@ class Refresher:
         self,
         *,
         rebuild: bool = False,
-        progress: Progress = lambda done, total: None,
+        progress: Progress = lambda done, days, events: None,
         funnel_seconds: float = FUNNEL_SECONDS,
         until: float | None = None,
+        processes: int = 1,
     ) -> Refreshed | None:
         """Count the days that have changed, or all days with `rebuild`.
 
@@ -161,8 +165,11 @@ class Refresher:
             progress: called before each day, and at the end.
             funnel_seconds: how long to count new funnels.
             until: the `monotonic()` time at which to stop, None for no limit.
+            processes: how many processes count if everything is counted. On macOS and Windows, and
+                with SQLite in memory, it is always one.
 
         Raises:
+            CountingEnded: one of several processes has ended. The next refresh counts the rest.
             OutOfTime: not everything was counted before `until`. The next refresh counts the rest.
         """
         refreshed, now = None, self._now()
@@ -172,7 +179,11 @@ class Refresher:
             if lease is not None:
                 refresh = _Refresh(self._engine, self.zone, self.meaning, lease, now, until)
                 refreshed = refresh.run(
-                    self.configuration, self._audit, rebuild=rebuild, progress=progress
+                    self.configuration,
+                    self._audit,
+                    rebuild=rebuild,
+                    progress=progress,
+                    processes=processes,
                 )
                 with contextlib.suppress(OutOfTime):  # all days are counted, only funnels are left
                     refresh.count_funnels(funnel_seconds)
@@ -249,7 +260,13 @@ class _Refresh:
         self._counter = DayCounter(engine, zone, meaning.roles, lease, until)
 
     def run(
-        self, ours: Configuration, audit: Audit, *, rebuild: bool, progress: Progress
+        self,
+        ours: Configuration,
+        audit: Audit,
+        *,
+        rebuild: bool,
+        progress: Progress,
+        processes: int,
     ) -> Refreshed:
         """Count the days that have changed, or all days if the configuration has changed."""
         state = self._lease.state
@@ -286,7 +303,10 @@ class _Refresh:
             with self._engine.begin() as connection:
                 self._lease.update(connection)
                 forget_all_versions(connection)
-        refreshed = self._count(sorted(to_count | new.keys()), new, progress)
+        with counting_together(
+            self._engine, self._counter.count_share, processes if is_all else 1
+        ) as self._counter.processes:
+            refreshed = self._count(sorted(to_count | new.keys()), new, progress)
         if is_all:
             self._count_visitors(sorted(to_count))
         self._build_spans()
@@ -303,17 +323,21 @@ class _Refresh:
         """Count days. Those in `new` need not be counted as a whole."""
         events, left = 0, []
         for done, day in enumerate(to_count):
-            progress(done, len(to_count))
+            progress(done, len(to_count), events)
             if day in new and (day_events := self._counter.add(day, new[day])) is not None:
                 events += day_events
                 continue
-            day_events = self._counter.count(day)
+            try:
+                day_events = self._counter.count(day)
+            except CountingEnded:
+                self._counter.leave(to_count[done:])
+                raise
             if day_events is None:
                 left.append(day)
                 continue
             events += day_events
             self._counter.count_retention(day)
-        progress(len(to_count), len(to_count))
+        progress(len(to_count), len(to_count), events)
         self._counter.count_stale_retention()
         self._counter.count_stale_crossings()
         return Refreshed([day for day in to_count if day not in left], events, left)

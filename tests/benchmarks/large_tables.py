@@ -122,7 +122,7 @@ def _measure(url: str, database: str, count: int, rows_file: Path) -> str:
         with click.progressbar(length=DAYS + 2, label=f"{database}: counting") as bar:
             counted = _timed(
                 lambda: registration.refresher.refresh(
-                    rebuild=True, progress=lambda done, of: bar.update(done - bar.pos)
+                    rebuild=True, progress=lambda done, of, events: bar.update(done - bar.pos)
                 )
             )
         again = _timed(registration.refresher.refresh)

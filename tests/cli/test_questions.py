@@ -365,7 +365,7 @@ def test_numbers_that_are_still_being_counted_are_said_to_be_too_low(sqlite_host
         refresher = sqlite_host.extensions["tcs_events"].refresher
         seen: list[tuple[str, str]] = []
 
-        def ask_meanwhile(done: int, of: int) -> None:
+        def ask_meanwhile(done: int, of: int, events: int) -> None:
             if done == 0:
                 result = run(sqlite_host, "stats", *MARCH, "--json")
                 seen.append((result.stdout[:1], result.stderr))

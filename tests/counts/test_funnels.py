@@ -145,7 +145,7 @@ def test_while_somebody_else_counts_whoever_asks_gets_what_there_is(counting: Co
     ten_days(counting)
     found: list[FunnelSoFar] = []
     counting.add(click(MONDAY))
-    counting.refresher.refresh(progress=lambda done, of: found.append(so_far(counting, 60)))
+    counting.refresher.refresh(progress=lambda done, of, events: found.append(so_far(counting, 60)))
     assert [of.days_counted for of in found] == [0, 1]  # the day that was counted meanwhile
     assert uncounted(counting, STEPS) == []  # the refresh has counted the rest
     counting.assert_true()

@@ -165,7 +165,8 @@ class TestCountingEverythingAgain:
         before = what_reports_read()
         seen: list[bool] = []
         counting.refresher.refresh(
-            rebuild=True, progress=lambda done, of: seen.append(what_reports_read() == before)
+            rebuild=True,
+            progress=lambda *_: seen.append(what_reports_read() == before),
         )
         assert len(seen) > 3
         assert all(seen)
@@ -305,7 +306,7 @@ class TestDeletions:
         newest = [click(FRIDAY + timedelta(minutes=n), session_id=f"{n}") for n in range(5)]
         counting.add(*newest)
 
-        def delete_newest(done: int, of: int) -> None:
+        def delete_newest(done: int, of: int, events: int) -> None:
             if done == of:
                 counting.delete(*newest)
 
@@ -325,7 +326,7 @@ class TestEventsThatComeMeanwhile:
     ) -> None:
         three_days(counting)
 
-        def store_some(done: int, of: int) -> None:
+        def store_some(done: int, of: int, events: int) -> None:
             for of_day in (MONDAY, TUESDAY, FRIDAY):
                 counting.add(click(of_day + timedelta(minutes=10 + done), session_id=f"{done}"))
 
@@ -400,7 +401,7 @@ class TestSeveralRefreshers:
         three_days(counting)
         meanwhile = []
         other = counting.another_refresher()
-        counting.refresher.refresh(progress=lambda done, of: meanwhile.append(other.refresh()))
+        counting.refresher.refresh(progress=lambda *_: meanwhile.append(other.refresh()))
         assert set(meanwhile) == {None}
         counting.assert_true()
 
@@ -476,7 +477,7 @@ class TestSeveralRefreshers:
             three_days(counting)
         counting.add(click(TUESDAY, expert="bo"))
 
-        def die(done: int, of: int) -> None:
+        def die(done: int, of: int, events: int) -> None:
             if done == after_days:
                 raise Died
 
@@ -496,7 +497,7 @@ class TestSeveralRefreshers:
             with counting.engine.begin() as connection:
                 connection.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
 
-        def die(done: int, of: int) -> None:
+        def die(done: int, of: int, events: int) -> None:
             rename(tables.state.name, "away")
             raise Died
 
@@ -530,7 +531,7 @@ class TestSeveralRefreshers:
         three_days(counting)
         overtaken = []
 
-        def overtake(done: int, of: int) -> None:
+        def overtake(done: int, of: int, events: int) -> None:
             if done == after_days:
                 counting.clock.advance(LEASE.total_seconds() + 1)
                 counting.add(click(MONDAY, expert="bo"), click(FRIDAY, expert="bo"))
@@ -566,7 +567,7 @@ class TestSeveralRefreshers:
         three_days(counting)
         holder = uuid4()
 
-        def overtake(done: int, of: int) -> None:
+        def overtake(done: int, of: int, events: int) -> None:
             if done == 1:
                 counting.clock.advance(LEASE.total_seconds() + 1)
                 now = counting.clock.now

@@ -1,0 +1,38 @@
+"""The counts of a day, or of a share of its sessions, before they are stored."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from tcs_events.counts.facts import Facts
+from tcs_events.counts.funnels import Reached
+from tcs_events.counts.proofs import Proofs
+
+
+class Counted(NamedTuple):
+    """The counts of a day or of a share of it."""
+
+    facts: Facts
+    reached: Reached
+    """The sessions that took each step of a funnel on the day."""
+    proofs: Proofs
+    """Which events of each session were counted."""
+
+    def add(self, share: Counted) -> None:
+        """Add the counts of a share to these."""
+        self.facts.events += share.facts.events
+        self.facts.visits |= share.facts.visits
+        for name in ("activity", "uses", "demand", "exposure"):
+            _add(getattr(self.facts, name), getattr(share.facts, name))
+        for step, sessions in share.reached.items():
+            self.reached[step] = self.reached.get(step, 0) + sessions
+        self.proofs.update(share.proofs)
+
+
+def _add(counts: dict[Any, Any], others: dict[Any, Any]) -> None:
+    for key, other in others.items():
+        counted = counts[key]
+        for field in fields(other):
+            value = getattr(counted, field.name) + getattr(other, field.name)
+            setattr(counted, field.name, value)

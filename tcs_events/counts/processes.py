@@ -1,0 +1,160 @@
+"""Processes that count a day together, each of them a share of its sessions.
+
+They only read. This process adds up what they have counted, and stores it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.context import ForkProcess
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from tcs_events.counts.counted import Counted
+from tcs_events.counts.facts import Facts
+from tcs_events.counts.funnels import Funnel
+from tcs_events.counts.shares import Share, has_shares
+from tcs_events.database.pools import is_lasting, leave_pool_of_parent
+from tcs_events.errors import CountingEnded
+
+USUAL_MAX = 4
+"""The most processes if nobody says how many. With more, the database becomes the limit."""
+SHARED_FROM = 5_000
+"""Days with fewer events are counted by one process, which takes less than half a second."""
+END_SECONDS = 10
+
+
+class Task(NamedTuple):
+    """A day to count."""
+
+    day: date
+    types: Sequence[str]
+    """The event types to read."""
+    funnels: Sequence[Funnel]
+
+
+CountShare = Callable[[Task, Share], Counted]
+"""Counts a share of a day, in another process."""
+
+
+def usual_processes() -> int:
+    """Return how many processes count if nobody says so: one per processor, at most 4."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), USUAL_MAX)
+    return min(os.cpu_count() or 1, USUAL_MAX)
+
+
+class Processes:
+    """Processes that count shares of days until the block of `counting_together` ends."""
+
+    def __init__(self, workers: Sequence[tuple[ForkProcess, Pipe]]) -> None:
+        self._workers = workers
+
+    def count(self, task: Task) -> Counted:
+        """Count a day, and return the sums of what the processes have counted.
+
+        Raises:
+            CountingEnded: a process has ended.
+        """
+        for process, pipe in self._workers:
+            try:
+                pipe.send(task)
+            except OSError:
+                raise _ended(process, task) from None
+        counted = Counted(Facts(), {}, {})
+        for process, pipe in self._workers:
+            try:
+                share = pipe.recv()
+            except (EOFError, OSError):
+                raise _ended(process, task) from None
+            if isinstance(share, Exception):
+                raise share
+            counted.add(share)
+        return counted
+
+
+@contextmanager
+def counting_together(
+    engine: Engine, count_share: CountShare, processes: int
+) -> Iterator[Processes | None]:
+    """Start processes for the time of the block.
+
+    Gives None if one process is wanted, or if only one can count: where forking is not safe, in a
+    database in memory, and in one that cannot tell the shares apart.
+
+    Args:
+        engine: the engine of the events' database. No connection may be in use.
+        count_share: counts a share of a day. Each process calls it.
+        processes: how many processes.
+    """
+    can_fork = sys.platform not in ("win32", "darwin", "emscripten")
+    if processes < 2 or not (can_fork and is_lasting(engine) and has_shares(engine.dialect.name)):
+        yield None
+        return
+    # No open connection may be inherited. SQLite would take the locks of the parent for its own:
+    # https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_connection_across_a_fork_
+    engine.dispose()
+    workers: list[tuple[ForkProcess, Pipe]] = []
+    try:
+        for number in range(processes):
+            share = Share(number, processes)
+            workers.append(_start(engine, count_share, share))
+        yield Processes(workers)
+    finally:
+        for process, pipe in workers:
+            pipe.close()
+            process.terminate()
+        for process, _ in workers:
+            process.join(END_SECONDS)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+def _start(engine: Engine, count_share: CountShare, share: Share) -> tuple[ForkProcess, Pipe]:
+    ours, theirs = multiprocessing.Pipe()
+    context = multiprocessing.get_context("fork")
+    process = context.Process(
+        target=_serve,
+        args=(theirs, engine, count_share, share),
+        name=f"tcs_events counting {share.number + 1} of {share.of}",
+        daemon=True,
+    )
+    with warnings.catch_warnings():
+        # Python warns of forking while other threads run, as their locks may be held. The new
+        # process uses none of them: it has its own connections, and does not log.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    theirs.close()  # so that we notice when the process has ended
+    return process, ours
+
+
+def _serve(pipe: Pipe, engine: Engine, count_share: CountShare, share: Share) -> None:
+    """Count one day after the other, until the other end of the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # our parent gets it, too, and ends us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    leave_pool_of_parent(engine)
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer: Counted | Exception = count_share(task, share)
+        except Exception as error:
+            answer = error
+        pipe.send(answer)
+
+
+def _ended(process: ForkProcess, task: Task) -> CountingEnded:
+    process.join(END_SECONDS)
+    return CountingEnded(process.pid, process.exitcode, task.day)
