@@ -92,8 +92,7 @@ class DayCounter:
         until: float | None = None,
     ) -> None:
         self.counts_visitors_later = False
-        """Whether only `count_visitors` counts visitors, after all days. If not, they change with
-        the visits."""
+        """Whether only `count_visitors` counts visitors. If not, they change with the visits."""
         self.processes: Processes | None = None
         """Count the events of large days, each a share of the sessions; this process if None."""
         self._engine = engine
@@ -170,7 +169,7 @@ class DayCounter:
             )
 
     def count_visitors(self, day: date, spans: SpanCounter) -> None:
-        """Count the visitors of a day anew from the stored visits, after all days are counted."""
+        """Count the visitors of a day anew from the stored visits, after all days before it."""
         with self._reading() as connection:
             came = count_visitors(connection, day)
         self.replace_visitors(spans.add(day, came))

@@ -306,9 +306,7 @@ class _Refresh:
         with counting_together(
             self._engine, self._counter.count_share, processes if is_all else 1
         ) as self._counter.processes:
-            refreshed = self._count(sorted(to_count | new.keys()), new, progress)
-        if is_all:
-            self._count_visitors(sorted(to_count))
+            refreshed = self._count(sorted(to_count | new.keys()), new, progress, is_all=is_all)
         self._build_spans()
         with self._engine.begin() as connection:
             self._lease.update(connection)  # until the commit, no events can be deleted
@@ -318,9 +316,16 @@ class _Refresh:
         return refreshed
 
     def _count(
-        self, to_count: Sequence[date], new: Mapping[date, NewOfDay], progress: Progress
+        self,
+        to_count: Sequence[date],
+        new: Mapping[date, NewOfDay],
+        progress: Progress,
+        *,
+        is_all: bool,
     ) -> Refreshed:
         """Count days. Those in `new` need not be counted as a whole."""
+        # With a change of a few visits, only the differences of their visitors are counted.
+        spans = SpanCounter() if is_all else None
         events, left = 0, []
         for done, day in enumerate(to_count):
             progress(done, len(to_count), events)
@@ -332,22 +337,19 @@ class _Refresh:
             except CountingEnded:
                 self._counter.leave(to_count[done:])
                 raise
+            if spans is not None:
+                self._counter.count_visitors(day, spans)
             if day_events is None:
                 left.append(day)
                 continue
             events += day_events
             self._counter.count_retention(day)
         progress(len(to_count), len(to_count), events)
+        if spans is not None:
+            self._counter.replace_visitors(spans.rest())
         self._counter.count_stale_retention()
         self._counter.count_stale_crossings()
         return Refreshed([day for day in to_count if day not in left], events, left)
-
-    def _count_visitors(self, days: Sequence[date]) -> None:
-        """Count all visitors anew. With a change of a few visits, only differences are counted."""
-        spans = SpanCounter()
-        for day in days:
-            self._counter.count_visitors(day, spans)
-        self._counter.replace_visitors(spans.rest())
 
     def _forget_everything(self, ours: Configuration, *, is_takeover: bool) -> None:
         with self._engine.begin() as connection:
