@@ -14,8 +14,8 @@ from tcs_events.cli.heading import print_answer, print_heading, print_nothing, w
 from tcs_events.cli.output import (
     bar,
     print_line,
-    print_paragraph,
     print_table,
+    print_wrapped,
     sparkline,
 )
 from tcs_events.reports import Activity, Period, Visitors, activity, total_activity, visitors
@@ -120,10 +120,9 @@ def count_visitors(period: Period, event_type: str | None, as_json: bool) -> Non
 
 
 def _print_visitors(answer: Visitors) -> None:
-    print_paragraph(
-        f"{answer.visitors:,} different visitors: {answer.new:,} new,"
-        f" {answer.returning:,} returning. They made {answer.visits:,} visits and sent"
-        f" {answer.events:,} events. A visit is a visitor's day."
+    print_wrapped(
+        f"Visitors: {answer.visitors:,} ({answer.new:,} new, {answer.returning:,} returning)."
+        f" Visits: {answer.visits:,}. Events: {answer.events:,}. A visit is a visitor's day."
     )
     print_line()
     most = max(day.visitors for day in answer.days)
