@@ -136,6 +136,7 @@ def forget_visitors(connection: Connection, visits: Iterable[tuple[str, date, st
 
 def count_visitors(connection: Connection, day: date) -> Counter[Came]:
     """Return how the visitors of a day came, from the stored visits of this day and before."""
+    without_compiling(connection)
     came: Counter[Came] = Counter()
     visits, all_visits = tables.visits.c, tables.visits.alias()
     # As in `visits.count_retention`, days are not in WHERE, for the sake of PostgreSQL's plans.
@@ -150,6 +151,16 @@ def count_visitors(connection: Connection, day: date) -> Counter[Came]:
             visits_around_day = _came_around(dict(map(_read, session_rows)), day)
             came.update(each for each in visits_around_day if each.day == day)
     return came
+
+
+def without_compiling(connection: Connection) -> None:
+    """Let PostgreSQL run queries about all visits of a day's sessions without compiling them.
+
+    Without statistics it spends more time on compiling them than on running them (measured: 190 ms
+    of 215): https://www.postgresql.org/docs/current/jit-decision.html
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL jit = off")
 
 
 class SpanCounter:

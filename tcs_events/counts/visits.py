@@ -20,7 +20,12 @@ from tcs_events.counts.days import monday_of
 from tcs_events.counts.deltas import add_deltas, deltas_of
 from tcs_events.counts.facts import ALL_TYPES
 from tcs_events.counts.rows import Place
-from tcs_events.counts.visitors import change_visitors, forget_visitors, visits_around
+from tcs_events.counts.visitors import (
+    change_visitors,
+    forget_visitors,
+    visits_around,
+    without_compiling,
+)
 from tcs_events.database.batches import batches
 from tcs_events.database.streaming import stream
 
@@ -149,10 +154,7 @@ def forget_visits(connection: Connection, sessions: Collection[str]) -> set[date
 def count_retention(connection: Connection, day: date) -> list[dict[str, object]]:
     """Return the rows of the `retention` table for a day: its sessions by their first day."""
     counts: Counter[tuple[str, date, str]] = Counter()
-    if connection.dialect.name == "postgresql":
-        # Without statistics PostgreSQL spends more time on compiling this query than on running it
-        # (measured: 190 ms of 215): https://www.postgresql.org/docs/current/jit-decision.html
-        connection.exec_driver_sql("SET LOCAL jit = off")
+    without_compiling(connection)
     for event_type, first_day, is_repeated in _visits_with_first_day(connection, day):
         for row in _rows_of_visit(day, event_type, first_day, is_repeated=is_repeated):
             counts[row] += 1
