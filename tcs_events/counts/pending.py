@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from tcs_events.counts import tables
+from tcs_events.counts.adding import MIN_EVENTS
 from tcs_events.counts.agreement import Configuration
 from tcs_events.counts.changes import touched_by
 from tcs_events.counts.position import IDS_IN_FLIGHT
+from tcs_events.database.batches import batches
 from tcs_events.database.sums import whole_sum
 from tcs_events.models import UserEvent
+
+READ_FOR_ONE = 20
+"""How many events are read for a new one. A visit has about ten, and each is counted twice."""
 
 
 def events_to_count(
     connection: Connection, zone: ZoneInfo, ours: Configuration, enough: int
 ) -> int:
-    """Return about how many events a refresh would read: all events of the days that changed.
+    """Return about how many events a refresh would read.
 
-    The result is at most `enough`. No payloads are read. Events that were stored while the last
-    refresh ran may be counted twice.
+    These are all events of the days that changed. On a large day, they are those of the sessions
+    with new events, about `READ_FOR_ONE` for each new event. The result is at most `enough`. No
+    payloads are read. Events that were stored while the last refresh ran may be counted twice.
     """
     state = connection.execute(select(tables.state)).one_or_none()
     if state is None or Configuration(state.version, state.zone) != ours:
@@ -38,10 +45,13 @@ def events_to_count(
     new_events = sum(event_id > seen_id for event_id, _ in rows)
     if len(rows) == max_rows or new_events >= enough:
         return enough
-    changed_days = {day for _, at in rows for day in touched_by(zone, at)}
-    old_events = connection.scalar(
-        select(whole_sum(tables.days.c.events)).where(
-            tables.days.c.is_stale | tables.days.c.day.in_(changed_days)
-        )
-    )
-    return min(enough, new_events + int(old_events or 0))
+    new_of_day = Counter(day for _, at in rows for day in touched_by(zone, at))
+    days = tables.days.c
+    old_events = 0
+    for batch in batches(list(new_of_day)):
+        changed = select(days.day, days.events).where(days.day.in_(batch), ~days.is_stale)
+        for day, day_events in connection.execute(changed):
+            added = READ_FOR_ONE * new_of_day[day]
+            old_events += day_events if day_events < MIN_EVENTS else min(day_events, added)
+    stale_events = connection.scalar(select(whole_sum(days.events)).where(days.is_stale))
+    return min(enough, new_events + old_events + int(stale_events or 0))

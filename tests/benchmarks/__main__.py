@@ -11,7 +11,15 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import half_load, large_tables, million, report, store_alone, throughput
+from tests.benchmarks import (
+    half_load,
+    large_tables,
+    million,
+    refreshes,
+    report,
+    store_alone,
+    throughput,
+)
 from tests.benchmarks.database import DATABASES, MARIADB, POSTGRESQL, USUAL
 from tests.benchmarks.measure import Setup
 from tests.benchmarks.peers import install_peers
@@ -84,7 +92,8 @@ def set_up(databases: Sequence[str], peers: bool) -> Iterator[Setup]:
 @click.option("--million", "a_million", is_flag=True, help="Instead: memory over a million events.")
 @click.option("--store", "store_only", is_flag=True, help="Instead: the store alone, without HTTP.")
 @click.option("--reports", "large_tables_only", is_flag=True, help="Instead: many events, asked.")
-@click.option("--events", default=10_000_000, show_default=True, help="Of --reports; SQLite: half.")
+@click.option("--refreshes", "refreshes_only", is_flag=True, help="Instead: a day's new events.")
+@click.option("--events", type=int, help="Of --reports [10000000; SQLite: half] and --refreshes.")
 def main(
     quick: bool,
     markdown: str | None,
@@ -92,7 +101,8 @@ def main(
     a_million: bool,
     store_only: bool,
     large_tables_only: bool,
-    events: int,
+    refreshes_only: bool,
+    events: int | None,
     **given: str | None,
 ) -> None:
     """Measure events per second on this machine, beside a yardstick that stores nothing.
@@ -111,13 +121,15 @@ def main(
     connections = [int(number) for number in options["connections"].split(",")]
     seconds, repeats = int(options["seconds"]), int(options["repeats"])
     peers = any(row.peer for row in rows) and not (
-        at_half_load or a_million or store_only or large_tables_only
+        at_half_load or a_million or store_only or large_tables_only or refreshes_only
     )
     with set_up(["sqlite"] if a_million else databases, peers) as setup:
         if a_million:
             text, well = million.run(setup)
         elif large_tables_only:
-            text, well = large_tables.run(setup, databases, events)
+            text, well = large_tables.run(setup, databases, events or 10_000_000)
+        elif refreshes_only:
+            text, well = refreshes.run(setup, databases, events or 1_000_000)
         elif store_only:
             text, well = store_alone.run(setup, databases, seconds)
         elif at_half_load:

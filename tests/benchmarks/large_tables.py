@@ -190,11 +190,12 @@ def _events(count: int) -> Iterator[Event]:
         at = start + number * step
         # Some thousand visitors are there at a time, each for a while.
         session = number // (EVENTS_PER_SESSION * 1_000) * 1_000 + chance.randrange(1_000)
-        event_type, payload = _payload(chance)
-        yield Event(new_event_id(), f"visitor-{session}", event_type, payload, None, at, at)
+        event_type, fields = payload(chance)
+        yield Event(new_event_id(), f"visitor-{session}", event_type, fields, None, at, at)
 
 
-def _payload(chance: random.Random) -> tuple[str, dict[str, object]]:
+def payload(chance: random.Random) -> tuple[str, dict[str, object]]:
+    """Give the type and the payload of an event."""
     kind = chance.random()
     expert = f"expert-{int(chance.paretovariate(0.7)) % EXPERTS}"
     if kind < 0.4:

@@ -9,10 +9,12 @@ from flask import Flask
 from sqlalchemy import delete
 
 from tcs_events import UserEvent
+from tcs_events.counts import tables
 from tcs_events.counts.pending import events_to_count
 from tcs_events.counts.stale import mark_stale
 from tcs_events.host import registration_of
 from tests.conftest import MakeHost
+from tests.counts.counting import click
 from tests.dashboard.visitors import noon_today, visitors
 from tests.reports.support import append
 
@@ -55,3 +57,18 @@ def test_days_of_deleted_events_are_to_be_counted(make_host: MakeHost, database_
             connection.execute(delete(UserEvent).where(UserEvent.id > 0))
             mark_stale(connection, ZONE, [events[0].created_at + timedelta(hours=0)])
         assert 0 < pending(app) < len(events)
+
+
+def test_of_a_large_day_only_visits_with_new_events_are_to_be_counted(
+    make_host: MakeHost, database_url: str
+) -> None:
+    app = make_host(database_url)
+    noon = noon_today()
+    events = [click(noon, session_id=f"visitor-{number // 5}") for number in range(1_200)]
+    with app.app_context():
+        append(app, events[:-2])
+        registration_of(app).refresher.refresh()
+        with registration_of(app).database.engine.begin() as connection:
+            connection.execute(tables.state.update().values(safe_id=tables.state.c.seen_id))
+        append(app, events[-2:])
+        assert 2 < pending(app) < len(events) / 10
