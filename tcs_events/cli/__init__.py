@@ -22,7 +22,7 @@ from tcs_events.cli.subjects import export_subject, forget
 from tcs_events.cli.tail import tail
 from tcs_events.cli.types import types
 from tcs_events.cli.views import views
-from tcs_events.cli.visitors import funnel, retention, timeline
+from tcs_events.cli.visitors import funnel, funnels, retention, timeline
 
 COMMANDS = (
     stats,
@@ -35,6 +35,7 @@ COMMANDS = (
     explore,
     funnel,
     paths,
+    funnels,
     retention,
     timeline,
     digest,

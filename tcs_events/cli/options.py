@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import wraps
-from typing import Any
+from typing import Any, get_args
 
 import click
 from flask import current_app
@@ -16,7 +16,7 @@ from tcs_events.counts.days import date_in
 from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period, Step, step
-from tcs_events.reports.over_days import within_of
+from tcs_events.reports.over_days import Per, within_of
 from tcs_events.reports.period import MAX_DAYS
 from tcs_events.reports.types import known_types
 
@@ -164,6 +164,38 @@ min_sessions = click.option(
     type=click.IntRange(1, MAX_ROWS),
     help="Leave out or do not judge what fewer visits did. Default: TCS_EVENTS_MIN_SESSIONS.",
 )
+
+
+def of_funnel(function: Function) -> Function:
+    """Add `--within`, `--per` and `--break-down`."""
+    for option in reversed(
+        [
+            click.option(
+                "--within",
+                metavar="TIME",
+                type=read_within,
+                help="Count visitors instead of visits, whose other steps follow within this time:"
+                " 12h, 7d, up to 90d.",
+            ),
+            click.option(
+                "--per",
+                type=click.Choice(get_args(Per)),
+                default="visitor",
+                show_default=True,
+                help="With --within: what counts once. Sessions linked to one user or address are"
+                " a person.",
+            ),
+            click.option(
+                "--break-down",
+                metavar="PROPERTY",
+                type=read_property,
+                help="With --within: also for each value of this property of the first step, such"
+                " as plan.",
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
 
 
 def by(*units: str, default: str) -> Decorator:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import cast, get_args
+from typing import cast
 
 import click
 import sqlalchemy as sa
@@ -23,8 +23,9 @@ from tcs_events.cli.output import (
     print_paragraph,
     print_table,
 )
+from tcs_events.cli.visible import visible
 from tcs_events.host.reports import current_reports
-from tcs_events.reports import Cohort, Period, Step
+from tcs_events.reports import Cohort, Period, SavedFunnel, Step
 from tcs_events.reports.funnel import FUNNEL_COLUMNS, keep_asked
 from tcs_events.reports.over_days import Per
 from tcs_events.reports.retention import COHORT_COLUMNS, CohortUnit
@@ -36,32 +37,20 @@ _EVENT = Printed(TIMELINE_COLUMNS, "at", "session_id", "is_known", "event_type",
 
 
 @command("funnel")
-@click.argument("steps", nargs=-1, required=True, type=options.read_step, metavar="STEP...")
+@click.argument("steps", nargs=-1, type=options.read_step, metavar="STEP...")
 @click.option(
-    "--within",
-    metavar="TIME",
-    type=options.read_within,
-    help="Count visitors instead of visits, whose other steps follow within this time: 12h, 7d, up"
-    " to 90d.",
+    "--saved",
+    metavar="NAME",
+    type=options.read_text,
+    help="Ask a funnel that was saved by name, with its time and all, instead of steps.",
 )
-@click.option(
-    "--per",
-    type=click.Choice(get_args(Per)),
-    default="visitor",
-    show_default=True,
-    help="With --within: what counts once. Sessions linked to one user or address are a person.",
-)
-@click.option(
-    "--break-down",
-    metavar="PROPERTY",
-    type=options.read_property,
-    help="With --within: also for each value of this property of the first step, such as plan.",
-)
+@options.of_funnel
 @options.limit(20, "values of --break-down; the others are one row")
 @options.of_period
 @options.as_json
 def funnel(
     steps: tuple[Step, ...],
+    saved: str | None,
     within: str | None,
     per: Per,
     break_down: str | None,
@@ -83,6 +72,12 @@ def funnel(
     From now on these steps are counted ahead, so that asking again is fast. With --within, they are
     read from the events.
     """  # noqa: D301 - to click, a real backspace means: keep these lines as they are
+    if saved is not None:
+        if steps or within or break_down or per != "visitor":
+            raise click.UsageError("Give steps or --saved, and only one of them.")
+        steps, within, per, break_down = _saved(saved)
+    if not steps:
+        raise click.UsageError("Missing argument 'STEP...': give the steps, or --saved NAME.")
     if within is not None:
         over_days = reports.funnel(period, steps, within, per, break_down, limit)
         print_notices(over_days.notices)
@@ -102,6 +97,83 @@ def funnel(
         (*_STEP.titles, ""),
         [(*_STEP.cells(row), bar(row.sessions, rows[0].sessions)) for row in rows],
     )
+
+
+def _saved(name: str) -> tuple[tuple[Step, ...], str | None, Per, str | None]:
+    for funnel in reports.saved_funnels():
+        if funnel.name == name:
+            return tuple(funnel.steps), funnel.within, funnel.per, funnel.break_down
+    raise click.UsageError(f"There is no saved funnel {visible(name)}: `funnels` lists them.")
+
+
+@command("funnels")
+@click.argument("steps", nargs=-1, type=options.read_step, metavar="[STEP...]")
+@click.option("--save", metavar="NAME", type=options.read_text, help="Save the steps by this name.")
+@click.option(
+    "--delete", metavar="NAME", type=options.read_text, help="Delete the funnel of this name."
+)
+@options.of_funnel
+@options.as_json
+def funnels(
+    steps: tuple[Step, ...],
+    save: str | None,
+    delete: str | None,
+    within: str | None,
+    per: Per,
+    break_down: str | None,
+    as_json: bool,
+) -> None:
+    """List the saved funnels; save or delete one.
+
+    The page of the funnel links to the saved ones, and `funnel --saved NAME` asks one. A name that
+    is there already is given to the new steps.
+
+    \b
+        flask tcs-events funnels --save searches{steps}
+    """  # noqa: D301 - to click, a real backspace means: keep these lines as they are
+    if save is None and (steps or within or break_down or per != "visitor"):
+        raise click.UsageError("To save these steps, give them a name: --save NAME.")
+    if delete is not None:
+        if save is not None:
+            raise click.UsageError("Give --save or --delete, and only one of them.")
+        if not reports.delete_funnel(delete):
+            raise click.UsageError(f"There is no saved funnel {visible(delete)}.")
+    if save is not None:
+        try:
+            reports.save_funnel(save, steps, within, per, break_down)
+        except ValueError as error:
+            raise click.UsageError(visible(f"{error}.")) from None
+    saved = reports.saved_funnels()
+    if as_json:
+        print_json({"rows": list(map(_document, saved))})
+    elif not saved:
+        print_line("No funnel is saved.")
+    else:
+        print_table(
+            ("name", "steps", "within", "per", "break down by"),
+            [
+                (
+                    each.name,
+                    ", then ".join(map(str, each.steps)),
+                    each.within or "a visit",
+                    each.per if each.within else "visit",
+                    each.break_down,
+                )
+                for each in saved
+            ],
+            optional=("break down by", "per"),
+            keep=("steps", "within"),
+        )
+
+
+def _document(saved: SavedFunnel) -> dict[str, object]:
+    return {
+        "name": saved.name,
+        "steps": list(map(str, saved.steps)),
+        "within": saved.within,
+        "per": saved.per,
+        "break_down": saved.break_down,
+    }
 
 
 @command("retention")

@@ -304,6 +304,18 @@ funnels = sa.Table(
 )
 """The stored funnels: their steps as JSON, and when they were last asked for."""
 
+SAVED_NAME_MAX_LENGTH = 100
+
+saved_funnels = sa.Table(
+    "user_event_saved_funnels",
+    own_metadata,
+    sa.Column("id", row_number, primary_key=True),
+    sa.Column("name", sa.String(SAVED_NAME_MAX_LENGTH), nullable=False, unique=True),
+    sa.Column("definition", sa.Text(), nullable=False),
+    sa.Column("saved_at", UtcDateTime(), nullable=False),
+)
+"""The funnels that somebody has saved by name. The definition is JSON. They are not counted ahead.
+"""
 
 funnel_counts = _of_funnels(
     "user_event_daily_funnels",

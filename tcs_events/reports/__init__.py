@@ -15,6 +15,7 @@ from tcs_events.reports.in_app import (
     activity,
     dead_end_combinations,
     dead_end_values,
+    delete_funnel,
     explore,
     exposure,
     first_day,
@@ -27,6 +28,8 @@ from tcs_events.reports.in_app import (
     person_timeline,
     properties,
     retention,
+    save_funnel,
+    saved_funnels,
     session_timeline,
     top_experts,
     top_filters,
@@ -44,6 +47,7 @@ from tcs_events.reports.period import Period
 from tcs_events.reports.questions import Reports
 from tcs_events.reports.retention import Cohort
 from tcs_events.reports.rungs import Rung
+from tcs_events.reports.saved_funnels import SavedFunnel
 from tcs_events.reports.timeline import TimelineEvent
 from tcs_events.reports.top import TopExpert, TopFilter, TopQuery
 from tcs_events.reports.visitors import DayVisitors, TypeVisitors, Visitors
@@ -72,6 +76,7 @@ __all__ = [
     "RefusedEvent",
     "Reports",
     "Rung",
+    "SavedFunnel",
     "Step",
     "TimelineEvent",
     "TopExpert",
@@ -83,6 +88,7 @@ __all__ = [
     "activity",
     "dead_end_combinations",
     "dead_end_values",
+    "delete_funnel",
     "explore",
     "exposure",
     "first_day",
@@ -95,6 +101,8 @@ __all__ = [
     "person_timeline",
     "properties",
     "retention",
+    "save_funnel",
+    "saved_funnels",
     "session_timeline",
     "step",
     "top_experts",

@@ -29,7 +29,7 @@ from tcs_events.counts.time_limit import OutOfTime
 from tcs_events.database.sums import whole_sum
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.names import Rows, look_at_names
-from tcs_events.reports.over_days import FunnelOverDays, Per, funnel_over_days, within_of
+from tcs_events.reports.over_days import FunnelOverDays, Per, funnel_over_days, time_allowed
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
 from tcs_events.watch.log import log
@@ -143,11 +143,8 @@ def funnel(  # noqa: D417 - `Reports` passes itself
         QuestionTimeout: reading took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`.
     """
     _demand_steps(steps)
-    if within is not None:
-        time_allowed = within_of(within)
-        return funnel_over_days(reading, period, steps, time_allowed, per, break_down, limit)
-    if per != "visitor" or break_down is not None:
-        raise ValueError('per and break_down need the time allowed: within="7d"')
+    if time := time_allowed(within, per, break_down):
+        return funnel_over_days(reading, period, steps, time, per, break_down, limit)
     with reading.counts() as connection:
         notices = look_at_names(reading, connection, steps)
         kept = find_funnel(connection, steps)

@@ -165,6 +165,25 @@ def within_of(text: str | timedelta) -> timedelta:
     return within
 
 
+def time_allowed(
+    within: str | timedelta | None, per: str, break_down: str | None
+) -> timedelta | None:
+    """Check what is asked of a funnel besides its steps, and return the time allowed.
+
+    Raises:
+        ValueError: an argument is not allowed, or needs `within`.
+    """
+    if per not in get_args(Per):
+        raise ValueError(f"per is {per!r}; it is one of {', '.join(get_args(Per))}")
+    if break_down is not None:
+        check_field(break_down)
+    if within is not None:
+        return within_of(within)
+    if per != "visitor" or break_down is not None:
+        raise ValueError('per and break_down need the time allowed: within="7d"')
+    return None
+
+
 def text_of_within(within: timedelta) -> str:
     """Return the text that `within_of` reads as this time, if it is a number of hours or days."""
     hours = within / timedelta(hours=1)
@@ -183,12 +202,8 @@ def funnel_over_days(
     limit: int,
 ) -> FunnelOverDays:
     """Read a funnel from the stored events. See `funnel`."""
-    if per not in get_args(Per):
-        raise ValueError(f"per is {per!r}; it is one of {', '.join(get_args(Per))}")
     if limit < 1:
         raise ValueError(f"limit is {limit}; it is at least 1")
-    if break_down is not None:
-        check_field(break_down)
     funnel = _Funnel(reading, period, steps, within, break_down)
     with reading.events() as connection:
         notices = look_at_names(reading, connection, steps, [break_down] if break_down else [])

@@ -21,6 +21,7 @@ from tcs_events.reports.paths import paths
 from tcs_events.reports.period import Period, days_until
 from tcs_events.reports.reading import Reading, RunSelect
 from tcs_events.reports.retention import retention
+from tcs_events.reports.saved_funnels import delete_funnel, save_funnel, saved_funnels
 from tcs_events.reports.timeline import person_timeline, session_timeline, user_timeline
 from tcs_events.reports.top import top_experts, top_filters, top_queries
 from tcs_events.reports.visitors import visitors
@@ -87,6 +88,7 @@ class Reports(Reading):
     dead_end_combinations = dead_end_combinations
     dead_end_values = dead_end_values
     explore = explore
+    delete_funnel = delete_funnel
     exposure = exposure
     first_day = first_day
     funnel = funnel
@@ -97,6 +99,8 @@ class Reports(Reading):
     person_timeline = person_timeline
     properties = properties
     retention = retention
+    save_funnel = save_funnel
+    saved_funnels = saved_funnels
     session_timeline = session_timeline
     top_experts = top_experts
     top_filters = top_filters

@@ -263,6 +263,19 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
         "is_done": is_done(answer),
         "is_empty": is_done(answer) and not any(bar.count for bar in bars),
         "bars": bars,
+        "saved": [
+            (
+                saved.name,
+                {
+                    "step": list(map(str, saved.steps)),
+                    "within": saved.within,
+                    "per": None if saved.per == PER[0] else saved.per,
+                    "break_down": saved.break_down,
+                },
+                tuple(saved.steps) == tuple(steps) and (saved.within or "") == within,
+            )
+            for saved in asked.reports.saved_funnels()
+        ],
         "parts": answer.get("funnel_broken_down", []),
         "one": per if within else "visit",
     }
