@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from math import isfinite
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,14 +46,18 @@ def _seen(payloads: Iterable[Any]) -> Seen:
             for name, value in _properties(payload):
                 if name in found or len(found) < MAX_PROPERTIES:
                     values = found.setdefault(name, Counter())
-                    if isinstance(value, bool | int | float) or (
-                        isinstance(value, str) and len(value) <= MAX_LENGTH
-                    ):
+                    if _can_be_chosen(value):
                         values[type(value), value] += 1  # in Python True == 1
     return {
         name: [value for (_, value), _ in values.most_common(MAX_VALUES)]
         for name, values in sorted(found.items())
     }
+
+
+def _can_be_chosen(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= MAX_LENGTH and value.isprintable()
+    return isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value))
 
 
 def _properties(
