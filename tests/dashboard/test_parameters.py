@@ -84,7 +84,7 @@ def test_a_page_says_which_parameters_change_nothing(
     [
         (name, parameter)
         for name, page in PAGES.items()
-        for parameter in ("by", "context", "Unit", *FILTERS)
+        for parameter in ("sort", "context", "Unit", *FILTERS)
         if parameter not in page.filters
     ],
 )
@@ -103,12 +103,12 @@ def test_json_refuses_them(client: FlaskClient, name: str, parameter: str) -> No
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_says_so_and_a_file_refuses(client: FlaskClient, name: str) -> None:
-    answer = client.get(f"/insights/tables/{name}?by=hour")
+    answer = client.get(f"/insights/tables/{name}?sort=hour")
     assert answer.status_code == 200
-    assert "This page ignores <code>by</code>." in answer.text
-    answer = client.get(f"/insights/csv/{name}.csv?by=hour")
+    assert "This page ignores <code>sort</code>." in answer.text
+    answer = client.get(f"/insights/csv/{name}.csv?sort=hour")
     assert answer.status_code == 400
-    assert "There is no parameter “by” here." in answer.text
+    assert "There is no parameter “sort” here." in answer.text
 
 
 @pytest.mark.parametrize("name", PAGES)
