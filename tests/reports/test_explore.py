@@ -233,6 +233,32 @@ def test_without_time_for_all_events_there_is_an_estimate(
         assert reports.explore(PERIOD, "booking", "plan", who="returning").total.number == 0
 
 
+@pytest.mark.parametrize(
+    ("read", "seconds", "is_given_up"),
+    [
+        (10_000, 2.0, True),  # a million would take 200 s
+        (200_000, 2.0, False),  # 10 s
+        (10_000, 0.5, False),  # too early to tell
+    ],
+)
+def test_it_gives_up_early_only_where_it_is_clear(
+    read: int, seconds: float, is_given_up: bool
+) -> None:
+    assert rows.is_hopeless(read, 1_000_000, seconds, most_seconds=5.0) is is_given_up
+
+
+def test_no_more_is_read_once_it_is_clear_that_time_is_too_short(
+    make_host: MakeHost, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, world = make_host(sqlite_url, TCS_EVENTS_EVENT_TYPES=TYPES), many_visitors(300, 4)
+    monkeypatch.setattr(rows, "CHECKED_EVERY", 10)
+    monkeypatch.setattr(rows, "SAMPLE_MIN", len(world.events) // 3)
+    monkeypatch.setattr(rows, "is_hopeless", lambda read, events, *_: events == len(world.events))
+    with app.app_context():
+        fill(app, world.events)
+        assert reports.explore(PERIOD, "booking", "plan").sampled == 0.25
+
+
 def test_decimals_stored_as_text_are_added_up(make_host: MakeHost, sqlite_url: str) -> None:
     app = make_host(sqlite_url, TCS_EVENTS_EVENT_TYPES=TYPES)
     prices: list[Any] = ["19.90", "5", "-1.5", "1e3", "nan", "", 2]

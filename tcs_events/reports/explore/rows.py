@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from math import ceil, log2
+from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from tcs_events.counts import tables
 from tcs_events.counts.conditions import value_at
 from tcs_events.counts.days import date_in, day
 from tcs_events.counts.events import not_of_a_bot, payload_of
-from tcs_events.counts.time_limit import in_time
+from tcs_events.counts.time_limit import OutOfTime, in_time, time_of
 from tcs_events.database.batches import batches
 from tcs_events.database.stored_json import text_of_json
 from tcs_events.database.streaming import stream
@@ -34,6 +35,11 @@ from tcs_events.reports.who import is_of
 
 EXACT_SHARE = 0.5
 """The share of the time for an answer in which all events are tried. The rest is for a sample."""
+SURE_AFTER = 1.0
+"""After so many seconds it is clear how fast events are read. If all take more than twice the time
+that there is, the rest of it is saved."""
+CHECKED_EVERY = 1_000
+"""After how many events that is looked at."""
 SAMPLE_SHARE = 0.25
 """How many events a sample has of those that were read in vain: an event that is found by its
 session takes longer."""
@@ -57,13 +63,21 @@ class DatabaseRows:
         """
         if question.who in ("new", "returning"):
             self.reading.refresh_if_old()
-        cells, read = Cells(question, period), 0
+        cells, read, begun = Cells(question, period), 0, monotonic()
         try:
-            with self.reading.events(share=EXACT_SHARE) as connection:
-                for event in matched(self.reading, connection, question, period):
+            with (
+                self.reading.events(share=EXACT_SHARE) as connection,
+                closing(matched(self.reading, connection, question, period)) as events,
+            ):
+                counted, until = _counted(connection, question, period), time_of(connection)
+                for event in events:
                     read += 1
                     if event is not None:
                         cells.add(event)
+                    if read % CHECKED_EVERY == 0 and until is not None:
+                        seconds = monotonic() - begun
+                        if is_hopeless(read, counted, seconds, until - begun):
+                            raise OutOfTime
             return cells.tally()
         except QuestionTimeout:
             halvings = self._halvings(question, period, ceil(read * SAMPLE_SHARE))
@@ -93,18 +107,34 @@ class DatabaseRows:
 
         None if the counts have none of these events: then no sample can be drawn.
         """
-        counts = tables.activity.c
         with self.reading.counts() as connection:
-            events = connection.scalar(
-                sa.select(whole_sum(counts.events)).where(
-                    counts.day.between(period.first, period.last),
-                    counts.event_type == question.event_type,
-                    counts.starts_at.is_(None),
-                )
-            )
-        if not events:
-            return None
-        return max(1, ceil(log2(int(events) / max(target, SAMPLE_MIN))))
+            events = _counted(connection, question, period)
+        return max(1, ceil(log2(events / max(target, SAMPLE_MIN)))) if events else None
+
+
+def is_hopeless(read: int, events: int, seconds: float, most_seconds: float) -> bool:
+    """Return whether so many events will by far not be read in time.
+
+    Args:
+        read: how many have been read.
+        events: how many there are, as far as they are counted.
+        seconds: how long that took.
+        most_seconds: how long it may take in all.
+    """
+    return seconds > SURE_AFTER and events * seconds > 2 * most_seconds * read
+
+
+def _counted(connection: Connection, question: Question, period: Period) -> int:
+    """Return how many events of the type and the period are counted so far."""
+    counts = tables.activity.c
+    events = connection.scalar(
+        sa.select(whole_sum(counts.events)).where(
+            counts.day.between(period.first, period.last),
+            counts.event_type == question.event_type,
+            counts.starts_at.is_(None),
+        )
+    )
+    return int(events or 0)
 
 
 def matched(
@@ -114,7 +144,7 @@ def matched(
     period: Period,
     sessions: Sequence[str] | None = None,
     part: Period | None = None,
-) -> Iterator[Matched | None]:
+) -> Generator[Matched | None]:
     """Yield each event of the type and the period, or None for one that does not match.
 
     Args:
