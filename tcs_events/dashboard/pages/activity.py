@@ -188,7 +188,7 @@ def chart(
     points = [
         Point(
             label(start, unit),
-            short_day(start) if place in named or (unit == "hour" and start.hour == 0) else "",
+            _hour_tick(start, asked) if unit == "hour" else short_day(start) * (place in named),
             visits.get(start.astimezone(UTC), 0),
             None if then is None else then[place],
             (details or {}).get(start.astimezone(UTC), ()),
@@ -225,6 +225,13 @@ def label(start: datetime, unit: Unit) -> str:
     if unit == "hour":
         return moment(start)
     return f"week from {day(start)}" if unit == "week" else f"{start:%a} {day(start)}"
+
+
+def _hour_tick(start: datetime, asked: Asked) -> str:
+    """Return the label of an hour: of one day every sixth hour, of more days each midnight."""
+    if asked.period.days == 1:
+        return f"{start:%H:%M}" if start.hour % 6 == 0 else ""
+    return short_day(start) if start.hour == 0 else ""
 
 
 def _hours(period: Period, asked: Asked) -> list[datetime]:
