@@ -67,3 +67,14 @@ def test_what_is_not_over_is_marked_in_the_chart(grown: FlaskClient) -> None:
     yesterday = grown.get("/insights/?period=yesterday").text
     assert "value growing" not in yesterday
     assert "not over yet" not in yesterday
+
+
+def test_a_single_day_is_drawn_by_hour(grown: FlaskClient) -> None:
+    """One bar would say no more than the headline."""
+    yesterday = grown.get("/insights/?period=yesterday").text
+    assert "Visitors by hour" in yesterday
+    assert yesterday.count('class="slot"') >= 24
+    for query, unit in {"days=1": "hour", "days=1&unit=day": "day", "days=2": "day"}.items():
+        said = grown.get(f"/insights/api/activity.json?{query}").json
+        assert said is not None
+        assert said["answer"]["unit"] == unit

@@ -84,8 +84,9 @@ def _of_type(asked: Asked, rows: Iterable[Activity]) -> list[Activity]:
 
 
 def unit_of(asked: Asked) -> Unit:
-    """Return the unit of time that the URL asks for."""
-    return asked.choice("unit", UNITS)
+    """Return the unit of time that the URL asks for. Without one, a single day is by hour."""
+    is_one_day = asked.period.days == 1
+    return asked.choice("unit", ("hour", "day", "week") if is_one_day else UNITS)
 
 
 def answer(asked: Asked, limit: int) -> Answers:

@@ -34,6 +34,8 @@ class Figure:
 
 def unit_for(asked: Asked) -> Unit:
     """Return the unit of the chart."""
+    if asked.period.days == 1:
+        return "hour"
     return "day" if asked.period.days <= DAYS_BY_DAY else "week"
 
 
@@ -84,7 +86,12 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     types = sorted((now.keys() | before.keys()) - {ALL_TYPES})
     return {
         "chart": activity_page.chart(
-            "visits", "Visits", answer["unit"], asked, answer["activity"], answer["activity_before"]
+            "visits",
+            activity_page.COUNTS[answer["unit"]],
+            answer["unit"],
+            asked,
+            answer["activity"],
+            answer["activity_before"],
         ),
         "figures": [
             Figure(
