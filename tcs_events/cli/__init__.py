@@ -14,6 +14,7 @@ from tcs_events.cli.explore import explore
 from tcs_events.cli.exporting import export
 from tcs_events.cli.exposure import exposure
 from tcs_events.cli.importing import import_events
+from tcs_events.cli.lately import live
 from tcs_events.cli.outcomes import outcomes
 from tcs_events.cli.paths import paths
 from tcs_events.cli.pruning import prune
@@ -39,6 +40,7 @@ COMMANDS = (
     retention,
     timeline,
     digest,
+    live,
     tail,
     export,
     import_events,

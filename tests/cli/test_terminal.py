@@ -27,6 +27,7 @@ COMMANDS = {
     "paths": ["sage_query", *MARCH],
     "retention": [*MARCH],
     "timeline": ["--email", "eve@example.com"],
+    "live": [],
     "tail": ["--with-email"],
 }
 

@@ -106,6 +106,7 @@ COMMANDS = {
     "paths": ["card_click"],
     "retention": [],
     "timeline": ["visitor-1"],
+    "live": [],
     "tail": [],
     "export": ["-", "--format", "csv"],
     "digest": ["--to", "2026-03-05"],

@@ -9,7 +9,7 @@ import pytest
 
 from tcs_events import reports
 from tcs_events.cli import activity as activity_command
-from tcs_events.cli import demand, visitors
+from tcs_events.cli import demand, lately, visitors
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.exposure import _PRINTED as EXPOSURE_PRINTED
 from tcs_events.cli.paths import _PATH as PATHS_PRINTED
@@ -53,6 +53,7 @@ COLUMNS: dict[str, tuple[Columns, Any]] = {
     "timeline": (TIMELINE_COLUMNS, reports.TimelineEvent),
 }
 PRINTED: dict[str, Printed] = {
+    "latest_visitors": lately._VISITOR,
     "totals": activity_command._TYPE,
     "visitors": activity_command._VISITORS,
     "visitors_by_day": activity_command._DAY,
