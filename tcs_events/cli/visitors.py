@@ -24,6 +24,7 @@ from tcs_events.cli.output import (
     print_table,
 )
 from tcs_events.cli.visible import visible
+from tcs_events.counts.conditions import Condition
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Cohort, Period, SavedFunnel, Step
 from tcs_events.reports.funnel import FUNNEL_COLUMNS, keep_asked
@@ -184,15 +185,32 @@ def _document(saved: SavedFunnel) -> dict[str, object]:
     metavar="STEP",
     help="What counts as coming back. Default: any event.",
 )
+@click.option(
+    "--type",
+    "event_type",
+    metavar="TYPE",
+    type=options.read_type,
+    help="Group visitors by their first event of this type. Default: by their first visit.",
+)
+@options.where
 @options.of_period
 @options.as_json
-def retention(unit: str, returning: Step | None, period: Period, as_json: bool) -> None:
+def retention(
+    unit: str,
+    returning: Step | None,
+    event_type: str | None,
+    where: tuple[Condition, ...],
+    period: Period,
+    as_json: bool,
+) -> None:
     """Count the visitors who came back.
 
-    Visitors are grouped by the day or week of their first visit. A * marks a day or week that is
-    not over, or only partly in the period: its number may grow.
+    Visitors are grouped by the day or week of their first visit, or of their first event of a type.
+    A * marks a day or week that is not over, or only partly in the period: its number may grow.
     """
-    cohorts = reports.retention(period, cast(CohortUnit, unit), returning)
+    if where and event_type is None:
+        raise click.UsageError("--where needs --type: it is about the events of one type.")
+    cohorts = reports.retention(period, cast(CohortUnit, unit), returning, event_type, where)
     print_notices(cohorts.notices)
     if as_json:
         print_answer({"unit": unit, "rows": cohorts}, period)

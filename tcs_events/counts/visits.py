@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -20,6 +21,7 @@ from tcs_events.counts.days import monday_of
 from tcs_events.counts.deltas import add_deltas, deltas_of
 from tcs_events.counts.facts import ALL_TYPES
 from tcs_events.counts.rows import Place
+from tcs_events.counts.time_limit import in_time
 from tcs_events.counts.visitors import (
     change_visitors,
     forget_visitors,
@@ -122,18 +124,71 @@ def days_of(connection: Connection, sessions: Collection[str]) -> set[date]:
     }
 
 
-def first_days(connection: Connection, sessions: Collection[str]) -> dict[str, date]:
-    """Return the first day of each session. Sessions without stored visits are left out."""
+def first_days(
+    connection: Connection, sessions: Collection[str], event_type: str | None = None
+) -> dict[str, date]:
+    """Return the first day of each session, or the first on which it sent a type.
+
+    Sessions without such a day are left out.
+    """
     visits = tables.visits.c
     return {
         session_id: first
         for batch in batches(sorted(sessions))
         for session_id, first in connection.execute(
             sa.select(visits.session_id, sa.func.min(visits.day))
-            .where(visits.session_id.in_(batch))
+            .where(visits.session_id.in_(batch), *_of_type(event_type))
             .group_by(visits.session_id)
         )
     }
+
+
+def new_of_type(
+    connection: Connection, first: date, last: date, event_type: str
+) -> dict[str, date]:
+    """Return the sessions that sent a type for the first time in these days, and on which day."""
+    visits, earlier = tables.visits, tables.visits.alias()
+    came_before = sa.exists().where(
+        earlier.c.session_id == visits.c.session_id,
+        earlier.c.day < first,
+        earlier.c.event_type == event_type,
+    )
+    query = (
+        sa.select(visits.c.session_id, sa.func.min(visits.c.day))
+        .where(visits.c.day.between(first, last), visits.c.event_type == event_type, ~came_before)
+        .group_by(visits.c.session_id)
+    )
+    with stream(connection, query) as rows:
+        return {row[0]: row[1] for row in in_time(connection, rows)}
+
+
+@contextmanager
+def visits_between(
+    connection: Connection, first: date, last: date, event_type: str | None
+) -> Iterator[Iterator[tuple[str, set[date]]]]:
+    """Yield an iterator over sessions and those of the days on which they sent a type.
+
+    Args:
+        connection: to the counts.
+        first: the first day.
+        last: the last day.
+        event_type: the type; None for any.
+    """
+    visits = tables.visits.c
+    query = (
+        sa.select(visits.session_id, visits.day)
+        .where(visits.day.between(first, last), *_of_type(event_type))
+        .order_by(visits.session_id)
+    )
+    with stream(connection, query) as rows:
+        yield (
+            (session_id, {day for _, day in session_rows})
+            for session_id, session_rows in groupby(in_time(connection, rows), key=itemgetter(0))
+        )
+
+
+def _of_type(event_type: str | None) -> list[sa.ColumnElement[bool]]:
+    return [] if event_type is None else [tables.visits.c.event_type == event_type]
 
 
 def forget_visits(connection: Connection, sessions: Collection[str]) -> set[date]:

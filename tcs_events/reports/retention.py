@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
@@ -10,12 +11,19 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.counts.conditions import Where, conditions_of
 from tcs_events.counts.days import date_in, day, monday_of
 from tcs_events.counts.events import events_between
 from tcs_events.counts.facts import ALL_TYPES
 from tcs_events.counts.steps import Step
 from tcs_events.counts.tables import retention as counts
-from tcs_events.counts.visits import LATER_DAYS, first_days
+from tcs_events.counts.visits import (
+    LATER_DAYS,
+    first_days,
+    new_of_type,
+    visits_between,
+)
+from tcs_events.database.batches import batches
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
@@ -28,7 +36,10 @@ Cells = dict[tuple[date, date], int]
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """The visitors whose first visit was on the same day, or in the same week."""
+    """The visitors who began on the same day, or in the same week.
+
+    They began with their first visit, or with their first event of a type, if one was asked about.
+    """
 
     starts_on: date
     size: int
@@ -43,11 +54,11 @@ class Cohort:
 COHORT_COLUMNS: Columns = (
     Column(
         "starts_on",
-        "First visit",
-        "the day, or the Monday of the week, of their first visit",
+        "Cohort",
+        "the day, or the Monday of the week, on which they began",
         "day",
     ),
-    Column("size", "Visitors", "visitors whose first visit was then", "bar"),
+    Column("size", "Visitors", "visitors who began then", "bar"),
     Column("returned", "Came back", "how many of them came 0, 1, 2 ... days or weeks later"),
     Column(
         "is_complete",
@@ -63,38 +74,47 @@ def retention(  # noqa: D417 - `Reports` passes itself
     period: Period,
     unit: CohortUnit = "week",
     returning: Step | None = None,
+    event_type: str | None = None,
+    where: Where = None,
 ) -> Rows[Cohort]:
     """Return how many visitors came back, the oldest cohort first.
 
     A visitor is a session in the browser's storage, for as long as that lasts. Visitors belong to
-    the day of their first stored event, even if that is before the period. Days or weeks without a
-    new visitor are left out.
+    the day of their first stored event, or of their first one with `event_type` and `where`, even
+    if that is before the period. Days or weeks without such a visitor are left out.
 
     Args:
         period: the days. A cohort starts in the period: a week if its Monday does. In the last 30
             days, four or five weeks start, the current one included. A partial first week is left
             out, as it would miss new visitors.
         unit: of cohorts and of coming back. Weeks run from Monday to Sunday.
-        returning: what counts as coming back; any event if None. A step with conditions is counted
-            from the events themselves: this takes longer, the more there are. The `notices` of the
-            answer name a field that no event has.
+        returning: what counts as coming back; any event if None.
+        event_type: the type of the event with which a visitor's cohort begins; None for any event.
+        where: conditions on the payload of that event, such as `{"plan": "pro"}`.
+
+    A step or an event with conditions is counted from the events themselves: this takes longer, the
+    more there are. The `notices` of the answer name a field that no event has.
 
     Raises:
-        UnknownEventType: a `ValueError`; the type of `returning` is neither accepted nor stored.
+        ValueError: `where` is not a condition, or comes without `event_type`.
+        UnknownEventType: a `ValueError`; a type is neither accepted nor stored.
+        QuestionTimeout: reading took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`.
     """
+    began = _first_step(event_type, where)
     places = sorted({_place(date_, unit) for date_ in period.dates()})
     places = [place for place in places if place >= period.first]
     if not places:
         return Rows([], [])
     with reading.counts() as connection:
-        notices = look_at_names(reading, connection, [returning]) if returning else []
-        visitors = _counted(connection, period, unit, ALL_TYPES)
-        if returning is None:
-            back = visitors
-        elif returning.conditions:
-            back = _read(reading, connection, period, unit, returning)
+        notices = look_at_names(reading, connection, [s for s in (began, returning) if s])
+        if began is not None:
+            visitors, back = _of_cohorts(reading, connection, period, unit, began, returning)
         else:
-            back = _counted(connection, period, unit, returning.event_type)
+            visitors = back = _counted(connection, period, unit, ALL_TYPES)
+            if returning is not None and returning.conditions:
+                back = _read(reading, connection, period, unit, returning)
+            elif returning is not None:
+                back = _counted(connection, period, unit, returning.event_type)
     today = date_in(reading.zone, datetime.now(UTC))
     cohorts = [
         Cohort(
@@ -129,18 +149,89 @@ def _read(
     reading: Reading, connection: Connection, period: Period, unit: CohortUnit, returning: Step
 ) -> Cells:
     """Count the visitors who took a step with conditions, from the events themselves."""
+    places = _days_of(reading, connection, period, returning)
+    return _cells(first_days(connection, places), places.items(), unit)
+
+
+def _of_cohorts(
+    reading: Reading,
+    connection: Connection,
+    period: Period,
+    unit: CohortUnit,
+    began: Step,
+    returning: Step | None,
+) -> tuple[Cells, Cells]:
+    """Count the visitors who first took a step in the period, and those of them who came back."""
+    if began.conditions:
+        days = _days_of(reading, connection, period, began)
+        firsts = {session_id: min(dates) for session_id, dates in days.items()}
+        for session_id in _earlier(reading, connection, period, began, list(firsts)):
+            del firsts[session_id]
+    else:
+        firsts = new_of_type(connection, period.first, period.last, began.event_type)
+    visitors = _cells(firsts, ((session_id, {first}) for session_id, first in firsts.items()), unit)
+    if returning is not None and returning.conditions:
+        back = _days_of(reading, connection, period, returning)
+        return visitors, _cells(firsts, back.items(), unit)
+    event_type = None if returning is None else returning.event_type
+    with visits_between(connection, period.first, period.last, event_type) as visits:
+        return visitors, _cells(firsts, visits, unit)
+
+
+def _days_of(
+    reading: Reading, connection: Connection, period: Period, step: Step
+) -> dict[str, set[date]]:
+    """Return the days on which each session took a step, from the events themselves."""
     zone, roles = reading.zone, reading.refresher.meaning.roles
     start, end = day(period.first, zone).start, day(period.last, zone).end
-    places: dict[str, set[date]] = defaultdict(set)
-    with events_between(connection, start, end, [returning.event_type]) as events:
+    days: dict[str, set[date]] = defaultdict(set)
+    with events_between(connection, start, end, [step.event_type]) as events:
         for session_id, event_type, payload, at in events:
-            if returning.matches(event_type, payload, roles):
-                places[session_id].add(_place(date_in(zone, at), unit))
+            if step.matches(event_type, payload, roles):
+                days[session_id].add(date_in(zone, at))
+    return days
+
+
+def _earlier(
+    reading: Reading, connection: Connection, period: Period, step: Step, sessions: list[str]
+) -> set[str]:
+    """Return those of the sessions that took a step before the period."""
+    zone, roles = reading.zone, reading.refresher.meaning.roles
+    # Most visitors have no visit before the period. Of the others, the events are read.
+    days = first_days(connection, sessions, step.event_type)
+    before = {session_id: date_ for session_id, date_ in days.items() if date_ < period.first}
+    if not before:
+        return set()
+    start, end = day(min(before.values()), zone).start, day(period.first, zone).start
+    found: set[str] = set()
+    for batch in batches(sorted(before)):
+        with events_between(connection, start, end, [step.event_type], batch) as events:
+            for session_id, event_type, payload, _ in events:
+                if session_id not in found and step.matches(event_type, payload, roles):
+                    found.add(session_id)
+    return found & set(sessions)
+
+
+def _cells(
+    firsts: dict[str, date], days: Iterable[tuple[str, set[date]]], unit: CohortUnit
+) -> Cells:
+    """Count sessions by the place of their first day, and each place of their other days."""
     cells: Cells = defaultdict(int)
-    for session_id, first in first_days(connection, places).items():
-        for place in places[session_id]:
-            cells[_place(first, unit), place] += 1
+    for session_id, dates in days:
+        if session_id in firsts:
+            first = _place(firsts[session_id], unit)
+            for place in {_place(date_, unit) for date_ in dates}:
+                cells[first, place] += 1
     return cells
+
+
+def _first_step(event_type: str | None, where: Where) -> Step | None:
+    conditions = conditions_of(where)
+    if event_type is not None:
+        return Step(event_type, conditions)
+    if conditions:
+        raise ValueError("where needs an event_type: conditions are about the events of one type")
+    return None
 
 
 def _place(date_: date, unit: CohortUnit) -> date:

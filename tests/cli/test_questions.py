@@ -157,6 +157,15 @@ QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
         ["retention", "--by", "day", "--returning", "sage_query"],
         lambda: {"unit": "day", "rows": retention(PERIOD, "day", step("sage_query"))},
     ),
+    "by their first query": (
+        ["retention", "--by", "day", "--type", "sage_query", "--where", "result_count>0"],
+        lambda: {
+            "unit": "day",
+            "rows": retention(
+                PERIOD, "day", event_type="sage_query", where={"result_count": [1, 2]}
+            ),
+        },
+    ),
 }
 
 

@@ -41,6 +41,7 @@ WRONG = {
     "a type that is none": (["paths", "card_click["], "is not a valid event type"),
     "an unknown type": (["paths", "cardclick"], "did you mean card_click?"),
     "no condition": (["paths", "card_click", "--where", "x"], "'x' is not a condition"),
+    "conditions on any event": (["retention", "--where", "x=1"], "--where needs --type"),
     "too deep": (["paths", "card_click", "--depth", "6"], "6 is not in the range"),
     "a time that is none": (["funnel", "card_click", "--within", "7"], "'7' is not a time"),
     "a property that is none": (

@@ -83,7 +83,7 @@ def item(value: Any) -> object:
     return truth.id_of(value) or value
 
 
-PATHS: dict[tuple[str, str | None], Matches] = {
+CHOSEN: dict[tuple[str, str | None], Matches] = {
     ("sage_query", None): is_type("sage_query"),
     ("sage_query", "result_count>0"): is_type("sage_query", lambda payload: number(payload) > 0),
     ("card_click", "context=grid"): is_type(
@@ -266,6 +266,15 @@ def check_retention(
         for text, matches in returning.items():
             said = reports.retention(period, unit, reports.step(text))
             assert said == truth.retention(world, period, unit, matches)
+        for (event_type, where), began in CHOSEN.items():
+            said = reports.retention(period, unit, event_type=event_type, where=where)
+            assert said == truth.retention(world, period, unit, began=began)
+        for text, matches in returning.items():
+            said = reports.retention(
+                period, unit, reports.step(text), "sage_query", {"result_count": [0, 1, 3]}
+            )
+            found = is_type("sage_query", lambda payload: number(payload) in (0, 1, 3))
+            assert said == truth.retention(world, period, unit, matches, found)
 
 
 def check_visitors(world: World, period: Period) -> None:
@@ -274,7 +283,7 @@ def check_visitors(world: World, period: Period) -> None:
 
 
 def check_paths(world: World, period: Period) -> None:
-    for (event_type, where), matches in PATHS.items():
+    for (event_type, where), matches in CHOSEN.items():
         for direction, depth, collapse in product(("after", "before"), (1, 3, 5), (True, False)):
             said = reports.paths(
                 period, event_type, direction, depth, where=where, collapse=collapse, limit=ALL

@@ -618,9 +618,16 @@ def parts(found: list[Way], limit: int) -> list[tuple[object, list[Way]]]:
 
 
 def retention(
-    world: World, period: Period, unit: str, returning: Matches | None = None
+    world: World,
+    period: Period,
+    unit: str,
+    returning: Matches | None = None,
+    began: Matches = lambda _: True,
 ) -> list[Cohort]:
-    """Cohorts of whoever has their first event of all in a day, or in a week from Monday."""
+    """Cohorts of whoever has their first event of all in a day, or in a week from Monday.
+
+    With `began` it is their first one of those.
+    """
 
     def place_of(of_day: date) -> date:
         return monday(of_day) if unit == "week" else of_day
@@ -631,9 +638,10 @@ def retention(
 
     days = [period.first + timedelta(days=n) for n in range(period.days)]
     places = [of_day for of_day in days if place_of(of_day) == of_day]
+    beginnings = [event for event in world.events if began(event)]
     first = {
-        session: place_of(min(world.date(e) for e in world.events if e.session_id == session))
-        for session in {event.session_id for event in world.events}
+        session: place_of(min(world.date(e) for e in beginnings if e.session_id == session))
+        for session in {event.session_id for event in beginnings}
     }
     events = world.within(period)
     cohorts = []
@@ -641,7 +649,7 @@ def retention(
         members = {
             event.session_id
             for event in events
-            if first[event.session_id] == place == place_of(world.date(event))
+            if first.get(event.session_id) == place == place_of(world.date(event)) and began(event)
         }
         following = places[number:] if unit == "week" else places[number : number + 32]
         returned = [
@@ -649,7 +657,7 @@ def retention(
                 {
                     event.session_id
                     for event in events
-                    if first[event.session_id] == place
+                    if first.get(event.session_id) == place
                     and place_of(world.date(event)) == later
                     and (returning is None or returning(event))
                 }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tcs_events.dashboard.asked import Asked
+from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.page import RAW_MAX_DAYS, Answers, Page
 from tcs_events.dashboard.pages.funnel import read_step
+from tcs_events.dashboard.pages.paths import where_of
 from tcs_events.dashboard.table import Table
+from tcs_events.errors import UnknownEventType
 from tcs_events.reports import Cohort, Step
 from tcs_events.reports.names import Rows
 from tcs_events.reports.retention import COHORT_COLUMNS, CohortUnit
@@ -16,6 +18,7 @@ UNITS: tuple[CohortUnit, ...] = ("week", "day")
 MAX_DAYS = {"week": 731, "day": 31}
 """The most days on the page, by unit: the triangle has a column for each unit."""
 SHADES = 8
+KEEPS = ("unit", "returning", "event_type", "where")
 
 
 def unit_of(asked: Asked) -> CohortUnit:
@@ -32,7 +35,7 @@ def returning_of(asked: Asked) -> Step | None:
 def reads_events(asked: Asked) -> bool:
     """Return whether the stored events are read: conditions on payloads are not counted ahead."""
     returning = returning_of(asked)
-    return returning is not None and bool(returning.conditions)
+    return bool(where_of(asked)) or (returning is not None and bool(returning.conditions))
 
 
 def max_days(asked: Asked) -> int:
@@ -42,7 +45,16 @@ def max_days(asked: Asked) -> int:
 
 
 def _ask(asked: Asked) -> Rows[Cohort]:
-    return asked.reports.retention(asked.period, unit_of(asked), returning_of(asked))
+    event_type, where = asked.text("event_type") or None, where_of(asked)
+    if where and event_type is None:
+        raise BadParameter("“where” needs an “event_type”: it is about the events of one type.")
+    unit, returning = unit_of(asked), returning_of(asked)
+    try:
+        return asked.reports.retention(asked.period, unit, returning, event_type, where)
+    except UnknownEventType:
+        raise
+    except ValueError:
+        raise BadParameter(f"“{event_type}” cannot be an event type.") from None
 
 
 def _rows(asked: Asked, limit: int) -> list[Cohort]:
@@ -52,10 +64,10 @@ def _rows(asked: Asked, limit: int) -> list[Cohort]:
 table = Table(
     "retention",
     "Cohorts",
-    "Visitors by their first visit, and how many of them came back.",
+    "Visitors by their first visit or first event of a type, and how many of them came back.",
     COHORT_COLUMNS,
     _rows,
-    keeps=("unit", "returning"),
+    keeps=KEEPS,
 )
 
 
@@ -75,6 +87,8 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     return {
         "units": UNITS,
         "returning": asked.text("returning"),
+        "event_type": asked.text("event_type"),
+        "where": asked.text("where"),
         "event_types": list(asked.reports.settings.event_types),
         "is_unfinished": any(not all(cohort.is_complete) for cohort in cohorts),
         "columns": max((len(cohort.returned) for cohort in cohorts), default=0),
@@ -102,11 +116,11 @@ page = Page(
     "retention",
     "Retention",
     "Who comes back?",
-    "Visitors by their first visit, and how many of them came back.",
+    "Visitors by their first visit or first event of a type, and how many of them came back.",
     answer,
     show,
     (table,),
-    keeps=("unit", "returning"),
+    keeps=KEEPS,
     max_days=max_days,
     reads_events=reads_events,
 )
