@@ -10,6 +10,7 @@ import click
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
+from tcs_events.cli.completion import complete_type
 from tcs_events.cli.heading import print_answer, print_heading, print_nothing, warn_if_incomplete
 from tcs_events.cli.output import (
     bar,
@@ -33,7 +34,12 @@ _DAY = Printed(DAY_COLUMNS, "day", "visitors", "new", "returning", "events")
 @command("stats")
 @options.by(*UNITS, default="day")
 @click.option(
-    "--type", "event_type", metavar="TYPE", type=options.read_text, help="Only events of this type."
+    "--type",
+    "event_type",
+    metavar="TYPE",
+    type=options.read_text,
+    shell_complete=complete_type,
+    help="Only events of this type.",
 )
 @options.of_period
 @options.as_json

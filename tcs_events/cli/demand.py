@@ -73,7 +73,7 @@ def _read_top(text: str) -> str:
 def _complete_top(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    choices = click.Choice(list(map(host_words().name, _TOPS)))
+    choices = click.Choice(list(map(host_words(context).name, _TOPS)))
     return choices.shell_complete(context, parameter, incomplete)
 
 

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import click
 from flask import current_app
 
+from tcs_events.cli.completion import complete_property, complete_type
 from tcs_events.cli.worded import WordedOption
 from tcs_events.counts.conditions import Condition, check_field, conditions_of
 from tcs_events.counts.days import date_in
@@ -149,6 +150,7 @@ types = click.option(
     multiple=True,
     metavar="TYPE",
     type=read_text,
+    shell_complete=complete_type,
     help="Only events of this type; may be repeated.",
 )
 where = click.option(
@@ -156,6 +158,7 @@ where = click.option(
     multiple=True,
     metavar="CONDITION",
     callback=read_conditions,
+    shell_complete=complete_property,
     help="Only events with this property, such as plan=pro or price>=10; may be repeated.",
 )
 min_sessions = click.option(

@@ -8,6 +8,7 @@ from tcs_events import reports
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
+from tcs_events.cli.completion import complete_type
 from tcs_events.cli.heading import print_answer, print_heading, print_notices
 from tcs_events.cli.output import bar, print_line, print_table, share
 from tcs_events.counts.conditions import Condition
@@ -18,7 +19,7 @@ _PATH = Printed(PATH_COLUMNS, "path", "visits", "share")
 
 
 @command("paths")
-@click.argument("event_type", metavar="TYPE", type=options.read_type)
+@click.argument("event_type", metavar="TYPE", type=options.read_type, shell_complete=complete_type)
 @click.option(
     "--after",
     "direction",

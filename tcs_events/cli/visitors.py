@@ -12,6 +12,7 @@ from tcs_events import reports
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
+from tcs_events.cli.completion import complete_step, complete_type
 from tcs_events.cli.funnel_over_days import print_json_of, print_tables_of
 from tcs_events.cli.heading import print_answer, print_heading, print_nothing, print_notices
 from tcs_events.cli.output import (
@@ -38,7 +39,9 @@ _EVENT = Printed(TIMELINE_COLUMNS, "at", "session_id", "is_known", "event_type",
 
 
 @command("funnel")
-@click.argument("steps", nargs=-1, type=options.read_step, metavar="STEP...")
+@click.argument(
+    "steps", nargs=-1, type=options.read_step, metavar="STEP...", shell_complete=complete_step
+)
 @click.option(
     "--saved",
     metavar="NAME",
@@ -108,7 +111,9 @@ def _saved(name: str) -> tuple[tuple[Step, ...], str | None, Per, str | None]:
 
 
 @command("funnels")
-@click.argument("steps", nargs=-1, type=options.read_step, metavar="[STEP...]")
+@click.argument(
+    "steps", nargs=-1, type=options.read_step, metavar="[STEP...]", shell_complete=complete_step
+)
 @click.option("--save", metavar="NAME", type=options.read_text, help="Save the steps by this name.")
 @click.option(
     "--delete", metavar="NAME", type=options.read_text, help="Delete the funnel of this name."
@@ -183,6 +188,7 @@ def _document(saved: SavedFunnel) -> dict[str, object]:
     "--returning",
     type=options.read_step,
     metavar="STEP",
+    shell_complete=complete_step,
     help="What counts as coming back. Default: any event.",
 )
 @click.option(
@@ -190,6 +196,7 @@ def _document(saved: SavedFunnel) -> dict[str, object]:
     "event_type",
     metavar="TYPE",
     type=options.read_type,
+    shell_complete=complete_type,
     help="Group visitors by their first event of this type. Default: by their first visit.",
 )
 @options.where

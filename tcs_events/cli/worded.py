@@ -18,35 +18,39 @@ from tcs_events.host import registration_of
 _DEFAULT_TYPES = {event_type.name: event_type for event_type in DEFAULT_EVENT_TYPES}
 
 
-def host_words() -> Words:
-    """Return the words of the current app, or of the app whose help is shown."""
-    return words_of(_event_types())
+def host_words(context: click.Context | None = None) -> Words:
+    """Return the words of the current app, or of the app whose help is shown.
+
+    Args:
+        context: that of a shell completion, which has no current app.
+    """
+    return words_of(host_event_types(context))
 
 
 def help_text(text: str) -> str:
     """Return a help text with the words of the host, and its default funnel for `{steps}`."""
     if "{steps}" in text:
-        steps = meaning_of(_event_types()).default_funnel
+        steps = meaning_of(host_event_types()).default_funnel
         lines = ["", *(f"        {quote(str(step))}" for step in steps)]
         text = text.replace("{steps}", "\\\n".join(f"{line} " for line in lines).rstrip())
     return host_words().in_text(text)
 
 
-def _event_types() -> EventTypes:
-    """Return the event types of the host.
+def host_event_types(context: click.Context | None = None) -> EventTypes:
+    """Return the event types that the host accepts, from its settings.
 
     Without an app, as in the reference that is made from the commands, they are those that are
     accepted by default.
     """
-    app = _app()
+    app = _app(context)
     return _DEFAULT_TYPES if app is None else registration_of(app).settings.event_types
 
 
-def _app() -> Flask | None:
+def _app(context: click.Context | None) -> Flask | None:
     if current_app:
         return current_app
     # Flask pushes no context for the help of a command that is asked for with --help.
-    context = click.get_current_context(silent=True)
+    context = context or click.get_current_context(silent=True)
     script = context.find_object(ScriptInfo) if context else None
     return script.load_app() if script else None
 
