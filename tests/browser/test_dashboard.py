@@ -28,7 +28,7 @@ MORE = [
     "/insights/paths?direction=before&depth=5&collapse=yes",
     "/insights/funnel?within=7d&break_down=result_count",
     "/insights/retention?unit=day",
-    "/insights/retention?event_type=sage_query&where=result_count>0",
+    "/insights/retention?type=sage_query&where=result_count>0",
     "/insights/tables/exposure",
     "/insights/tables/latest_visitors",
     "/insights/activity?type=card_click&where=context%3Dgrid&who=new&period=all",

@@ -101,7 +101,7 @@ def hostile_addresses(app: Flask) -> list[tuple[str, dict[str, object]]]:
             ("/insights/explore", {"type": "sage_query", "by": "query_text", "measure": bad[:400]}),
             ("/insights/explore", {"type": "sage_query", "by": "query_text"}),
             ("/insights/funnel", {"step": bad[:400]}),
-            ("/insights/paths", {"event_type": bad[:50]}),
+            ("/insights/paths", {"type": bad[:50]}),
             ("/insights/paths", {"where": bad[:400]}),
             ("/insights/retention", {"returning": bad[:400]}),
             ("/insights/gaps", {"days": bad[:10]}),

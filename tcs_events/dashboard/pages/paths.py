@@ -18,7 +18,7 @@ from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 
 DIRECTIONS: tuple[Direction, ...] = ("after", "before")
 COLLAPSE = ("no", "yes")
-KEEPS = ("event_type", "direction", "depth", "where", "collapse")
+KEEPS = ("type", "direction", "depth", "where", "collapse")
 NEXT_TYPES = 6
 """The most event types that the tree shows after each other one."""
 
@@ -26,7 +26,7 @@ NEXT_TYPES = 6
 def event_type_of(asked: Asked) -> str:
     """Return the event type in the URL, or the first one of the default funnel."""
     default = asked.reports.refresher.meaning.default_funnel[0].event_type
-    return asked.text("event_type") or default
+    return asked.text("type") or default
 
 
 def where_of(asked: Asked) -> tuple[Condition, ...]:

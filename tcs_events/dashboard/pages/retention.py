@@ -18,7 +18,7 @@ UNITS: tuple[CohortUnit, ...] = ("week", "day")
 MAX_DAYS = {"week": 731, "day": 31}
 """The most days on the page, by unit: the triangle has a column for each unit."""
 SHADES = 8
-KEEPS = ("unit", "returning", "event_type", "where")
+KEEPS = ("unit", "returning", "type", "where")
 
 
 def unit_of(asked: Asked) -> CohortUnit:
@@ -45,9 +45,9 @@ def max_days(asked: Asked) -> int:
 
 
 def _ask(asked: Asked) -> Rows[Cohort]:
-    event_type, where = asked.text("event_type") or None, where_of(asked)
+    event_type, where = asked.text("type") or None, where_of(asked)
     if where and event_type is None:
-        raise BadParameter("“where” needs an “event_type”: it is about the events of one type.")
+        raise BadParameter("“where” needs a “type”: it is about the events of one type.")
     unit, returning = unit_of(asked), returning_of(asked)
     try:
         return asked.reports.retention(asked.period, unit, returning, event_type, where)
@@ -87,7 +87,7 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     return {
         "units": UNITS,
         "returning": asked.text("returning"),
-        "event_type": asked.text("event_type"),
+        "event_type": asked.text("type"),
         "where": asked.text("where"),
         "event_types": list(asked.reports.settings.event_types),
         "is_unfinished": any(not all(cohort.is_complete) for cohort in cohorts),
