@@ -29,7 +29,7 @@ class _Instances:
         self._of_parents: list[dict[Path, Any]] = []
         self._instances: dict[Path, Any] = {}
         self._lock = threading.Lock()
-        in_each_child(self._reset)
+        in_each_child(lambda: self._reset())  # there is one, for as long as the process lives
 
     def _reset(self) -> None:
         # The threads of the parent's instances do not exist here. Closing them would wait for them.
@@ -60,6 +60,7 @@ def _new_instance(folder: Path) -> Any:
     instance.execute(f"SET allowed_directories = ['{quoted}']")
     instance.execute("SET enable_external_access = false")
     instance.execute("SET preserve_insertion_order = false")
+    instance.execute("SET parquet_metadata_cache = true")
     instance.execute("SET lock_configuration = true")
     return instance
 

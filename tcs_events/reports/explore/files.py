@@ -304,6 +304,11 @@ class _Answer:
 
     def _keep_events(self, events: str, parameters: list[Any]) -> None:
         """Make the table `events`, with the day as a number and the value as the key `k`."""
+        if self._question.where:
+            # Mostly few events are left, so the files are read once. Otherwise they are read twice,
+            # because all texts of all events would not fit into memory.
+            self._duck.execute(f"CREATE TEMP TABLE matching AS {events}", parameters)
+            events, parameters = "FROM matching", []
         day = f"(day - DATE '{self._period.first}')::SMALLINT"
         if self._question.by is None:
             self._duck.execute(
