@@ -1,4 +1,4 @@
-"""Counts one day, and replaces the stored counts of that day."""
+"""Counts one day, and replaces its stored counts, or adds what is new to them."""
 
 from __future__ import annotations
 

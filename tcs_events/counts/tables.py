@@ -1,7 +1,7 @@
 """The tables of the counts. Days are in `TCS_EVENTS_TIMEZONE`, and a session counts once a day.
 
 The tables in `COUNTS` have one row for each thing that was counted on a day. The rows of a day are
-always replaced together, so it is safe to count a day again. The tables in `SPANNED` also have the
+replaced together, or changed together by what is new. The tables in `SPANNED` also have the
 sums of whole weeks and months: `unit` says which, and `day` is the first day.
 """
 
