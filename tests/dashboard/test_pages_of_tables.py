@@ -67,7 +67,7 @@ def test_pages_are_the_rows_of_the_table(filled: FlaskClient, name: str) -> None
 
 
 def test_all_the_tables_that_can_be_long_skip() -> None:
-    # The others are worked out as a whole, have a row for each day at most, or are the newest.
+    # The others are worked out as a whole, have a row for each day at most, or are the latest few.
     assert set(TABLES) - set(SKIPPING) == {
         "totals",
         "activity",
