@@ -28,7 +28,6 @@ from tcs_events.counts.days import day as day_of
 from tcs_events.counts.deltas import CountsDiffer
 from tcs_events.counts.events import event_types
 from tcs_events.counts.facts import LOOK_AHEAD
-from tcs_events.counts.versions import forget_version
 from tcs_events.database.batches import batches
 from tcs_events.models import UserEvent, UtcDateTime
 
@@ -60,8 +59,6 @@ def check(connection: Connection, day: Day, types: Sequence[str]) -> Check:
 def add_to_check(connection: Connection, day: date, event_ids: Sequence[int]) -> None:
     """Add events to the stored check of a day, in the transaction that adds them to its counts.
 
-    Files of the day are old then.
-
     Raises:
         CountsDiffer: there is no check of the day.
     """
@@ -69,7 +66,6 @@ def add_to_check(connection: Connection, day: date, event_ids: Sequence[int]) ->
     stored = connection.execute(sa.select(checks).where(checks.c.day == day)).one_or_none()
     if stored is None:
         raise CountsDiffer(checks.name)
-    forget_version(connection, day)
     events, checksum = stored.events, int(stored.checksum)
     for batch in batches(event_ids):
         query = _sums(connection.dialect.name).where(UserEvent.id.in_(batch))
@@ -123,16 +119,8 @@ def _checksum(dialect: str) -> sa.ColumnElement[int]:
 
 
 def keep_check(connection: Connection, day: date, new: Check, *, has_events: bool) -> None:
-    """Store a day's check, in the transaction that stores its counts.
-
-    If it differs from the check before, files of the day are old. A day with new events is counted
-    several times, because some of its rows may not be visible yet; mostly nothing has changed.
-    """
-    is_of_day = tables.checks.c.day == day
-    old = connection.execute(sa.select(tables.checks).where(is_of_day)).one_or_none()
-    if old is None or Check(old.events, int(old.checksum)) != new:
-        forget_version(connection, day)
-    connection.execute(tables.checks.delete().where(is_of_day))
+    """Store a day's check, in the transaction that stores its counts."""
+    connection.execute(tables.checks.delete().where(tables.checks.c.day == day))
     if new != NOTHING or has_events:
         connection.execute(
             tables.checks.insert().values(day=day, is_crossing_stale=True, **new._asdict())

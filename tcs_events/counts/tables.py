@@ -141,11 +141,14 @@ day_versions = sa.Table(
     own_metadata,
     sa.Column("day", sa.Date(), primary_key=True),
     sa.Column("version", sa.BigInteger(), nullable=False),
+    sa.Column("events", sa.BigInteger(), nullable=False),
+    sa.Column("checksum", sa.BigInteger(), nullable=False),
 )
-"""The days that are kept as files, and the version of the day that the files have.
+"""The days that are kept as files, the version of the day that the files have, and its check then.
 
-Whatever changes a day deletes its row, in the same transaction. So files of another version, and of
-a day without a row, are never read. The versions are random, and the same on all machines.
+Whatever deletes events of a day deletes its row, and whatever counts new events changes the check
+of the day, in the same transaction. So files of another version, of a day without a row, and of one
+with another check are never read. The versions are random, and the same on all machines.
 """
 
 proofs = sa.Table(

@@ -1,9 +1,9 @@
 """The versions of days: whether the files of a day hold what its events are now.
 
 A file is written from a version that was stored before its events were read. Whatever changes the
-day after that deletes the version in the same transaction: counting it again, and deleting events.
-Both lock the state row before, and so does giving a version. So either the change is committed
-before the events are read, or it deletes the version.
+day after that ends the version in the same transaction: deleting events deletes it, and counting
+new ones changes the check that it was given for. Both lock the state row before, and so does giving
+a version. So either the change is committed before the events are read, or it ends the version.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ _MAX_VERSION = 2**63 - 1
 def versions(connection: Connection, zone: ZoneInfo) -> dict[date, int]:
     """Return the version of each day that has one. None have, if the counts have another zone."""
     is_ours = select(tables.state.c.id).where(*_counted_in(zone)).exists()
-    query = select(tables.day_versions.c.day, tables.day_versions.c.version).where(is_ours)
+    day_versions, checks = tables.day_versions.c, tables.checks.c
+    query = select(day_versions.day, day_versions.version).where(
+        is_ours,
+        checks.day == day_versions.day,
+        checks.events == day_versions.events,
+        checks.checksum == day_versions.checksum,
+    )
     return {row.day: row.version for row in connection.execute(query)}
 
 
@@ -43,21 +49,27 @@ def give_version(connection: Connection, zone: ZoneInfo, day: date) -> int | Non
     Call it in a transaction of its own, and read the events of the day after its commit.
     """
     lock_state(connection)  # first: see above
-    days, day_versions = tables.days.c, tables.day_versions
+    days, checks, day_versions = tables.days.c, tables.checks.c, tables.day_versions
     is_ours = select(tables.state.c.id).where(*_counted_in(zone)).exists()
-    is_unchanged = select(days.day).where(days.day == day, ~days.is_stale, is_ours)
-    if connection.execute(is_unchanged).first() is None:
+    check = connection.execute(
+        select(checks.events, checks.checksum).where(
+            checks.day == day, checks.day == days.day, ~days.is_stale, is_ours
+        )
+    ).one_or_none()
+    if check is None:
         return None
-    version = connection.scalar(select(day_versions.c.version).where(day_versions.c.day == day))
-    if version is None:
-        version = secrets.randbelow(_MAX_VERSION)
-        connection.execute(day_versions.insert().values(day=day, version=version))
+    is_of_day = day_versions.c.day == day
+    given = connection.execute(select(day_versions).where(is_of_day)).one_or_none()
+    if given is not None and (given.events, given.checksum) == tuple(check):
+        return int(given.version)
+    version = secrets.randbelow(_MAX_VERSION)
+    connection.execute(day_versions.delete().where(is_of_day))
+    connection.execute(
+        day_versions.insert().values(
+            day=day, version=version, events=check.events, checksum=check.checksum
+        )
+    )
     return version
-
-
-def forget_version(connection: Connection, day: date) -> None:
-    """Say that files of a day are old, in the transaction that changes it."""
-    connection.execute(tables.day_versions.delete().where(tables.day_versions.c.day == day))
 
 
 def forget_all_versions(connection: Connection) -> None:
