@@ -26,6 +26,7 @@ ARGUMENTS = {
     "explore": ["sage_query", "--by", "query_text", *PERIOD],
     "paths": ["sage_query", *PERIOD],
     "timeline": ["visitor-1"],
+    "import": [str(Path(__file__).with_name("one_event.csv"))],
     "prune": ["--older-than", "2026-01-01"],
     "forget": ["--session", "visitor-2", "--yes"],
 }
@@ -47,7 +48,11 @@ def asked(database_url: str, *args: str, stderr: int = subprocess.PIPE) -> tuple
     done = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "tests.cli.loud_host", "tcs-events", *args],
         cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": database_url},
+        env={
+            **os.environ,
+            "DATABASE_URL": database_url,
+            "EXPLORE_FILES": database_url.removeprefix("sqlite:///") + "-days",
+        },
         stdout=subprocess.PIPE,
         stderr=stderr,
         check=False,

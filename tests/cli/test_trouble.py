@@ -110,6 +110,8 @@ COMMANDS = {
     "live": [],
     "tail": [],
     "export": ["-", "--format", "csv"],
+    "day-files": [],
+    "funnels": [],
     "digest": ["--to", "2026-03-05"],
     "import": [str(Path(__file__).with_name("one_event.csv"))],
     "prune": ["--older-than", "2026-03-03"],

@@ -19,6 +19,7 @@ from tcs_events.export.json_text import RENAMED
 from tcs_events.reports.activity import ACTIVITY_COLUMNS, TOTAL_COLUMNS
 from tcs_events.reports.columns import Columns, worded
 from tcs_events.reports.dead_ends import COMBINATION_COLUMNS, VALUE_COLUMNS
+from tcs_events.reports.explore import EXPLORE_COLUMNS
 from tcs_events.reports.exposure import EXPOSURE_COLUMNS
 from tcs_events.reports.funnel import FUNNEL_COLUMNS
 from tcs_events.reports.gaps import GAP_COLUMNS
@@ -45,6 +46,7 @@ COLUMNS: dict[str, tuple[Columns, Any]] = {
     "exposure": (EXPOSURE_COLUMNS, reports.ExpertExposure),
     "dead_end_values": (VALUE_COLUMNS, reports.DeadEnd),
     "dead_end_combinations": (COMBINATION_COLUMNS, reports.DeadEnd),
+    "explore": (EXPLORE_COLUMNS, reports.ExploreRow),
     "funnel": (FUNNEL_COLUMNS, reports.FunnelStep),
     "paths": (PATH_COLUMNS, reports.Path),
     "funnel_over_days": (OVER_DAYS_COLUMNS, reports.ReachedStep),
