@@ -14,10 +14,11 @@ from sqlalchemy import select
 from tcs_events import UserEvent
 from tcs_events.counts import counting as counting_module
 from tcs_events.counts import processes as processes_module
+from tcs_events.counts.counted import Counted
 from tcs_events.counts.counting import DayCounter
 from tcs_events.counts.position import SETTLED_AFTER
 from tcs_events.counts.processes import Task, counting_together
-from tcs_events.counts.shares import Counted, Share, is_in_share
+from tcs_events.counts.shares import Share, is_in_share
 from tcs_events.errors import CountingEnded
 from tests.conftest import MakeHost
 from tests.counts.counting import Counting, click
