@@ -151,9 +151,13 @@ class TestADatabaseThatCannotAnswer:
         )
 
     def test_has_a_table_of_other_columns(
-        self, make_host: MakeHost, database_url: str, command: str
+        self, make_host: MakeHost, database_url: str, tmp_path: Path, command: str
     ) -> None:
-        app = make_host(database_url, TCS_EVENTS_KEEP_REJECTED=10)
+        settings: dict[str, object] = {"TCS_EVENTS_KEEP_REJECTED": 10}
+        if command == "day-files":
+            need_module("duckdb")
+            settings["TCS_EVENTS_EXPLORE_FILES"] = str(tmp_path / "days")
+        app = make_host(database_url, **settings)
         save(app, click())
         with app.app_context():
             session = app.extensions["sqlalchemy"].session
@@ -161,6 +165,8 @@ class TestADatabaseThatCannotAnswer:
             kept = "user_event_rejections RENAME COLUMN received_at TO refused_at"
             session.execute(text(f"ALTER TABLE {kept}"))
             session.execute(text("ALTER TABLE user_event_counters RENAME COLUMN day TO date"))
+            saved = "user_event_saved_funnels RENAME COLUMN name TO title"
+            session.execute(text(f"ALTER TABLE {saved}"))
             session.commit()
         result = run(app, command, *COMMANDS[command])
         assert result.exit_code == 1
