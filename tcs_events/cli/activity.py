@@ -101,6 +101,7 @@ def _print_types(rows: list[Activity], total: dict[str, Activity]) -> None:
     "event_type",
     metavar="TYPE",
     type=options.read_text,
+    shell_complete=complete_type,
     help="Only visitors who sent this type.",
 )
 @options.of_period

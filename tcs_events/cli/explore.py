@@ -13,6 +13,7 @@ from tcs_events import reports
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
+from tcs_events.cli.completion import complete_property, complete_type
 from tcs_events.cli.heading import print_answer, print_heading, print_nothing, print_notices
 from tcs_events.cli.output import (
     Measured,
@@ -34,16 +35,17 @@ _PROPERTY = Printed(PROPERTY_COLUMNS, "name", "share", "different", "values")
 
 
 @command("explore")
-@click.argument("event_type", metavar="TYPE", type=options.read_text)
+@click.argument("event_type", metavar="TYPE", type=options.read_type, shell_complete=complete_type)
 @click.option(
     "--by",
     metavar="PROPERTY",
     type=options.read_text,
+    shell_complete=complete_property,
     help="The property whose values become rows: plan, or room.city. Without it: the properties"
     " that there are, and the total.",
 )
 @options.where
-@click.option("--who", type=click.Choice(get_args(Who)), help="Only these visitors.")
+@options.who
 @click.option(
     "--measure",
     metavar="MEASURE",
@@ -65,7 +67,7 @@ def explore(
     event_type: str,
     by: str | None,
     where: tuple[Condition, ...],
-    who: str | None,
+    who: Who | None,
     measure: str,
     interval: str | None,
     limit: int,
@@ -91,7 +93,7 @@ def explore(
             event_type,
             by,
             where,
-            cast("Who | None", who),
+            who,
             measure,
             cast("Interval | None", interval),
             limit,

@@ -20,6 +20,7 @@ from tcs_events.reports import Period, Step, step
 from tcs_events.reports.over_days import Per, within_of
 from tcs_events.reports.period import MAX_DAYS
 from tcs_events.reports.types import known_types
+from tcs_events.reports.who import Who
 
 DEFAULT_DAYS = 30
 YEARS = range(1970, 9999)
@@ -161,6 +162,11 @@ where = click.option(
     shell_complete=complete_property,
     help="Only events with this property, such as plan=pro or price>=10; may be repeated.",
 )
+who = click.option(
+    "--who",
+    type=click.Choice(get_args(Who)),
+    help="Only visitors who are new in the period, came before, or have an address or user id.",
+)
 min_sessions = click.option(
     "--min-sessions",
     metavar="N",
@@ -192,6 +198,7 @@ def of_funnel(function: Function) -> Function:
                 "--break-down",
                 metavar="PROPERTY",
                 type=read_property,
+                shell_complete=complete_property,
                 help="With --within: also for each value of this property of the first step, such"
                 " as plan.",
             ),

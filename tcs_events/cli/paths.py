@@ -14,6 +14,7 @@ from tcs_events.cli.output import bar, print_line, print_table, share
 from tcs_events.counts.conditions import Condition
 from tcs_events.reports import Period
 from tcs_events.reports.paths import DEFAULT_DEPTH, MAX_DEPTH, PATH_COLUMNS, Direction
+from tcs_events.reports.who import Who
 
 _PATH = Printed(PATH_COLUMNS, "path", "visits", "share")
 
@@ -36,6 +37,7 @@ _PATH = Printed(PATH_COLUMNS, "path", "visits", "share")
     help="The most events of a path.",
 )
 @options.where
+@options.who
 @click.option(
     "--collapse", is_flag=True, help="Count events of one type that follow each other once."
 )
@@ -47,6 +49,7 @@ def paths(
     direction: Direction,
     depth: int,
     where: tuple[Condition, ...],
+    who: Who | None,
     collapse: bool,
     period: Period,
     limit: int,
@@ -58,7 +61,7 @@ def paths(
     events in the same visit, in the order of time. A visit is a visitor's day.
     """
     found = reports.paths(
-        period, event_type, direction, depth, where=where, collapse=collapse, limit=limit
+        period, event_type, direction, depth, where=where, who=who, collapse=collapse, limit=limit
     )
     print_notices(found.notices)
     if as_json:

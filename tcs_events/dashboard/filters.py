@@ -15,9 +15,9 @@ from tcs_events.counts.conditions import Condition, conditions_of
 from tcs_events.dashboard.formats import value_text
 from tcs_events.dashboard.parameters import BadParameter, checked, checked_texts
 from tcs_events.event_types.event_type import EventTypes
+from tcs_events.reports.who import Who
 
 Kind = Literal["type", "where", "who"]
-Who = Literal["new", "returning", "known"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """The URL parameters of filters, in the order in which they are shown."""

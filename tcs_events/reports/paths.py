@@ -25,6 +25,7 @@ from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.names import look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
+from tcs_events.reports.who import Who, is_of
 
 Direction = Literal["after", "before"]
 MAX_DEPTH = 5
@@ -99,6 +100,7 @@ def paths(  # noqa: D417 - `Reports` passes itself
     depth: int = DEFAULT_DEPTH,
     *,
     where: Where = None,
+    who: Who | None = None,
     collapse: bool = False,
     limit: int = 20,
 ) -> Paths:
@@ -119,13 +121,15 @@ def paths(  # noqa: D417 - `Reports` passes itself
         depth: the most events of a path, 1 to 5.
         where: conditions on the payload of the event, such as `{"plan": "pro"}` or
             `"result_count>0"`.
+        who: only the visits of these visitors: `"new"` ones had no visit before the period,
+            `"returning"` ones had, and `"known"` ones have an address or a user id.
         collapse: whether events of one type that follow each other count once. Those next to the
             event with its own type are left out, too.
         limit: the most paths. The visits of the other paths are in `others`.
 
     Raises:
-        ValueError: `direction` or `depth` is something else, `limit` is less than 1, or `where` is
-            not a condition.
+        ValueError: `direction`, `depth` or `who` is something else, `limit` is less than 1, or
+            `where` is not a condition.
         UnknownEventType: a `ValueError`; the type is neither accepted nor stored.
         QuestionTimeout: reading took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`.
     """
@@ -135,10 +139,13 @@ def paths(  # noqa: D417 - `Reports` passes itself
         raise ValueError(f"depth is 1 to {MAX_DEPTH}, not {depth!r}")
     if limit < 1:
         raise ValueError(f"limit is at least 1, not {limit!r}")
+    if who not in (None, *get_args(Who)):
+        raise ValueError(f"who is one of {', '.join(get_args(Who))}, not {who!r}")
     step = Step(event_type, conditions_of(where))
-    with reading.events() as connection:
+    # Who is new is known from the counts.
+    with reading.events() if who in (None, "known") else reading.counts() as connection:
         notices = look_at_names(reading, connection, [step])
-        firsts = _first_places(reading, connection, period, step)
+        firsts = _first_places(reading, connection, period, step, who)
         counts = Counter(
             _path(events, firsts[visit], step.event_type, direction, int(depth), collapse)
             for visit, events in _visits(reading, connection, period, firsts)
@@ -158,7 +165,7 @@ def paths(  # noqa: D417 - `Reports` passes itself
 
 
 def _first_places(
-    reading: Reading, connection: Connection, period: Period, step: Step
+    reading: Reading, connection: Connection, period: Period, step: Step, who: Who | None
 ) -> dict[Visit, Place]:
     """Return the first event of each visit that is the step."""
     zone, roles = reading.zone, reading.refresher.meaning.roles
@@ -170,6 +177,8 @@ def _first_places(
         *_in_days(reading, period),
         *not_of_a_bot(connection),
     )
+    if who is not None:
+        query = query.where(is_of(connection, who, period, event.session_id))
     firsts: dict[Visit, Place] = {}
     with stream(connection, query) as rows:
         for session_id, at, event_id, text in in_time(connection, rows):

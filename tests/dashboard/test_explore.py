@@ -100,3 +100,30 @@ def test_a_type_without_events_says_so(client: FlaskClient) -> None:
     page = client.get("/insights/explore?type=search").text
     assert "no search event was stored in this period" in page
     assert "No event of type search is stored yet." in page
+
+
+@pytest.mark.parametrize(
+    "where", [['plan="pro"'], ["plan!=pro"], ["plan=null"], ["price>=4", 'plan in ["pro", 7]'],
+              ["room.city=Rome"], ["price<3"]],
+)  # fmt: skip
+def test_a_filter_that_is_kept_means_the_same_events_on_every_page(
+    client: FlaskClient, where: list[str]
+) -> None:
+    query = {"type": "booking_done", "where": where, "measure": "visits", "by": ""}
+    visits = client.get("/insights/api/explore.json", query_string=query).json["answer"]["total"]  # type: ignore[index]
+    kept = {"type": "booking_done", "where": where}
+    paths = client.get("/insights/api/paths.json", query_string=kept).json["answer"]  # type: ignore[index]
+    assert paths["visits"] == visits["number"] > 0
+    # Each of these visitors has one visit, so it is the first.
+    kept |= {"unit": "day"}
+    cohorts = client.get("/insights/api/retention.json", query_string=kept).json["answer"]  # type: ignore[index]
+    assert sum(cohort["size"] for cohort in cohorts["retention"]) == visits["number"]
+
+
+@pytest.mark.parametrize("page", ["paths", "retention"])
+def test_a_condition_without_a_type_is_about_the_type_that_paths_begin_with(
+    client: FlaskClient, page: str
+) -> None:
+    answer = client.get(f"/insights/{page}?where=plan%3Dpro")
+    assert answer.status_code == 200
+    assert "plan is pro" in answer.text

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
 
 from tcs_events.errors import UnknownEventType
-from tcs_events.event import Event
+from tcs_events.event import Event, Identity
 from tcs_events.host import registration_of
 from tcs_events.models import UserEventBotSession
 from tcs_events.reports import Path, Period, paths
+from tcs_events.reports.who import Who
 from tests.conftest import MakeHost
 from tests.dashboard.visitors import visit
 from tests.reports.support import append
@@ -115,3 +117,21 @@ def test_a_type_that_nobody_sent_is_noted(app: Flask) -> None:
     assert answer.notices == ["No event of type home is stored yet."]
     with pytest.raises(UnknownEventType):
         paths(MONDAY, "nobody_sends_this")
+
+
+@pytest.mark.parametrize(
+    ("who", "expected"), [("new", "bo"), ("returning", "ada"), ("known", "cy")]
+)
+def test_only_some_visitors_can_be_asked_about(app: Flask, who: Who, expected: str) -> None:
+    before = visit("ada", "home", NOON - timedelta(days=1), 1)
+    known = Identity(UUID(int=1), "cy", "cy@example.com", NOON, NOON)
+    events = [before, *visits(ada="search open", bo="search leave", cy="search book")]
+    append(app, events, [known])
+    after = {"ada": {"open": 1}, "bo": {"leave": 1, "book": 1}, "cy": {"book": 1}}
+    assert found("search", depth=1, who=who) == after[expected]
+    assert found("search", depth=1) == {"open": 1, "leave": 1, "book": 1}
+
+
+def test_other_visitors_there_are_none(app: Flask) -> None:
+    with pytest.raises(ValueError, match="who is one of new, returning, known, not 'old'"):
+        found("search", who="old")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from tcs_events.counts.conditions import Condition, conditions_of
 from tcs_events.dashboard.asked import Asked, BadParameter
+from tcs_events.dashboard.filters import Kind
 from tcs_events.dashboard.page import FIRST_ROWS, RAW_MAX_DAYS, Answers, Page
 from tcs_events.dashboard.table import MAX_ROWS, Table
 from tcs_events.errors import UnknownEventType
@@ -18,7 +18,8 @@ from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 
 DIRECTIONS: tuple[Direction, ...] = ("after", "before")
 COLLAPSE = ("no", "yes")
-KEEPS = ("type", "direction", "depth", "where", "collapse")
+KEEPS = ("direction", "depth", "collapse")
+FILTERS: tuple[Kind, ...] = ("type", "where", "who")
 NEXT_TYPES = 6
 """The most event types that the tree shows after each other one."""
 
@@ -26,22 +27,7 @@ NEXT_TYPES = 6
 def event_type_of(asked: Asked) -> str:
     """Return the event type in the URL, or the first one of the default funnel."""
     default = asked.reports.refresher.meaning.default_funnel[0].event_type
-    return asked.text("type") or default
-
-
-def where_of(asked: Asked) -> tuple[Condition, ...]:
-    """Return the conditions in the URL.
-
-    Raises:
-        BadParameter: the text is not a list of conditions.
-    """
-    text = asked.text("where")
-    try:
-        return conditions_of(text)
-    except ValueError:
-        raise BadParameter(
-            f"“{text}” is not a condition. Write field=value, and commas between conditions."
-        ) from None
+    return asked.filters.event_type or default
 
 
 def depth_of(asked: Asked) -> int:
@@ -50,14 +36,15 @@ def depth_of(asked: Asked) -> int:
 
 
 def _ask(asked: Asked, limit: int) -> Paths:
-    event_type, where = event_type_of(asked), where_of(asked)
+    event_type = event_type_of(asked)
     try:
         return asked.reports.paths(
             asked.period,
             event_type,
             asked.choice("direction", DIRECTIONS),
             depth_of(asked),
-            where=where,
+            where=asked.filters.where,
+            who=asked.filters.who,
             collapse=asked.choice("collapse", COLLAPSE) == "yes",
             limit=limit,
         )
@@ -78,6 +65,7 @@ table = Table(
     PATH_COLUMNS,
     _rows,
     keeps=KEEPS,
+    filters=FILTERS,
 )
 
 
@@ -154,7 +142,6 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     return {
         "directions": DIRECTIONS,
         "depths": range(1, MAX_DEPTH + 1),
-        "where": asked.text("where"),
         "collapse": asked.choice("collapse", COLLAPSE),
         "event_types": list(asked.reports.settings.event_types),
         "type_max_length": EVENT_TYPE_MAX_LENGTH,
@@ -170,6 +157,7 @@ page = Page(
     show,
     (table,),
     keeps=KEEPS,
+    filters=FILTERS,
     max_days=lambda asked: RAW_MAX_DAYS,
     rows=FIRST_ROWS,
     reads_events=lambda asked: True,

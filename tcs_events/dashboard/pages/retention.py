@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked, BadParameter
+from tcs_events.dashboard.filters import Kind
 from tcs_events.dashboard.page import RAW_MAX_DAYS, Answers, Page
 from tcs_events.dashboard.pages.funnel import read_step
-from tcs_events.dashboard.pages.paths import where_of
+from tcs_events.dashboard.pages.paths import event_type_of
 from tcs_events.dashboard.table import Table
 from tcs_events.errors import UnknownEventType
 from tcs_events.reports import Cohort, Step
@@ -18,7 +19,8 @@ UNITS: tuple[CohortUnit, ...] = ("week", "day")
 MAX_DAYS = {"week": 731, "day": 31}
 """The most days on the page, by unit: the triangle has a column for each unit."""
 SHADES = 8
-KEEPS = ("unit", "returning", "type", "where")
+KEEPS = ("unit", "returning")
+FILTERS: tuple[Kind, ...] = ("type", "where")
 
 
 def unit_of(asked: Asked) -> CohortUnit:
@@ -35,7 +37,7 @@ def returning_of(asked: Asked) -> Step | None:
 def reads_events(asked: Asked) -> bool:
     """Return whether the stored events are read: conditions on payloads are not counted ahead."""
     returning = returning_of(asked)
-    return bool(where_of(asked)) or (returning is not None and bool(returning.conditions))
+    return bool(asked.filters.where) or (returning is not None and bool(returning.conditions))
 
 
 def max_days(asked: Asked) -> int:
@@ -44,10 +46,18 @@ def max_days(asked: Asked) -> int:
     return min(days, RAW_MAX_DAYS) if reads_events(asked) else days
 
 
+def began_with(asked: Asked) -> str | None:
+    """Return the type of the first event of a cohort; None for any.
+
+    Conditions are about the events of one type. If the URL names none, it is that of `paths`.
+    """
+    if asked.filters.where:
+        return event_type_of(asked)
+    return asked.filters.event_type or None
+
+
 def _ask(asked: Asked) -> Rows[Cohort]:
-    event_type, where = asked.text("type") or None, where_of(asked)
-    if where and event_type is None:
-        raise BadParameter("“where” needs a “type”: it is about the events of one type.")
+    event_type, where = began_with(asked), asked.filters.where
     unit, returning = unit_of(asked), returning_of(asked)
     try:
         return asked.reports.retention(asked.period, unit, returning, event_type, where)
@@ -68,6 +78,7 @@ table = Table(
     COHORT_COLUMNS,
     _rows,
     keeps=KEEPS,
+    filters=FILTERS,
 )
 
 
@@ -87,8 +98,7 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     return {
         "units": UNITS,
         "returning": asked.text("returning"),
-        "event_type": asked.text("type"),
-        "where": asked.text("where"),
+        "event_type": began_with(asked) or "",
         "event_types": list(asked.reports.settings.event_types),
         "is_unfinished": any(not all(cohort.is_complete) for cohort in cohorts),
         "columns": max((len(cohort.returned) for cohort in cohorts), default=0),
@@ -121,6 +131,7 @@ page = Page(
     show,
     (table,),
     keeps=KEEPS,
+    filters=FILTERS,
     max_days=max_days,
     reads_events=reads_events,
 )
