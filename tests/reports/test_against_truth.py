@@ -132,6 +132,7 @@ def check_reports(world: World, seed: int) -> None:
         check_funnels(world, period)
         check_funnels_over_days(world, period)
         check_retention(world, period)
+        check_retention_of_both(world, period)
         check_visitors(world, period)
         check_paths(world, period)
     check_timelines(world)
@@ -269,7 +270,11 @@ def check_retention(
         for (event_type, where), began in CHOSEN.items():
             said = reports.retention(period, unit, event_type=event_type, where=where)
             assert said == truth.retention(world, period, unit, began=began)
-        for text, matches in returning.items():
+
+
+def check_retention_of_both(world: World, period: Period) -> None:
+    for unit in ("day", "week"):
+        for text, matches in RETURNING.items():
             said = reports.retention(
                 period, unit, reports.step(text), "sage_query", {"result_count": [0, 1, 3]}
             )
@@ -277,8 +282,10 @@ def check_retention(
             assert said == truth.retention(world, period, unit, matches, found)
 
 
-def check_visitors(world: World, period: Period) -> None:
-    for event_type in (None, "card_click", "nobody_sends_this"):
+def check_visitors(
+    world: World, period: Period, types: Sequence[str] = ("card_click", "nobody_sends_this")
+) -> None:
+    for event_type in (None, *types):
         assert reports.visitors(period, event_type) == truth.visitors(world, period, event_type)
 
 

@@ -52,6 +52,13 @@ FUNNELS = {
         ),
     ],
 }
+CHOSEN = {
+    ("booking_done", None): truth_checks.is_type("booking_done"),
+    ("booking_done", "plan=saver"): truth_checks.is_type(
+        "booking_done", lambda payload: payload["plan"] == "saver"
+    ),
+    ("search", "found>0"): truth_checks.is_type("search", lambda payload: payload["found"] > 0),
+}
 RETURNING = {"booking_done": truth_checks.is_type("booking_done")}
 
 
@@ -117,6 +124,7 @@ def test_every_report_is_what_its_visitors_did(
     same = World(ZONE, list(map(as_in_the_marketplace, events)), made.identities)
     period = Period(FIRST_DAYS[ZONE.key].replace(day=1), FIRST_DAYS[ZONE.key].replace(month=12))
     monkeypatch.setattr(truth_checks, "FUNNELS", FUNNELS)
+    monkeypatch.setattr(truth_checks, "CHOSEN", CHOSEN)
 
     app = make_host(
         database_url, create_blueprint(event_types=EVENT_TYPES), TCS_EVENTS_TIMEZONE=ZONE
@@ -129,4 +137,6 @@ def test_every_report_is_what_its_visitors_did(
         truth_checks.check_activity(world, period)
         truth_checks.check_funnels(world, period)
         truth_checks.check_retention(world, period, RETURNING)
+        truth_checks.check_paths(world, period)
+        truth_checks.check_visitors(world, period, ["booking_done", "search"])
         truth_checks.check_timelines(world)
