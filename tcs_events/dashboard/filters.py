@@ -1,6 +1,6 @@
 """The filters in the query string. They narrow down what a page counts, and stay from page to page.
 
-`type=booking_done`, `where=plan=pro` (any number of them) and `who=new`.
+`type=booking_done`, `where=plan=pro` (up to `MAX_WHERE` of them) and `who=new`.
 """
 
 from __future__ import annotations

@@ -110,10 +110,10 @@ def funnel(  # noqa: D417 - `Reports` passes itself
     step.
 
     With `within`, visitors or persons are counted, each once. All first steps in the period are
-    tried. Somebody reached a step if it followed, in order, within that time of any of them. The
-    first step that got furthest is the one whose times and value are told; of several that got as
-    far, the latest. A step's times are those of the first event that could be it. The answer is a
-    `FunnelOverDays`.
+    tried. A visitor or person reached a step if it followed, in order, within that time of any of
+    them. The times and the value are those of the first step that got furthest. If several got
+    equally far, it is the latest of them. The time of a step is that of the first event that fits
+    it. The answer is a `FunnelOverDays`.
 
     The `notices` of the answer name a field that no event has, and a type that is accepted but was
     never sent.
