@@ -149,5 +149,5 @@ def test_types_and_hours_come_in_the_same_order_everywhere(sorted_host: Flask) -
                 )
         hours = [row.event_type for row in reports.activity(reports.last_days(2), "hour")]
     assert hours == ["", "B_old", "b_old", "card_click"]
-    types = [row["event_type"] for row in ask(sorted_host, "types")]
+    types = [row["event_type"] for row in ask(sorted_host, "types")["rows"]]
     assert types[-2:] == ["B_old", "b_old"]
