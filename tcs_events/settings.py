@@ -138,7 +138,7 @@ def _bots(value: object) -> str:
     return word
 
 
-def _explore_files(value: object) -> Path | None:
+def _day_files(value: object) -> Path | None:
     if value is None:
         return None
     if not isinstance(value, str | PathLike) or not Path(value).is_absolute():
@@ -395,9 +395,9 @@ class Settings:
         " stop at any moment; any other database stops between two rows, not before the first one."
         " Commands, the worker and exports have no limit for counting and writing.",
     )
-    explore_files: Path | None = _setting(
+    day_files: Path | None = _setting(
         None,
-        _explore_files,
+        _day_files,
         "The absolute path of a folder in which closed days are kept as Parquet files, so that"
         " `explore` is fast in large tables. `flask tcs-events worker` or `day-files` writes them."
         " They hold the payloads of your visitors' events. Each database needs a folder of its own."

@@ -110,7 +110,7 @@ def count_visitors(period: Period, event_type: str | None, as_json: bool) -> Non
     """Count visitors, new and returning, by day and by event type.
 
     Each visitor of the period counts once. A visitor is new if the first stored event, of any type,
-    is in the period. In the rows of days, it is the day that counts.
+    is in the period. In the rows by day, a visitor is new on the day of the first event.
     """
     if event_type is not None:
         options.check_types([event_type])
@@ -132,11 +132,11 @@ def _print_visitors(answer: Visitors) -> None:
         f" Visits: {answer.visits:,}. Events: {answer.events:,}. A visit is a visitor's day."
     )
     print_line()
-    most = max(day.visitors for day in answer.days)
+    most = max(day.visitors for day in answer.by_day)
     keep = _DAY.titles_of("visitors")
     print_table(
         (*_DAY.titles, ""),
-        [(*_DAY.cells(day), bar(day.visitors, most)) for day in answer.days],
+        [(*_DAY.cells(day), bar(day.visitors, most)) for day in answer.by_day],
         keep=keep,
     )
     print_line()

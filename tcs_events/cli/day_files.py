@@ -19,14 +19,14 @@ UNITS = ("bytes", "kB", "MB", "GB")
 def day_files(as_json: bool) -> None:
     """Write closed days as files now, for fast answers of explore.
 
-    Writes each day that is over and has no files in TCS_EVENTS_EXPLORE_FILES, or has changed since.
+    Writes each day that is over and has no files in TCS_EVENTS_DAY_FILES, or has changed since.
     Removes the files of days that have changed. `worker` does the same by itself.
     """
     registration = registration_of(current_app)
     keeper = registration.day_keeper
     if keeper is None:
         raise click.ClickException(
-            "TCS_EVENTS_EXPLORE_FILES is not set; set it to the folder for the files."
+            "TCS_EVENTS_DAY_FILES is not set; set it to the folder for the files."
         )
     with counting_bar() as progress:
         registration.refresher.refresh(progress=progress)  # only counted days are written

@@ -44,7 +44,7 @@ def live(limit: int, minutes: int, event_type: str | None, as_json: bool) -> Non
         return
     print_line(f"Visitors since {now.since:%H:%M}: {now.visitors:,}, with {now.events:,} events.")
     if now.visitors:
-        print_line(f"By minute: {sparkline([minute.visitors for minute in now.minutes])}")
+        print_line(f"By minute: {sparkline([minute.visitors for minute in now.by_minute])}")
     if latest:
         print_line()
         print_table(_VISITOR.titles, map(_VISITOR.cells, latest), optional=("known",))

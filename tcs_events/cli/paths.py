@@ -70,20 +70,20 @@ def paths(
                 "event_type": event_type,
                 "direction": direction,
                 "depth": depth,
-                "visits": found.sessions,
+                "visits": found.visits,
                 "rows": found.rows,
-                "others": found.others,
+                "other_visits": found.other_visits,
             },
             period,
         )
         return
     print_heading(period)
-    if not found.sessions:
+    if not found.visits:
         print_line("No visit had such an event.")
         return
-    most = max(found.others, *(row.sessions for row in found.rows))
-    rows = [(*_PATH.cells(row), bar(row.sessions, most)) for row in found.rows]
-    if found.others:
-        part = share(found.others / found.sessions)
-        rows.append(("other paths", found.others, part, bar(found.others, most)))
+    most = max(found.other_visits, *(row.visits for row in found.rows))
+    rows = [(*_PATH.cells(row), bar(row.visits, most)) for row in found.rows]
+    if found.other_visits:
+        part = share(found.other_visits / found.visits)
+        rows.append(("other paths", found.other_visits, part, bar(found.other_visits, most)))
     print_table((*_PATH.titles, ""), rows)

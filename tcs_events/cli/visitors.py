@@ -46,7 +46,7 @@ _EVENT = Printed(TIMELINE_COLUMNS, "at", "session_id", "is_known", "event_type",
     "--saved",
     metavar="NAME",
     type=options.read_text,
-    help="Ask a funnel that was saved by name, with its time and all, instead of steps.",
+    help="Ask a saved funnel by its name, instead of giving steps.",
 )
 @options.of_funnel
 @options.limit(20, "values of --break-down; the others are one row")
@@ -62,7 +62,7 @@ def funnel(
     period: Period,
     as_json: bool,
 ) -> None:
-    """Count the visits that took the given steps in this order, or the visitors, over days.
+    """Count how many took the given steps in this order.
 
     Anything may happen in between. The first step is in the period; the others follow within 24
     hours, or within the time of --within. A visit is a visitor's day.
@@ -131,8 +131,8 @@ def funnels(
 ) -> None:
     """List the saved funnels; save or delete one.
 
-    The page of the funnel links to the saved ones, and `funnel --saved NAME` asks one. A name that
-    is there already is given to the new steps.
+    The page of the funnel links to the saved ones, and `funnel --saved NAME` asks one. A saved
+    funnel of the same name is replaced.
 
     \b
         flask tcs-events funnels --save searches{steps}
@@ -161,7 +161,7 @@ def funnels(
                 (
                     each.name,
                     ", then ".join(map(str, each.steps)),
-                    each.within or "a visit",
+                    each.within or "24h",
                     each.per if each.within else "visit",
                     each.break_down,
                 )

@@ -23,7 +23,7 @@ from tcs_events.export.new_file import sync
 
 try:
     import fcntl
-except ImportError:  # on Windows: `TCS_EVENTS_EXPLORE_FILES` is refused there
+except ImportError:  # on Windows: `TCS_EVENTS_DAY_FILES` is refused there
     fcntl = None  # type: ignore[assignment]
 
 LIST_NAME = "files.json"
@@ -56,7 +56,7 @@ class DayFile:
 
 
 class DayFolder:
-    """The folder of `TCS_EVENTS_EXPLORE_FILES`. It is made when the first day is written."""
+    """The folder of `TCS_EVENTS_DAY_FILES`. It is made when the first day is written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

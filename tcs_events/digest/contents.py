@@ -77,7 +77,7 @@ class Digest:
     before: Period | None
     """The period before, of the same length. None if it begins before the first event: its counts
     would be too low, and the comparison would look like growth."""
-    zone: str
+    timezone: str
     """The time zone of the days."""
     counts: tuple[Change, ...]
     """Visits, events, and clicks and queries if an event type has such a role. Empty if there are

@@ -35,7 +35,7 @@ def subtitle_of(digest: Digest) -> str:
         if digest.before
         else "There are no events of the whole period before to compare with."
     )
-    return f"{compared} Days are in {digest.zone}."
+    return f"{compared} Days are in {digest.timezone}."
 
 
 def sections_of(digest: Digest) -> Iterator[Section]:
@@ -77,7 +77,7 @@ def sections_of(digest: Digest) -> Iterator[Section]:
         )
     if digest.dead_ends:
         yield Section(
-            "Filters that left nothing",
+            "Filters that lead nowhere",
             ("filter", "visits", "left with nothing"),
             [
                 (

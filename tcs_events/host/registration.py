@@ -197,7 +197,7 @@ class Registration:
     @cached_property
     def day_keeper(self) -> DayKeeper | None:
         """Keeps closed days as files. None unless the settings say so. Raises as `database`."""
-        path = self.settings.explore_files
+        path = self.settings.day_files
         if path is None:
             return None
         return DayKeeper(self.database.engine, self.settings.timezone, path)

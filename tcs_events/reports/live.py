@@ -47,7 +47,7 @@ class Live:
     visitors: int
     """Visitors with at least one event since then."""
     events: int
-    minutes: list[LiveMinute]
+    by_minute: list[LiveMinute]
     """Every minute, oldest first. The last one is not over."""
 
 

@@ -49,7 +49,7 @@ class Path:
     """Whether the visit begins with the path. Only for `direction="before"`."""
     is_end: bool
     """Whether the visit ends with the path. Only for `direction="after"`."""
-    sessions: int
+    visits: int
     """Visits with this path."""
     share: float
     """The share of all visits with the event, 0 to 1."""
@@ -66,7 +66,7 @@ PATH_COLUMNS: Columns = (
         "the event types in the order of time, without the event itself",
         value=str,
     ),
-    Column("visits", "Visits", "visits with just this path", "bar"),
+    Column("visits", "Visits", "visits with just this path", "bar", value=lambda row: row.visits),
     Column("share", "Share", "share of all visits with the event", "share"),
     Column("is_start", "Starts", "whether the visit begins with the path", is_extra=True),
     Column("is_end", "Ends", "whether the visit ends with the path", is_extra=True),
@@ -77,11 +77,11 @@ PATH_COLUMNS: Columns = (
 class Paths:
     """The paths before or after an event."""
 
-    sessions: int
+    visits: int
     """All visits with the event."""
     rows: list[Path]
     """The paths of the most visits first; those of as many visits by their types."""
-    others: int
+    other_visits: int
     """The visits whose path is not among the rows, because of the limit."""
     notices: list[str]
     """Sentences for the reader, such as one about a field that no event has."""
@@ -89,7 +89,7 @@ class Paths:
     def first(self, limit: int) -> Paths:
         """Return the same with at most `limit` rows."""
         rows = self.rows[:limit]
-        return replace(self, rows=rows, others=self.sessions - sum(row.sessions for row in rows))
+        return replace(self, rows=rows, other_visits=self.visits - sum(row.visits for row in rows))
 
 
 def paths(  # noqa: D417 - `Reports` passes itself
@@ -125,7 +125,7 @@ def paths(  # noqa: D417 - `Reports` passes itself
             `"returning"` ones had, and `"known"` ones have an address or a user id.
         collapse: whether events of one type that follow each other count once. Those next to the
             event with its own type are left out, too.
-        limit: the most paths. The visits of the other paths are in `others`.
+        limit: the most paths. Those of the other paths are in `other_visits`.
 
     Raises:
         ValueError: `direction`, `depth` or `who` is something else, `limit` is less than 1, or
@@ -156,10 +156,10 @@ def paths(  # noqa: D417 - `Reports` passes itself
             path,
             is_start=direction == "before" and len(path) < depth,
             is_end=direction == "after" and len(path) < depth,
-            sessions=sessions,
-            share=sessions / total,
+            visits=visits,
+            share=visits / total,
         )
-        for path, sessions in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        for path, visits in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
     return Paths(total, rows, 0, notices).first(limit)
 

@@ -69,7 +69,7 @@ class Visitors:
     events: int
     by_type: list[TypeVisitors]
     """The same by event type, most visitors first. Only the type that was asked for, if one was."""
-    days: list[DayVisitors]
+    by_day: list[DayVisitors]
     """Each day of the period, oldest first, also days without visitors."""
 
 

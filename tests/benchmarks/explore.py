@@ -88,7 +88,7 @@ def main(rows: int, url: str | None) -> None:
         app.config.update(
             SQLALCHEMY_DATABASE_URI=url or f"sqlite:///{folder}/events.db",
             TCS_EVENTS_EVENT_TYPES=["booking"],
-            TCS_EVENTS_EXPLORE_FILES=f"{folder}/days",
+            TCS_EVENTS_DAY_FILES=f"{folder}/days",
             TCS_EVENTS_REPORT_TIMEOUT_MS=TIMEOUT_MS,
         )
         database = SQLAlchemy(app)

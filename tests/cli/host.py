@@ -14,7 +14,7 @@ def create_app() -> Flask:
     app = Flask("host")
     app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
     app.config["TCS_EVENTS_KEEP_REJECTED"] = int(os.environ.get("KEEP_REJECTED", "0"))
-    app.config["TCS_EVENTS_EXPLORE_FILES"] = os.environ.get("EXPLORE_FILES")
+    app.config["TCS_EVENTS_DAY_FILES"] = os.environ.get("DAY_FILES")
     SQLAlchemy().init_app(app)
     app.register_blueprint(events_bp)
     return app

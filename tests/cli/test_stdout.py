@@ -51,7 +51,7 @@ def asked(database_url: str, *args: str, stderr: int = subprocess.PIPE) -> tuple
         env={
             **os.environ,
             "DATABASE_URL": database_url,
-            "EXPLORE_FILES": database_url.removeprefix("sqlite:///") + "-days",
+            "DAY_FILES": database_url.removeprefix("sqlite:///") + "-days",
         },
         stdout=subprocess.PIPE,
         stderr=stderr,

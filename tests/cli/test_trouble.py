@@ -156,7 +156,7 @@ class TestADatabaseThatCannotAnswer:
         settings: dict[str, object] = {"TCS_EVENTS_KEEP_REJECTED": 10}
         if command == "day-files":
             need_module("duckdb")
-            settings["TCS_EVENTS_EXPLORE_FILES"] = str(tmp_path / "days")
+            settings["TCS_EVENTS_DAY_FILES"] = str(tmp_path / "days")
         app = make_host(database_url, **settings)
         save(app, click())
         with app.app_context():

@@ -27,7 +27,7 @@ COMMANDS = {
 }
 VISITS = [
     "totals",
-    "visitors",
+    "visitors_by_type",
     "experts",
     "queries",
     "filters",
@@ -69,7 +69,7 @@ def test_a_timeline_has_the_columns_of_its_page(host: Flask) -> None:
 
 def test_visitors_have_the_columns_of_their_page(host: Flask) -> None:
     shown = [re.split(r"\s{2,}", line) for line in lines(host, "visitors", *MARCH)]
-    for table in ("visitors", "visitors_by_day"):
+    for table in ("visitors_by_type", "visitors_by_day"):
         assert [column.heading.lower() for column in TABLES[table][1].columns] in shown
 
 

@@ -95,7 +95,7 @@ def test_a_visitor_is_new_once_and_counts_once_in_each_period(counting: Counting
         ("sage_query", 1),
     ]
     monday = MONDAY.date()
-    assert said.days == [
+    assert said.by_day == [
         DayVisitors(monday, 1, 1, 0, 1),
         DayVisitors(monday + timedelta(days=1), 0, 0, 0, 0),
         DayVisitors(monday + timedelta(days=2), 2, 1, 1, 2),

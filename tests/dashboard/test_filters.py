@@ -40,7 +40,9 @@ def test_every_page_links_to_every_other_with_the_filters(empty: FlaskClient, pa
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def test_a_page_says_which_filters_do_not_apply(empty: FlaskClient, page: object) -> None:
     path, follows = page.path, page.filters  # type: ignore[attr-defined]
-    text = unescape(re.sub("<[^>]*>", "", empty.get(f"/insights{path}?who=new&type=card_click").text))
+    text = unescape(
+        re.sub("<[^>]*>", "", empty.get(f"/insights{path}?who=new&type=card_click").text)
+    )
     beyond = [
         words
         for kind, words in (("type", "type is card_click"), ("who", "new visitors"))

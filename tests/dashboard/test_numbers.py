@@ -38,8 +38,8 @@ def ask(client: FlaskClient, question: str) -> dict[str, Any]:
         answers = {
             "activity": lambda: {
                 "activity": reports.activity(period),
-                "visitors": visitors_by_type(reports.visitors(period)),
-                "visitors_by_day": reports.visitors(period).days,
+                "visitors_by_type": visitors_by_type(reports.visitors(period)),
+                "visitors_by_day": reports.visitors(period).by_day,
             },
             "live": lambda: {"latest_visitors": reports.latest_visitors(100)},
             "top": lambda: {

@@ -71,7 +71,7 @@ def test_all_the_tables_that_can_be_long_skip() -> None:
     assert set(TABLES) - set(SKIPPING) == {
         "totals",
         "activity",
-        "visitors",
+        "visitors_by_type",
         "visitors_by_day",
         "explore",
         "exposure",

@@ -32,5 +32,5 @@ def host_with_files(make_host: MakeHost, url: str, folder: Path) -> Flask:
     need_module("duckdb")
     need_module("pyarrow")
     return make_host(
-        url, TCS_EVENTS_EXPLORE_FILES=str(folder), TCS_EVENTS_EVENT_TYPES=["booking", "card_click"]
+        url, TCS_EVENTS_DAY_FILES=str(folder), TCS_EVENTS_EVENT_TYPES=["booking", "card_click"]
     )

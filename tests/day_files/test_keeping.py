@@ -132,7 +132,7 @@ def test_the_days_of_another_time_zone_are_not_read(
         database_url_of(full),
         create=False,
         TCS_EVENTS_TIMEZONE="Asia/Kathmandu",
-        TCS_EVENTS_EXPLORE_FILES=str(folder),
+        TCS_EVENTS_DAY_FILES=str(folder),
     )
     assert days_of(other) == []
     assert run(other, "rollup").exit_code == 0
@@ -202,7 +202,7 @@ def test_a_killed_writer_leaves_no_day_and_no_lock(
     sqlite_host: Flask, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(sqlite_host, booking("ada"), booking("bo", 1))
-    monkeypatch.setenv("EXPLORE_FILES", str(folder))
+    monkeypatch.setenv("DAY_FILES", str(folder))
     program = "\n".join(
         [
             "import time",
@@ -297,7 +297,7 @@ def test_without_the_setting_there_are_no_files(make_host: MakeHost, sqlite_url:
     app = make_host(sqlite_url)
     result = run(app, "day-files")
     assert result.exit_code == 1
-    assert "TCS_EVENTS_EXPLORE_FILES is not set" in result.output
+    assert "TCS_EVENTS_DAY_FILES is not set" in result.output
 
 
 @pytest.mark.parametrize("name", ["2026-03-02", "2026-03-02.zz", "x.0", ".lock", "2026-3-2.0"])

@@ -296,9 +296,9 @@ def check_paths(world: World, period: Period) -> None:
                 period, event_type, direction, depth, where=where, collapse=collapse, limit=ALL
             )
             expected = truth.paths(world, period, matches, direction, depth, collapse)
-            assert {row.path: row.sessions for row in said.rows} == expected
-            assert said.sessions == sum(expected.values())
-            assert [(-row.sessions, row.path) for row in said.rows] == sorted(
+            assert {row.path: row.visits for row in said.rows} == expected
+            assert said.visits == sum(expected.values())
+            assert [(-row.visits, row.path) for row in said.rows] == sorted(
                 (-visits, path) for path, visits in expected.items()
             )
 

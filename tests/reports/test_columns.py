@@ -37,7 +37,7 @@ COLUMNS: dict[str, tuple[Columns, Any]] = {
     "latest_refused": (REFUSED_COLUMNS, reports.RefusedEvent),
     "totals": (TOTAL_COLUMNS, reports.Activity),
     "activity": (ACTIVITY_COLUMNS, reports.Activity),
-    "visitors": (TYPE_COLUMNS, reports.TypeVisitors),
+    "visitors_by_type": (TYPE_COLUMNS, reports.TypeVisitors),
     "visitors_by_day": (DAY_COLUMNS, reports.DayVisitors),
     "items": (ITEM_COLUMNS, reports.TopExpert),
     "queries": (QUERY_COLUMNS, reports.TopQuery),
@@ -57,7 +57,7 @@ COLUMNS: dict[str, tuple[Columns, Any]] = {
 PRINTED: dict[str, Printed] = {
     "latest_visitors": lately._VISITOR,
     "totals": activity_command._TYPE,
-    "visitors": activity_command._VISITORS,
+    "visitors_by_type": activity_command._VISITORS,
     "visitors_by_day": activity_command._DAY,
     "items": demand._PRINTED["items"],
     "queries": demand._PRINTED["queries"],

@@ -59,9 +59,7 @@ def make_files_host(make_host: MakeHost, tmp_path: Path) -> Callable[..., Flask]
         need_module("duckdb")
         need_module("pyarrow")
         folder = str(tmp_path / "it's")  # what SQL has to quote
-        return make_host(
-            url, TCS_EVENTS_EVENT_TYPES=TYPES, TCS_EVENTS_EXPLORE_FILES=folder, **settings
-        )
+        return make_host(url, TCS_EVENTS_EVENT_TYPES=TYPES, TCS_EVENTS_DAY_FILES=folder, **settings)
 
     return make
 
@@ -240,7 +238,7 @@ class TestFilesThatCannotBeUsed:
         return {row.value: row.number for row in rows}
 
     def folder(self, app: Flask) -> Path:
-        return Path(app.config["TCS_EVENTS_EXPLORE_FILES"])
+        return Path(app.config["TCS_EVENTS_DAY_FILES"])
 
     def test_files_are_read(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(files, "matched", lambda *args, **values: iter([]))

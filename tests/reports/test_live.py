@@ -72,8 +72,8 @@ def test_live_is_what_the_events_say(host: Flask, minutes: int, event_type: str 
     counted = [event for event in events if event.created_at >= live.since]
     assert live.events == len(counted)
     assert live.visitors == len({event.session_id for event in counted})
-    assert len(live.minutes) == minutes
-    for place, minute in enumerate(live.minutes):
+    assert len(live.by_minute) == minutes
+    for place, minute in enumerate(live.by_minute):
         assert minute.starts_at == live.since + timedelta(minutes=place)
         # An event may be from after the last minute began to be read.
         end = minute.starts_at + timedelta(minutes=1 if place < minutes - 1 else 9)

@@ -42,7 +42,7 @@ def visits(**types: str) -> list[Event]:
 
 
 def found(event_type: str, *args: Any, **options: Any) -> dict[str, int]:
-    return {str(row): row.sessions for row in paths(MONDAY, event_type, *args, **options).rows}
+    return {str(row): row.visits for row in paths(MONDAY, event_type, *args, **options).rows}
 
 
 def test_paths_end_with_the_visit_or_at_their_depth(app: Flask) -> None:
@@ -73,7 +73,7 @@ def test_what_is_beyond_the_limit_is_counted_together(app: Flask) -> None:
     append(app, visits(ada="home search", bo="home search", cy="home open", dee="home"))
     answer = paths(MONDAY, "home", limit=1)
     assert answer.rows == [Path(("search",), False, True, 2, 0.5)]
-    assert (answer.sessions, answer.others) == (4, 2)
+    assert (answer.visits, answer.other_visits) == (4, 2)
 
 
 def test_a_visit_ends_with_its_day_and_crawlers_have_none(app: Flask) -> None:
@@ -85,7 +85,7 @@ def test_a_visit_ends_with_its_day_and_crawlers_have_none(app: Flask) -> None:
         connection.execute(UserEventBotSession.__table__.insert().values(crawler))
     assert found("home") == {"(end of the visit)": 1}
     both = paths(Period(MONDAY.first, MONDAY.first + day), "home", "before")
-    assert {str(row): row.sessions for row in both.rows} == {
+    assert {str(row): row.visits for row in both.rows} == {
         "(start of the visit)": 1,
         "(start of the visit) → search": 1,
     }
@@ -113,7 +113,7 @@ def test_a_wrong_question_is_told_what_is_wrong(
 
 def test_a_type_that_nobody_sent_is_noted(app: Flask) -> None:
     answer = paths(MONDAY, "home")
-    assert (answer.sessions, answer.rows) == (0, [])
+    assert (answer.visits, answer.rows) == (0, [])
     assert answer.notices == ["No event of type home is stored yet."]
     with pytest.raises(UnknownEventType):
         paths(MONDAY, "nobody_sends_this")

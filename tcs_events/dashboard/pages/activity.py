@@ -54,7 +54,7 @@ over_time = Table(
     filters=("type",),
 )
 visitors = Table(
-    "visitors",
+    "visitors_by_type",
     "Visitors by event type",
     "Each visitor of the period counts once. New ones have their first event in it.",
     TYPE_COLUMNS,
@@ -65,7 +65,7 @@ visitors_by_day = Table(
     "Visitors by day",
     "A visitor of several days counts on each of them, and is new on the first day.",
     DAY_COLUMNS,
-    lambda asked, limit: asked.reports.visitors(asked.period).days[:limit],
+    lambda asked, limit: asked.reports.visitors(asked.period).by_day[:limit],
 )
 
 
@@ -96,8 +96,8 @@ def answer(asked: Asked, limit: int) -> Answers:
         "unit": unit_of(asked),
         "activity": over_time.rows(asked, MAX_ROWS),
         "totals": by_type.rows(asked, limit),
-        "visitors": _visitors_of_types(found)[:limit],
-        "visitors_by_day": found.days[:limit],
+        "visitors_by_type": _visitors_of_types(found)[:limit],
+        "visitors_by_day": found.by_day[:limit],
     }
 
 

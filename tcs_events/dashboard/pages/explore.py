@@ -176,7 +176,7 @@ def _chart(
 page = Page(
     "explore",
     "Explore",
-    "Which, and how much?",
+    "How many of each?",
     "The events of one type, split by one of their properties.",
     answer,
     show,

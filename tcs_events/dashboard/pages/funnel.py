@@ -29,7 +29,7 @@ from tcs_events.reports.seen import seen_properties
 MAX_DAYS_READ = 366
 """The most days of a funnel over days, which is read from the events."""
 WITHIN = {
-    "": "the same visit, 24 hours",
+    "": "24 hours (counts visits)",
     "1d": "1 day",
     "7d": "7 days",
     "30d": "30 days",

@@ -53,9 +53,9 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
             f"{minute.starts_at:%H:%M}" if minute.starts_at.minute % NAMED_EVERY == 0 else "",
             minute.visitors,
             details=(f"{minute.events} events",),
-            is_over=minute is not live.minutes[-1],
+            is_over=minute is not live.by_minute[-1],
         )
-        for minute in live.minutes
+        for minute in live.by_minute
     ]
     return {
         "chart": bar_chart(

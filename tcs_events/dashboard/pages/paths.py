@@ -77,9 +77,9 @@ def answer(asked: Asked, limit: int) -> Answers:
         "event_type": event_type_of(asked),
         "direction": direction,
         "depth": depth_of(asked),
-        "visits": found.sessions,
+        "visits": found.visits,
         "paths": found.rows,
-        "others": found.others,
+        "other_visits": found.other_visits,
         "tree": list(tree(every, direction, depth_of(asked))),
         "notices": found.notices,
     }
@@ -104,12 +104,12 @@ def tree(paths: Paths, direction: Direction, depth: int) -> Iterator[Branch]:
     """
     end = END if direction == "after" else START
     walks = [
-        ((*(row.path if direction == "after" else reversed(row.path)),), row.sessions)
+        ((*(row.path if direction == "after" else reversed(row.path)),), row.visits)
         for row in paths.rows
     ]
     yield from _branches(sorted(walks), 1, depth, end)
-    if paths.others:
-        yield Branch(1, None, "other paths", paths.others)
+    if paths.other_visits:
+        yield Branch(1, None, "other paths", paths.other_visits)
 
 
 Walk = tuple[tuple[str, ...], int]

@@ -122,7 +122,7 @@ def explore(  # noqa: D417 - `Reports` passes itself
         reports.explore(reports.last_days(30), "booking_done", by="plan", measure="sum(price)")
 
     The events themselves are read: those of closed days from their files, if
-    `TCS_EVENTS_EXPLORE_FILES` keeps any, and all others from the database. If half of
+    `TCS_EVENTS_DAY_FILES` keeps any, and all others from the database. If half of
     `TCS_EVENTS_REPORT_TIMEOUT_MS` is not enough for that, the answer is an estimate from all events
     of some visitors: `is_estimate` is True, and each number has its margin.
 

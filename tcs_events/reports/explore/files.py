@@ -53,7 +53,7 @@ _GRID = 2.0**60
 
 def source_of(reading: Reading) -> Source:
     """Return where the events of a question are read: with the files of days, if there are any."""
-    rows, path = DatabaseRows(reading), reading.settings.explore_files
+    rows, path = DatabaseRows(reading), reading.settings.day_files
     return rows if path is None else FilesAndRows(reading, _folder_at(path), rows)
 
 
