@@ -182,6 +182,8 @@ def _key(value: Any) -> Hashable:
         return bool, value  # in Python True == 1, in JSON they differ
     if isinstance(value, list):
         return list, tuple(map(_key, value))
+    if value != value:
+        return float, "NaN"  # which JSON lacks, but databases may have; it does not equal itself
     if isinstance(value, dict):
         return dict, frozenset((name, _key(inner)) for name, inner in value.items())
     key: Hashable = value

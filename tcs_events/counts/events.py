@@ -21,6 +21,9 @@ from tcs_events.database.streaming import stream
 from tcs_events.models import UserEvent, UserEventBotSession
 from tcs_events.strict_json import loads
 
+MAX_NESTING = 100
+"""The most levels of a payload that is read. The endpoint accepts 32."""
+
 StoredEvent = tuple[str, str, dict[str, Any], datetime]
 """The session id, the event type, the payload and the time of an event."""
 
@@ -165,13 +168,32 @@ def payload_of(text: str | None) -> dict[str, Any]:
     """Return the payload from its JSON text, an empty dict if the text is not a JSON object.
 
     The endpoint only stores objects, but the host's own code may have stored anything. One such row
-    must not stop the counting.
+    must not stop the counting. So objects that are nested very deeply are not read, either: what
+    works on values calls itself for each level.
     """
     try:
         payload = None if text is None else loads(text)
     except (ValueError, RecursionError):
         return {}
-    return payload if isinstance(payload, dict) else {}
+    if not isinstance(payload, dict) or (text and _is_too_deep(text, payload)):
+        return {}
+    return payload
+
+
+def _is_too_deep(text: str, payload: object) -> bool:
+    if text.count("[") + text.count("{") <= MAX_NESTING:  # almost always, and much faster
+        return False
+    level = [payload]
+    for _ in range(MAX_NESTING):
+        level = [
+            child
+            for value in level
+            if isinstance(value, dict | list)
+            for child in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def not_of_a_bot(connection: Connection) -> list[sa.ColumnElement[bool]]:

@@ -189,7 +189,8 @@ def _period_of(named: str, reports: Reports) -> Period:
     try:
         first = reports.first_day()
     except NotCounted:
-        first = None  # a page that reads counts says so itself; one that does not needs no counts
+        # A page that reads counts says so itself. One that does not needs none.
+        return reports.last_days(MAX_DAYS)
     if first is None or first > today:
         return reports.last_days(DEFAULT_DAYS)
     return Period(max(first, today - timedelta(days=MAX_DAYS - 1)), today)

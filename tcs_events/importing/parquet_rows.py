@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import date, time
+from datetime import date, time, timedelta
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -73,7 +73,10 @@ class ParquetRows:
 
 
 def _plain(value: object) -> object:
-    """Return a value as JSON has it. Times and decimals are text, and NaN is null."""
+    """Return a value as JSON has it.
+
+    Times and decimals are text, durations are seconds, NaN is null.
+    """
     if isinstance(value, dict):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -84,4 +87,8 @@ def _plain(value: object) -> object:
         return str(value)
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.counts.events import event_types
 from tcs_events.database.schemas import has_table
 from tcs_events.database.stored_json import read_columns
 from tcs_events.errors import EventInvalid
@@ -20,6 +21,8 @@ from tcs_events.reports.timeline import known_since
 
 LIVE_EVENTS = 20_000
 """The most events that `live` reads: the newest rows, as no index is by time alone."""
+LOOKED_BACK = tuple(timedelta(hours=hours) for hours in (0.25, 2, 24, 7 * 24, 30 * 24, 366 * 24))
+"""How far back the latest visitors are looked for, the shortest time first."""
 LATEST_EVENTS = 5_000
 """Among how many of the newest events `latest_visitors` looks for visitors."""
 MAX_MINUTES = 24 * 60
@@ -154,13 +157,13 @@ def latest_visitors(
 ) -> list[LatestVisitor]:
     """Return the visitors who came last, the latest first.
 
-    They are those of the newest 5,000 events. Crawlers are left out, as in all reports. With an
-    `event_type`, only events of that type count: the last event is the last of that type.
+    They are those of the 5,000 events that happened last. Crawlers are left out, as in all reports.
+    With an `event_type`, only events of that type count: the last event is the last of that type.
     """
     with reading.events() as connection:
         newest = [
             row
-            for row in _newest(connection, LATEST_EVENTS)
+            for row in _latest(connection, LATEST_EVENTS)
             if event_type in (None, row.event_type) and not row.is_crawler
         ]
         newest.sort(key=lambda row: (row.created_at, row.session_id))
@@ -209,23 +212,40 @@ def latest_refused(reading: Reading, limit: int = 20) -> list[RefusedEvent]:
     ]
 
 
+def _latest(connection: Connection, limit: int) -> list[Any]:
+    """Return the rows that happened last: of the shortest time that has enough of them.
+
+    The index has the times by event type, so the last rows of a short time are found quickly. Only
+    if there are few in a year, the rows that were stored last are taken instead.
+    """
+    now = datetime.now(UTC)
+    for time in LOOKED_BACK:
+        rows = _newest(connection, limit, now - time)
+        if len(rows) == limit:
+            return rows
+    return rows or _newest(connection, limit)
+
+
 def _newest(connection: Connection, limit: int, since: datetime | None = None) -> list[Any]:
-    """Return the newest rows, those of crawlers marked as such."""
-    newest = (
-        sa.select(
-            UserEvent.session_id,
-            UserEvent.event_type,
-            UserEvent.created_at,
-            UserEvent.email.is_not(None).label("has_email"),
-        )
-        .order_by(UserEvent.id.desc())
-        .limit(limit)
-        .subquery()
+    """Return the newest rows, those of crawlers marked as such.
+
+    Those since a time are the ones that happened last. Without it, they are those stored last.
+    """
+    query = sa.select(
+        UserEvent.session_id,
+        UserEvent.event_type,
+        UserEvent.created_at,
+        UserEvent.email.is_not(None).label("has_email"),
     )
+    if since is None:
+        query = query.order_by(UserEvent.id.desc())
+    else:
+        # Not by id: a file that is imported has newer ids than what happens now.
+        query = query.where(
+            UserEvent.event_type.in_(event_types(connection)), UserEvent.created_at >= since
+        ).order_by(UserEvent.created_at.desc(), UserEvent.id.desc())
+    newest = query.limit(limit).subquery()
     is_crawler: sa.ColumnElement[bool] = sa.false()
     if has_table(connection, UserEventBotSession.__table__):
         is_crawler = sa.exists().where(UserEventBotSession.session_id == newest.c.session_id)
-    rows = sa.select(newest, is_crawler.label("is_crawler"))
-    if since is not None:
-        rows = rows.where(newest.c.created_at >= since)
-    return list(connection.execute(rows))
+    return list(connection.execute(sa.select(newest, is_crawler.label("is_crawler"))))

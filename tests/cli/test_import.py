@@ -274,6 +274,9 @@ BAD_ROWS = {
     "a time that is none": ("v1,card_click,yesterday", "created_at is not a time"),
     "a time before all": ("v1,card_click,0001-01-01", "created_at is before 1970"),
     "a time to come": ("v1,card_click,2999-01-01", "created_at is in the future"),
+    "a year": ("v1,card_click,2026", "created_at is not a time"),
+    "a day of a spreadsheet": ("v1,card_click,45000", "created_at is not a time"),
+    "a number that is read by people": ("v1,card_click,202603011200", "created_at is not a time"),
     "a huge number as time": (f"v1,card_click,{'9' * 400}", "created_at is not a time"),
     "a name that is none": ("v1,=cmd|' /C calc'!A0,2026-03-01", "the event type is not a name"),
     "too few cells": ("v1", "it has 1 cells, and the first line names 3"),
@@ -282,6 +285,12 @@ BAD_ROWS = {
     "not UTF-8": (b"v\xff,card_click,2026-03-01", "it is not UTF-8"),
     "a wrong quote": ('"v1"x,card_click,2026-03-01', "it is not CSV"),
 }
+
+
+@pytest.mark.parametrize("text", ["20260301", "1772323200", "1772323200000", "2026-03-01"])
+def test_a_day_has_many_forms(sqlite_host: Flask, tmp_path: Path, text: str) -> None:
+    imported(sqlite_host, written(tmp_path, f"{COLUMNS}\nv1,card_click,{text}\n".encode()))
+    assert [row["created_at"] for row in rows(sqlite_host)] == [datetime(2026, 3, 1, tzinfo=UTC)]
 
 
 @pytest.mark.parametrize("name", BAD_ROWS)
@@ -304,7 +313,7 @@ def test_a_bad_row_is_named_and_costs_no_other(
 
 
 def line(**changes: object) -> str:
-    event = {"session_id": "v1", "event_type": "card_click", "created_at": 1}
+    event = {"session_id": "v1", "event_type": "card_click", "created_at": 1772323200}
     return json.dumps(event | changes)
 
 

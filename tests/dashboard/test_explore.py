@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from tcs_events import EventType
 from tcs_events.dashboard import create_dashboard
@@ -127,3 +130,49 @@ def test_a_condition_without_a_type_is_about_the_type_that_paths_begin_with(
     answer = client.get(f"/insights/{page}?where=plan%3Dpro")
     assert answer.status_code == 200
     assert "plan is pro" in answer.text
+
+
+def deep(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize("value", [float("nan"), deep(400)], ids=["NaN", "deep"])
+@pytest.mark.parametrize(
+    "page",
+    ["explore?", "explore?by=odd&", "explore?where=odd=1&", "paths?where=odd=1&",
+     "funnel?step=booking_done[odd=1]&within=7d&", "retention?where=odd=1&"],
+)  # fmt: skip
+def test_what_only_a_hosts_own_code_can_store_breaks_no_page(
+    client: FlaskClient, page: str, value: object
+) -> None:
+    # The host may write with another JSON library, which knows NaN and any depth.
+    odd = json.dumps({"odd": value})
+    with client.application.app_context():
+        session = client.application.extensions["sqlalchemy"].session
+        session.execute(
+            text("UPDATE user_events SET payload = :odd WHERE id % 7 = 0"), {"odd": odd}
+        )
+        session.commit()
+    assert client.get(f"/insights/{page}type=booking_done").status_code == 200
+
+
+def test_only_the_rows_that_are_shown_have_a_series(client: FlaskClient) -> None:
+    answer = explored(client, "by=price&interval=day&limit=3&measure=events")
+    assert len(answer["explore"]) == 3
+    assert all(len(row["series"]) == 30 for row in [*answer["explore"], answer["other"]])
+    assert sum(answer["other"]["series"]) == answer["other"]["number"] == 62
+
+
+def test_a_bar_and_a_value_lead_to_the_same_type_and_property(client: FlaskClient) -> None:
+    page = client.get("/insights/explore").text
+    addresses = re.findall(r'href="(/insights/explore[?][^"]*)"', page)
+    led = [parse_qs(urlsplit(html.unescape(address)).query) for address in addresses]
+    values = [query for query in led if "where" in query]
+    days = [query for query in led if "from" in query and query["from"] == query.get("to")]
+    for query in (*values, *days):
+        assert (query["type"], query["by"]) == (["booking_done"], ["plan"])
+    assert len(values) > 3
+    assert len(days) >= 9

@@ -63,6 +63,7 @@ def test_a_period_that_is_none_is_refused_in_words(small: Dashboard, query: str)
         "retention?unit=hour",
         "retention?returning=[",
         "explore?by=a=b",
+        "explore?type=a[b",
         "explore?measure=sum",
         "explore?interval=hour",
         "explore?type=no_such_type",

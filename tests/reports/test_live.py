@@ -114,6 +114,22 @@ def test_the_latest_visitors_are_those_who_came_last(host: Flask, event_type: st
     assert [row.session_id for row in found if row.is_known] == [KNOWN]
 
 
+def test_what_is_imported_now_is_neither_live_nor_latest(
+    host: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    module = import_module("tcs_events.reports.live")
+    monkeypatch.setattr(module, "LIVE_EVENTS", 5)
+    monkeypatch.setattr(module, "LATEST_EVENTS", 5)
+    events = [visit(f"now-{number}", "card_click", now, number) for number in (1, 2, 3)]
+    old = now - timedelta(days=700)
+    events += [visit(f"old-{number}", "card_click", old, number) for number in range(4, 20)]
+    fill(host, events)
+    with host.app_context():
+        assert reports.live().visitors == 3
+        assert {row.session_id for row in reports.latest_visitors(3)} == {"now-1", "now-2", "now-3"}
+
+
 def test_the_latest_refused_events_say_why(host: Flask) -> None:
     post(host, event_type="no_such_type")
     post(host, session_id=5)

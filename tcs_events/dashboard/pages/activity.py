@@ -13,7 +13,8 @@ from tcs_events.dashboard.charts import BarChart, Point, bar_chart, labelled
 from tcs_events.dashboard.formats import count, day, moment, plural, short_day
 from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.pages.comparison import period_before
-from tcs_events.dashboard.table import MAX_ROWS, Table
+from tcs_events.dashboard.table import Table
+from tcs_events.errors import UnknownEventType
 from tcs_events.reports import Activity, Period, TypeVisitors, Visitors
 from tcs_events.reports.activity import ACTIVITY_COLUMNS, ALL_TYPES, TOTAL_COLUMNS, Unit
 from tcs_events.reports.visitors import DAY_COLUMNS, TYPE_COLUMNS
@@ -58,21 +59,31 @@ visitors = Table(
     "Visitors by event type",
     "Each visitor of the period counts once. New ones have their first event in it.",
     TYPE_COLUMNS,
-    lambda asked, limit: _visitors_of_types(asked.reports.visitors(asked.period))[:limit],
+    lambda asked, limit: _visitors_of_types(asked, _visitors(asked))[:limit],
+    filters=("type",),
 )
 visitors_by_day = Table(
     "visitors_by_day",
     "Visitors by day",
     "A visitor of several days counts on each of them, and is new on the first day.",
     DAY_COLUMNS,
-    lambda asked, limit: asked.reports.visitors(asked.period).by_day[:limit],
+    lambda asked, limit: _visitors(asked).by_day[:limit],
+    filters=("type",),
 )
 
 
-def _visitors_of_types(found: Visitors) -> list[TypeVisitors]:
+def _visitors(asked: Asked) -> Visitors:
+    """Return the visitors of the period, of the type that the URL narrows down to."""
+    try:
+        return asked.reports.visitors(asked.period, asked.filters.event_type or None)
+    except UnknownEventType:
+        return Visitors(0, 0, 0, 0, 0, [], [])
+
+
+def _visitors_of_types(asked: Asked, found: Visitors) -> list[TypeVisitors]:
     """Return the visitors of all types together and of each type; none without events."""
-    if not found.visitors:
-        return []
+    if asked.filters.event_type or not found.visitors:
+        return found.by_type
     together = found.visitors, found.new, found.returning, found.visits, found.events
     return [TypeVisitors(ALL_TYPES, *together), *found.by_type]
 
@@ -91,12 +102,12 @@ def unit_of(asked: Asked) -> Unit:
 
 def answer(asked: Asked, limit: int) -> Answers:
     """Return the totals, and the counts over time without a limit: the charts need them all."""
-    found = asked.reports.visitors(asked.period)
+    found = _visitors(asked)
     return {
         "unit": unit_of(asked),
-        "activity": over_time.rows(asked, MAX_ROWS),
+        "activity": _of_type(asked, asked.reports.activity(asked.period, unit_of(asked))),
         "totals": by_type.rows(asked, limit),
-        "visitors_by_type": _visitors_of_types(found)[:limit],
+        "visitors_by_type": _visitors_of_types(asked, found)[:limit],
         "visitors_by_day": found.by_day[:limit],
     }
 

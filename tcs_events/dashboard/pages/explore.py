@@ -69,8 +69,8 @@ def ask(asked: Asked, limit: int, interval: Interval | None) -> tuple[Explored, 
         UnknownEventType: there is no such event type.
     """
     event_type = event_type_of(asked)
-    properties = asked.reports.properties(asked.period, event_type)
     try:
+        properties = asked.reports.properties(asked.period, event_type)
         answer = asked.reports.explore(
             asked.period,
             event_type,
@@ -135,10 +135,14 @@ def _narrowed(row: ExploreRow, asked: Asked, answer: Answers) -> dict[str, objec
     """Return the URL parameters that narrow the page down to a value; None if nothing does."""
     if row.kind != "value" or answer["by"] is None:
         return None
-    text, where = str(Condition(answer["by"], "=", row.value)), list(map(str, asked.filters.where))
+    try:
+        text = str(Condition(answer["by"], "=", row.value))
+    except ValueError:  # such as NaN, which is not JSON, but a database may have it
+        return None
+    where = list(map(str, asked.filters.where))
     if text in where or len(where) >= MAX_WHERE or len(text) > PARAMETER_MAX_LENGTH:
         return None
-    return {"type": answer["event_type"], "where": [*where, text]}
+    return {"type": answer["event_type"], "by": answer["by"], "where": [*where, text]}
 
 
 def _in_chart(number: float | None) -> float:
@@ -165,12 +169,22 @@ def _chart(
             short_day(start) if place in named else "",
             _in_chart(row.series[place]),
             is_over=not start <= today < end,
-            args={"from": f"{start}", "to": f"{end - timedelta(days=1)}"},
+            args={
+                "type": answer["event_type"],
+                "by": answer["by"],
+                "from": f"{start}",
+                "to": f"{end - timedelta(days=1)}",
+            },
         )
         for place, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
     means = f"{measure} by {interval}" + (", estimated" if answer["is_estimate"] else "")
     return bar_chart(f"explore-{chart_id}", title, means, points, counts=measure, is_small=is_small)
+
+
+def _reads_events_alone(asked: Asked) -> bool:
+    """Return whether nothing is read from the counts. They say who is new, and which files hold."""
+    return asked.filters.who in (None, "known") and asked.reports.settings.day_files is None
 
 
 page = Page(
@@ -185,6 +199,6 @@ page = Page(
     filters=("type", "where", "who"),
     max_days=lambda asked: MAX_DAYS_OF_DAYS if interval_of(asked) == "day" else None,
     rows=ROWS - 1,  # a page asks for one more than it has rows, and this one shows them all
-    reads_events=lambda asked: True,
+    reads_events=_reads_events_alone,
     group="At a glance",
 )

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from tcs_events.counts.conditions import value_key
 from tcs_events.counts.days import monday_of
+from tcs_events.counts.time_limit import check_time
 from tcs_events.reports.explore.question import Interval, Measure, Question
 from tcs_events.reports.explore.source import Group, Measured, Tally
 from tcs_events.reports.explore.values import order_text
@@ -99,22 +100,30 @@ class Cells:
                 cell.owners.append(session)
                 cell.numbers.append(event.number)
 
-    def tally(self, sampled: float | None = None) -> Tally:
+    def tally(self, sampled: float | None = None, until: float | None = None) -> Tally:
         """Return what the events that were added say.
 
         Args:
             sampled: the share of the visitors that were read, for an estimate of all; None if all
                 were read.
+            until: the `monotonic()` time at which to stop, None for no limit.
+
+        Raises:
+            OutOfTime: there are so many values that the time was over.
         """
         measure = _Measuring(self._measure, sampled)
         everything = self._group(self._cells, measure)
         if self._question.by is None:
             return Tally([], None, 0, everything, sampled)
-        groups = {key: self._group([key], measure) for key in self._cells}
-        ranked = sorted(groups, key=lambda key: self._rank(key, groups[key]))
+        ranks = {}
+        for key in self._cells:
+            check_time(until)
+            # The series are left out: there may be very many values, and a few of them are shown.
+            ranks[key] = self._rank(key, self._group([key], measure, has_series=False))
+        ranked = sorted(ranks, key=ranks.__getitem__)
         shown, rest = ranked[: self._question.limit], ranked[self._question.limit :]
         return Tally(
-            [(self._values[key], groups[key]) for key in shown],
+            [(self._values[key], self._group([key], measure)) for key in shown],
             self._group(rest, measure) if rest else None,
             len(rest),
             everything,
@@ -126,11 +135,13 @@ class Cells:
         first = number if self._measure.adds_up else 0
         return -first, -group.events, order_text(self._values[key])
 
-    def _group(self, keys: Iterable[Hashable], measure: _Measuring) -> Group:
+    def _group(
+        self, keys: Iterable[Hashable], measure: _Measuring, *, has_series: bool = True
+    ) -> Group:
         cells = [self._cells[key] for key in keys]
         series = [
             _together(places[place] for places in cells if place in places)
-            for place in range(len(self._starts))
+            for place in range(len(self._starts) if has_series else 0)
         ]
         whole = _together(cell for places in cells for cell in places.values())
         return Group(

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from tcs_events.counts.conditions import check_field, value_key
 from tcs_events.counts.days import day
+from tcs_events.counts.events import payload_of
 from tcs_events.counts.steps import Step
-from tcs_events.database.stored_json import read_columns
+from tcs_events.database.stored_json import text_of_json
 from tcs_events.database.streaming import stream
 from tcs_events.event_types.event_type import EventType
 from tcs_events.models import UserEvent
@@ -96,7 +97,7 @@ def properties(reading: Reading, period: Period, event_type: str) -> Rows[Proper
     with reading.events() as connection:
         notices = look_at_names(reading, connection, [Step(event_type)])
         newest = (
-            sa.select(*read_columns(UserEvent.__table__, ["payload"]))
+            sa.select(text_of_json(UserEvent.__table__.c.payload))
             .where(
                 UserEvent.event_type == event_type,
                 UserEvent.created_at >= day(period.first, reading.zone).start,
@@ -106,9 +107,9 @@ def properties(reading: Reading, period: Period, event_type: str) -> Rows[Proper
             .limit(LOOKED_AT)
         )
         with stream(connection, newest) as rows:
-            for payload in rows.scalars():
+            for text in rows.scalars():
                 looked_at += 1
-                for name, value in _flat(payload) if isinstance(payload, dict) else ():
+                for name, value in _flat(payload_of(text)):
                     if name not in seen and len(seen) >= MAX_PROPERTIES:
                         continue
                     one = seen.setdefault(name, _Seen())

@@ -78,7 +78,7 @@ class DatabaseRows:
                         seconds = monotonic() - begun
                         if is_hopeless(read, counted, seconds, until - begun):
                             raise OutOfTime
-            return cells.tally()
+                return cells.tally(until=until)
         except QuestionTimeout:
             halvings = self._halvings(question, period, ceil(read * SAMPLE_SHARE))
             if halvings is None:
@@ -100,7 +100,7 @@ class DatabaseRows:
                 for event in matched(self.reading, connection, question, period, sessions):
                     if event is not None:
                         cells.add(event)
-        return cells.tally(2**-halvings)
+            return cells.tally(2**-halvings, time_of(connection))
 
     def _halvings(self, question: Question, period: Period, target: int) -> int | None:
         """Return how often to halve the visitors so that about `target` events are left.
