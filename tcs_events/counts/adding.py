@@ -46,8 +46,8 @@ MIN_EVENTS = 1_000
 """A day with fewer events is always counted as a whole, which is as fast as adding."""
 MAX_SHARE = 1
 """The most events that adding may count, as a share of the day's events."""
-SESSIONS_AT_ONCE = 5_000
-"""How many sessions are added in one transaction."""
+SESSIONS_AT_ONCE = 500
+"""How many sessions are added in one transaction, for which SQLite blocks all other writers."""
 
 
 def is_worth_it(connection: Connection, day: date, new: NewOfDay, kept: Proofs) -> bool:

@@ -21,6 +21,8 @@ from tcs_events.models import UserEvent
 
 MAX_SESSIONS = 50_000
 """The most sessions with new events that are kept in memory, for each day."""
+MAX_SESSIONS_OF_ALL = 500_000
+"""The most of them for all days together: an import may bring years of events at once."""
 
 
 def touched_by(zone: ZoneInfo, at: datetime) -> set[date]:
@@ -41,13 +43,16 @@ class NewOfDay:
     is_complete: bool = True
     """Whether all these sessions are there."""
 
-    def note(self, session_id: str) -> None:
-        """Note an event of a session."""
+    def note(self, session_id: str, *, has_room: bool) -> bool:
+        """Note an event of a session. Return whether one more session is kept in memory."""
         self.events += 1
-        if len(self.sessions) < MAX_SESSIONS:
-            self.sessions.add(session_id)
-        elif session_id not in self.sessions:
+        if session_id in self.sessions:
+            return False
+        if not has_room or len(self.sessions) >= MAX_SESSIONS:
             self.is_complete = False
+            return False
+        self.sessions.add(session_id)
+        return True
 
 
 def days_of_new_events(
@@ -58,10 +63,12 @@ def days_of_new_events(
     new = select(UserEvent.session_id, UserEvent.created_at).where(
         UserEvent.id > above_id, UserEvent.created_at.between(COUNTED_FROM, COUNTED_UNTIL)
     )
+    sessions = 0
     with stream(connection, new) as rows:
         for session_id, at in rows:
             for day in touched_by(zone, at):
-                changed[day].note(session_id)
+                has_room = sessions < MAX_SESSIONS_OF_ALL
+                sessions += changed[day].note(session_id, has_room=has_room)
     return changed
 
 
@@ -74,6 +81,9 @@ def all_days(connection: Connection, zone: ZoneInfo) -> set[date]:
     """Return every day that has events, or had some when it was counted."""
     days = set(connection.scalars(select(tables.days.c.day)))
     days.update(connection.scalars(select(tables.checks.c.day)))
+    # An older version of the package forgets visits, and knows of no visitors.
+    of_days = tables.visitors.c.unit == "day"
+    days.update(connection.scalars(select(tables.visitors.c.day).where(of_days).distinct()))
     for event_type in event_types(connection):
         for at in _first_of_each_day(connection, zone, event_type):
             days |= touched_by(zone, at)

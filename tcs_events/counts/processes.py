@@ -5,6 +5,7 @@ They only read. This process adds up what they have counted, and stores it.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -13,9 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from multiprocessing.connection import Connection as Pipe
-from multiprocessing.context import ForkProcess
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Engine
 
@@ -25,6 +24,10 @@ from tcs_events.counts.funnels import Funnel
 from tcs_events.counts.shares import Share, has_shares
 from tcs_events.database.pools import is_lasting, leave_pool_of_parent
 from tcs_events.errors import CountingEnded
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection as Pipe
+    from multiprocessing.context import ForkProcess  # which Windows lacks
 
 USUAL_MAX = 4
 """The most processes if nobody says how many. With more, the database becomes the limit."""
@@ -96,7 +99,7 @@ def counting_together(
         count_share: counts a share of a day. Each process calls it.
         processes: how many processes.
     """
-    can_fork = sys.platform not in ("win32", "darwin", "emscripten")
+    can_fork = hasattr(os, "fork") and sys.platform not in ("darwin", "emscripten")
     if processes < 2 or not (can_fork and is_lasting(engine) and has_shares(engine.dialect.name)):
         yield None
         return
@@ -125,7 +128,7 @@ def _start(engine: Engine, count_share: CountShare, share: Share) -> tuple[ForkP
     context = multiprocessing.get_context("fork")
     process = context.Process(
         target=_serve,
-        args=(theirs, engine, count_share, share),
+        args=(theirs, ours, engine, count_share, share),
         name=f"tcs_events counting {share.number + 1} of {share.of}",
         daemon=True,
     )
@@ -138,8 +141,11 @@ def _start(engine: Engine, count_share: CountShare, share: Share) -> tuple[ForkP
     return process, ours
 
 
-def _serve(pipe: Pipe, engine: Engine, count_share: CountShare, share: Share) -> None:
+def _serve(
+    pipe: Pipe, end_of_parent: Pipe, engine: Engine, count_share: CountShare, share: Share
+) -> None:
     """Count one day after the other, until the other end of the pipe is closed."""
+    end_of_parent.close()  # else this process would keep it open itself, and outlive its parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # our parent gets it, too, and ends us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     leave_pool_of_parent(engine)
@@ -152,7 +158,8 @@ def _serve(pipe: Pipe, engine: Engine, count_share: CountShare, share: Share) ->
             answer: Counted | Exception = count_share(task, share)
         except Exception as error:
             answer = error
-        pipe.send(answer)
+        with contextlib.suppress(OSError):  # the parent has ended
+            pipe.send(answer)
 
 
 def _ended(process: ForkProcess, task: Task) -> CountingEnded:

@@ -24,9 +24,11 @@ _MAX_VERSION = 2**63 - 1
 def versions(connection: Connection, zone: ZoneInfo) -> dict[date, int]:
     """Return the version of each day that has one. None have, if the counts have another zone."""
     is_ours = select(tables.state.c.id).where(*_counted_in(zone)).exists()
-    day_versions, checks = tables.day_versions.c, tables.checks.c
+    day_versions, checks, days = tables.day_versions.c, tables.checks.c, tables.days.c
     query = select(day_versions.day, day_versions.version).where(
         is_ours,
+        days.day == day_versions.day,
+        ~days.is_stale,  # an older version of the package marks days, and knows of no files
         checks.day == day_versions.day,
         checks.events == day_versions.events,
         checks.checksum == day_versions.checksum,

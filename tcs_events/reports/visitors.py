@@ -126,7 +126,7 @@ def visitors(  # noqa: D417 - `Reports` passes itself
             look_at_names(reading, connection, [Step(event_type)])
         visits = _visits(connection, period)
         all_visitors = _visitors(connection, period, event_type)
-        new_by_day = _new_by_day(connection, period, event_type or ALL_TYPES)
+        visitors_by_day = _visitors_by_day(connection, period, event_type or ALL_TYPES)
 
     def of(name: str) -> tuple[int, int, int, int, int]:
         days = visits[name].values()
@@ -138,8 +138,9 @@ def visitors(  # noqa: D417 - `Reports` passes itself
     asked = event_type or ALL_TYPES
     days = []
     for day in period.dates():
-        count, events = visits[asked].get(day, (0, 0))
-        new = new_by_day.get(day, 0)
+        _, events = visits[asked].get(day, (0, 0))
+        # Both from one table: a day that is being counted may be in one table and not in the other.
+        count, new = visitors_by_day.get(day, (0, 0))
         days.append(DayVisitors(day, count, new, count - new, events))
     return Visitors(*of(asked), by_type, days)
 
@@ -181,16 +182,22 @@ def _visitors(
     return {name: (count, new) for name, count, new in connection.execute(query)}
 
 
-def _new_by_day(connection: Connection, period: Period, event_type: str) -> dict[date, int]:
+def _visitors_by_day(
+    connection: Connection, period: Period, event_type: str
+) -> dict[date, tuple[int, int]]:
+    """Return the visitors of each day, and how many of them were new."""
+    is_new = (counts.c.is_first == sa.true()) & (counts.c.since == counts.c.day)
     query = (
-        sa.select(counts.c.day, whole_sum(counts.c.visitors).label("new"))
+        sa.select(
+            counts.c.day,
+            whole_sum(counts.c.visitors),
+            whole_sum(sa.case((is_new, counts.c.visitors), else_=0)),
+        )
         .where(
             counts.c.event_type == event_type,
-            counts.c.is_first == sa.true(),
             counts.c.unit == "day",
             counts.c.day.between(period.first, period.last),
-            counts.c.since == counts.c.day,
         )
         .group_by(counts.c.day)
     )
-    return {row.day: row.new for row in connection.execute(query)}
+    return {day: (count, new) for day, count, new in connection.execute(query)}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -23,6 +26,7 @@ from tcs_events.errors import CountingEnded
 from tests.conftest import MakeHost
 from tests.counts.counting import Counting, click
 from tests.reports.worlds import make_world
+from tests.support import wait_until
 
 MONDAY = datetime(2024, 5, 6, 10, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -124,6 +128,37 @@ def test_no_process_outlives_the_count(counting: Counting, monkeypatch: pytest.M
     for pid in started:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+KILLED = """
+import multiprocessing, os, signal, sys
+import sqlalchemy as sa
+from tcs_events.counts.processes import counting_together
+
+with counting_together(sa.create_engine(sys.argv[1]), None, 3) as processes:
+    print(*[process.pid for process in multiprocessing.active_children()], flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_no_process_outlives_a_killed_command(tmp_path: Path) -> None:
+    pids_file = tmp_path / "pids"
+    with pids_file.open("w") as stdout:  # a pipe would be open for as long as they live
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLED, f"sqlite:///{tmp_path}/host.db"], stdout=stdout
+        )
+    assert killed.returncode == -signal.SIGKILL
+    pids = pids_file.read_text().split()
+    assert len(pids) == 3
+    wait_until(lambda: not any(map(is_running, pids)))
+
+
+def is_running(pid: str) -> bool:
+    """Return whether a process runs. One that has ended may stay, until it is asked about."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_a_database_in_memory_is_counted_by_one(make_host: MakeHost) -> None:

@@ -15,6 +15,8 @@ for name in LACKING:
     sys.modules[name] = None
 for name in ("fork", "register_at_fork", "sched_getaffinity"):
     delattr(os, name)
+import multiprocessing.context
+del multiprocessing.context.ForkProcess
 
 import importlib, pkgutil
 from flask import Flask
