@@ -76,7 +76,7 @@ def exposure(
         warn_if_undeclared(items, Search, Click, Impression)
         print_answer(
             {
-                host_words().name("experts"): items,
+                host_words().name("items"): items,
                 "coverage": report.coverage,
                 "gini": report.gini,
             },

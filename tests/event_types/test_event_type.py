@@ -192,7 +192,7 @@ def test_only_their_declaration_knows_the_marketplaces_fields_and_words() -> Non
     known = files_that_know(payload_fields | values | words)
     # The column of a table that hosts have, and the roles and the word of the marketplace.
     assert known.pop("counts/tables.py") == {"expert_id"}
-    assert known.pop("counts/counting.py") == {"expert_id"}
+    assert known.pop("counts/rows.py") == {"expert_id"}
     assert known.pop("event_types/payloads.py") == values
     assert known.pop("settings.py") == {"query_text"}  # by way of an example
     declared = {"expert_id", "expert_ids", "query_text", "expert", "experts"}
