@@ -134,7 +134,7 @@ QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
             "depth": 3,
             "visits": 3,
             "rows": paths(PERIOD, "sage_query", where="result_count>0", limit=1).rows,
-            "others": 1,
+            "other_visits": 1,
         },
     ),
     "funnel over days": (
