@@ -111,7 +111,7 @@ def test_bad_filters_are_named(empty: FlaskClient) -> None:
         assert part in unescape(answer.text)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
     st.from_regex(r"[a-z_.]{1,9}", fullmatch=True),
     st.sampled_from([each for each in OPERATORS if each != "in"]),
