@@ -103,7 +103,7 @@ def test_a_slow_database_goes_on_storing_what_it_can(
     make_slow(app, is_new=True)
     for _ in range(TRIES):
         load = Load().run(app)
-        assert set(load.statuses) == {202, 503}
+        assert set(load.statuses) <= {202, 503}
         assert load.without_retry_after == 0
         rows = Counter(str(row["event_id"]).replace("-", "") for row in stored(app))
         assert set(rows.values()) == {1}
@@ -115,6 +115,6 @@ def test_a_slow_database_goes_on_storing_what_it_can(
             unbounded = make_host(database_url)
             make_slow(unbounded, is_new=False)
             control = Load().run(unbounded)
-        if control.statuses[202] < load.statuses[202]:
+        if load.statuses[503] and control.statuses[202] < load.statuses[202]:
             return
     pytest.fail("no more was stored than without a bound")
