@@ -29,8 +29,8 @@ def _a_machine_that_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lift the time limits of looks at the tables, because the machine may be busy."""
     monkeypatch.setattr("tcs_events.database.host_database.CHECK_SECONDS", 30)
     monkeypatch.setattr("tcs_events.watch.health.LOOK_SECONDS", 30)
-    monkeypatch.setattr("tcs_events.host.registration.TIMEOUT_MS", 1500)
-    monkeypatch.setattr("tcs_events.intake.rejections.TIMEOUT_MS", 1500)
+    monkeypatch.setattr("tcs_events.host.registration.TIMEOUT_MS", 30_000)
+    monkeypatch.setattr("tcs_events.intake.rejections.TIMEOUT_MS", 30_000)
 
 
 @pytest.fixture(params=SETTINGS)
