@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import cast
 
-import click
-
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
-from tcs_events.cli.completion import complete_type
 from tcs_events.cli.heading import print_answer, print_heading, print_nothing, warn_if_incomplete
 from tcs_events.cli.output import (
     bar,
@@ -33,14 +30,7 @@ _DAY = Printed(DAY_COLUMNS, "day", "visitors", "new", "returning", "events")
 
 @command("stats")
 @options.by(*UNITS, default="day")
-@click.option(
-    "--type",
-    "event_type",
-    metavar="TYPE",
-    type=options.read_text,
-    shell_complete=complete_type,
-    help="Only events of this type.",
-)
+@options.one_type("Only events of this type.")
 @options.of_period
 @options.as_json
 def stats(period: Period, unit: str, event_type: str | None, as_json: bool) -> None:
@@ -96,14 +86,7 @@ def _print_types(rows: list[Activity], total: dict[str, Activity]) -> None:
 
 
 @command("visitors")
-@click.option(
-    "--type",
-    "event_type",
-    metavar="TYPE",
-    type=options.read_text,
-    shell_complete=complete_type,
-    help="Only visitors who sent this type.",
-)
+@options.one_type("Only visitors who sent this type.")
 @options.of_period
 @options.as_json
 def count_visitors(period: Period, event_type: str | None, as_json: bool) -> None:

@@ -25,9 +25,7 @@ _VISITOR = Printed(LATEST_COLUMNS, "session_id", "last_at", "event_type", "is_kn
     show_default=True,
     help="How many minutes to look back.",
 )
-@click.option(
-    "--type", "event_type", metavar="TYPE", type=options.read_text, help="Only events of this type."
-)
+@options.one_type("Only events of this type.")
 @options.as_json
 def live(limit: int, minutes: int, event_type: str | None, as_json: bool) -> None:
     """Say who came in the last minutes, and which visitors came last.

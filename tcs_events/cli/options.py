@@ -208,6 +208,23 @@ def of_funnel(function: Function) -> Function:
     return function
 
 
+def one_type(text: str, read: Callable[[str], str] = read_text) -> Decorator:
+    """Add `--type`, which is given at most once, and pass it as `event_type`, or None.
+
+    Args:
+        text: its help.
+        read: how its value is read: as any text, or with `read_type` if it becomes a step.
+    """
+    return click.option(
+        "--type",
+        "event_type",
+        metavar="TYPE",
+        type=read,
+        shell_complete=complete_type,
+        help=text,
+    )
+
+
 def by(*units: str, default: str) -> Decorator:
     """Add `--by`, and pass it as `unit`."""
     return click.option(

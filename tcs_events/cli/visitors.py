@@ -12,7 +12,7 @@ from tcs_events import reports
 from tcs_events.cli import options
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
-from tcs_events.cli.completion import complete_step, complete_type
+from tcs_events.cli.completion import complete_step
 from tcs_events.cli.funnel_over_days import print_json_of, print_tables_of
 from tcs_events.cli.heading import print_answer, print_heading, print_nothing, print_notices
 from tcs_events.cli.output import (
@@ -191,13 +191,9 @@ def _document(saved: SavedFunnel) -> dict[str, object]:
     shell_complete=complete_step,
     help="What counts as coming back. Default: any event.",
 )
-@click.option(
-    "--type",
-    "event_type",
-    metavar="TYPE",
-    type=options.read_type,
-    shell_complete=complete_type,
-    help="Group visitors by their first event of this type. Default: by their first visit.",
+@options.one_type(
+    "Group visitors by their first event of this type. Default: by their first visit.",
+    options.read_type,
 )
 @options.where
 @options.of_period
