@@ -29,7 +29,7 @@ _DAY = Printed(DAY_COLUMNS, "day", "visitors", "new", "returning", "events")
 
 
 @command("stats")
-@options.by(*UNITS, default="day")
+@options.unit(*UNITS, default="day")
 @options.one_type("Only events of this type.")
 @options.of_period
 @options.as_json

@@ -225,16 +225,24 @@ def one_type(text: str, read: Callable[[str], str] = read_text) -> Decorator:
     )
 
 
-def by(*units: str, default: str) -> Decorator:
-    """Add `--by`, and pass it as `unit`."""
-    return click.option(
-        "--by",
-        "unit",
-        type=click.Choice(units),
-        default=default,
-        show_default=True,
-        help="The unit of time.",
-    )
+def unit(*units: str, default: str) -> Decorator:
+    """Add `--unit`: the unit of time. Its name in 0.1.0, `--by`, is read too, and not shown."""
+
+    def decorate(function: Function) -> Function:
+        choice = click.Choice(units)
+
+        @click.option(
+            "--unit", type=choice, default=default, show_default=True, help="The unit of time."
+        )
+        @click.option("--by", type=choice, hidden=True)
+        # `wraps` also copies the options that click has already attached to the function.
+        @wraps(function)
+        def with_unit(*args: object, unit: str, by: str | None, **values: object) -> Any:
+            return function(*args, unit=by or unit, **values)
+
+        return with_unit
+
+    return decorate
 
 
 def limit(default: int | None, plural: str) -> Decorator:

@@ -183,7 +183,7 @@ def _document(saved: SavedFunnel) -> dict[str, object]:
 
 
 @command("retention")
-@options.by("day", "week", default="week")
+@options.unit("day", "week", default="week")
 @click.option(
     "--returning",
     type=options.read_step,

@@ -56,6 +56,7 @@ COMPLETED = {
     "top": ("it", ["items"]),
     "paths": ("", TYPES),
     "stats --type": ("o", ["opened"]),
+    "live --type": ("", TYPES),
     "tail --type": ("", TYPES),
     "export events.csv --type": ("boo", ["booked"]),
     "funnel sign_up": ("", TYPES),

@@ -142,7 +142,7 @@ QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
         lambda: over_days("7d", "person", "query_text"),
     ),
     "retention": (
-        ["retention", "--by", "day"],
+        ["retention", "--unit", "day"],
         lambda: {"unit": "day", "rows": retention(PERIOD, "day")},
     ),
     "visitors": (
@@ -154,11 +154,11 @@ QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
         lambda: plain(visitors(PERIOD, "card_click")),
     ),
     "returning": (
-        ["retention", "--by", "day", "--returning", "sage_query"],
+        ["retention", "--unit", "day", "--returning", "sage_query"],
         lambda: {"unit": "day", "rows": retention(PERIOD, "day", step("sage_query"))},
     ),
     "by their first query": (
-        ["retention", "--by", "day", "--type", "sage_query", "--where", "result_count>0"],
+        ["retention", "--unit", "day", "--type", "sage_query", "--where", "result_count>0"],
         lambda: {
             "unit": "day",
             "rows": retention(
@@ -199,6 +199,15 @@ def test_stats_count_events_and_visits_by_type_and_time(host: Flask) -> None:
     }
 
 
+@pytest.mark.parametrize(("command", "unit"), [("stats", "hour"), ("retention", "day")])
+def test_the_unit_may_be_given_by_its_old_name(host: Flask, command: str, unit: str) -> None:
+    """It was `--by`, which is now the property that explore counts by."""
+    by_unit = ask(host, command, "--unit", unit, *MARCH)
+    assert ask(host, command, "--by", unit, *MARCH) == by_unit
+    assert ask(host, command, *MARCH) != by_unit
+    assert "--by" not in run(host, command, "--help").stdout
+
+
 @pytest.mark.parametrize(
     ("unit", "times"),
     [("hour", ["2026-03-02 12:00", "2026-03-03 12:00"]), ("day", ["Mon 2026-03-02"])],
@@ -206,7 +215,7 @@ def test_stats_count_events_and_visits_by_type_and_time(host: Flask) -> None:
 def test_stats_for_people_have_a_line_per_time_a_total_and_bars(
     host: Flask, unit: str, times: list[str]
 ) -> None:
-    shown = lines(host, "stats", "--by", unit, *MARCH)
+    shown = lines(host, "stats", "--unit", unit, *MARCH)
     for time in times:
         assert any(line.startswith(time) for line in shown)
     [total] = [line for line in shown if line.startswith("total")]

@@ -26,7 +26,7 @@ WIDTHS = [60, 80, 120]
 EXPERTS = [f"soraya-mehrabadi-{number:02}" for number in range(12)]
 TABLES = {
     "stats": ["stats", *MARCH],
-    "hours": ["stats", "--by", "hour", *MARCH],
+    "hours": ["stats", "--unit", "hour", *MARCH],
     "visitors": ["visitors", *MARCH],
     "types": ["types", *MARCH],
     "top": ["top", *MARCH],
@@ -39,7 +39,7 @@ TABLES = {
         *("funnel", "sage_query[result_count=0]", "card_click[context=grid]", "--within", "7d"),
         *("--break-down", "query_text", *MARCH),
     ],
-    "retention": ["retention", "--by", "day", *MARCH],
+    "retention": ["retention", "--unit", "day", *MARCH],
     "timeline": ["timeline", "visitor-1"],
     "outcomes": ["outcomes"],
 }

@@ -33,7 +33,7 @@ WRONG = {
     "after all clocks": (["stats", "--to", "9999-12-31"], "is not a date from 1970 to 9998"),
     "backwards": (["stats", "--from", "2026-03-02", "--to", "2026-03-01"], "A period runs from"),
     "two beginnings": (["gaps", "--days", "3", "--from", "2026-03-01"], "give one of them"),
-    "no such unit": (["stats", "--by", "year"], "'year' is not one of"),
+    "no such unit": (["stats", "--unit", "year"], "'year' is not one of"),
     "no such top": (["top", "pages"], "'pages' is not one of"),
     "no step": (["funnel"], "Missing argument 'STEP...'"),
     "a step that is none": (["funnel", "card_click[context"], "'card_click[context' is not a step"),

@@ -16,7 +16,7 @@ from tests.faces.oracle import strict
 
 QUESTIONS: tuple[tuple[str, ...], ...] = (
     ("stats",),
-    ("stats", "--by", "hour"),
+    ("stats", "--unit", "hour"),
     ("types",),
     ("top", "--limit", "1000"),
     ("gaps", "--limit", "1000"),
@@ -24,7 +24,7 @@ QUESTIONS: tuple[tuple[str, ...], ...] = (
     ("exposure",),
     ("funnel", "sage_query", "card_click"),
     ("paths", "sage_query"),
-    ("retention", "--by", "day"),
+    ("retention", "--unit", "day"),
     ("tail", "--limit", "1000"),
 )
 
