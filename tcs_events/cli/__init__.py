@@ -13,17 +13,19 @@ from tcs_events.cli.doctor import doctor
 from tcs_events.cli.explore import explore
 from tcs_events.cli.exporting import export
 from tcs_events.cli.exposure import exposure
+from tcs_events.cli.funnel import funnel, funnels
 from tcs_events.cli.importing import import_events
-from tcs_events.cli.lately import live
+from tcs_events.cli.live import live
 from tcs_events.cli.outcomes import outcomes
 from tcs_events.cli.paths import paths
 from tcs_events.cli.pruning import prune
 from tcs_events.cli.rejected import rejected, replay
+from tcs_events.cli.retention import retention
 from tcs_events.cli.subjects import export_subject, forget
 from tcs_events.cli.tail import tail
+from tcs_events.cli.timeline import timeline
 from tcs_events.cli.types import types
 from tcs_events.cli.views import views
-from tcs_events.cli.visitors import funnel, funnels, retention, timeline
 
 COMMANDS = (
     stats,

@@ -9,10 +9,14 @@ import pytest
 
 from tcs_events import reports
 from tcs_events.cli import activity as activity_command
-from tcs_events.cli import demand, lately, visitors
+from tcs_events.cli import demand
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.exposure import _PRINTED as EXPOSURE_PRINTED
+from tcs_events.cli.funnel import _STEP as FUNNEL_PRINTED
+from tcs_events.cli.live import _VISITOR as LATEST_PRINTED
 from tcs_events.cli.paths import _PATH as PATHS_PRINTED
+from tcs_events.cli.retention import _COHORT as RETENTION_PRINTED
+from tcs_events.cli.timeline import _EVENT as TIMELINE_PRINTED
 from tcs_events.dashboard.pages import TABLES
 from tcs_events.event_types.words import Words
 from tcs_events.export.json_text import RENAMED
@@ -55,7 +59,7 @@ COLUMNS: dict[str, tuple[Columns, Any]] = {
     "timeline": (TIMELINE_COLUMNS, reports.TimelineEvent),
 }
 PRINTED: dict[str, Printed] = {
-    "latest_visitors": lately._VISITOR,
+    "latest_visitors": LATEST_PRINTED,
     "totals": activity_command._TYPE,
     "visitors_by_type": activity_command._VISITORS,
     "visitors_by_day": activity_command._DAY,
@@ -66,10 +70,10 @@ PRINTED: dict[str, Printed] = {
     "exposure": EXPOSURE_PRINTED,
     "dead_end_values": demand._DEAD_VALUES,
     "dead_end_combinations": demand._DEAD_COMBINATIONS,
-    "funnel": visitors._STEP,
+    "funnel": FUNNEL_PRINTED,
     "paths": PATHS_PRINTED,
-    "retention": visitors._COHORT,
-    "timeline": visitors._EVENT,
+    "retention": RETENTION_PRINTED,
+    "timeline": TIMELINE_PRINTED,
 }
 
 

@@ -1,9 +1,8 @@
-"""How far visitors go, whether they come back, and what one of them did."""
+"""The commands that ask a funnel, and keep funnels by name."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import cast
 
 import click
 import sqlalchemy as sa
@@ -14,28 +13,20 @@ from tcs_events.cli.columns import Printed
 from tcs_events.cli.command import command
 from tcs_events.cli.completion import complete_step
 from tcs_events.cli.funnel_over_days import print_json_of, print_tables_of
-from tcs_events.cli.heading import print_answer, print_heading, print_nothing, print_notices
+from tcs_events.cli.heading import print_answer, print_heading, print_notices
 from tcs_events.cli.output import (
-    Share,
-    SoFar,
     bar,
     print_json,
     print_line,
-    print_paragraph,
     print_table,
 )
 from tcs_events.cli.visible import visible
-from tcs_events.counts.conditions import Condition
 from tcs_events.host.reports import current_reports
-from tcs_events.reports import Cohort, Period, SavedFunnel, Step
+from tcs_events.reports import Period, SavedFunnel, Step
 from tcs_events.reports.funnel import FUNNEL_COLUMNS, keep_asked
 from tcs_events.reports.over_days import Per
-from tcs_events.reports.retention import COHORT_COLUMNS, CohortUnit
-from tcs_events.reports.timeline import TIMELINE_COLUMNS
 
 _STEP = Printed(FUNNEL_COLUMNS, "step", "visits", "of_first", "of_previous")
-_COHORT = Printed(COHORT_COLUMNS, "starts_on", "size")
-_EVENT = Printed(TIMELINE_COLUMNS, "at", "session_id", "is_known", "event_type", "payload")
 
 
 @command("funnel")
@@ -180,110 +171,3 @@ def _document(saved: SavedFunnel) -> dict[str, object]:
         "per": saved.per,
         "break_down": saved.break_down,
     }
-
-
-@command("retention")
-@options.unit("day", "week", default="week")
-@click.option(
-    "--returning",
-    type=options.read_step,
-    metavar="STEP",
-    shell_complete=complete_step,
-    help="What counts as coming back. Default: any event.",
-)
-@options.one_type(
-    "Group visitors by their first event of this type. Default: by their first visit.",
-    options.read_type,
-)
-@options.where
-@options.of_period
-@options.as_json
-def retention(
-    unit: str,
-    returning: Step | None,
-    event_type: str | None,
-    where: tuple[Condition, ...],
-    period: Period,
-    as_json: bool,
-) -> None:
-    """Count the visitors who came back.
-
-    Visitors are grouped by the day or week of their first visit, or of their first event of a type.
-    A * marks a day or week that is not over, or only partly in the period: its number may grow.
-    """
-    if where and event_type is None:
-        raise click.UsageError("--where needs --type: it is about the events of one type.")
-    cohorts = reports.retention(period, cast(CohortUnit, unit), returning, event_type, where)
-    print_notices(cohorts.notices)
-    if as_json:
-        print_answer({"unit": unit, "rows": cohorts}, period)
-    elif not cohorts:
-        print_nothing(period, "visitors")
-    else:
-        print_heading(period)
-        longest = max(len(cohort.returned) for cohort in cohorts)
-        print_table(
-            (*_COHORT.titles, *(f"+{later}" for later in range(1, longest))),
-            [
-                (
-                    cohort.starts_on,
-                    *_cells(cohort),
-                    *("" for _ in range(longest - len(cohort.returned))),
-                )
-                for cohort in cohorts
-            ],
-            keep=_COHORT.titles_of("size"),
-        )
-        if not all(all(cohort.is_complete) for cohort in cohorts):
-            print_paragraph(f"* so far: the {unit} is not over, or only partly in the period.")
-
-
-def _cells(cohort: Cohort) -> list[float]:
-    numbers = [cohort.size, *(Share(count / cohort.size) for count in cohort.returned[1:])]
-    return [
-        number if complete else SoFar(number)
-        for number, complete in zip(numbers, cohort.is_complete, strict=True)
-    ]
-
-
-@command("timeline")
-@click.argument("session_id", required=False, metavar="[SESSION]", type=options.read_text)
-@click.option(
-    "--email",
-    metavar="ADDRESS",
-    type=options.read_text,
-    help="A person: events with this address, and sessions linked to it.",
-)
-@click.option(
-    "--user",
-    "user_id",
-    metavar="ID",
-    type=options.read_text,
-    help="A logged-in user: events of the sessions linked to this id.",
-)
-@options.limit(500, "events, the newest ones")
-@options.as_json
-def timeline(
-    session_id: str | None, email: str | None, user_id: str | None, limit: int, as_json: bool
-) -> None:
-    """Print the events of a session or a person, oldest first."""
-    match session_id, email, user_id:
-        case str(), None, None:
-            events = reports.session_timeline(session_id, limit)
-        case None, str(), None:
-            events = reports.person_timeline(email, limit)
-        case None, None, str():
-            events = reports.user_timeline(user_id, limit)
-        case _:
-            raise click.UsageError("Give a session, --email or --user, and only one of them.")
-    if as_json:
-        print_json({"rows": events})
-    elif not events:
-        print_line("No events.")
-    else:
-        print_table(
-            _EVENT.titles,
-            map(_EVENT.cells, events),
-            optional=_EVENT.titles_of("is_known"),
-            keep=_EVENT.titles_of("event_type"),
-        )
