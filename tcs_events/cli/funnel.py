@@ -85,7 +85,7 @@ def funnel(
     rows = reports.funnel(period, steps)
     print_notices(rows.notices)
     if as_json:
-        print_answer([_STEP.by_name(row) for row in rows], period)
+        print_answer({"steps": [_STEP.by_name(row) for row in rows]}, period)
         return
     print_heading(period)
     print_table(

@@ -26,12 +26,12 @@ def print_json_of(funnel: FunnelOverDays, period: Period) -> None:
             "within": funnel.within,
             "per": funnel.per,
             "break_down": funnel.break_down,
-            "rows": list(map(printed.by_name, funnel.steps)),
+            "steps": list(map(printed.by_name, funnel.steps)),
             "broken_down": [
                 {
                     "kind": part.kind,
                     "value": part.value,
-                    "rows": list(map(printed.by_name, part.steps)),
+                    "steps": list(map(printed.by_name, part.steps)),
                 }
                 for part in funnel.broken_down
             ],

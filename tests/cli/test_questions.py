@@ -69,13 +69,15 @@ def over_days(within: str, per: Literal["visitor", "person"], break_down: str) -
             for row, text in zip(steps, STEPS, strict=True)
         ]
 
-    parts = [{**plain(part), "rows": rows(part.steps)} for part in found.broken_down]
     return {
         "within": within,
         "per": per,
         "break_down": break_down,
-        "rows": rows(found.steps),
-        "broken_down": [{name: part[name] for name in ("kind", "value", "rows")} for part in parts],
+        "steps": rows(found.steps),
+        "broken_down": [
+            {"kind": part.kind, "value": plain(part.value), "steps": rows(part.steps)}
+            for part in found.broken_down
+        ],
     }
 
 
@@ -118,7 +120,7 @@ QUESTIONS: dict[str, tuple[list[str], Callable[[], Any]]] = {
     "funnel": (
         ["funnel", *STEPS],
         lambda: {
-            "rows": [
+            "steps": [
                 {**row, "step": text}
                 for row, text in zip(
                     plain(funnel(PERIOD, [step(text) for text in STEPS])), STEPS, strict=True
