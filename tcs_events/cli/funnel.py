@@ -153,7 +153,7 @@ def funnels(
                     each.name,
                     ", then ".join(map(str, each.steps)),
                     each.within or "24h",
-                    each.per if each.within else "visit",
+                    _counted(each),
                     each.break_down,
                 )
                 for each in saved
@@ -168,6 +168,11 @@ def _document(saved: SavedFunnel) -> dict[str, object]:
         "name": saved.name,
         "steps": list(map(str, saved.steps)),
         "within": saved.within,
-        "per": saved.per,
+        "per": _counted(saved),
         "break_down": saved.break_down,
     }
+
+
+def _counted(saved: SavedFunnel) -> str:
+    """Return what counts once. Only a funnel with a time allowed counts anything but visits."""
+    return saved.per if saved.within else "visit"

@@ -118,6 +118,8 @@ def test_the_command_saves_lists_asks_and_deletes_them(host: Flask) -> None:
         ]
     }
     assert ask(host, "funnel", "--saved", "searches", *MARCH) == ask(host, "funnel", *asked, *MARCH)
+    [of_visits] = ask(host, "funnels", "--save", "searches", "sage_query")["rows"]
+    assert (of_visits["within"], of_visits["per"]) == (None, "visit")
     for wrong in (
         ["funnel", "--saved", "nothing"],
         ["funnel", "--saved", "searches", "card_click"],
