@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import sqlalchemy as sa
-
-from tcs_events.counts.conditions import check_field, value_key
+from tcs_events.counts.conditions import value_key
 from tcs_events.counts.days import day
-from tcs_events.counts.events import payload_of
 from tcs_events.counts.steps import Step
-from tcs_events.database.stored_json import text_of_json
-from tcs_events.database.streaming import stream
 from tcs_events.event_types.event_type import EventType
-from tcs_events.models import UserEvent
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.explore.question import COUNTED, OF_NUMBERS
 from tcs_events.reports.explore.values import is_numeric, shown_value, value_text
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
+from tcs_events.reports.seen import can_be_named, newest_properties
 
 LOOKED_AT = 2_000
 """How many of the newest events are looked at: a tenth of a second with large payloads."""
 MAX_PROPERTIES = 200
-MAX_DEPTH = 3
-"""How deep properties are looked for within objects."""
 TYPICAL = 8
 """The most values that are shown of a property."""
 VALUES_COUNTED = 500
@@ -96,29 +89,19 @@ def properties(reading: Reading, period: Period, event_type: str) -> Rows[Proper
     looked_at = 0
     with reading.events() as connection:
         notices = look_at_names(reading, connection, [Step(event_type)])
-        newest = (
-            sa.select(text_of_json(UserEvent.__table__.c.payload))
-            .where(
-                UserEvent.event_type == event_type,
-                UserEvent.created_at >= day(period.first, reading.zone).start,
-                UserEvent.created_at < day(period.last, reading.zone).end,
-            )
-            .order_by(UserEvent.created_at.desc())
-            .limit(LOOKED_AT)
-        )
-        with stream(connection, newest) as rows:
-            for text in rows.scalars():
-                looked_at += 1
-                for name, value in _flat(payload_of(text)):
-                    if name not in seen and len(seen) >= MAX_PROPERTIES:
-                        continue
-                    one = seen.setdefault(name, _Seen())
-                    one.events += 1
-                    one.numbers += is_numeric(value)
-                    key = value_key(value, name, role)
-                    if key in one.values or len(one.values) < VALUES_COUNTED:
-                        one.values[key] += 1
-                        one.shown.setdefault(key, shown_value(value, name, role))
+        times = day(period.first, reading.zone).start, day(period.last, reading.zone).end
+        for found in newest_properties(connection, event_type, LOOKED_AT, times):
+            looked_at += 1
+            for name, value in found:
+                if name not in seen and len(seen) >= MAX_PROPERTIES:
+                    continue
+                one = seen.setdefault(name, _Seen())
+                one.events += 1
+                one.numbers += is_numeric(value)
+                key = value_key(value, name, role)
+                if key in one.values or len(one.values) < VALUES_COUNTED:
+                    one.values[key] += 1
+                    one.shown.setdefault(key, shown_value(value, name, role))
     others = [name for name in seen if name not in names]
     names += sorted(others, key=lambda name: (-seen[name].events, name))
     adds_up = declared.add_up if declared else ()
@@ -150,24 +133,4 @@ def _declared(event_type: EventType) -> list[str]:
     if event_type.schema is not None:
         stored = event_type.schema().dump_fields.items()
         names += [each.data_key or name for name, each in stored]
-    return list(filter(_can_be_asked, dict.fromkeys(names)))
-
-
-def _flat(
-    payload: Mapping[str, Any], prefix: str = "", depth: int = 1
-) -> Iterator[tuple[str, Any]]:
-    """Yield the properties with a value, those within objects by their path."""
-    for key, value in payload.items():
-        name = prefix + key
-        if isinstance(value, dict) and value and depth < MAX_DEPTH:
-            yield from _flat(value, name + ".", depth + 1)
-        elif value is not None and _can_be_asked(name):
-            yield name, value
-
-
-def _can_be_asked(name: str) -> bool:
-    try:
-        check_field(name)
-    except ValueError:
-        return False
-    return True
+    return list(filter(can_be_named, dict.fromkeys(names)))
