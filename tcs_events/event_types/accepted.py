@@ -10,22 +10,17 @@ It says what a schema loads. What a schema dumps is of no concern here.
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import enum
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
-from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, ValidationError, fields, missing, validate
+from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, ValidationError, fields, missing
 
 from tcs_events.errors import ConfigError
 from tcs_events.event_types.event_type import EventTypes
-
-Json = dict[str, Any]
-Field: TypeAlias = "fields.Field[Any]"
+from tcs_events.event_types.rules import Field, Json, add_rule, all_rules, is_literal, plain
 
 FREE = "free-form"
 """The kind of a payload without a schema: any JSON object."""
@@ -141,8 +136,8 @@ class _Reader:
 
     def _value(self, each: Field) -> Json:
         described = self._kind(each)
-        for rule in _flat(each.validators):
-            _add_rule(described, rule, each)
+        for rule in all_rules(each.validators):
+            add_rule(described, rule, each)
         if each.allow_none:
             described["null"] = True
         return described
@@ -165,7 +160,7 @@ class _Reader:
                 return self._pluck(each)
             case fields.Enum:
                 return self._enum(each)
-            case fields.Constant if _is_literal(each.constant):  # type: ignore[attr-defined]
+            case fields.Constant if is_literal(each.constant):  # type: ignore[attr-defined]
                 return {"kind": "constant", "value": each.constant}  # type: ignore[attr-defined]
             case fields.Method if not each.deserialize_method_name:  # type: ignore[attr-defined]
                 return {"kind": "any"}
@@ -231,8 +226,8 @@ class _Reader:
             return {"kind": "text", "one_of": list(each.enum.__members__)}
         described = self._value(each.field)
         described.pop("null", None)
-        values = [_plain(member.value) for member in each.enum if member.value is not None]
-        if issubclass(each.enum, enum.Flag) or not all(map(_is_literal, values)):
+        values = [plain(member.value) for member in each.enum if member.value is not None]
+        if issubclass(each.enum, enum.Flag) or not all(map(is_literal, values)):
             raise self._unknown_values("an Enum by values that are not plain", "Enum")
         return described | {"one_of": values}
 
@@ -318,7 +313,7 @@ def _truth(each: fields.Boolean) -> Json:
     """Return the values that count as true and false, if the field does not have the usual ones."""
     if not each.truthy or (True in each.truthy and False in each.falsy):
         return {}
-    values = [_plain(value) for value in {*each.truthy, *each.falsy} if _is_literal(value)]
+    values = [plain(value) for value in {*each.truthy, *each.falsy} if is_literal(value)]
     return {"one_of": sorted(values, key=repr)}
 
 
@@ -367,116 +362,3 @@ def _rules_of_class(schema_class: type[Schema]) -> list[str]:
         if hooks and tags & {tag if isinstance(tag, str) else tag[0] for tag in hooks}:
             found.append(name)
     return found
-
-
-def _flat(rules: Iterable[Callable[..., Any]]) -> list[Any]:
-    flat: list[Any] = []
-    for rule in rules:
-        flat += _flat(rule.validators) if type(rule) is validate.And else [rule]
-    return flat
-
-
-def _add_rule(described: Json, rule: Any, each: Field) -> None:
-    kind = type(rule)
-    if kind is validate.Length:
-        low, high = (rule.min, rule.max) if rule.equal is None else (rule.equal, rule.equal)
-        _narrow(described, "length", at_least=low, at_most=high)
-    elif kind is validate.Range:
-        low = "at_least" if rule.min_inclusive else "above"
-        high = "at_most" if rule.max_inclusive else "below"
-        _narrow(described, "range", **{low: rule.min, high: rule.max})
-    elif kind is validate.Equal:
-        _one_of(described, [rule.comparable], each)
-    elif kind is validate.OneOf and not isinstance(rule.choices, str):
-        _one_of(described, list(rule.choices), each)
-    elif kind is validate.ContainsOnly and described["kind"] == "list":
-        _one_of(described["items"], list(rule.choices), each)
-    elif kind in (validate.NoneOf, validate.ContainsNoneOf):
-        described.setdefault("none_of", []).extend(map(_as_text, rule.iterable))
-    elif kind is validate.Regexp:
-        described.setdefault("patterns", []).append(_as_text(rule.regex.pattern))
-    elif kind is validate.Email:
-        described["format"] = "email"
-    elif kind is validate.URL:
-        described["format"] = "url"
-        described["schemes"] = sorted(rule.schemes)
-        described["relative"] = bool(rule.relative)
-        described["needs_domain"] = bool(rule.require_tld)
-    else:
-        name = getattr(rule, "__qualname__", type(rule).__qualname__)
-        described.setdefault("own_rules", []).append(name.rpartition("<locals>.")[2])
-
-
-def _narrow(described: Json, rule: str, **bounds: Any) -> None:
-    """Add bounds to a rule. The tighter of two holds."""
-    known = described.setdefault(rule, {})
-    for name, bound in bounds.items():
-        if bound is not None:
-            value = _bound(bound)
-            tighter = max if name in ("at_least", "above") else min
-            known[name] = tighter(known[name], value) if name in known else value
-
-
-def _bound(bound: Any) -> Any:
-    if isinstance(bound, decimal.Decimal):
-        return float(bound)
-    if isinstance(bound, datetime.timedelta):
-        return bound.total_seconds()
-    return _plain(bound) if _is_literal(bound) else _as_text(bound)
-
-
-_LITERALS: Mapping[str, tuple[type, ...]] = {
-    "text": (str,),
-    "integer": (int, float),
-    "number": (int, float),
-    "boolean": (bool,),
-    "any": (str, int, float, bool),
-}
-
-
-def _one_of(described: Json, choices: list[Any], each: Field) -> None:
-    """Add the only values that a rule lets through.
-
-    The rule sees the loaded value. Where that is not what JSON has, such as a date, the choices are
-    only kept as texts, to be compared with those of another release.
-    """
-    if isinstance(each, fields.Enum):
-        choices = [
-            _plain(choice.value) if each.by_value else choice.name
-            for choice in choices
-            if isinstance(choice, each.enum)
-        ]
-    takes = _LITERALS.get(described["kind"], ())
-    is_sent = takes and "format" not in described and not _has_own_truth(described)
-    if not is_sent or not all(map(_is_literal, choices)):
-        described["one_of_loaded"] = sorted(map(_as_text, choices))
-        return
-    choices = [
-        _plain(choice)
-        for choice in choices
-        if isinstance(choice, takes) and (bool in takes or not isinstance(choice, bool))
-    ]
-    known = described.get("one_of", choices)
-    described["one_of"] = [choice for choice in choices if choice in known]
-
-
-def _has_own_truth(described: Json) -> bool:
-    return described["kind"] == "boolean" and "one_of" in described
-
-
-def _is_literal(value: object) -> bool:
-    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _plain(value: Any) -> Any:
-    """Return a text or number as itself, also if it is the member of an enum."""
-    for kind in (bool, str, int, float):
-        if isinstance(value, kind):
-            return str.__str__(value) if kind is str else kind(value)
-    return value
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tcs_events.event_types.accepted import FREE, Accepted, Json, accepted
+from tcs_events.event_types.accepted import FREE, Accepted, accepted
 from tcs_events.event_types.event_type import EventTypes
+from tcs_events.event_types.rules import Json
 
 VERSION = 1
 """The form of the snapshot."""

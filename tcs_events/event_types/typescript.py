@@ -12,9 +12,10 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from tcs_events.event_types.accepted import FREE, About, Accepted, Json, accepted
+from tcs_events.event_types.accepted import FREE, About, Accepted, accepted
 from tcs_events.event_types.event_type import EventTypes
 from tcs_events.event_types.marketplace import MARKETPLACE
+from tcs_events.event_types.rules import Json
 
 PACKAGE = "tcs-events"
 """The npm package of the tracker."""

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from marshmallow import RAISE, Schema, fields, missing, validate
+
+from tcs_events.event_types.rules import all_rules
 
 JsonSchema = dict[str, Any]
 
@@ -75,7 +77,7 @@ def _of_schema(schema: Schema, parents: Parents) -> JsonSchema:
 
 def _of_field(field: fields.Field[Any], parents: Parents) -> JsonSchema:
     result = _of_type(field, parents)
-    for rule in _flat(field.validators):
+    for rule in all_rules(field.validators):
         result |= _of_rule(rule, result)
     if field.allow_none:
         result = _or_null(result)
@@ -122,13 +124,6 @@ def _of_enum(field: fields.Enum[Any]) -> JsonSchema:
         return {"enum": list(field.enum.__members__)}
     values = [member.value for member in field.enum]
     return {"enum": values} if _is_json(values) else {}
-
-
-def _flat(rules: Iterable[Callable[..., Any]]) -> list[Callable[..., Any]]:
-    flat: list[Callable[..., Any]] = []
-    for rule in rules:
-        flat += _flat(rule.validators) if type(rule) is validate.And else [rule]
-    return flat
 
 
 def _of_rule(rule: Callable[..., Any], field_schema: Mapping[str, Any]) -> JsonSchema:
