@@ -57,7 +57,7 @@ class Filters:
     event_type: str = ""
     """The type of the events; "" for all."""
     where: tuple[Condition, ...] = ()
-    """Conditions on properties: the fields of the payload."""
+    """Conditions on properties of the payload."""
     who: Who | None = None
 
     @property

@@ -57,9 +57,9 @@ class EventType:
     """What it means for the reports, one of `tcs_events.roles`. Events without a role are counted,
     and can be steps of funnels."""
     break_down: tuple[str, ...] = field(default=(), kw_only=True)
-    """The payload fields that a report may break this type down by, such as a plan."""
+    """The properties that a report may break this type down by, such as a plan."""
     add_up: tuple[str, ...] = field(default=(), kw_only=True)
-    """The payload fields whose numbers a report may add up, such as a price. If there is a schema,
+    """The properties whose numbers a report may add up, such as a price. If there is a schema,
     they are number fields of it."""
     help: str = field(default="", kw_only=True)
     """What the visitor did, for the people who read the OpenAPI document."""

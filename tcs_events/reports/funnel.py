@@ -72,7 +72,7 @@ class FunnelSoFar:
     days: int
     """All days of the period."""
     notices: list[str] = field(default_factory=list)
-    """Sentences for the reader, such as one about a field that no event has."""
+    """Sentences for the reader, such as one about a property that no event has."""
 
 
 @overload
@@ -115,8 +115,8 @@ def funnel(  # noqa: D417 - `Reports` passes itself
     equally far, it is the latest of them. The time of a step is that of the first event that fits
     it. The answer is a `FunnelOverDays`.
 
-    The `notices` of the answer name a field that no event has, and a type that is accepted but was
-    never sent.
+    The `notices` of the answer name a property that no event has, and a type that is accepted but
+    was never sent.
 
     The dashboard and the command keep the funnels without `within` that they were last asked for,
     counted by day. Other funnels, and days not yet counted, are read from the events: this takes

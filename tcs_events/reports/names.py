@@ -1,4 +1,4 @@
-"""Checks the event types and fields of a question: a misspelt one is named, not counted as 0."""
+"""Checks the types and properties of a question: a misspelt one is named, not counted as 0."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tcs_events.errors import UnknownEventType
 from tcs_events.models import UserEvent
 from tcs_events.reports.reading import Reading
 
-FIELDS_LOOKED_AT = 5_000
-"""How many of a type's newest events are searched for a field: 50 ms if none has it."""
+LOOKED_AT = 5_000
+"""How many of a type's newest events are searched for a property: 50 ms if none has it."""
 Row = TypeVar("Row")
 
 
@@ -29,7 +29,7 @@ class Rows(list[Row], Generic[Row]):
     def __init__(self, rows: Iterable[Row], notices: Sequence[str]) -> None:
         super().__init__(rows)
         self.notices = list(notices)
-        """Sentences, such as "No card_click event has a field contxt; did you mean context?" """
+        """Sentences, such as "No card_click event has a property contxt." """
 
 
 def look_at_names(
@@ -38,13 +38,13 @@ def look_at_names(
     steps: Sequence[Step],
     of_first: Collection[str] = (),
 ) -> list[str]:
-    """Return notices about accepted types without events, and about fields that no event has.
+    """Return notices about accepted types without events, and about properties that no event has.
 
     Args:
         reading: where to look.
         connection: to the events.
-        steps: the types, and the fields of their conditions.
-        of_first: other fields that events of the first step's type should have.
+        steps: the types, and the properties of their conditions.
+        of_first: other properties that events of the first step's type should have.
 
     Raises:
         UnknownEventType: a type is neither accepted nor stored. In the default funnel, which
@@ -54,9 +54,9 @@ def look_at_names(
     notices: list[str] = []
     for event_type in dict.fromkeys(step.event_type for step in steps):
         if event_type in stored:
-            fields = {c.field for s in steps if s.event_type == event_type for c in s.conditions}
-            fields.update(of_first if event_type == steps[0].event_type else ())
-            notices += _missing_fields(connection, event_type, fields)
+            names = {c.field for s in steps if s.event_type == event_type for c in s.conditions}
+            names.update(of_first if event_type == steps[0].event_type else ())
+            notices += _missing(connection, event_type, names)
             continue
         if event_type in accepted:
             notices.append(f"No event of type {event_type} is stored yet.")
@@ -68,13 +68,13 @@ def look_at_names(
     return notices
 
 
-def _missing_fields(connection: Connection, event_type: str, fields: set[str]) -> list[str]:
-    missing, others, looked_at = set(fields), set[str](), 0
+def _missing(connection: Connection, event_type: str, names: set[str]) -> list[str]:
+    missing, others, looked_at = set(names), set[str](), 0
     newest = (
         sa.select(*read_columns(UserEvent.__table__, ["payload"]))
         .where(UserEvent.event_type == event_type)
         .order_by(UserEvent.created_at.desc())
-        .limit(FIELDS_LOOKED_AT)
+        .limit(LOOKED_AT)
     )
     if missing:
         with stream(connection, newest) as rows:
@@ -82,13 +82,13 @@ def _missing_fields(connection: Connection, event_type: str, fields: set[str]) -
                 looked_at += 1
                 if isinstance(payload, dict):
                     others.update(payload)
-                    missing -= {field for field in missing if has(payload, field)}
+                    missing -= {name for name in missing if has(payload, name)}
                 if not missing:
                     break
     which = f"No {event_type} event"
-    if looked_at == FIELDS_LOOKED_AT:
+    if looked_at == LOOKED_AT:
         which = f"None of the newest {looked_at:,} {event_type} events"
-    return [f"{which} has a field {field}{suggestion(field, others)}" for field in sorted(missing)]
+    return [f"{which} has a property {name}{suggestion(name, others)}" for name in sorted(missing)]
 
 
 def suggestion(name: str, known: Collection[str]) -> str:

@@ -84,7 +84,7 @@ class Paths:
     other_visits: int
     """The visits whose path is not among the rows, because of the limit."""
     notices: list[str]
-    """Sentences for the reader, such as one about a field that no event has."""
+    """Sentences for the reader, such as one about a property that no event has."""
 
     def first(self, limit: int) -> Paths:
         """Return the same with at most `limit` rows."""

@@ -93,7 +93,7 @@ def retention(  # noqa: D417 - `Reports` passes itself
         where: conditions on the payload of that event, such as `{"plan": "pro"}`.
 
     A step or an event with conditions is counted from the events themselves: this takes longer, the
-    more there are. The `notices` of the answer name a field that no event has.
+    more there are. The `notices` of the answer name a property that no event has.
 
     Raises:
         ValueError: `where` is not a condition, or comes without `event_type`.

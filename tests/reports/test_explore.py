@@ -301,7 +301,7 @@ def test_properties_that_no_event_has_are_named(make_host: MakeHost, sqlite_url:
         fill(app, many_visitors(3, 3).events)
         answer = reports.explore(PERIOD, "booking", "plna", "paln=pro", measure="sum(prize)")
         assert sorted(answer.notices) == [
-            f"No booking event has a field {name}; did you mean {meant}?"
+            f"No booking event has a property {name}; did you mean {meant}?"
             for name, meant in (("paln", "plan"), ("plna", "plan"), ("prize", "price"))
         ]
 

@@ -145,7 +145,7 @@ def test_a_property_that_no_event_has_is_noted(host: Flask) -> None:
     signed_up = event("visitor", "sign_up", LAST_MOMENT, plan="pro")
     answer = ask(host, signed_up, within="7d", break_down="paln")
     assert answer.notices == [
-        "No sign_up event has a field paln; did you mean plan?",
+        "No sign_up event has a property paln; did you mean plan?",
         "No event of type booking_done is stored yet.",
     ]
 

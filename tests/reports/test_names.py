@@ -71,10 +71,10 @@ def test_a_type_that_is_accepted_and_was_never_sent_is_noted(host: Flask) -> Non
 def test_a_field_that_no_event_has_is_noted(host: Flask) -> None:
     rows = funnel(host, "card_click[contxt=grid, expert_id=ada]")
     assert [row.sessions for row in rows] == [0]
-    assert rows.notices == ["No card_click event has a field contxt; did you mean context?"]
+    assert rows.notices == ["No card_click event has a property contxt; did you mean context?"]
     with host.app_context():
         cohorts = reports.retention(reports.last_days(14), "day", step("card_click[x!=1]"))
-    assert cohorts.notices == ["No card_click event has a field x."]
+    assert cohorts.notices == ["No card_click event has a property x."]
     assert funnel(host, "card_click[context=nowhere]").notices == []
 
 
@@ -92,7 +92,7 @@ def test_the_command_ends_with_2_and_notes_on_stderr(host: Flask, command: list[
     noted = run(host, *command, "card_click[contxt=grid]", "--json")
     assert noted.exit_code == 0
     assert json.loads(noted.stdout)["rows"] is not None
-    assert "No card_click event has a field contxt; did you mean context?" in noted.stderr
+    assert "No card_click event has a property contxt; did you mean context?" in noted.stderr
 
 
 @pytest.mark.parametrize("page", ["funnel?step=", "retention?returning="])
@@ -104,7 +104,7 @@ def test_the_dashboard_says_so(host: Flask, page: str) -> None:
         assert "did you mean card_click?" in wrong.text
         noted = client.get(f"{address}card_click[contxt=grid]")
         assert noted.status_code == 200
-        assert "No card_click event has a field contxt; did you mean context?" in noted.text
+        assert "No card_click event has a property contxt; did you mean context?" in noted.text
 
 
 def test_the_page_of_a_host_with_types_of_its_own_does_not_fail(

@@ -78,7 +78,7 @@ class Explored:
     sampled: float | None
     """The share of the visitors that an estimate is made from; None if it is exact."""
     notices: list[str]
-    """Sentences for the reader, such as "No booking_done event has a field plna; did you mean
+    """Sentences for the reader, such as "No booking_done event has a property plna; did you mean
     plan?" """
 
     def all_rows(self) -> list[ExploreRow]:
