@@ -91,7 +91,7 @@ def test_the_command_ends_with_2_and_notes_on_stderr(host: Flask, command: list[
     assert "There is no event of type cardclick; did you mean card_click?" in wrong.stderr
     noted = run(host, *command, "card_click[contxt=grid]", "--json")
     assert noted.exit_code == 0
-    assert json.loads(noted.stdout)["rows"] is not None
+    assert json.loads(noted.stdout)["period"] is not None
     assert "No card_click event has a property contxt; did you mean context?" in noted.stderr
 
 
