@@ -20,6 +20,7 @@ from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, ValidationError, fields
 
 from tcs_events.errors import ConfigError
 from tcs_events.event_types.event_type import EventTypes
+from tcs_events.event_types.ordinary_fields import ORDINARY
 from tcs_events.event_types.rules import Field, Json, add_rule, all_rules, is_literal, plain
 
 FREE = "free-form"
@@ -166,7 +167,7 @@ class _Reader:
                 return {"kind": "any"}
             case fields.Function if not each.deserialize_func:  # type: ignore[attr-defined]
                 return {"kind": "any"}
-            case kind if kind in _SIMPLE:
+            case kind if kind in ORDINARY:
                 return _simple(each, kind)
         raise self._unknown_values(f"of the class {type(each).__name__}", type(each).__name__)
 
@@ -243,29 +244,6 @@ class _Reader:
         )
 
 
-_SIMPLE: dict[type[Field], Json] = {
-    fields.String: {"kind": "text"},
-    fields.Email: {"kind": "text"},  # it has a validator, which says more
-    fields.Url: {"kind": "text"},  # as well
-    fields.UUID: {"kind": "text", "format": "uuid"},
-    fields.Date: {"kind": "text", "format": "date"},
-    fields.Time: {"kind": "text", "format": "time"},
-    fields.DateTime: {"kind": "text", "format": "date-time"},
-    fields.NaiveDateTime: {"kind": "text", "format": "date-time"},
-    fields.AwareDateTime: {"kind": "text", "format": "date-time"},
-    fields.IP: {"kind": "text", "format": "ip"},
-    fields.IPv4: {"kind": "text", "format": "ipv4"},
-    fields.IPv6: {"kind": "text", "format": "ipv6"},
-    fields.IPInterface: {"kind": "text", "format": "ip interface"},
-    fields.IPv4Interface: {"kind": "text", "format": "ipv4 interface"},
-    fields.IPv6Interface: {"kind": "text", "format": "ipv6 interface"},
-    fields.Integer: {"kind": "integer"},
-    fields.Float: {"kind": "number"},
-    fields.Decimal: {"kind": "decimal"},
-    fields.TimeDelta: {"kind": "duration"},
-    fields.Boolean: {"kind": "boolean"},
-    fields.Raw: {"kind": "any"},
-}
 _COMPOSED = (
     *(fields.List, fields.Tuple, fields.Dict, fields.Mapping, fields.Nested, fields.Pluck),
     *(fields.Enum, fields.Constant, fields.Method, fields.Function),
@@ -284,14 +262,14 @@ def _class_of(each: Field) -> type[Field] | None:
     """Return the field class of marshmallow that takes the same values, if there is one."""
     own = type(each)
     for kind in own.__mro__:
-        if kind in _SIMPLE or kind in _COMPOSED:
+        if kind in ORDINARY or kind in _COMPOSED:
             same = all(getattr(own, name, None) is getattr(kind, name, None) for name in _LOADING)
             return kind if same else None
     return fields.Raw if own is fields.Field else None  # marshmallow 3 lets it be used
 
 
 def _simple(each: Any, kind: type[Field]) -> Json:
-    described = dict(_SIMPLE[kind])
+    described = dict(ORDINARY[kind])
     if issubclass(kind, fields.Integer) and each.strict:
         described["strict"] = True
     if issubclass(kind, fields.Boolean):

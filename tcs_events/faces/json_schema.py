@@ -19,22 +19,15 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, fields, missing, validate
 
+from tcs_events.event_types.ordinary_fields import ORDINARY
 from tcs_events.event_types.rules import all_rules
 
 JsonSchema = dict[str, Any]
 
-_TYPES = {
-    fields.String: {"type": "string"},
-    fields.Email: {"type": "string", "format": "email"},
-    fields.Url: {"type": "string", "format": "uri"},
-    fields.UUID: {"type": "string", "format": "uuid"},
-    fields.Date: {"type": "string", "format": "date"},
-    fields.DateTime: {"type": "string", "format": "date-time"},
-    fields.AwareDateTime: {"type": "string", "format": "date-time"},
-    fields.Integer: {"type": "integer"},
-    fields.Float: {"type": "number"},
-    fields.Boolean: {"type": "boolean"},
-}
+_TYPES = {"text": "string", "integer": "integer", "number": "number", "boolean": "boolean"}
+"""The type of each kind of value that has only one."""
+_FORMATS = ("uuid", "date", "date-time", "ipv4", "ipv6")
+"""The formats that JSON Schema has, too. Its times need an offset."""
 _COPIED_METADATA = ("title", "description", "examples", "deprecated", "format", "maxLength")
 _LENGTHS = {
     "string": ("minLength", "maxLength"),
@@ -93,8 +86,8 @@ def _of_type(field: fields.Field[Any], parents: Parents) -> JsonSchema:
     kind = type(field)  # Not isinstance: a subclass may load anything.
     if getattr(field, "format", None) not in (None, "iso", "iso8601"):
         return {}  # A date in a format of the host's own.
-    if kind in _TYPES:
-        return dict(_TYPES[kind])
+    if kind in ORDINARY:
+        return _of_ordinary(kind)
     if kind is fields.List:
         return {"type": "array", "items": _of_field(field.inner, parents)}  # type: ignore[attr-defined]
     if kind is fields.Dict:
@@ -106,6 +99,17 @@ def _of_type(field: fields.Field[Any], parents: Parents) -> JsonSchema:
     if kind is fields.Enum:
         return _of_enum(field)  # type: ignore[arg-type]
     return {}
+
+
+def _of_ordinary(kind: type[fields.Field[Any]]) -> JsonSchema:
+    described = ORDINARY[kind]
+    if described["kind"] not in _TYPES:
+        return {}
+    result = {"type": _TYPES[described["kind"]]}
+    # A naive time has no offset, and a date-time of JSON Schema needs one.
+    if described.get("format") in _FORMATS and kind is not fields.NaiveDateTime:
+        result["format"] = described["format"]
+    return result
 
 
 def _of_dict(field: fields.Dict, parents: Parents) -> JsonSchema:
@@ -139,6 +143,8 @@ def _of_rule(rule: Callable[..., Any], field_schema: Mapping[str, Any]) -> JsonS
             return {"const": rule.comparable}
         case validate.Email():
             return {"format": "email"}
+        case validate.URL():
+            return {"format": "uri-reference" if rule.relative else "uri"}
         case validate.Regexp():
             return _of_pattern(rule.regex)
     return {}

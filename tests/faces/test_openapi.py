@@ -179,6 +179,11 @@ class Everything(Schema):
     yes = fields.Boolean(load_default=True)
     mail = fields.Email()
     link = fields.Url()
+    path = fields.Url(relative=True)
+    host = fields.IPv4()
+    opens = fields.Time()
+    local_time = fields.NaiveDateTime()
+    price = fields.Decimal()
     uuid = fields.UUID()
     at = fields.DateTime()
     odd_time = fields.DateTime(format="%d.%m.%Y")
@@ -219,6 +224,11 @@ DESCRIBED: dict[str, Any] = {
     "yes": {"type": "boolean", "default": True},
     "mail": {"type": "string", "format": "email"},
     "link": {"type": "string", "format": "uri"},
+    "path": {"type": "string", "format": "uri-reference"},
+    "host": {"type": "string", "format": "ipv4"},
+    "opens": {"type": "string"},
+    "local_time": {"type": "string"},
+    "price": {},
     "uuid": {"type": "string", "format": "uuid"},
     "at": {"type": "string", "format": "date-time"},
     "odd_time": {},
