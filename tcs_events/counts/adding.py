@@ -1,7 +1,7 @@
 """Adds what is new of some sessions to the counts of a day, without reading the rest of the day.
 
 For each session with new events, what it contributed before is taken away, and what it contributes
-now is added. `proofs` make sure that the former is what was counted.
+now is added. `fingerprints` make sure that the former is what was counted.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from tcs_events.counts.days import Day
 from tcs_events.counts.deltas import add_deltas, deltas_of
 from tcs_events.counts.events import StoredRow, rows_between
 from tcs_events.counts.facts import LOOK_AHEAD, Facts
-from tcs_events.counts.funnels import Funnel, FunnelCounter, add_counts
-from tcs_events.counts.proofs import (
+from tcs_events.counts.fingerprints import (
     CannotAdd,
-    Proof,
-    Proofs,
+    Fingerprint,
+    Fingerprints,
+    fingerprint_of,
     in_memory,
-    proof_of,
-    replace_proofs,
+    replace_fingerprints,
 )
+from tcs_events.counts.funnels import Funnel, FunnelCounter, add_counts
 from tcs_events.counts.rows import FACT_TABLES
 from tcs_events.counts.spans import forget_spans
 from tcs_events.counts.visit import count_session
@@ -50,19 +50,19 @@ SESSIONS_AT_ONCE = 500
 """How many sessions are added in one transaction, for which SQLite blocks all other writers."""
 
 
-def is_worth_it(connection: Connection, day: date, new: NewOfDay, kept: Proofs) -> bool:
+def is_worth_it(connection: Connection, day: date, new: NewOfDay, kept: Fingerprints) -> bool:
     """Return whether adding to a day takes less time than counting it as a whole.
 
     Args:
         connection: to the tables of the counts.
         day: the day.
         new: what is new of it.
-        kept: the stored proofs of its sessions.
+        kept: the stored fingerprints of its sessions.
     """
     days = tables.days.c
     events = connection.scalar(select(days.events).where(days.day == day, ~days.is_stale))
     # The events of these sessions are counted twice: what they were, and what they are.
-    to_count = 2 * sum(proof.events for proof in kept.values()) + new.events
+    to_count = 2 * sum(counted.events for counted in kept.values()) + new.events
     return events is not None and events >= MIN_EVENTS and to_count <= MAX_SHARE * events
 
 
@@ -83,26 +83,26 @@ class Change:
         self._old_funnels = FunnelCounter(funnels, day.end, roles)
         self._new_funnels = FunnelCounter(funnels, day.end, roles)
         self._crossings = CrossingChange(day, funnels, roles)
-        self._proofs: Proofs = {}
-        """The new proofs of the sessions that have changed."""
+        self._fingerprints: Fingerprints = {}
+        """The new fingerprints of the sessions that have changed."""
         self._new_ids: list[int] = []
         """The ids of the events that were not counted before."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is new."""
-        return not self._proofs
+        return not self._fingerprints
 
-    def read(self, connection: Connection, sessions: Sequence[str], kept: Proofs) -> None:
+    def read(self, connection: Connection, sessions: Sequence[str], kept: Fingerprints) -> None:
         """Read the events of sessions, and count what was counted before and what is to be counted.
 
         Args:
             connection: to the events.
             sessions: each session once.
-            kept: their stored proofs.
+            kept: their stored fingerprints.
 
         Raises:
-            CannotAdd: the events do not agree with the proofs, or a session has too many.
+            CannotAdd: the events do not agree with the fingerprints, or a session has too many.
         """
         start, end = self._day.start, self._day.end + LOOK_AHEAD
         for batch in batches(sessions):
@@ -113,16 +113,18 @@ class Change:
                         raise CannotAdd
                     asked.remove(session_id)
                     self._compare(session_id, in_memory(session), kept.get(session_id))
-        self._crossings.read(connection, self._proofs)
+        self._crossings.read(connection, self._fingerprints)
 
-    def _compare(self, session_id: str, events: list[StoredRow], before: Proof | None) -> None:
-        proof = proof_of(events)
-        if proof == before:
+    def _compare(
+        self, session_id: str, events: list[StoredRow], before: Fingerprint | None
+    ) -> None:
+        fingerprint = fingerprint_of(events)
+        if fingerprint == before:
             return
         counted = [row for row in events if before is not None and row.id <= before.last_id]
-        if before is not None and proof_of(counted) != before:
+        if before is not None and fingerprint_of(counted) != before:
             raise CannotAdd
-        self._proofs[session_id] = proof
+        self._fingerprints[session_id] = fingerprint
         counted_ids = {row.id for row in counted}
         self._new_ids += [row.id for row in events if row.id not in counted_ids]
         if events[0].is_marked:
@@ -141,7 +143,7 @@ class Change:
             CountsDiffer: the stored counts are not what was counted before.
         """
         day, old, new = self._day.date, self._old, self._new
-        sessions = sorted(self._proofs)
+        sessions = sorted(self._fingerprints)
         forget_spans(connection, day)
         for facts_of in FACT_TABLES:
             deltas = deltas_of(getattr(new, facts_of.fact), getattr(old, facts_of.fact))
@@ -154,7 +156,7 @@ class Change:
         reached = deltas_of(self._new_funnels.reached, self._old_funnels.reached)
         add_counts(connection, tables.funnel_counts, day, self._funnels, reached)
         self._change_visits(connection, sessions)
-        replace_proofs(connection, day, self._proofs, sessions)
+        replace_fingerprints(connection, day, self._fingerprints, sessions)
         add_to_check(connection, day, self._new_ids)
         self._crossings.store(connection)
 

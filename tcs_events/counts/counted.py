@@ -6,8 +6,8 @@ from dataclasses import fields
 from typing import Any, NamedTuple
 
 from tcs_events.counts.facts import Facts
+from tcs_events.counts.fingerprints import Fingerprints
 from tcs_events.counts.funnels import Reached
-from tcs_events.counts.proofs import Proofs
 
 
 class Counted(NamedTuple):
@@ -16,7 +16,7 @@ class Counted(NamedTuple):
     facts: Facts
     reached: Reached
     """The sessions that took each step of a funnel on the day."""
-    proofs: Proofs
+    fingerprints: Fingerprints
     """Which events of each session were counted."""
 
     def add(self, share: Counted) -> None:
@@ -27,7 +27,7 @@ class Counted(NamedTuple):
             _add(getattr(self.facts, name), getattr(share.facts, name))
         for step, sessions in share.reached.items():
             self.reached[step] = self.reached.get(step, 0) + sessions
-        self.proofs.update(share.proofs)
+        self.fingerprints.update(share.fingerprints)
 
 
 def _add(counts: dict[Any, Any], others: dict[Any, Any]) -> None:

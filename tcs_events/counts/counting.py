@@ -29,6 +29,14 @@ from tcs_events.counts.days import day as day_of
 from tcs_events.counts.deltas import INSERT_ROWS, CountsDiffer
 from tcs_events.counts.events import event_types, rows_between, sessions_of_rows
 from tcs_events.counts.facts import LOOK_AHEAD
+from tcs_events.counts.fingerprints import (
+    CannotAdd,
+    CountedEvents,
+    Fingerprints,
+    fingerprinted_sessions,
+    kept_fingerprints,
+    replace_fingerprints,
+)
 from tcs_events.counts.funnels import (
     WITHIN,
     Funnel,
@@ -39,14 +47,6 @@ from tcs_events.counts.funnels import (
 )
 from tcs_events.counts.lease import DayChanged, Lease
 from tcs_events.counts.processes import SHARED_FROM, Processes, Task
-from tcs_events.counts.proofs import (
-    CannotAdd,
-    CountedEvents,
-    Proofs,
-    kept_proofs,
-    proven_sessions,
-    replace_proofs,
-)
 from tcs_events.counts.rows import fact_rows
 from tcs_events.counts.shares import Share
 from tcs_events.counts.snapshot import hold_still
@@ -133,7 +133,7 @@ class DayCounter:
         """
         sessions = sorted(new.sessions)
         with self._reading() as connection:
-            kept = kept_proofs(connection, day, sessions)
+            kept = kept_fingerprints(connection, day, sessions)
             if kept.keys() - new.sessions:  # some collations treat different ids as equal
                 return None
             if not new.is_complete or not adding.is_worth_it(connection, day, new, kept):
@@ -270,10 +270,10 @@ class DayCounter:
     def _read(self, connection: Connection, task: Task, share: Share | None = None) -> Counted:
         day = day_of(task.day, self._zone)
         counter, until = FunnelCounter(task.funnels, day.end, self._roles), day.end + LOOK_AHEAD
-        proofs: Proofs = {}
+        fingerprints: Fingerprints = {}
         with rows_between(connection, day.start, until, types=task.types, share=share) as rows:
-            facts = count_day(day, proven_sessions(rows, proofs), counter, self._roles)
-        return Counted(facts, counter.reached, proofs)
+            facts = count_day(day, fingerprinted_sessions(rows, fingerprints), counter, self._roles)
+        return Counted(facts, counter.reached, fingerprints)
 
     def _replace(self, day: Day) -> int:
         """Count a day, replace its stored counts, and return the number of its events."""
@@ -283,10 +283,11 @@ class DayCounter:
             types = event_types(connection)
             new_check = check(connection, day, types)
             task = Task(day.date, types, funnels)
-            facts, reached, proofs = self._count(connection, task, new_check)
-            kept, old_proofs = kept_visits(connection, day.date), kept_proofs(connection, day.date)
+            facts, reached, fingerprints = self._count(connection, task, new_check)
+            kept = kept_visits(connection, day.date)
+            old_fingerprints = kept_fingerprints(connection, day.date)
         self._change_visits(day.date, facts.visits, kept)
-        self._change_proofs(day.date, proofs, old_proofs)
+        self._change_fingerprints(day.date, fingerprints, old_fingerprints)
         with self._engine.begin() as connection:
             self._lease.extend(connection, day.date)  # first: it holds off other processes
             forget_spans(connection, day.date)
@@ -330,14 +331,16 @@ class DayCounter:
                     counts_visitors_later=self.counts_visitors_later,
                 )
 
-    def _change_proofs(self, day: date, proofs: Proofs, kept: Proofs) -> None:
-        """Store a day's proofs, in short transactions like the visits."""
-        sessions = proofs.keys() | kept.keys()
-        changed = sorted(name for name in sessions if proofs.get(name) != kept.get(name))
+    def _change_fingerprints(
+        self, day: date, fingerprints: Fingerprints, kept: Fingerprints
+    ) -> None:
+        """Store a day's fingerprints, in short transactions like the visits."""
+        sessions = fingerprints.keys() | kept.keys()
+        changed = sorted(name for name in sessions if fingerprints.get(name) != kept.get(name))
         for batch in batches(changed, VISITS_AT_ONCE):
             check_time(self._until)
             with self._changing(day) as connection:
-                replace_proofs(connection, day, proofs, batch)
+                replace_fingerprints(connection, day, fingerprints, batch)
 
     @contextlib.contextmanager
     def _changing(self, day: date) -> Iterator[Connection]:

@@ -18,8 +18,8 @@ from tcs_events.counts import tables
 from tcs_events.counts.days import Day, date_in, dates, days_until
 from tcs_events.counts.deltas import deltas_of
 from tcs_events.counts.events import StoredRow, rows_between, sessions_of_rows
+from tcs_events.counts.fingerprints import CountedEvents, Fingerprints, in_memory
 from tcs_events.counts.funnels import WITHIN, Funnel, FunnelCounter, Reached, add_counts
-from tcs_events.counts.proofs import CountedEvents, Proofs, in_memory
 from tcs_events.database.batches import batches
 from tcs_events.event_types.roles import Roles
 
@@ -100,12 +100,12 @@ class CrossingChange:
         ]
         """The days on which the funnel was entered, with what was counted before, and now."""
 
-    def read(self, connection: Connection, proofs: Proofs) -> None:
+    def read(self, connection: Connection, fingerprints: Fingerprints) -> None:
         """Read the events of sessions that were there on several of the days.
 
         Args:
             connection: to the events.
-            proofs: the new proofs of the sessions that have changed on the day.
+            fingerprints: the new fingerprints of the sessions that have changed on the day.
 
         Raises:
             CannotAdd: a session has too many events.
@@ -113,15 +113,15 @@ class CrossingChange:
         visits = tables.visits.c
         other_dates = [day.date for day in self._days if day.date != self._day.date]
         start, end = self._days[0].start, self._day.end + WITHIN
-        for batch in batches(sorted(proofs)):
+        for batch in batches(sorted(fingerprints)):
             query = sa.select(visits.session_id).where(
                 visits.session_id.in_(batch), visits.day.in_(other_dates)
             )
-            if not (sessions := sorted(set(connection.scalars(query)) & proofs.keys())):
+            if not (sessions := sorted(set(connection.scalars(query)) & fingerprints.keys())):
                 continue
             before = CountedEvents(connection, self._days, sessions)
             now = CountedEvents(connection, self._days, sessions)
-            now.replace(self._day.date, proofs)
+            now.replace(self._day.date, fingerprints)
             with rows_between(connection, start, end, sessions=sessions) as rows:
                 for _, session in groupby(rows, key=attrgetter("session_id")):
                     events = in_memory(session)

@@ -151,8 +151,8 @@ of the day, in the same transaction. So files of another version, of a day witho
 with another check are never read. The versions are random, and the same on all machines.
 """
 
-proofs = sa.Table(
-    "user_event_rollup_proofs",
+sessions = sa.Table(
+    "user_event_rollup_sessions",
     own_metadata,
     sa.Column("id", row_number, primary_key=True),
     _text("session_id", SESSION_ID_MAX_LENGTH),
@@ -160,7 +160,7 @@ proofs = sa.Table(
     sa.Column("events", sa.BigInteger(), nullable=False),
     sa.Column("last_id", sa.BigInteger(), nullable=False),
     sa.Column("checksum", sa.BigInteger(), nullable=False),
-    sa.Index("ix_user_event_rollup_proofs_session_id_day", "session_id", "day"),
+    sa.Index("ix_user_event_rollup_sessions_session_id_day", "session_id", "day"),
 )
 """Which events of a session were counted on a day: their number, their largest id, a checksum."""
 
@@ -349,7 +349,7 @@ OF_EVENTS = (
     visitors,
     funnel_counts,
     funnel_crossings,
-    proofs,
+    sessions,
     checks,
     day_versions,
     days,

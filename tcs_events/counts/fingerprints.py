@@ -1,4 +1,4 @@
-"""Proves which events of a session were counted on a day, so that new ones can be added.
+"""The fingerprint of a session's events: it tells which of them were counted on a day.
 
 When a session gets new events, its old part of the counts is taken away, and its new part is added.
 The old part must be counted from exactly the events that were counted before. So the number of a
@@ -7,7 +7,7 @@ id do not agree with them, some were deleted, changed, or became visible late. T
 counted again as a whole.
 
 The events of a day include those of `LOOK_AHEAD` after it. Events of sessions that are marked as
-crawlers are not counted, but they are proven: the checks of `audit` include them.
+crawlers are not counted, but they have fingerprints: the checks of `audit` include them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class CannotAdd(Exception):
     """The day must be counted as a whole: what was counted before is not known."""
 
 
-class Proof(NamedTuple):
+class Fingerprint(NamedTuple):
     """Which events of a session were counted on a day."""
 
     events: int
@@ -46,11 +46,11 @@ class Proof(NamedTuple):
     checksum: int
 
 
-Proofs = dict[str, Proof]
-"""The proofs of a day by session id."""
+Fingerprints = dict[str, Fingerprint]
+"""The fingerprints of a day by session id."""
 
-_NEVER = Proof(-1, 0, 0)
-"""A proof that agrees with no events."""
+_NEVER = Fingerprint(-1, 0, 0)
+"""A fingerprint that agrees with no events."""
 
 
 def in_memory(session: Iterable[StoredRow]) -> list[StoredRow]:
@@ -66,7 +66,7 @@ def in_memory(session: Iterable[StoredRow]) -> list[StoredRow]:
 
 
 class _Tally:
-    """Makes the proof of a session's events. They must come oldest first."""
+    """Makes the fingerprint of a session's events. They must come oldest first."""
 
     def __init__(self) -> None:
         self._events = 0
@@ -83,22 +83,22 @@ class _Tally:
             yield row
 
     @property
-    def proof(self) -> Proof:
-        return Proof(self._events, self._last_id or 0, self._checksum)
+    def fingerprint(self) -> Fingerprint:
+        return Fingerprint(self._events, self._last_id or 0, self._checksum)
 
 
-def proof_of(rows: Iterable[StoredRow]) -> Proof:
-    """Return the proof of a session's events, which must come oldest first."""
+def fingerprint_of(rows: Iterable[StoredRow]) -> Fingerprint:
+    """Return the fingerprint of a session's events, which must come oldest first."""
     tally = _Tally()
     for _ in tally.noted(rows):
         pass
-    return tally.proof
+    return tally.fingerprint
 
 
-def proven_sessions(
-    rows: Iterable[StoredRow], proofs: Proofs
+def fingerprinted_sessions(
+    rows: Iterable[StoredRow], fingerprints: Fingerprints
 ) -> Iterator[tuple[str, Iterator[Seen]]]:
-    """Yield the id and the events of each session to count, and put all proofs into `proofs`.
+    """Yield the id and the events of each session to count, and add all to `fingerprints`.
 
     The events of a session must be read before the next session. They come from an iterator, not a
     list: one session may have sent most of them.
@@ -113,44 +113,46 @@ def proven_sessions(
         for _ in noted:
             pass
         # Some collations treat different ids as equal. Their events then come mixed.
-        proofs[session_id] = _NEVER if session_id in proofs else tally.proof
+        fingerprints[session_id] = _NEVER if session_id in fingerprints else tally.fingerprint
 
 
-def kept_proofs(connection: Connection, day: date, sessions: Sequence[str] | None = None) -> Proofs:
-    """Return the stored proofs of a day, of all sessions or of those given."""
-    proofs = tables.proofs.c
-    columns = (proofs.session_id, proofs.events, proofs.last_id, proofs.checksum)
-    query = sa.select(*columns).where(proofs.day == day)
-    rows = rows_of_sessions(connection, query, proofs.session_id, sessions)
-    return {row.session_id: Proof(row.events, row.last_id, row.checksum) for row in rows}
+def kept_fingerprints(
+    connection: Connection, day: date, sessions: Sequence[str] | None = None
+) -> Fingerprints:
+    """Return the stored fingerprints of a day, of all sessions or of those given."""
+    counted = tables.sessions.c
+    columns = (counted.session_id, counted.events, counted.last_id, counted.checksum)
+    query = sa.select(*columns).where(counted.day == day)
+    rows = rows_of_sessions(connection, query, counted.session_id, sessions)
+    return {row.session_id: Fingerprint(row.events, row.last_id, row.checksum) for row in rows}
 
 
-def replace_proofs(
-    connection: Connection, day: date, new: Mapping[str, Proof], sessions: Sequence[str]
+def replace_fingerprints(
+    connection: Connection, day: date, new: Mapping[str, Fingerprint], sessions: Sequence[str]
 ) -> None:
-    """Replace the proofs of sessions on a day. Sessions that are not in `new` then have none."""
-    proofs = tables.proofs
+    """Replace the fingerprints of sessions on a day. Those that are not in `new` then have none."""
+    counted = tables.sessions
     for batch in batches(sessions):
-        is_theirs = (proofs.c.day == day) & proofs.c.session_id.in_(batch)
-        connection.execute(proofs.delete().where(is_theirs))
+        is_theirs = (counted.c.day == day) & counted.c.session_id.in_(batch)
+        connection.execute(counted.delete().where(is_theirs))
         rows = [
             {"session_id": session_id, "day": day, **new[session_id]._asdict()}
             for session_id in batch
             if session_id in new
         ]
         if rows:
-            connection.execute(proofs.insert(), rows)
+            connection.execute(counted.insert(), rows)
 
 
-def forget_proofs(connection: Connection, sessions: Collection[str]) -> None:
-    """Delete all proofs of sessions."""
-    proofs = tables.proofs
+def forget_fingerprints(connection: Connection, sessions: Collection[str]) -> None:
+    """Delete all fingerprints of sessions."""
+    counted = tables.sessions
     for batch in batches(sorted(sessions)):
-        connection.execute(proofs.delete().where(proofs.c.session_id.in_(batch)))
+        connection.execute(counted.delete().where(counted.c.session_id.in_(batch)))
 
 
 class CountedEvents:
-    """Tells which events of some days are counted, by the stored proofs of these days.
+    """Tells which events of some days are counted, by the stored fingerprints of these days.
 
     What is read later than the day was counted must leave out the events that were stored since.
     Otherwise they would be counted twice when they are added.
@@ -165,16 +167,18 @@ class CountedEvents:
         self, connection: Connection, days: Sequence[Day], sessions: Sequence[str] | None = None
     ) -> None:
         self._days = days
-        self._proofs = {day.date: kept_proofs(connection, day.date, sessions) for day in days}
+        self._fingerprints = {
+            day.date: kept_fingerprints(connection, day.date, sessions) for day in days
+        }
 
-    def replace(self, day: date, proofs: Proofs) -> None:
-        """Ask with other proofs of a day from now on."""
-        self._proofs[day] = proofs
+    def replace(self, day: date, fingerprints: Fingerprints) -> None:
+        """Ask with other fingerprints of a day from now on."""
+        self._fingerprints[day] = fingerprints
 
     def among(self, rows: Iterable[StoredRow]) -> Iterator[StoredRow]:
         """Yield the events that are counted. All must be on one of the days."""
         for row in rows:
             day = next(day.date for day in self._days if row.at < day.end)
-            proof = self._proofs[day].get(row.session_id)
-            if proof is not None and row.id <= proof.last_id and not row.is_marked:
+            fingerprint = self._fingerprints[day].get(row.session_id)
+            if fingerprint is not None and row.id <= fingerprint.last_id and not row.is_marked:
                 yield row
