@@ -129,12 +129,13 @@ class Change:
         self._new_ids += [row.id for row in events if row.id not in counted_ids]
         if events[0].is_marked:
             return
-        for facts, funnels, rows in (
-            (self._old, self._old_funnels, counted),
-            (self._new, self._new_funnels, events),
+        now = [row.seen() for row in events]  # reads each payload once
+        old = [seen for row, seen in zip(events, now, strict=True) if row.id in counted_ids]
+        for facts, funnels, session in (
+            (self._old, self._old_funnels, old),
+            (self._new, self._new_funnels, now),
         ):
-            seen = (row.seen() for row in rows)
-            count_session(facts, self._day, session_id, seen, funnels, self._roles)
+            count_session(facts, self._day, session_id, session, funnels, self._roles)
 
     def store(self, connection: Connection) -> None:
         """Add what is new to all counts, in a transaction in which no other process changes them.

@@ -7,6 +7,9 @@ some days with the events again.
 
 Only the index of the events is read, so a payload or a session that was changed in place is not
 noticed.
+
+On a day that goes on, a refresh finds new events, too. They account for the difference if the day
+has exactly the counted events and those that `uncounted` finds.
 """
 
 from __future__ import annotations
@@ -34,8 +37,8 @@ from tcs_events.models import UserEvent, UtcDateTime
 AUDIT_DAYS = 400
 """The most days that a refresh compares. Each takes a query (0.2 ms if the day has no events)."""
 AUDIT_EVENTS = 200_000
-"""A refresh compares no further days after this many events. Reading them in the index takes about
-0.1 s."""
+"""How many events a refresh compares on average. Reading them in the index takes about 0.1 s. A day
+is compared as a whole. If it has more events, the next refreshes compare no days."""
 MAX_CHECKSUM = 2**62
 """The column has 64 bits, one of them for the sign."""
 
@@ -46,8 +49,19 @@ class Check(NamedTuple):
     events: int
     checksum: int
 
+    def with_more(self, more: Check) -> Check:
+        """Return the check of these events and of others."""
+        return Check(self.events + more.events, (self.checksum + more.checksum) % MAX_CHECKSUM)
+
 
 NOTHING = Check(0, 0)
+
+
+class Difference(NamedTuple):
+    """A day whose check is another one than when the day was counted."""
+
+    counted: Check
+    current: Check
 
 
 def check(connection: Connection, day: Day, types: Sequence[str]) -> Check:
@@ -66,14 +80,34 @@ def add_to_check(connection: Connection, day: date, event_ids: Sequence[int]) ->
     stored = connection.execute(sa.select(checks).where(checks.c.day == day)).one_or_none()
     if stored is None:
         raise CountsDiffer(checks.name)
-    events, checksum = stored.events, int(stored.checksum)
+    counted = Check(stored.events, int(stored.checksum))
     for batch in batches(event_ids):
         query = _sums(connection.dialect.name).where(UserEvent.id.in_(batch))
-        added = _check_of(connection.execute(query).all())
-        events, checksum = events + added.events, (checksum + added.checksum) % MAX_CHECKSUM
-    connection.execute(
-        checks.update().where(checks.c.day == day).values(events=events, checksum=checksum)
+        counted = counted.with_more(_check_of(connection.execute(query).all()))
+    connection.execute(checks.update().where(checks.c.day == day).values(**counted._asdict()))
+
+
+def uncounted(connection: Connection, day: Day, above_id: int) -> Check:
+    """Return the check of those events of a day that are not counted.
+
+    Args:
+        connection: all its reads must see the same moment.
+        day: the day.
+        above_id: all events up to this id are counted.
+    """
+    counted = tables.sessions.c
+    is_of_session = (counted.session_id == UserEvent.session_id) & (counted.day == day.date)
+    query = (
+        _sums(connection.dialect.name)
+        .select_from(sa.outerjoin(UserEvent, tables.sessions, is_of_session))
+        .where(
+            UserEvent.id > above_id,
+            UserEvent.created_at >= day.start,
+            UserEvent.created_at < day.end + LOOK_AHEAD,
+            counted.last_id.is_(None) | (UserEvent.id > counted.last_id),
+        )
     )
+    return _check_of(connection.execute(query).all())
 
 
 def _check_of(rows: Sequence[Any]) -> Check:
@@ -133,17 +167,19 @@ class Audit:
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone
         self._next: date | None = None
+        self._ahead = 0
+        """How many events were compared beyond those of the calls until now."""
 
-    def changed_days(self, connection: Connection, leave_out: set[date]) -> dict[date, int]:
+    def changed_days(self, connection: Connection, leave_out: set[date]) -> dict[date, Difference]:
         """Return the days whose events have changed, among those that this call compares.
-
-        Each comes with the number of events that it has more than when it was counted. The number
-        is less than zero if events are missing, and may be 0.
 
         Args:
             connection: to the database of the events.
             leave_out: days that are counted again anyway.
         """
+        if self._ahead >= AUDIT_EVENTS:
+            self._ahead -= AUDIT_EVENTS
+            return {}
         types = event_types(connection)
         bounds = self._bounds(connection, types)
         if bounds is None:
@@ -152,7 +188,7 @@ class Audit:
             row.day: Check(row.events, int(row.checksum))
             for row in connection.execute(sa.select(tables.checks))
         }
-        changed: dict[date, int] = {}
+        changed: dict[date, Difference] = {}
         events = 0
         for day in self._newest_first(*bounds):
             self._next = day - timedelta(days=1)
@@ -160,10 +196,11 @@ class Audit:
                 continue
             current = check(connection, day_of(day, self._zone), types)
             if current != (counted := kept.get(day, NOTHING)):
-                changed[day] = current.events - counted.events
+                changed[day] = Difference(counted, current)
             events += current.events
             if events >= AUDIT_EVENTS:
                 break
+        self._ahead = max(0, events - AUDIT_EVENTS)
         return changed
 
     def _bounds(self, connection: Connection, types: Sequence[str]) -> tuple[date, date] | None:

@@ -57,8 +57,8 @@ def settings_text(value: object) -> str:
     return cut(_compact(_sorted(value)))
 
 
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+# `json.dumps` would make an encoder for each value.
+_compact = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def _sorted(value: object) -> object:

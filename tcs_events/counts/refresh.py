@@ -19,15 +19,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from tcs_events.counts import agreement, open_transactions, tables
 from tcs_events.counts.agreement import Configuration
-from tcs_events.counts.audit import Audit
+from tcs_events.counts.audit import Audit, Difference, uncounted
 from tcs_events.counts.changes import NewOfDay, all_days, days_of_new_events, stale_days
 from tcs_events.counts.clock import Clock, database_time, steady
 from tcs_events.counts.counting import DayCounter
 from tcs_events.counts.days import date_in
+from tcs_events.counts.days import day as day_of
 from tcs_events.counts.funnels import (
     find_funnel,
     keep_funnel,
@@ -39,6 +40,7 @@ from tcs_events.counts.meaning import MARKETPLACE_MEANING, Meaning
 from tcs_events.counts.oddities import Oddity, find_oddities
 from tcs_events.counts.position import Position
 from tcs_events.counts.processes import counting_together
+from tcs_events.counts.snapshot import hold_still
 from tcs_events.counts.spans import build_span, missing_spans
 from tcs_events.counts.state import ensure_state, lock_state
 from tcs_events.counts.steps import Step
@@ -273,6 +275,7 @@ class _Refresh:
         is_other = _configuration_of(state) != ours
         is_all = rebuild or is_other
         with self._engine.connect() as connection:
+            hold_still(connection)  # what is new must account for what is changed
             look = open_transactions.look(connection)
             # Not `now`, which is older: rows may have been written while this waited for the lease.
             position = Position(look, self._lease.clock(), open_transactions.noted(connection))
@@ -281,14 +284,13 @@ class _Refresh:
                 to_count = all_days(connection, self._zone)
             else:
                 to_count = stale_days(connection)
-                # The days are compared first: all new events that they had then are in `new`.
                 changed = audit.changed_days(connection, to_count)
                 above_id = position.uncounted_above(state)
                 new = days_of_new_events(connection, self._zone, above_id)
                 to_count |= {
                     day
-                    for day, more_events in changed.items()
-                    if day not in new or not 0 < more_events <= new[day].events
+                    for day, difference in changed.items()
+                    if day not in new or not self._is_new(connection, day, difference, above_id)
                 }
                 new = {day: new[day] for day in new.keys() - to_count}
             has_default = find_funnel(connection, self._default_funnel) is not None
@@ -314,6 +316,13 @@ class _Refresh:
             values = position.keep(connection, before, self._now, is_all=is_all)
             self._lease.update(connection, refreshed_at=self._now, **ours._asdict(), **values)
         return refreshed
+
+    def _is_new(
+        self, connection: Connection, day: date, difference: Difference, above_id: int
+    ) -> bool:
+        """Return whether the day's new events account for the whole difference."""
+        more = uncounted(connection, day_of(day, self._zone), above_id)
+        return difference.counted.with_more(more) == difference.current
 
     def _count(
         self,
