@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from tcs_events import EventType
 from tcs_events.dashboard import create_dashboard
-from tcs_events.reports.explore import rows
+from tcs_events.reports import sampling
 from tests.conftest import MakeHost
 from tests.dashboard.visitors import fill, visit
 
@@ -91,7 +91,7 @@ def test_filters_measures_and_intervals_are_followed(client: FlaskClient) -> Non
 def test_an_estimate_is_marked_in_words(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "EXACT_SHARE", -1)
+    monkeypatch.setattr(sampling, "EXACT_SHARE", -1)
     page = client.get("/insights/explore?by=room.city").text
     assert "These are estimates from 1 in 2 visitors" in page
     [number] = re.findall(r"≈ </span>(\d+) <small>± [\d.]+</small></h2>", page)

@@ -16,8 +16,7 @@ from tcs_events.errors import UnknownEventType
 from tcs_events.event import Event
 from tcs_events.event_types.event_type import EventType
 from tcs_events.host.reports import current_reports
-from tcs_events.reports import Explored, ExploreRow, Period
-from tcs_events.reports.explore import rows
+from tcs_events.reports import Explored, ExploreRow, Period, sampling
 from tcs_events.reports.explore.question import question_of
 from tcs_events.reports.explore.rows import DatabaseRows
 from tests.conftest import MakeHost
@@ -214,8 +213,8 @@ def test_without_time_for_all_events_there_is_an_estimate(
     make_host: MakeHost, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app, world = make_host(database_url, TCS_EVENTS_EVENT_TYPES=TYPES), many_visitors(300, 2)
-    monkeypatch.setattr(rows, "EXACT_SHARE", -1)
-    monkeypatch.setattr(rows, "SAMPLE_MIN", len(world.events) // 3)
+    monkeypatch.setattr(sampling, "EXACT_SHARE", -1)
+    monkeypatch.setattr(sampling, "SAMPLE_MIN", len(world.events) // 3)
     with app.app_context():
         fill(app, world.events)
         answer = reports.explore(PERIOD, "booking", "plan", who="new", interval="day")
@@ -228,7 +227,7 @@ def test_without_time_for_all_events_there_is_an_estimate(
         assert abs(number - 300) <= 2 * margin
         # Visitors of other days, and those who came before, are in no estimate either.
         before = Period(PERIOD.first - timedelta(days=9), PERIOD.first - timedelta(days=1))
-        monkeypatch.setattr(rows, "EXACT_SHARE", 1)
+        monkeypatch.setattr(sampling, "EXACT_SHARE", 1)
         assert reports.explore(before, "booking", "plan").total.number == 0
         assert reports.explore(PERIOD, "booking", "plan", who="returning").total.number == 0
 
@@ -244,16 +243,18 @@ def test_without_time_for_all_events_there_is_an_estimate(
 def test_it_gives_up_early_only_where_it_is_clear(
     read: int, seconds: float, is_given_up: bool
 ) -> None:
-    assert rows.is_hopeless(read, 1_000_000, seconds, most_seconds=5.0) is is_given_up
+    assert sampling.is_hopeless(read, 1_000_000, seconds, most_seconds=5.0) is is_given_up
 
 
 def test_no_more_is_read_once_it_is_clear_that_time_is_too_short(
     make_host: MakeHost, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app, world = make_host(sqlite_url, TCS_EVENTS_EVENT_TYPES=TYPES), many_visitors(300, 4)
-    monkeypatch.setattr(rows, "CHECKED_EVERY", 10)
-    monkeypatch.setattr(rows, "SAMPLE_MIN", len(world.events) // 3)
-    monkeypatch.setattr(rows, "is_hopeless", lambda read, events, *_: events == len(world.events))
+    monkeypatch.setattr(sampling, "CHECKED_EVERY", 10)
+    monkeypatch.setattr(sampling, "SAMPLE_MIN", len(world.events) // 3)
+    monkeypatch.setattr(
+        sampling, "is_hopeless", lambda read, events, *_: events == len(world.events)
+    )
     with app.app_context():
         fill(app, world.events)
         assert reports.explore(PERIOD, "booking", "plan").sampled == 0.25

@@ -17,6 +17,7 @@ from tcs_events.reports.explore.values import NOT_SET, value_text
 from tcs_events.reports.names import look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
+from tcs_events.reports.sampling import estimate_notice
 from tcs_events.reports.who import Who
 
 LIMIT = 20
@@ -158,11 +159,7 @@ def explore(  # noqa: D417 - `Reports` passes itself
         notices.append(f"The type {event_type} is deprecated: pages should not send it any more.")
     tally = source_of(reading).tally(question, period)
     if tally.sampled is not None:
-        notices.append(
-            f"These are estimates from 1 in {round(1 / tally.sampled):,} visitors: reading all"
-            " events would take too long. The true numbers are within the margins in 95 of 100"
-            " cases. Ask for fewer days to get exact numbers."
-        )
+        notices.append(estimate_notice(tally.sampled))
     whole = tally.total.whole.number if question.measure.adds_up else None
     return Explored(
         event_type,

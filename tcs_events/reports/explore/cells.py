@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from math import ceil, floor, fsum, sqrt
+from math import ceil, floor, fsum
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -17,12 +17,8 @@ from tcs_events.counts.time_limit import check_time
 from tcs_events.reports.explore.question import Interval, Measure, Question
 from tcs_events.reports.explore.source import Group, Measured, Tally
 from tcs_events.reports.explore.values import order_text
+from tcs_events.reports.margins import UNSEEN, spread
 from tcs_events.reports.period import MAX_DAYS, Period
-
-Z = 1.96
-"""So many standard deviations to both sides hold 95 of 100 cases."""
-UNSEEN = 3.0
-"""If none of n is in a sample of the share p, then n is at most 3 / p in 95 of 100 cases."""
 
 
 class Matched(NamedTuple):
@@ -245,9 +241,7 @@ class _Measuring:
         return self._spread(list(per_visitor.values())) / len(cell.numbers)
 
     def _spread(self, parts: list[float]) -> float:
-        left_out = 1 - (self.sampled or 1)
-        # One visitor more than there were: a few say little about how much visitors differ.
-        return Z * sqrt(left_out * fsum(part * part for part in parts) * (1 + 1 / len(parts)))
+        return spread(fsum(part * part for part in parts), len(parts), self.sampled or 1)
 
 
 def _exact_sum(numbers: array[float]) -> float | None:

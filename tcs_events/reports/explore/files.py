@@ -36,11 +36,12 @@ from tcs_events.day_files.folder import DayFile, DayFolder, DayVersion
 from tcs_events.errors import NotCounted, QuestionTimeout
 from tcs_events.reports.explore.cells import starts_of
 from tcs_events.reports.explore.question import Measure, Question
-from tcs_events.reports.explore.rows import EXACT_SHARE, DatabaseRows, matched
+from tcs_events.reports.explore.rows import DatabaseRows, matched
 from tcs_events.reports.explore.source import Group, Measured, Source, Tally
 from tcs_events.reports.explore.values import NUMBER_PATTERN, order_text, shown_value
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
+from tcs_events.reports.sampling import EXACT_SHARE
 from tcs_events.reports.who import is_of
 from tcs_events.strict_json import MAX_NUMBER
 from tcs_events.watch.log import log
