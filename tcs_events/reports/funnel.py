@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.counts import tables
-from tcs_events.counts.conditions import Condition
+from tcs_events.counts.conditions import Condition, Where
 from tcs_events.counts.days import date_in, day, runs
 from tcs_events.counts.events import events_between, sessions_of
 from tcs_events.counts.funnels import (
@@ -32,6 +32,7 @@ from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.over_days import FunnelOverDays, Per, funnel_over_days, time_allowed
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
+from tcs_events.reports.who import Who
 from tcs_events.watch.log import log
 
 
@@ -88,6 +89,9 @@ def funnel(
     per: Per = ...,
     break_down: str | None = ...,
     limit: int = ...,
+    *,
+    where: Where = ...,
+    who: Who | None = ...,
 ) -> FunnelOverDays: ...
 
 
@@ -99,6 +103,9 @@ def funnel(  # noqa: D417 - `Reports` passes itself
     per: Per = "visitor",
     break_down: str | None = None,
     limit: int = 20,
+    *,
+    where: Where = None,
+    who: Who | None = None,
 ) -> Rows[FunnelStep] | FunnelOverDays:
     """Return how many took the steps in this order, with anything in between.
 
@@ -113,7 +120,9 @@ def funnel(  # noqa: D417 - `Reports` passes itself
     tried. A visitor or person reached a step if it followed, in order, within that time of any of
     them. The times and the value are those of the first step that got furthest. If several got
     equally far, it is the latest of them. The time of a step is that of the first event that fits
-    it. The answer is a `FunnelOverDays`.
+    it. The answer is a `FunnelOverDays`. If half of `TCS_EVENTS_REPORT_TIMEOUT_MS` is not enough to
+    read all events, it is an estimate from all events of some visitors or persons: `is_estimate` is
+    True, and each number has its margin.
 
     The `notices` of the answer name a property that no event has, and a type that is accepted but
     was never sent.
@@ -135,16 +144,22 @@ def funnel(  # noqa: D417 - `Reports` passes itself
         break_down: a property of the first step, such as `"plan"` or `"room.city"`. Its values have
             a funnel each.
         limit: the most values with a row of their own; the others are one row together.
+        where: conditions on the payload of the first step, besides its own: `{"plan": "pro"}`, or
+            texts such as `["price>=10"]`.
+        who: only visitors who are `"new"` in the period, `"returning"`, or `"known"` by an e-mail
+            address or user id. Of a person, only the sessions of such visitors are read.
 
     Raises:
-        ValueError: there are no steps; or an argument is none of the above; or there is a `per` or
-            a `break_down` without `within`.
+        ValueError: there are no steps; or an argument is none of the above; or there is a `per`, a
+            `break_down`, a `where` or a `who` without `within`.
         UnknownEventType: a `ValueError`; a type is neither accepted nor stored.
-        QuestionTimeout: reading took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`.
+        QuestionTimeout: reading took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`, and there was not
+            even time for an estimate.
+        NotCounted: a page waits for it, and the counts that it needs are not there yet.
     """
     _demand_steps(steps)
-    if time := time_allowed(within, per, break_down):
-        return funnel_over_days(reading, period, steps, time, per, break_down, limit)
+    if time := time_allowed(within, per, break_down, where, who):
+        return funnel_over_days(reading, period, steps, time, per, break_down, limit, where, who)
     with reading.counts() as connection:
         notices = look_at_names(reading, connection, steps)
         kept = find_funnel(connection, steps)
