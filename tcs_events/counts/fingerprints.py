@@ -26,6 +26,7 @@ from tcs_events.counts import tables
 from tcs_events.counts.days import Day
 from tcs_events.counts.events import StoredRow
 from tcs_events.counts.facts import Seen
+from tcs_events.counts.kept_courses import note_changed
 from tcs_events.counts.visits import rows_of_sessions
 from tcs_events.database.batches import batches
 
@@ -130,9 +131,13 @@ def kept_fingerprints(
 def replace_fingerprints(
     connection: Connection, day: date, new: Mapping[str, Fingerprint], sessions: Sequence[str]
 ) -> None:
-    """Replace the fingerprints of sessions on a day. Those that are not in `new` then have none."""
+    """Replace the fingerprints of sessions on a day. Those that are not in `new` then have none.
+
+    Whatever else depends on the events of these sessions is noted.
+    """
     counted = tables.sessions
     for batch in batches(sessions):
+        note_changed(connection, day, batch)
         is_theirs = (counted.c.day == day) & counted.c.session_id.in_(batch)
         connection.execute(counted.delete().where(is_theirs))
         rows = [

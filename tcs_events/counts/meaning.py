@@ -12,7 +12,7 @@ from tcs_events.event_types.event_type import EventTypes
 from tcs_events.event_types.marketplace import MARKETPLACE, roles_of
 from tcs_events.event_types.roles import Click, Roles, Search, fields_of
 
-RULES_VERSION = 5
+RULES_VERSION = 6
 """The version of the counting rules. If it changes, everything is counted again."""
 _ROLES_FROM, _ROLES_COUNT = 1_000_000, 1_000_000
 

@@ -27,6 +27,7 @@ from tcs_events.counts.audit import Audit, Difference, uncounted
 from tcs_events.counts.changes import NewOfDay, all_days, days_of_new_events, stale_days
 from tcs_events.counts.clock import Clock, database_time, steady
 from tcs_events.counts.counting import DayCounter
+from tcs_events.counts.course_counting import CourseCounter
 from tcs_events.counts.days import date_in
 from tcs_events.counts.days import day as day_of
 from tcs_events.counts.funnels import (
@@ -35,6 +36,7 @@ from tcs_events.counts.funnels import (
     uncounted_days,
     unfinished_funnels,
 )
+from tcs_events.counts.kept_courses import count_all_again
 from tcs_events.counts.lease import Lease, leased
 from tcs_events.counts.meaning import MARKETPLACE_MEANING, Meaning
 from tcs_events.counts.oddities import Oddity, find_oddities
@@ -260,6 +262,7 @@ class _Refresh:
         self._lease = lease
         self._now = now
         self._counter = DayCounter(engine, zone, meaning.roles, lease, until)
+        self._courses = CourseCounter(engine, zone, meaning.roles, lease, until)
 
     def run(
         self,
@@ -305,6 +308,8 @@ class _Refresh:
             with self._engine.begin() as connection:
                 self._lease.update(connection)
                 forget_all_versions(connection)
+                count_all_again(connection)
+        self._courses.keep_saved()
         with counting_together(
             self._engine, self._counter.count_share, processes if is_all else 1
         ) as self._counter.processes:
@@ -358,6 +363,7 @@ class _Refresh:
             self._counter.replace_visitors(spans.rest())
         self._counter.count_stale_retention()
         self._counter.count_stale_crossings()
+        self._courses.count_changed()
         return Refreshed([day for day in to_count if day not in left], events, left)
 
     def _forget_everything(self, ours: Configuration, *, is_takeover: bool) -> None:
@@ -369,7 +375,7 @@ class _Refresh:
                 connection.execute(table.delete())
 
     def count_funnels(self, seconds: float) -> None:
-        """Count the funnels that were added since the days were counted."""
+        """Count the funnels that were added or saved since the days were counted."""
         deadline = monotonic() + seconds
         with self._engine.connect() as connection:
             unfinished = unfinished_funnels(connection)
@@ -377,6 +383,7 @@ class _Refresh:
             if monotonic() > deadline:
                 return
             self._counter.count_funnel(funnel, date.min, date.max, deadline)
+        self._courses.count_old_days(deadline)
 
     def _build_spans(self) -> None:
         """Build the spans that are over and do not exist, also those with a day counted again."""

@@ -16,6 +16,7 @@ from tcs_events.counts import tables
 from tcs_events.counts.changes import touched_by
 from tcs_events.counts.days import runs
 from tcs_events.counts.fingerprints import forget_fingerprints
+from tcs_events.counts.kept_courses import forget_courses
 from tcs_events.counts.visits import forget_visits
 from tcs_events.models import UserEvent
 
@@ -58,7 +59,7 @@ def mark_stale(connection: Connection, zone: ZoneInfo, times: Sequence[datetime]
 def forget_sessions(
     connection: Connection, zone: ZoneInfo, session_ids: Collection[str], times: Sequence[datetime]
 ) -> None:
-    """Delete the visits and the fingerprints of sessions whose events were all deleted.
+    """Delete the visits, fingerprints and courses of sessions whose events were all deleted.
 
     They are gone at once. The next refresh counts their days again. Call it instead of
     `mark_stale`, in the transaction that deletes the events, after they are deleted.
@@ -73,6 +74,7 @@ def forget_sessions(
     # A running refresh loses its lease: it may have read the visits that are now deleted.
     connection.execute(tables.state.update().values(lease_holder=None))
     forget_fingerprints(connection, session_ids)
+    forget_courses(connection, session_ids)
     for first, last in runs(sorted(forget_visits(connection, session_ids))):
         for statement in (_MARK_DAYS, _FORGET_FILES):
             connection.execute(statement, {"first": first, "last": last})

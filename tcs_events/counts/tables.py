@@ -317,8 +317,52 @@ saved_funnels = sa.Table(
     sa.Column("definition", sa.Text(), nullable=False),
     sa.Column("saved_at", UtcDateTime(), nullable=False),
 )
-"""The funnels that somebody has saved by name. The definition is JSON. They are not counted ahead.
+"""The funnels that somebody has saved by name. The definition is JSON. Those over days are counted
+ahead, in `courses`."""
+
+course_funnels = sa.Table(
+    "user_event_course_funnels",
+    own_metadata,
+    sa.Column("id", row_number, primary_key=True),
+    # The SHA-256 of the definition, which itself is too long for a unique index.
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("definition", sa.Text(), nullable=False),
+    sa.Column("counted_from", sa.Date(), nullable=True),
+)
+"""The saved funnels over days whose courses are kept: their steps and the time allowed, as JSON.
+
+The courses of first steps from the day `counted_from` on are in `courses`. It is null if there are
+none yet, and 1899-01-01 if all days are counted.
 """
+
+courses = sa.Table(
+    "user_event_courses",
+    own_metadata,
+    sa.Column("id", row_number, primary_key=True),
+    sa.Column("funnel_id", row_number, nullable=False),
+    _text("session_id", SESSION_ID_MAX_LENGTH),
+    sa.Column("day", sa.Date(), nullable=False),
+    sa.Column("times", sa.Text(), nullable=False),
+    sa.Index("ix_user_event_courses_funnel_id_day", "funnel_id", "day"),
+    sa.Index("ix_user_event_courses_session_id", "session_id"),
+)
+"""How far each session came through a saved funnel from its first steps of a day.
+
+Of several first steps on the day it is the one that got furthest, and of several that got as far,
+the latest. `times` are the microseconds from it to each other step that was reached, separated by
+spaces. A session and day without a first step have no row.
+"""
+
+changed_visits = sa.Table(
+    "user_event_changed_visits",
+    own_metadata,
+    sa.Column("id", row_number, primary_key=True),
+    _text("session_id", SESSION_ID_MAX_LENGTH),
+    sa.Column("day", sa.Date(), nullable=False),
+    sa.Index("ix_user_event_changed_visits_session_id", "session_id"),
+)
+"""Visits whose events have changed since the courses of their session were counted. A refresh notes
+them with the counts of their day, and deletes them with the courses that it then counts."""
 
 funnel_counts = _of_funnels(
     "user_event_daily_funnels",
@@ -349,6 +393,9 @@ OF_EVENTS = (
     visitors,
     funnel_counts,
     funnel_crossings,
+    course_funnels,
+    courses,
+    changed_visits,
     sessions,
     checks,
     day_versions,

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
 from tcs_events.counts.conditions import Where, check_field, conditions_of
 from tcs_events.counts.courses import seconds_of
 from tcs_events.counts.steps import Step
+from tcs_events.counts.within import LONGEST, SHORTEST, text_of_within, within_of
 from tcs_events.errors import QuestionTimeout
 from tcs_events.reports import sampling
 from tcs_events.reports.columns import Column, Columns
+from tcs_events.reports.kept_courses import read_kept
 from tcs_events.reports.names import look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reached import PERS, FunnelPart, Per, Reached, ReachedByValue, ReachedStep
 from tcs_events.reports.reading import Reading
 from tcs_events.reports.stored_courses import CourseQuestion, StoredCourses
 from tcs_events.reports.who import Who
-
-SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=90)
-_WITHIN = re.compile(r"([1-9][0-9]{0,3})([hd])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +112,9 @@ class FunnelOverDays:
     """Whether the numbers are estimates from some visitors, because there was no time for all."""
     sampled: float | None
     """The share of the visitors or persons that an estimate is made from; None if it is exact."""
+    counted_at: datetime | None
+    """The time up to which the counts of a saved funnel are complete, in UTC; None if the events
+    were read."""
     notices: list[str] = field(default_factory=list)
     """Sentences for the reader, such as one about a field that no event has."""
 
@@ -128,23 +129,6 @@ class FunnelOverDays:
             for part in self.broken_down
             for row in part.steps
         ]
-
-
-def within_of(text: str | timedelta) -> timedelta:
-    """Return the time of a text such as `12h`, `7d` or `90d`. A day is 24 hours.
-
-    Raises:
-        ValueError: it is not a number of hours or days, or not from one hour to 90 days.
-    """
-    within = text
-    if isinstance(text, str):
-        if not (match := _WITHIN.fullmatch(text)):
-            raise ValueError(f"{text!r} is not a time: write hours or days, such as 12h, 7d or 90d")
-        number = int(match[1])
-        within = timedelta(hours=number) if match[2] == "h" else timedelta(days=number)
-    if not isinstance(within, timedelta) or not SHORTEST <= within <= LONGEST:
-        raise ValueError(f"{text!r} is not a time from one hour (1h) to 90 days (90d)")
-    return within
 
 
 def time_allowed(
@@ -173,14 +157,6 @@ def time_allowed(
     return None
 
 
-def text_of_within(within: timedelta) -> str:
-    """Return the text that `within_of` reads as this time, if it is a number of hours or days."""
-    hours = within / timedelta(hours=1)
-    if hours % 24 == 0:
-        return f"{hours / 24:g}d"
-    return f"{hours:g}h"
-
-
 def funnel_over_days(
     reading: Reading,
     period: Period,
@@ -202,8 +178,11 @@ def funnel_over_days(
         of_first = [*([break_down] if break_down else []), *(each.field for each in conditions)]
         notices = look_at_names(reading, connection, steps, of_first)
     question = CourseQuestion(period, narrowed, within, per, break_down, who)
-    tally = _Tally(steps, per, has_parts=break_down is not None)
-    sampled = _count(StoredCourses(reading, question), tally)
+    tally, sampled = _Tally(steps, per, has_parts=break_down is not None), None
+    counted_at = read_kept(reading, question, tally.whole.add)
+    if counted_at is None:
+        tally.begin()
+        sampled = _count(StoredCourses(reading, question), tally)
     if sampled is not None:
         notices.append(sampling.estimate_notice(sampled, f"{per}s"))
     return FunnelOverDays(
@@ -216,6 +195,7 @@ def funnel_over_days(
         tally.parts.parts(limit, sampled),
         sampled is not None,
         sampled,
+        counted_at,
         notices,
     )
 
