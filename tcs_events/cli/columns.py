@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tcs_events.cli.output import share
+from tcs_events.cli.output import Measured, share
 from tcs_events.cli.visible import visible_json
 from tcs_events.cli.worded import host_words
 from tcs_events.reports.columns import Column, Columns, worded
@@ -46,6 +46,8 @@ def _cell(column: Column, value: Any) -> object:
         return column.words[value].lower() if value is not None else None
     if column.show == "share":
         return share(value)
+    if column.show == "number":
+        return None if value is None else Measured(value)
     if column.show == "duration":
         return None if value is None else duration(value)
     if column.show == "contexts":

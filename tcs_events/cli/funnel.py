@@ -21,10 +21,12 @@ from tcs_events.cli.output import (
     print_table,
 )
 from tcs_events.cli.visible import visible
+from tcs_events.counts.conditions import Condition
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period, SavedFunnel, Step
 from tcs_events.reports.funnel import FUNNEL_COLUMNS, keep_asked
 from tcs_events.reports.over_days import Per
+from tcs_events.reports.who import Who
 
 _STEP = Printed(FUNNEL_COLUMNS, "step", "visits", "of_first", "of_previous")
 
@@ -40,6 +42,8 @@ _STEP = Printed(FUNNEL_COLUMNS, "step", "visits", "of_first", "of_previous")
     help="Ask a saved funnel by its name, instead of giving steps.",
 )
 @options.of_funnel
+@options.where
+@options.who
 @options.limit(20, "values of --break-down; the others are one row")
 @options.of_period
 @options.as_json
@@ -49,6 +53,8 @@ def funnel(
     within: str | None,
     per: Per,
     break_down: str | None,
+    where: tuple[Condition, ...],
+    who: Who | None,
     limit: int,
     period: Period,
     as_json: bool,
@@ -65,7 +71,9 @@ def funnel(
         flask tcs-events funnel{steps}
 
     From now on these steps are counted ahead, so that asking again is fast. With --within, they are
-    read from the events.
+    read from the events, unless they are saved. If that takes too long, the numbers are estimates
+    from some visitors, with their margins. --where and --who need --within; the conditions of
+    --where are about the first step.
     """  # noqa: D301 - to click, a real backspace means: keep these lines as they are
     if saved is not None:
         if steps or within or break_down or per != "visitor":
@@ -74,12 +82,16 @@ def funnel(
     if not steps:
         raise click.UsageError("Missing argument 'STEP...': give the steps, or --saved NAME.")
     if within is not None:
-        over_days = reports.funnel(period, steps, within, per, break_down, limit)
+        over_days = reports.funnel(
+            period, steps, within, per, break_down, limit, where=where, who=who
+        )
         print_notices(over_days.notices)
         (print_json_of if as_json else print_tables_of)(over_days, period)
         return
-    if per != "visitor" or break_down is not None:
-        raise click.UsageError("--per and --break-down need the time allowed, such as --within 7d.")
+    if per != "visitor" or break_down is not None or where or who is not None:
+        raise click.UsageError(
+            "--per, --break-down, --where and --who need the time allowed, such as --within 7d."
+        )
     with contextlib.suppress(sa.exc.DBAPIError):  # a read-only database can still be asked
         keep_asked(current_reports(), steps)
     rows = reports.funnel(period, steps)

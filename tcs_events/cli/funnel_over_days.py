@@ -11,20 +11,28 @@ from tcs_events.reports.over_days import OVER_DAYS_COLUMNS, Per, within_of
 
 _TIMES = ("first_quartile_seconds", "median_seconds", "third_quartile_seconds")
 _SHARES = ("of_first", "of_previous")
+_MARGINS = ("margin", "of_first_margin", "of_previous_margin", "median_margin_seconds")
 _COUNTS: dict[Per, str] = {"visitor": "visitors", "person": "persons"}
 
 
-def _printed(per: Per) -> Printed:
-    return Printed(OVER_DAYS_COLUMNS, "step", _COUNTS[per], *_SHARES, *_TIMES)
+def _printed(funnel: FunnelOverDays) -> Printed:
+    margin = _MARGINS[:1] if funnel.is_estimate else ()
+    return Printed(OVER_DAYS_COLUMNS, "step", _COUNTS[funnel.per], *margin, *_SHARES, *_TIMES)
 
 
 def print_json_of(funnel: FunnelOverDays, period: Period) -> None:
     """Print the funnel as one JSON object, with the period."""
-    printed = _printed(funnel.per)
+    names = ("step", _COUNTS[funnel.per], *_SHARES, *_TIMES, *_MARGINS)
+    printed = Printed(OVER_DAYS_COLUMNS, *names)
     print_answer(
         {
             "within": funnel.within,
             "per": funnel.per,
+            "where": funnel.where,
+            "who": funnel.who,
+            "is_estimate": funnel.is_estimate,
+            "sampled": funnel.sampled,
+            "counted_at": funnel.counted_at,
             "break_down": funnel.break_down,
             "steps": list(map(printed.by_name, funnel.steps)),
             "broken_down": [
@@ -42,7 +50,8 @@ def print_json_of(funnel: FunnelOverDays, period: Period) -> None:
 
 def print_tables_of(funnel: FunnelOverDays, period: Period) -> None:
     """Print the steps, then the values of the property."""
-    printed = _printed(funnel.per)
+    printed = _printed(funnel)
+    margin = printed.titles_of(*_MARGINS[:1]) if funnel.is_estimate else ()
     print_heading(period)
     time_allowed = duration(within_of(funnel.within).total_seconds())
     print_wrapped(
@@ -53,7 +62,7 @@ def print_tables_of(funnel: FunnelOverDays, period: Period) -> None:
         printed.titles,
         map(printed.cells, funnel.steps),
         optional=printed.titles_of(_TIMES[0], _TIMES[2], _TIMES[1], _SHARES[1]),
-        keep=printed.titles_of(_COUNTS[funnel.per], _SHARES[0]),
+        keep=[*printed.titles_of(_COUNTS[funnel.per], _SHARES[0]), *margin],
     )
     if funnel.break_down is None:
         return

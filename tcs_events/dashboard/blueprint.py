@@ -26,7 +26,7 @@ from tcs_events.dashboard.guard import (
     protect,
 )
 from tcs_events.dashboard.mount import MountedAnywhere, own_names
-from tcs_events.dashboard.page import Page
+from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.pages import PAGES, TABLES
 from tcs_events.dashboard.rendering import Links, json_response, render
 from tcs_events.dashboard.table import MAX_ROWS, Table, csv_bytes
@@ -149,7 +149,7 @@ def _show_page(page: Page, asked: Asked) -> Response:
             if isinstance(answer.get(table.name), list)
         },
         zone=asked.reports.zone.key,
-        old=_old(page, asked),
+        old=_old(page, asked, answer),
         unknown=_unknown(asked, [*page.keeps, *KINDS]),
         properties=properties_of(asked.reports.settings.event_types, asked.filters.event_type),
         **page.show(asked, answer),
@@ -172,8 +172,10 @@ def _show_json(asked: Asked, question: str) -> Response:
             "question": page.name,
             "period": asked.period if page.has_period else None,
             "timezone": asked.reports.zone.key,
-            "counted_at": None if page.reads_events(asked) else asked.reports.counted_at(),
-            "answer": {words.name(name): rows for name, rows in answer.items()},
+            "counted_at": _counted_at(page, asked, answer),
+            "answer": {
+                words.name(name): rows for name, rows in answer.items() if name != "counted_at"
+            },
         },
         words=words,
     )
@@ -199,9 +201,15 @@ def _refuse_unknown(asked: Asked, names: Sequence[str]) -> None:
         )
 
 
-def _old(page: Page, asked: Asked) -> datetime | None:
+def _counted_at(page: Page, asked: Asked, answer: Answers) -> datetime | None:
+    """Return the time up to which the counts are complete; None if the events were read."""
+    at: datetime | None = answer.get("counted_at")
+    return at if page.reads_events(asked) else asked.reports.counted_at()
+
+
+def _old(page: Page, asked: Asked, answer: Answers) -> datetime | None:
     """Return when the counts were last complete if they are older than `OLD_AFTER`, else None."""
-    at = None if page.reads_events(asked) else asked.reports.counted_at()
+    at = _counted_at(page, asked, answer)
     if at is None or datetime.now(UTC) - at <= OLD_AFTER:
         return None
     return at.astimezone(asked.reports.zone)
@@ -233,7 +241,7 @@ def _show_table(asked: Asked, name: str) -> Response:
         number=number,
         max_page=MAX_PAGE,
         max_rows=MAX_ROWS,
-        old=_old(page, asked),
+        old=_old(page, asked, {}),
         unknown=_unknown(asked, [*table.keeps, "page", *KINDS]),
         zone=asked.reports.zone.key,
     )

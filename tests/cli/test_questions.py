@@ -72,6 +72,11 @@ def over_days(within: str, per: Literal["visitor", "person"], break_down: str) -
     return {
         "within": within,
         "per": per,
+        "where": [],
+        "who": None,
+        "is_estimate": False,
+        "sampled": None,
+        "counted_at": None,
         "break_down": break_down,
         "steps": rows(found.steps),
         "broken_down": [

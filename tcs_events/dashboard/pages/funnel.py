@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked, BadParameter
-from tcs_events.dashboard.filters import in_words
+from tcs_events.dashboard.filters import Kind
+from tcs_events.dashboard.funnel_bars import bars_of
 from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.step_form import MAX_STEPS, fields_of, typed_steps
 from tcs_events.dashboard.table import Table
@@ -40,6 +40,12 @@ NEEDS_TIME = (
     "Visits are not counted by person, and not broken down. Choose a time, such as 7 days, to see"
     " that."
 )
+WITH_FILTERS = (
+    "With filters, visitors are counted, each once, and all steps follow within 24 hours. Without"
+    " filters, visits are counted."
+)
+FILTERS: tuple[Kind, ...] = ("where", "who")
+"""What a funnel over days follows."""
 KEEPS = ("step", "within", "per", "break_down")
 
 
@@ -79,6 +85,16 @@ def read_within(asked: Asked) -> str:
     return text
 
 
+def time_of(asked: Asked) -> str:
+    """Return the time allowed, such as `7d`; "" if visits are counted, which know no filters.
+
+    Raises:
+        BadParameter: it is not one.
+    """
+    is_narrowed = asked.filters.where or asked.filters.who
+    return read_within(asked) or ("1d" if is_narrowed else "")
+
+
 @dataclass(frozen=True, slots=True)
 class CountedStep(FunnelStep):
     """A row of the table. A CSV file has no other place to say how many days are counted."""
@@ -101,6 +117,8 @@ def _ask_over_days(asked: Asked, within: str) -> FunnelOverDays:
             within,
             asked.choice("per", PER),
             asked.text("break_down") or None,
+            where=asked.filters.where,
+            who=asked.filters.who,
         )
     except UnknownEventType:
         raise
@@ -124,11 +142,11 @@ def _rows(asked: Asked, limit: int) -> list[CountedStep]:
 
 
 def _rows_over_days(asked: Asked, limit: int) -> list[ReachedStep]:
-    return _ask_over_days(asked, read_within(asked) or "7d").steps
+    return _ask_over_days(asked, time_of(asked) or "7d").steps
 
 
 def _part_rows(asked: Asked, limit: int) -> list[PartStep]:
-    return _ask_over_days(asked, read_within(asked) or "7d").part_rows()[:limit]
+    return _ask_over_days(asked, time_of(asked) or "7d").part_rows()[:limit]
 
 
 table = Table(
@@ -148,6 +166,7 @@ over_days = Table(
     OVER_DAYS_COLUMNS,
     _rows_over_days,
     keeps=("step", "within", "per"),
+    filters=FILTERS,
 )
 broken_down = Table(
     "funnel_broken_down",
@@ -156,20 +175,21 @@ broken_down = Table(
     PART_COLUMNS,
     _part_rows,
     keeps=KEEPS,
+    filters=FILTERS,
 )
 
 
 def answer(asked: Asked, limit: int) -> Answers:
     """Return the steps with their visits on the days that are counted so far, or over days."""
-    if within := read_within(asked):
+    if within := time_of(asked):
         found = _ask_over_days(asked, within)
+        rest = {each.name: getattr(found, each.name) for each in fields(found)}
+        notices = [*found.notices, *([] if read_within(asked) else [WITH_FILTERS])]
         return {
-            "funnel_over_days": found.steps,
-            "funnel_broken_down": found.broken_down,
-            "within": found.within,
-            "per": found.per,
-            "break_down": found.break_down,
-            "notices": found.notices,
+            over_days.name: rest.pop("steps"),
+            broken_down.name: rest.pop("broken_down"),
+            **rest,
+            "notices": notices,
         }
     is_more_asked = asked.choice("per", PER) != PER[0] or asked.text("break_down")
     counted = _ask(asked)
@@ -194,51 +214,6 @@ def typed(asked: Asked) -> dict[str, object] | None:
     return {"step": steps, "per": None if asked.text("per") == PER[0] else asked.text("per")}
 
 
-@dataclass(frozen=True)
-class Bar:
-    """A step of the chart."""
-
-    row: FunnelStep | ReachedStep
-    count: int
-    conditions: list[str]
-    """The conditions in words."""
-    before: float | None
-    """The length of the bar of the step before; None at the first step."""
-    lost: int | None
-    """How many of those at the step before did not go on."""
-    time: str
-    """How long it took, in words; "" if that is not known."""
-
-
-def _bars(rows: Sequence[FunnelStep | ReachedStep]) -> list[Bar]:
-    bars: list[Bar] = []
-    for place, row in enumerate(rows):
-        before = rows[place - 1] if place else None
-        count = row.sessions if isinstance(row, FunnelStep) else row.count
-        bars.append(
-            Bar(
-                row,
-                count,
-                list(map(in_words, row.step.conditions)),
-                before.of_first if before else None,
-                bars[-1].count - count if bars else None,
-                _time(row) if isinstance(row, ReachedStep) else "",
-            )
-        )
-    return bars
-
-
-def _time(row: ReachedStep) -> str:
-    """Return `half of them within 2 days 3 hours` and the like."""
-    times = (row.first_quartile_seconds, row.median_seconds, row.third_quartile_seconds)
-    quarter, half, most = (None if time is None else duration(time) for time in times)
-    if half is None:
-        return ""
-    if quarter == most:
-        return f"half of them within {half}"
-    return f"half of them within {half} (a quarter within {quarter}, three quarters within {most})"
-
-
 def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the bars, and what the form has to choose from."""
     rows: list[FunnelStep | ReachedStep] = (
@@ -247,14 +222,14 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     steps = [read_step(text) for text in texts_of(asked)]
     with asked.reports.events() as connection:
         seen = seen_properties(connection, dict.fromkeys(each.event_type for each in steps))
-    fields = fields_of(steps, seen, asked.reports.settings.event_types)
-    within, bars = read_within(asked), _bars(rows)
+    chosen, within, bars = read_within(asked), time_of(asked), bars_of(rows)
     per = asked.choice("per", PER)
     return {
-        "fields": fields,
+        "fields": fields_of(steps, seen, asked.reports.settings.event_types),
         "event_types": list(
             dict.fromkeys([*asked.reports.settings.event_types, *(s.event_type for s in steps)])
         ),
+        "chosen": chosen,
         "within": within,
         "within_words": WITHIN if within in WITHIN else {**WITHIN, within: within},
         "per": per,
@@ -272,7 +247,7 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
                     "per": None if saved.per == PER[0] else saved.per,
                     "break_down": saved.break_down,
                 },
-                tuple(saved.steps) == tuple(steps) and (saved.within or "") == within,
+                tuple(saved.steps) == tuple(steps) and (saved.within or "") == chosen,
             )
             for saved in asked.reports.saved_funnels()
         ],
@@ -287,15 +262,16 @@ page = Page(
     "How many go on?",
     lambda asked: (
         f"From one step to the next, within {duration(within_of(within).total_seconds())}."
-        if (within := read_within(asked))
+        if (within := time_of(asked))
         else "From one step to the next, within 24 hours."
     ),
     answer,
     show,
     (table, over_days, broken_down),
     keeps=KEEPS,
-    max_days=lambda asked: MAX_DAYS_READ if read_within(asked) else None,
-    reads_events=lambda asked: bool(read_within(asked)),
+    filters=FILTERS,
+    max_days=lambda asked: MAX_DAYS_READ if time_of(asked) else None,
+    reads_events=lambda asked: bool(time_of(asked)),
     typed=typed,
     is_done=is_done,
 )
