@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from tcs_events.counts.filters import active_filters
 from tcs_events.counts.ids import id_text
+from tcs_events.counts.text import normalise
 from tcs_events.event_types.roles import Role
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in")
@@ -41,8 +42,9 @@ class Condition:
     - `<`, `<=`, `>` and `>=` compare numbers only.
 
     A property that the role of the event type names as the item is compared as in reports, so that
-    7 and "7" are the same. In a property that it names as the filters, those that are off do not
-    count: `filters={}` means that no filter is on.
+    7 and "7" are the same. So is one that it names as the query: `text=moon` holds for "Moon", too.
+    In a property that it names as the filters, those that are off do not count: `filters={}` means
+    that no filter is on.
 
     Raises:
         ValueError: the field contains one of `=<>!,[]`, or has spaces around it; or the operator is
@@ -172,9 +174,16 @@ def value_key(value: Any, field: str, role: Role | None = None) -> Hashable:
     if role is not None:
         if field == getattr(role, "item", None) and (item := id_text(value)):
             return item  # "7" and 7 are the same item
+        if field == getattr(role, "query", None) and isinstance(value, str):
+            return normalise(value)
         if field == getattr(role, "filters", None) and isinstance(value, dict):
             value = active_filters(value)
     return _key(value)
+
+
+def is_compared_as_in_reports(field: str, role: Role | None) -> bool:
+    """Return whether `value_key` compares a property in a way of its own: item, query, filters."""
+    return field in [getattr(role, name, None) for name in ("item", "query", "filters")]
 
 
 def _key(value: Any) -> Hashable:

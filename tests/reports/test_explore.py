@@ -129,6 +129,8 @@ def test_it_is_what_the_events_say(make_host: MakeHost, database_url: str, zone:
 
 ROLES: list[tuple[str, str, Callable[[Any], Any]]] = [
     ("card_click", "expert_id", lambda value: truth.id_of(value) or truth.one_form(value)),
+    ("sage_query", "query_text",
+     lambda value: truth.normalised(value) if isinstance(value, str) else truth.one_form(value)),
     ("sage_query", "filters",
      lambda value: truth.one_form(
          {name: of for name, of in value.items() if not truth.is_off(of)}
@@ -137,7 +139,7 @@ ROLES: list[tuple[str, str, Callable[[Any], Any]]] = [
 
 
 @pytest.mark.parametrize(("event_type", "by", "show"), ROLES)
-def test_items_and_filters_are_one_value_as_in_other_reports(
+def test_items_queries_and_filters_are_one_value_as_in_other_reports(
     make_host: MakeHost, sqlite_url: str, event_type: str, by: str, show: Callable[[Any], Any]
 ) -> None:
     app, world = make_host(sqlite_url), make_world(3, ZoneInfo("UTC"), 200)

@@ -198,7 +198,7 @@ def test_any_question_about_any_payload_is_answered_as_by_the_database(
 
 @pytest.mark.usefixtures("only_with_files")
 @pytest.mark.parametrize(("event_type", "by", "show"), SHOWN)
-def test_items_and_filters_are_one_value_as_in_other_reports(
+def test_items_queries_and_filters_are_one_value_as_in_other_reports(
     make_files_host: Callable[..., Flask],
     sqlite_url: str,
     event_type: str,

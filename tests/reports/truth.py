@@ -97,8 +97,10 @@ def expert_of(event: Event) -> str:
 
 def query_of(event: Event) -> str:
     text = event.payload.get("query_text")
-    if event.event_type != "sage_query" or not isinstance(text, str):
-        return ""
+    return "" if event.event_type != "sage_query" or not isinstance(text, str) else normalised(text)
+
+
+def normalised(text: str) -> str:
     while True:
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
         for char, plain in LOOK_ALIKE.items():

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, select
 
 from tcs_events.counts import tables
-from tcs_events.counts.conditions import Condition, value_key
+from tcs_events.counts.conditions import Condition, is_compared_as_in_reports, value_key
 from tcs_events.counts.days import runs
 from tcs_events.counts.time_limit import in_time, time_of
 from tcs_events.counts.versions import versions
@@ -249,7 +249,7 @@ class _Answer:
     ) -> Any:
         """Return a function from the columns of some files to the SQL of a condition on them."""
         name, role = condition.field, self._question.role
-        is_special = name in (getattr(role, "item", None), getattr(role, "filters", None))
+        is_special = is_compared_as_in_reports(name, role)
         if not is_special and (in_sql := _sql_of(condition)) is not None:
             return lambda of: in_sql(of[name])
         # SQL does not know which of these values are equal, so each is asked once.
@@ -334,7 +334,7 @@ class _Answer:
     def _merge_keys(self) -> None:
         """Give one key to all cells whose values are equal though the cells differ."""
         by, role = self._question.by or "", self._question.role
-        is_special = by in (getattr(role, "item", None), getattr(role, "filters", None))
+        is_special = is_compared_as_in_reports(by, role)
         where = "" if is_special else " WHERE left(t, 1) NOT IN ('\"', 't', 'f', 'n')"
         first: dict[Hashable, int] = {}
         merged: dict[int, int] = {}

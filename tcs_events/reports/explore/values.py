@@ -10,6 +10,7 @@ from typing import Any
 from tcs_events.counts.conditions import value_at
 from tcs_events.counts.filters import active_filters
 from tcs_events.counts.ids import id_text
+from tcs_events.counts.text import normalise
 from tcs_events.event_types.roles import Role
 from tcs_events.strict_json import MAX_NUMBER
 
@@ -23,6 +24,8 @@ def shown_value(value: Any, field: str, role: Role | None = None) -> Any:
     if role is not None:
         if field == getattr(role, "item", None) and (item := id_text(value)):
             return item
+        if field == getattr(role, "query", None) and isinstance(value, str):
+            return normalise(value)
         if field == getattr(role, "filters", None) and isinstance(value, dict):
             value = active_filters(value)
     return _in_one_form(value)
