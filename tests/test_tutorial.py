@@ -132,6 +132,12 @@ print("You are ada@example.com" in visitor.get("/login").text)
 print(send("room_opened", {{"room_id": "lake", "source": "list"}}))
 timeline = flask({shown_command("timeline")!r})
 print(timeline.index("garden") < timeline.index("lake"))
+visitor.post("/logout")
+new = {{"email": "eve@example.com", "password": "secret", "plan": "club"}}
+print(visitor.get("/sign-up").status_code, visitor.post("/sign-up", data=new).location)
+print(visitor.get("/insights/").status_code, visitor.post("/sign-up", data=new).location)
+stored = flask({shown_command("tcs-events tail")!r})
+print(stored.count("sign_up"), "club" in stored)
 """,
         ["celery", "psycopg"],
     )
@@ -144,6 +150,9 @@ print(timeline.index("garden") < timeline.index("lake"))
         "True",
         "202",
         "True",
+        "200 /",
+        "403 /login",
+        "1 True",
     ]
 
 

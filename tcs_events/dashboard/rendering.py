@@ -30,6 +30,7 @@ class Links:
     """Builds the URLs of a page's links. They keep the period and filters unless told otherwise."""
 
     def __init__(self, asked: Asked | None) -> None:
+        self.asked = asked
         self._period = asked.period_args if asked else {}
         self._filters = asked.filters if asked else NO_FILTERS
         self._args = asked.args if asked else None

@@ -49,8 +49,8 @@ class Table:
     all."""
     filters: tuple[Kind, ...] = ()
     """The filters that its rows follow."""
-    leads_to: Mapping[str, Callable[[Any], Target | None]] = field(default_factory=dict)
-    """Where the cells of a column lead to, by its name."""
+    leads_to: Mapping[str, Callable[[Any, Asked], Target | None]] = field(default_factory=dict)
+    """Where the cells of a column lead to, by its name: a function of the row."""
 
     def worded(self, words: Words) -> Table:
         """Return the same with a host's words for an item."""
@@ -60,6 +60,7 @@ class Table:
             title=words.in_text(self.title),
             caption=words.in_text(self.caption),
             columns=worded(self.columns, words),
+            leads_to={words.name(name): find for name, find in self.leads_to.items()},
         )
 
     def page(self, asked: Asked, number: int, size: int = PAGE_ROWS) -> Shown:
@@ -76,7 +77,7 @@ class Table:
         return Shown(self, list(rows[start : start + size]), start, len(rows) > start + size)
 
 
-def timeline_of(row: Any) -> Target | None:
+def timeline_of(row: Any, asked: Asked) -> Target | None:
     """Return the timeline of the visitor of a row; None if its session is not known."""
     return ("timeline", {"session": row.session_id}) if row.session_id else None
 
@@ -115,10 +116,10 @@ class Shown:
         columns = self.table.columns
         return columns if self.is_whole else tuple(c for c in columns if not c.is_extra)
 
-    def target(self, column: Column, row: Any) -> Target | None:
+    def target(self, column: Column, row: Any, asked: Asked) -> Target | None:
         """Return where a cell leads to; None for nowhere."""
         find = self.table.leads_to.get(column.name)
-        return find(row) if find else None
+        return find(row, asked) if find else None
 
     @property
     def widest(self) -> float:

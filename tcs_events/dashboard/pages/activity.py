@@ -41,7 +41,7 @@ by_type = Table(
         key=lambda row: row.event_type,
     )[:limit],
     filters=("type",),
-    leads_to={"event_type": lambda row: ("activity", {"type": row.event_type or None})},
+    leads_to={"event_type": lambda row, asked: ("activity", {"type": row.event_type or None})},
 )
 over_time = Table(
     "activity",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tcs_events.dashboard.narrowing import changes_of, combination_of
 from tcs_events.dashboard.page import Page, rows_of
 from tcs_events.dashboard.table import Table, ranked
 from tcs_events.event_types.roles import FilterChange
@@ -16,6 +17,7 @@ values = Table(
     ranked(Reports.dead_end_values),
     can_skip=True,
     roles=(FilterChange,),
+    leads_to={"value": lambda row, asked: changes_of(row.filter, row.value, asked)},
 )
 combinations = Table(
     "dead_end_combinations",
@@ -25,6 +27,7 @@ combinations = Table(
     ranked(Reports.dead_end_combinations),
     can_skip=True,
     roles=(FilterChange,),
+    leads_to={"value": lambda row, asked: combination_of(row.value, asked)},
 )
 
 page = Page(

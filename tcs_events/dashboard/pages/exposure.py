@@ -7,6 +7,7 @@ from typing import Any
 
 from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import lorenz
+from tcs_events.dashboard.narrowing import clicks_of
 from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.table import Table
 from tcs_events.event_types.marketplace import says_what_was_returned
@@ -62,6 +63,7 @@ table = Table(
     EXPOSURE_COLUMNS,
     _rows,
     keeps=("rung",),
+    leads_to={"item_id": lambda row, asked: clicks_of(row.item_id, asked) if row.clicked else None},
 )
 
 

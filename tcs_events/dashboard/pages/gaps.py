@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked
+from tcs_events.dashboard.narrowing import searches_of
 from tcs_events.dashboard.page import Answers, Page, rows_of
 from tcs_events.dashboard.table import Table, ranked
 from tcs_events.event_types.roles import Search
@@ -20,6 +21,7 @@ table = Table(
     ranked(Reports.unmet_demand),
     can_skip=True,
     roles=(Search,),
+    leads_to={"query": lambda row, asked: searches_of(row.query, asked)},
 )
 
 

@@ -19,7 +19,7 @@ NAMED_EVERY = 10
 visitors = Table(
     "latest_visitors",
     "Latest visitors",
-    "Those of the newest 5,000 events, the latest first.",
+    "Those of the 5,000 events that happened last, the latest first.",
     LATEST_COLUMNS,
     lambda asked, limit: asked.reports.latest_visitors(limit, asked.filters.event_type or None),
     filters=("type",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tcs_events.dashboard.asked import Asked
+from tcs_events.dashboard.narrowing import changes_of, clicks_of, searches_of
 from tcs_events.dashboard.page import Page, rows_of
 from tcs_events.dashboard.table import Table, ranked
 from tcs_events.event_types.roles import Click, FilterChange, Search
@@ -17,6 +18,7 @@ items = Table(
     ranked(Reports.top_items),
     can_skip=True,
     roles=(Click,),
+    leads_to={"item_id": lambda row, asked: clicks_of(row.item_id, asked)},
 )
 queries = Table(
     "queries",
@@ -26,6 +28,7 @@ queries = Table(
     ranked(Reports.top_queries),
     can_skip=True,
     roles=(Search,),
+    leads_to={"query": lambda row, asked: searches_of(row.query, asked)},
 )
 filters = Table(
     "filters",
@@ -35,6 +38,7 @@ filters = Table(
     ranked(Reports.top_filters),
     can_skip=True,
     roles=(FilterChange,),
+    leads_to={"value": lambda row, asked: changes_of(row.filter, row.value, asked)},
 )
 
 _LISTED = ((items, "{items}", "click"), (queries, "queries", "ask"), (filters, "filters", "set"))

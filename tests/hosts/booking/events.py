@@ -37,6 +37,10 @@ class BookingPayload(Schema):
     price = fields.Integer(required=True, strict=True, validate=at_least_0)
 
 
+class SignUpPayload(Schema):
+    plan = fields.String(required=True, validate=validate.OneOf(["free", "club"]))
+
+
 EVENT_TYPES = [
     EventType(
         "search",
@@ -68,6 +72,12 @@ EVENT_TYPES = [
         break_down=("plan",),
         add_up=("price",),
         help="Booked a room.",
+    ),
+    EventType(
+        "sign_up",
+        SignUpPayload,
+        break_down=("plan",),
+        help="Signed up as a user.",
     ),
 ]
 

@@ -38,6 +38,11 @@ export interface BookingDone {
   price: number;
 }
 
+/** Signed up as a user. */
+export interface SignUp {
+  plan: "free" | "club";
+}
+
 /** The payload of each event type. */
 export interface EventPayloads {
   search: Search;
@@ -45,6 +50,7 @@ export interface EventPayloads {
   room_seen: RoomSeen;
   room_opened: RoomOpened;
   booking_done: BookingDone;
+  sign_up: SignUp;
 }
 
 /** The arguments of `trackEvent`: for your own functions that pass them on. */
