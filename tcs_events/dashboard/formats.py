@@ -60,6 +60,21 @@ def change(now: int | None, before: int | None) -> str:
     return f"{100 * difference:+.{digits}f} %".replace("-", MINUS)
 
 
+def points(now: float, before: float) -> str:
+    """Return the change of a share in percentage points: `+3 points`."""
+    difference = round(100 * (now - before), 1)
+    if difference == 0:
+        return "no change" if now == before else "about the same"
+    text = f"{difference:+.{0 if abs(difference) >= 10 else 1}f}".removesuffix(".0")
+    return f"{text} {'point' if abs(difference) == 1 else 'points'}".replace("-", MINUS)
+
+
+def points_direction(now: float, before: float) -> str:
+    """Return "up" or "down" for a change that can be seen in `points`, else "same"."""
+    difference = round(100 * (now - before), 1)
+    return "same" if difference == 0 else "up" if difference > 0 else "down"
+
+
 def direction(now: int | None, before: int | None) -> str:
     """Return "up" or "down" for a change that can be seen in `change`, else "same"."""
     if now is None or not before or abs(now - before) < 0.0005 * before:
@@ -148,6 +163,8 @@ FORMATS = {
     "moment": moment,
     "number": number_text,
     "period": period,
+    "points": points,
+    "points_direction": points_direction,
     "plural": plural,
     "share": share,
     "short_day": short_day,

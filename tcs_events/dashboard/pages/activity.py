@@ -34,7 +34,7 @@ MEANS = {
 by_type = Table(
     "totals",
     "By event type",
-    "All events of the period, by type.",
+    "All events of the period, by type. Choose a type to see it alone.",
     TOTAL_COLUMNS,
     lambda asked, limit: sorted(
         _of_type(asked, asked.reports.total_activity(asked.period).values()),
@@ -57,10 +57,16 @@ over_time = Table(
 visitors = Table(
     "visitors_by_type",
     "Visitors by event type",
-    "Each visitor of the period counts once. New ones have their first event in it.",
+    "Each visitor of the period counts once. New ones have their first event in it. Choose a type"
+    " to explore it.",
     TYPE_COLUMNS,
     lambda asked, limit: _visitors_of_types(asked, _visitors(asked))[:limit],
     filters=("type",),
+    leads_to={
+        "event_type": lambda row, asked: (
+            ("explore", {"type": row.event_type}) if row.event_type else None
+        )
+    },
 )
 visitors_by_day = Table(
     "visitors_by_day",
@@ -69,6 +75,9 @@ visitors_by_day = Table(
     DAY_COLUMNS,
     lambda asked, limit: _visitors(asked).by_day[:limit],
     filters=("type",),
+    leads_to={
+        "day": lambda row, asked: ("activity", {"from": f"{row.day}", "to": f"{row.day}"}),
+    },
 )
 
 

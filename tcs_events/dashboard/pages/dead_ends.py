@@ -12,7 +12,8 @@ from tcs_events.reports.dead_ends import COMBINATION_COLUMNS, VALUE_COLUMNS
 values = Table(
     "dead_end_values",
     "One filter",
-    "Filter values that left no {item}, alone or with other filters. Counts are visits.",
+    "Filter values that left no {item}, alone or with other filters. Counts are visits. Choose a"
+    " value to explore all its changes, by how much they left.",
     VALUE_COLUMNS,
     ranked(Reports.dead_end_values),
     can_skip=True,
@@ -22,7 +23,8 @@ values = Table(
 combinations = Table(
     "dead_end_combinations",
     "Filters together",
-    "All filters that were set when no {item} was left. Counts are visits.",
+    "All filters that were set when no {item} was left. Counts are visits. Choose a combination to"
+    " explore all changes to it.",
     COMBINATION_COLUMNS,
     ranked(Reports.dead_end_combinations),
     can_skip=True,

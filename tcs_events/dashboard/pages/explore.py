@@ -15,7 +15,7 @@ from tcs_events.dashboard.page import Answers, Page
 from tcs_events.dashboard.parameters import PARAMETER_MAX_LENGTH
 from tcs_events.dashboard.table import Table
 from tcs_events.errors import UnknownEventType
-from tcs_events.reports import Explored, ExploreRow, Property
+from tcs_events.reports import Explored, ExploreRow, Property, Step
 from tcs_events.reports.activity import ALL_TYPES
 from tcs_events.reports.explore import EXPLORE_COLUMNS, measures_of
 from tcs_events.reports.explore.question import MAX_LIMIT, MAX_SERIES, Interval
@@ -30,6 +30,10 @@ DAYS_BY_DAY = 92
 """The most days that have a bar for each if the URL does not say."""
 ID_VALUES = 50
 """A property with more different values is not chosen by itself: most values are rare."""
+OPEN_POINTS = 14
+"""The most days or weeks of the table of all charts that are shown unfolded."""
+FUNNEL_WITHIN = "30d"
+"""The time allowed in a funnel that begins with the events of the page."""
 INTERVALS: tuple[Interval, ...] = ("day", "week")
 
 
@@ -122,6 +126,8 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
         "every": [(row, _narrowed(row, asked, answer)) for row in every],
         "widest": max((row.number or 0 for row in rows), default=0) or 1,
         "is_share": any(row.share is not None for row in every),
+        "open_points": OPEN_POINTS,
+        "funnel": _funnel(asked, answer),
         "chart": _chart("total", "All values", total, asked, answer) if is_drawn else None,
         "multiples": [
             _chart(f"row-{place}", row.name, row, asked, answer, is_small=True)
@@ -143,6 +149,16 @@ def _narrowed(row: ExploreRow, asked: Asked, answer: Answers) -> dict[str, objec
     if text in where or len(where) >= MAX_WHERE or len(text) > PARAMETER_MAX_LENGTH:
         return None
     return {"type": answer["event_type"], "by": answer["by"], "where": [*where, text]}
+
+
+def _funnel(asked: Asked, answer: Answers) -> dict[str, object] | None:
+    """Return the URL parameters of a funnel whose first step is what the page counts."""
+    try:
+        step = Step(answer["event_type"], asked.filters.where)
+    except ValueError:  # an event type with brackets
+        return None
+    steps = {"step": str(step), "within": FUNNEL_WITHIN, "break_down": answer["by"]}
+    return {**steps, "type": None, "where": None}  # the step has them
 
 
 def _in_chart(number: float | None) -> float:

@@ -9,6 +9,7 @@ from tcs_events.dashboard.asked import Asked
 from tcs_events.dashboard.charts import lorenz
 from tcs_events.dashboard.narrowing import clicks_of
 from tcs_events.dashboard.page import Answers, Page
+from tcs_events.dashboard.pages.comparison import period_before
 from tcs_events.dashboard.table import Table
 from tcs_events.event_types.marketplace import says_what_was_returned
 from tcs_events.event_types.roles import Click, Impression, Search
@@ -75,7 +76,13 @@ def answer(asked: Asked, limit: int) -> Answers:
 def show(asked: Asked, answer: Answers) -> dict[str, Any]:
     """Return the ladder, and the curve of how exposure is spread."""
     report: Exposure = answer["exposure"]
+    before = period_before(asked)
+    earlier = asked.reports.exposure(before, asked.catalogue) if before else None
+    curve = lorenz([item.exposed for item in earlier.items]) if earlier else None
     return {
+        "before": before,
+        "coverage_before": earlier.coverage if earlier and curve else None,
+        "lower_half_before": curve.lower_half if curve else None,
         # Without events, every item of the catalogue would look as if nobody wanted it.
         "is_empty": not asked.reports.total_activity(asked.period),
         "rungs": rungs_of(asked, report),

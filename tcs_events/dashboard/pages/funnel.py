@@ -9,7 +9,7 @@ from tcs_events.dashboard.asked import Asked, BadParameter
 from tcs_events.dashboard.filters import Kind
 from tcs_events.dashboard.funnel_bars import bars_of
 from tcs_events.dashboard.page import Answers, Page
-from tcs_events.dashboard.step_form import MAX_STEPS, fields_of, typed_steps
+from tcs_events.dashboard.step_form import MAX_STEPS, break_downs_of, fields_of, typed_steps
 from tcs_events.dashboard.table import Table
 from tcs_events.errors import UnknownEventType
 from tcs_events.reports import FunnelStep, ReachedStep, Step, step
@@ -235,6 +235,10 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
         "per": per,
         "pers": PER,
         "break_down": asked.text("break_down"),
+        "break_downs": break_downs_of(
+            fields[0], asked.reports.settings.event_types, asked.text("break_down")
+        ),
+        "may_go_on": bool(within) and asked.period.last + within_of(within) >= asked.today,
         "is_done": is_done(answer),
         "is_empty": is_done(answer) and not any(bar.count for bar in bars),
         "bars": bars,

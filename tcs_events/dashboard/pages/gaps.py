@@ -16,7 +16,7 @@ table = Table(
     "gaps",
     "Queries without an answer",
     "Counts are visits. One visit may count in several columns: it may be shown nothing at first,"
-    " and something later.",
+    " and something later. Choose a query to explore all its searches.",
     GAP_COLUMNS,
     ranked(Reports.unmet_demand),
     can_skip=True,

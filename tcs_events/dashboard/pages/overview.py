@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tcs_events.dashboard.asked import Asked
+from tcs_events.dashboard.narrowing import changes_of, clicks_of, searches_of
 from tcs_events.dashboard.page import Answers, Page, rows_of
 from tcs_events.dashboard.pages import activity as activity_page
 from tcs_events.dashboard.pages import dead_ends, exposure, gaps, top
@@ -115,6 +116,9 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
             for event_type in types
         ],
         "ladder": _ladder(answer),
+        "clicks_of": clicks_of,
+        "searches_of": searches_of,
+        "changes_of": changes_of,
         "is_empty": not now,
     }
 

@@ -14,7 +14,7 @@ from tcs_events.dashboard.table import MAX_ROWS, Table
 from tcs_events.errors import UnknownEventType
 from tcs_events.reports import Path, Paths
 from tcs_events.reports.paths import DEFAULT_DEPTH, END, MAX_DEPTH, PATH_COLUMNS, START, Direction
-from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
+from tcs_events.reports.types import known_types
 
 DIRECTIONS: tuple[Direction, ...] = ("after", "before")
 COLLAPSE = ("no", "yes")
@@ -143,8 +143,7 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
         "directions": DIRECTIONS,
         "depths": range(1, MAX_DEPTH + 1),
         "collapse": asked.choice("collapse", COLLAPSE),
-        "event_types": list(asked.reports.settings.event_types),
-        "type_max_length": EVENT_TYPE_MAX_LENGTH,
+        "event_types": list(dict.fromkeys([*known_types(asked.reports), answer["event_type"]])),
     }
 
 

@@ -13,7 +13,8 @@ from tcs_events.reports.top import FILTER_COLUMNS, ITEM_COLUMNS, QUERY_COLUMNS
 items = Table(
     "items",
     "{Items}",
-    "The {items} that were clicked, and where. One visit may click in several places.",
+    "The {items} that were clicked, and where. One visit may click in several places. Choose one to"
+    " explore its clicks.",
     ITEM_COLUMNS,
     ranked(Reports.top_items),
     can_skip=True,
@@ -23,7 +24,8 @@ items = Table(
 queries = Table(
     "queries",
     "Queries",
-    "What visitors asked. Upper and lower case, and spaces, make no difference.",
+    "What visitors asked. Upper and lower case, and spaces, make no difference. Choose a query to"
+    " explore its searches.",
     QUERY_COLUMNS,
     ranked(Reports.top_queries),
     can_skip=True,
@@ -33,7 +35,8 @@ queries = Table(
 filters = Table(
     "filters",
     "Filters",
-    "The filters that visitors set.",
+    "The filters that visitors set. Choose a value to explore its changes. Switching the value off"
+    " counts as a change, too.",
     FILTER_COLUMNS,
     ranked(Reports.top_filters),
     can_skip=True,
