@@ -94,6 +94,7 @@ def set_up(databases: Sequence[str], peers: bool) -> Iterator[Setup]:
 @click.option("--reports", "large_tables_only", is_flag=True, help="Instead: many events, asked.")
 @click.option("--refreshes", "refreshes_only", is_flag=True, help="Instead: a day's new events.")
 @click.option("--events", type=int, help="Of --reports [10000000; SQLite: half] and --refreshes.")
+@click.option("--days", default=30, show_default=True, help="Of --reports: the events' days.")
 def main(
     quick: bool,
     markdown: str | None,
@@ -103,6 +104,7 @@ def main(
     large_tables_only: bool,
     refreshes_only: bool,
     events: int | None,
+    days: int,
     **given: str | None,
 ) -> None:
     """Measure events per second on this machine, beside a yardstick that stores nothing.
@@ -127,7 +129,7 @@ def main(
         if a_million:
             text, well = million.run(setup)
         elif large_tables_only:
-            text, well = large_tables.run(setup, databases, events or 10_000_000)
+            text, well = large_tables.run(setup, databases, events or 10_000_000, days)
         elif refreshes_only:
             text, well = refreshes.run(setup, databases, events or 1_000_000)
         elif store_only:
