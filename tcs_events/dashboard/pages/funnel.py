@@ -224,8 +224,9 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
         seen = seen_properties(connection, dict.fromkeys(each.event_type for each in steps))
     chosen, within, bars = read_within(asked), time_of(asked), bars_of(rows)
     per = asked.choice("per", PER)
+    step_fields = fields_of(steps, seen, asked.reports.settings.event_types)
     return {
-        "fields": fields_of(steps, seen, asked.reports.settings.event_types),
+        "fields": step_fields,
         "event_types": list(
             dict.fromkeys([*asked.reports.settings.event_types, *(s.event_type for s in steps)])
         ),
@@ -236,7 +237,7 @@ def show(asked: Asked, answer: Answers) -> dict[str, Any]:
         "pers": PER,
         "break_down": asked.text("break_down"),
         "break_downs": break_downs_of(
-            fields[0], asked.reports.settings.event_types, asked.text("break_down")
+            step_fields[0], asked.reports.settings.event_types, asked.text("break_down")
         ),
         "may_go_on": bool(within) and asked.period.last + within_of(within) >= asked.today,
         "is_done": is_done(answer),
