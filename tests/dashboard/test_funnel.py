@@ -19,7 +19,8 @@ from werkzeug.datastructures import MultiDict
 from tcs_events import reports
 from tcs_events.counts.conditions import OPERATORS, Condition
 from tcs_events.dashboard.step_form import FIELDS, fields_of, typed_steps
-from tcs_events.reports import Step
+from tcs_events.host import registration_of
+from tcs_events.reports import Step, sampling
 from tests.dashboard.visitors import fill, noon_today, visit
 from tests.support import plain
 
@@ -129,6 +130,57 @@ def test_a_visit_is_neither_counted_by_person_nor_broken_down(client: FlaskClien
     assert answer is not None
     assert answer["answer"]["funnel"][0]["visits"] == 2
     assert "Choose a time, such as 7 days" in answer["answer"]["notices"][0]
+
+
+def test_it_follows_the_filters_on_the_first_step_and_on_visitors(client: FlaskClient) -> None:
+    def visitors(**query: str) -> list[int]:
+        said = client.get("/insights/api/funnel.json", query_string={**FUNNEL, **query}).json
+        assert said is not None
+        return [row["visitors"] for row in said["answer"]["funnel_over_days"]]
+
+    assert visitors() == [2, 1]
+    assert visitors(where="filters.rate_max=90") == [1, 1]
+    assert visitors(where="filters.rate_max=90", who="returning") == [0, 0]
+    page = client.get(PATH, query_string={**FUNNEL, "where": "filters.rate_max=90"})
+    assert "not apply here" not in page.text
+    [link] = re.findall(r'href="([^"]*/csv/[^"]*)"', page.text)
+    rows = client.get(html.unescape(link)).text.splitlines()
+    assert [row.split(",")[1] for row in rows[1:]] == ['"1"', '"1"']
+
+
+def test_visits_know_no_filters_so_visitors_are_counted_with_them(client: FlaskClient) -> None:
+    query = {"step": FUNNEL["step"], "days": "30", "where": "filters.rate_max=90"}
+    page = client.get(PATH, query_string=query).text
+    assert "With filters, visitors are counted, each once" in text_of(page)
+    assert "within 1 day." in text_of(page)
+    assert '<option value="" selected>24 hours (counts visits)' in page
+    [link] = re.findall(r'href="([^"]*/csv/[^"]*)"', page)
+    rows = client.get(html.unescape(link)).text.splitlines()
+    assert [row.split(",")[1] for row in rows[1:]] == ['"1"', '"0"']
+    said = client.get("/insights/api/funnel.json", query_string=query).json
+    assert said is not None
+    assert said["answer"]["where"] == ["filters.rate_max=90"]
+
+
+def test_an_estimate_is_marked_in_words(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "EXACT_SHARE", -1)
+    query = {**FUNNEL, "break_down": "filters.rate_max"}
+    page = text_of(client.get(PATH, query_string=query).text)
+    assert "These are estimates from 1 in 2 visitors" in page
+    assert re.search(r"about ≈ \d+ ± [\d.]+ visitors?", page)
+
+
+def test_a_saved_funnel_says_how_old_its_counts_are(client: FlaskClient) -> None:
+    with client.application.app_context():
+        reports.save_funnel("saved", [reports.step(text) for text in FUNNEL["step"]], "7d")
+        registration_of(client.application).refresher.refresh()
+    said = client.get("/insights/api/funnel.json", query_string=FUNNEL).json
+    assert said is not None
+    assert said["counted_at"] is not None
+    assert [row["visitors"] for row in said["answer"]["funnel_over_days"]] == [2, 1]
+    assert "Read from the stored events" not in client.get(PATH, query_string=FUNNEL).text
 
 
 @pytest.mark.parametrize(

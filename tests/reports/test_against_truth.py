@@ -131,6 +131,7 @@ def check_reports(world: World, seed: int) -> None:
         check_exposure(world, period)
         check_funnels(world, period)
         check_funnels_over_days(world, period)
+        check_narrowed_funnels(world, period)
         check_retention(world, period)
         check_retention_of_both(world, period)
         check_visitors(world, period)
@@ -247,6 +248,34 @@ def check_funnels_over_days(world: World, period: Period) -> None:
                     (value, truth.funnel_over_days(theirs, len(steps)))
                     for value, theirs in truth.parts(ways, 3)
                 ]
+
+
+NARROWED: dict[str, tuple[Any, Matches]] = {
+    "sage_query": ({"result_count": [0, 1, 3]}, lambda event: number(event.payload) in (0, 1, 3)),
+    "filter_change": ("filter=tags", lambda event: event.payload.get("filter") == "tags"),
+    "card_click": (
+        ["context!=grid", "context!=null"],
+        lambda event: event.payload.get("context") not in ("grid", None),
+    ),
+}
+"""Conditions on the first step, by its type."""
+
+
+def check_narrowed_funnels(world: World, period: Period) -> None:
+    """Conditions are about the first step alone, and of other visitors nothing is counted."""
+    for texts, (first, *others) in FUNNELS.items():
+        steps = [reports.step(text) for text in texts]
+        where, holds = NARROWED[steps[0].event_type]
+        narrowed = [lambda event, one=first, also=holds: one(event) and also(event), *others]
+        for per, who in (("visitor", "new"), ("person", "returning"), ("visitor", "known")):
+            said = reports.funnel(period, steps, "31h", per, where=where, who=who)
+            is_theirs = truth.of_visitors(world, period, who)
+            theirs = World(world.zone, list(filter(is_theirs, world.events)), world.identities)
+            ways = truth.ways(
+                theirs, period, narrowed, timedelta(hours=31), per == "person", lambda event: None
+            )
+            assert counted(said.steps, per) == truth.funnel_over_days(ways, len(steps))
+            assert said.who == who
 
 
 def counted(rows: Sequence[reports.ReachedStep], per: str) -> list[tuple[int | None, list[Any]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -71,19 +71,6 @@ def with_bookings(world: World, random: Random) -> World:
     return World(world.zone, [*world.events, *bookings], world.identities)
 
 
-def of_visitors(world: World, period: Period, who: str | None) -> Matches:
-    first: dict[str, date] = {}
-    for event in world.in_order():
-        first.setdefault(event.session_id, world.date(event))
-    known = {identity.session_id for identity in world.identities}
-    return {
-        None: lambda event: True,
-        "new": lambda event: first[event.session_id] >= period.first,
-        "returning": lambda event: first[event.session_id] < period.first,
-        "known": lambda event: event.session_id in known,
-    }[who]
-
-
 def in_text(measure: str) -> str:
     kind, _, name = measure.partition(" ")
     return f"{kind}({name})" if name else kind
@@ -117,7 +104,7 @@ def test_it_is_what_the_events_say(make_host: MakeHost, database_url: str, zone:
             answer = reports.explore(
                 period, "booking", by, where, who, in_text(measure), interval, limit
             )
-            is_theirs = of_visitors(world, period, who)
+            is_theirs = truth.of_visitors(world, period, who)
             expected = truth.explore(
                 world, period, "booking", by, measure, interval, limit,
                 lambda event, one=matches, other=is_theirs: one(event) and other(event),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -12,10 +14,11 @@ from flask import Flask
 from sqlalchemy import insert
 
 from tcs_events import UserEvent, create_blueprint, reports
+from tcs_events.errors import QuestionTimeout
 from tcs_events.event import Event
 from tcs_events.host import registration_of
 from tcs_events.models import UserEventBotSession
-from tcs_events.reports import FunnelOverDays, Period
+from tcs_events.reports import FunnelOverDays, Period, ReachedStep, sampling
 from tests.cli.asking import save
 from tests.conftest import MakeHost
 from tests.reports.support import append
@@ -150,6 +153,107 @@ def test_a_property_that_no_event_has_is_noted(host: Flask) -> None:
     ]
 
 
+def test_conditions_are_about_the_first_step_alone(host: Flask) -> None:
+    answer = ask(
+        host,
+        event("one", "sign_up", LAST_MOMENT, plan="pro"),
+        event("one", "booking_done", LAST_MOMENT + timedelta(days=1), plan="free"),
+        event("two", "sign_up", LAST_MOMENT, plan="free"),
+        within="7d",
+        where=["plan=pro", "paln!=7"],
+    )
+    assert counts(answer) == [0, 0]  # an event without the property has no other value of it
+    assert answer.notices == ["No sign_up event has a field paln; did you mean plan?"]
+    answer = ask(host, within="7d", where={"plan": ["pro", "team"]})
+    assert counts(answer) == [1, 1]
+    assert answer.where == ['plan in ["pro", "team"]']
+    assert [str(row.step) for row in answer.steps] == ["sign_up", "booking_done"]
+
+
+def many(visitors: int, seed: int) -> list[Event]:
+    """Sign-ups of many visitors, of whom some book: those of one plan more often, and sooner."""
+    random, events = Random(seed), []
+    for number in range(visitors):
+        plan, began = random.choice(["free", "free", "pro"]), LAST_MOMENT - timedelta(days=9)
+        began += timedelta(minutes=random.randrange(8 * 24 * 60))
+        events.append(event(f"visitor-{number}", "sign_up", began, plan=plan))
+        if random.random() < (0.6 if plan == "pro" else 0.3):
+            hours = random.expovariate(0.1 if plan == "pro" else 0.03)
+            at = began + timedelta(seconds=round(3600 * min(hours, 140)))
+            events.append(event(f"visitor-{number}", "booking_done", at))
+    return events
+
+
+def estimates(exact: list[ReachedStep], about: list[ReachedStep]) -> Iterator[bool]:
+    """Yield whether each number of an estimate is within its margin."""
+    for one, other in zip(exact, about, strict=True):
+        assert other.margin is not None
+        assert other.margin < one.count  # it says something
+        yield abs(one.count - other.count) <= other.margin
+        if one.of_previous is not None:
+            for true, said, margin in (
+                (one.of_previous, other.of_previous, other.of_previous_margin),
+                (one.of_first, other.of_first, other.of_first_margin),
+                (one.median_seconds, other.median_seconds, other.median_margin_seconds),
+            ):
+                assert true is not None
+                assert said is not None
+                assert margin is not None
+                yield abs(true - said) <= margin
+
+
+def test_an_estimate_is_within_its_margins(host: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "EXACT_SHARE", 1)
+    hits: list[bool] = []
+    with host.app_context():
+        append(host, many(900, 5))
+        registration_of(host).refresher.refresh()
+        exact = reports.funnel(JANUARY, STEPS, "7d", break_down="plan")
+        assert (exact.is_estimate, exact.sampled, exact.steps[0].margin) == (False, None, None)
+        monkeypatch.setattr(sampling, "EXACT_SHARE", -1)
+        for halvings in (1, 2, 3):
+            monkeypatch.setattr(sampling, "SAMPLE_MIN", 1300 / 2**halvings)
+            for per in ("visitor", "person"):
+                about = reports.funnel(JANUARY, STEPS, "7d", per, break_down="plan")
+                assert (about.is_estimate, about.sampled) == (True, 2**-halvings)
+                assert f"estimates from 1 in {2**halvings} {per}s" in about.notices[-1]
+                hits += estimates(exact.steps, about.steps)
+                true = {part.value: part.steps for part in exact.broken_down}
+                for part in about.broken_down:
+                    hits += estimates(true[part.value], part.steps)
+    assert sum(hits) > 0.88 * len(hits)  # 95 of 100, give or take: they are not independent
+    assert not all(hits)  # margins that always hold would be too wide
+
+
+def test_the_sessions_of_a_person_are_in_an_estimate_together(
+    host: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "EXACT_SHARE", -1)
+    events = []
+    for number in range(64):
+        save(host, user_link(f"{number}", f"laptop-{number}"))
+        save(host, user_link(f"{number}", f"phone-{number}"))
+        at = LAST_MOMENT + timedelta(days=1)
+        events += [event(f"laptop-{number}", "sign_up", LAST_MOMENT)]
+        events += [event(f"phone-{number}", "booking_done", at)]
+    with host.app_context():
+        append(host, events)
+        registration_of(host).refresher.refresh()
+        answer = reports.funnel(JANUARY, STEPS, "7d", "person", who="known")
+    assert answer.is_estimate
+    assert answer.steps[0].persons
+    assert answer.steps[1].of_first == 1  # nobody is torn apart
+
+
+def test_without_any_counts_there_is_no_estimate(
+    make_host: MakeHost, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "EXACT_SHARE", -1)
+    host = make_host(sqlite_url, create_blueprint(event_types=["sign_up", "booking_done"]))
+    with host.app_context(), pytest.raises(QuestionTimeout):
+        reports.funnel(JANUARY, STEPS, "7d")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -163,6 +267,10 @@ def test_a_property_that_no_event_has_is_noted(host: Flask) -> None:
         ({"within": "7d", "break_down": ""}, "'' is not a valid field"),
         ({"per": "person"}, 'need the time allowed: within="7d"'),
         ({"break_down": "plan"}, 'need the time allowed: within="7d"'),
+        ({"where": "plan=pro"}, 'need the time allowed: within="7d"'),
+        ({"who": "new"}, 'need the time allowed: within="7d"'),
+        ({"within": "7d", "where": "plan"}, "'plan' is not a condition"),
+        ({"within": "7d", "who": "old"}, "who must be new, returning, known or None, not 'old'"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_words(

@@ -535,6 +535,20 @@ def funnel(world: World, period: Period, steps: list[Matches]) -> list[int]:
     return [len(session_days) for session_days in reached]
 
 
+def of_visitors(world: World, period: Period, who: str | None) -> Matches:
+    """Whether an event is of a visitor who is new in the period, came before, or is known."""
+    first: dict[str, date] = {}
+    for event in world.in_order():
+        first.setdefault(event.session_id, world.date(event))
+    known = {identity.session_id for identity in world.identities}
+    return {
+        None: lambda event: True,
+        "new": lambda event: first[event.session_id] >= period.first,
+        "returning": lambda event: first[event.session_id] < period.first,
+        "known": lambda event: event.session_id in known,
+    }[who]
+
+
 @dataclass
 class Way:
     """The way of a visitor or a person through a funnel, from the first step that got furthest."""
