@@ -29,6 +29,7 @@ MORE = [
     "/insights/funnel?within=7d&break_down=result_count",
     "/insights/retention?unit=day",
     "/insights/retention?type=sage_query&where=result_count>0",
+    "/insights/explore?type=card_click&by=context&measure=visits&interval=week",
     "/insights/tables/exposure",
     "/insights/tables/latest_visitors",
     "/insights/activity?type=card_click&where=context%3Dgrid&who=new&period=all",
