@@ -36,8 +36,9 @@ def visits(now: datetime, visitors: int = 180) -> list[Event]:
                 at += timedelta(seconds=50)
                 happen(session, event_type, at, **payload)
         if chance.random() < 0.6:
-            first, *_ = (event for event in events if event.session_id == session)
-            at = first.created_at + timedelta(hours=1)
+            theirs = [event.created_at for event in events if event.session_id == session]
+            late = [at for at in theirs if at > now - timedelta(days=QUIET[0])]
+            at = (late or theirs)[0] - timedelta(hours=1)
             happen(session, "sign_up", at, plan=chance.choice(["free", "free", "club"]))
     return events
 

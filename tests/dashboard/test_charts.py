@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from tcs_events.dashboard.charts import Point, bar_chart, labelled, lorenz, scale
-from tcs_events.dashboard.formats import change, direction, share, value_text
+from tcs_events.dashboard.formats import (
+    change,
+    direction,
+    points,
+    points_direction,
+    share,
+    value_text,
+)
 from tcs_events.reports.exposure import gini
 
 
@@ -102,6 +109,21 @@ def test_no_change_is_written_as_nothing() -> None:
             assert (written == "no change") == (now == before)
             if written[0] in "+\N{MINUS SIGN}":
                 assert direction(now, before) == ("up" if written[0] == "+" else "down")
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "written", "way"),
+    [
+        (0.5, 0.47, "+3 points", "up"),
+        (0.474, 0.47, "+0.4 points", "up"),
+        (0.46, 0.47, "\N{MINUS SIGN}1 point", "down"),
+        (0.2, 0.325, "\N{MINUS SIGN}12 points", "down"),
+        (0.47, 0.47, "no change", "same"),
+        (0.4701, 0.47, "about the same", "same"),
+    ],
+)
+def test_a_share_changes_by_points(now: float, before: float, written: str, way: str) -> None:
+    assert (points(now, before), points_direction(now, before)) == (written, way)
 
 
 def test_an_axis_names_days_that_people_think_in() -> None:

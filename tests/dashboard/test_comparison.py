@@ -9,7 +9,7 @@ from html import unescape
 import pytest
 from flask.testing import FlaskClient
 
-from tests.dashboard.visitors import fill, noon_today, visit
+from tests.dashboard.visitors import EXPERTS, fill, noon_today, visit
 
 
 @pytest.fixture
@@ -26,9 +26,23 @@ def grown(empty: FlaskClient) -> FlaskClient:
     return empty
 
 
-def chips(client: FlaskClient, query: str) -> list[str]:
+@pytest.fixture
+def narrower(empty: FlaskClient) -> FlaskClient:
+    """The client of a host whose visitors saw 9 of 60 experts, and then 3 of them."""
+    today = noon_today()
+    events = [
+        visit(f"visitor-{back}", "card_click", at, 100 * back + expert, expert_id=EXPERTS[expert])
+        for back in range(10)
+        for at in [today - timedelta(days=back)]
+        for expert in range(1, 4 if back < 5 else 10)
+    ]
+    fill(empty.application, events)
+    return empty
+
+
+def chips(client: FlaskClient, query: str, page: str = "") -> list[str]:
     """Return the chips of the headlines, as a screen reader says them, with their titles."""
-    html = client.get(f"/insights/?{query}").text
+    html = client.get(f"/insights/{page}?{query}").text
     found = re.findall(
         r'<span class="change (\w+)" title="([^"]*)">(.*?)</span>\s*<span class="before', html, re.S
     )
@@ -53,6 +67,16 @@ def test_there_is_none_without_a_whole_period_before(grown: FlaskClient, query: 
     assert chips(grown, query) == []
     assert "<polyline" not in grown.get(f"/insights/?{query}").text
     assert "<polyline" not in grown.get(f"/insights/activity?{query}").text
+
+
+def test_a_share_changes_by_points(narrower: FlaskClient) -> None:
+    assert chips(narrower, "days=5", "exposure") == [
+        "less than before: \N{MINUS SIGN}10 points (5.0 % now)",
+        "compared with before: no change (0 % now)",
+    ]
+    assert "15 % in " in narrower.get("/insights/exposure?days=5").text
+    for query in ("days=1", "days=6", "period=all"):
+        assert chips(narrower, query, "exposure") == []
 
 
 def test_activity_draws_the_period_before(grown: FlaskClient) -> None:
