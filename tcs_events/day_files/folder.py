@@ -1,8 +1,8 @@
 """The folder with the files: a folder for each day and version, with a list of what is in it.
 
 A day's folder gets its name once all that is in it is on the disk. Until then its name begins with
-a dot. One process at a time writes into the whole folder or removes from it, so a day that is
-removed is not written at the same time.
+a dot. One process at a time writes a day or removes any, so a day that is removed is not written at
+the same time. Between two days of a writer, another process may remove.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import astuple, dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from tcs_events.day_files.columns import Kinds
 from tcs_events.export.new_file import sync
@@ -28,6 +28,7 @@ except ImportError:  # on Windows: `TCS_EVENTS_DAY_FILES` is refused there
 
 LIST_NAME = "files.json"
 PART_SUFFIX = ".part"
+WRITER_LOCK, LOCK, TURN_LOCK = ".writer.lock", ".lock", ".turn.lock"
 MAX_LISTED = 1_000
 """Of how many days a process remembers the files."""
 
@@ -83,22 +84,38 @@ class DayFolder:
         return self._listed[day]
 
     @contextmanager
-    def locked(self, *, wait: bool) -> Iterator[bool]:
-        """Keep all other processes from writing and removing; they may read.
-
-        Gives False if another process does so now, and this one is not to wait for it.
+    def writing(self) -> Iterator[bool]:
+        """Keep other processes from writing days. Gives False if another one does so now.
 
         Raises:
             OSError: the folder cannot be made, or not written.
         """
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(self.path / ".lock", "ab") as file:
+        with self._file(WRITER_LOCK) as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
             else:
                 yield True  # closing the file gives the lock back, and so does a kill
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Wait until no other process changes the folder, then keep others from it; they may read.
+
+        Raises:
+            OSError: the folder cannot be made, or not written.
+        """
+        with self._file(LOCK) as file:
+            # Whoever waits holds the turn. Otherwise a writer could take the lock for its next day
+            # before the system has woken a process that waits to remove one.
+            with self._file(TURN_LOCK) as turn:
+                fcntl.flock(turn, fcntl.LOCK_EX)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _file(self, name: str) -> BinaryIO:
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return open(self.path / name, "ab")
 
     @contextmanager
     def new_day(self, day: DayVersion) -> Iterator[Path]:

@@ -72,7 +72,8 @@ class DayKeeper:
     ) -> Written | None:
         """Write the counted, closed days that have no files, the newest first.
 
-        Removes the files of days that have changed. Returns None if another process is writing.
+        Removes the files of days that have changed. Others may remove files after each day. Returns
+        None if another process is writing.
 
         Args:
             progress: called before each day, and at the end.
@@ -81,7 +82,7 @@ class DayKeeper:
         Raises:
             OSError: the folder cannot be written.
         """
-        with self.folder.locked(wait=False) as is_ours:
+        with self.folder.writing() as is_ours:
             if not is_ours:
                 return None
             self._remove_old()
@@ -92,7 +93,9 @@ class DayKeeper:
                 progress(done, len(to_write))
                 if until is not None and monotonic() > until:
                     break
-                if (day_events := self._write_day(day)) is not None:
+                with self.folder.locked():
+                    day_events = self._write_day(day)
+                if day_events is not None:
                     written.append(day)
                     events += day_events
             progress(len(to_write), len(to_write))
@@ -101,7 +104,7 @@ class DayKeeper:
     def remove_old(self) -> None:
         """Remove the files of all days that have changed, those with deleted events among them.
 
-        Waits for a process that is writing a day.
+        Waits for a process that is writing a day, but not for its next days.
 
         Raises:
             FilesLeft: they could not be removed.
@@ -109,8 +112,7 @@ class DayKeeper:
         try:
             if not self.folder.path.exists():
                 return
-            with self.folder.locked(wait=True):
-                self._remove_old()
+            self._remove_old()
         except OSError as error:
             raise FilesLeft(self.folder.path, error) from error
 
@@ -124,7 +126,8 @@ class DayKeeper:
         return {DayVersion(*pair) for pair in found.items()}
 
     def _remove_old(self) -> None:
-        self.folder.remove_except(self._valid())
+        with self.folder.locked():
+            self.folder.remove_except(self._valid())
 
     def days_without_files(self) -> list[date]:
         """Return the counted, closed days that have no files of their events, the newest first."""

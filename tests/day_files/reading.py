@@ -28,7 +28,7 @@ def days_of(app: Flask) -> list[str]:
 
 def folders(folder: Path) -> list[str]:
     """Return the days that have anything on the disk, complete or not."""
-    names = [path.name for path in folder.iterdir() if path.name != ".lock"]
+    names = [path.name for path in folder.iterdir() if not path.name.endswith(".lock")]
     return sorted(name.removeprefix(".")[:10] for name in names)
 
 

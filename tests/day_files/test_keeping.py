@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
+import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,7 +24,17 @@ from tcs_events.day_files import keeping, parquet
 from tcs_events.day_files.folder import DayVersion
 from tcs_events.day_files.keeping import DayKeeper
 from tcs_events.host import registration_of
-from tests.cli.asking import NOON, ask, click, database_url_of, lines, run, running, save
+from tests.cli.asking import (
+    NOON,
+    WAIT_SECONDS,
+    ask,
+    click,
+    database_url_of,
+    lines,
+    run,
+    running,
+    save,
+)
 from tests.conftest import MakeHost
 from tests.day_files.conftest import host_with_files
 from tests.day_files.payloads import payload
@@ -191,11 +203,56 @@ def test_a_day_that_changes_while_it_is_written_is_left_to_the_next_time(
 
 def test_one_process_writes_at_a_time(full: Flask, folder: Path) -> None:
     keeper = keeper_of(full)
-    with DayKeeper(keeper._engine, keeper._zone, folder).folder.locked(wait=True):
+    with DayKeeper(keeper._engine, keeper._zone, folder).folder.writing():
         assert keeper.write() is None
         result = run(full, "day-files")
     assert result.exit_code == 1
     assert "Another process is writing files" in result.output
+
+
+def test_forget_waits_for_the_day_that_is_written_and_not_for_the_next(
+    sqlite_host: Flask, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(sqlite_host, booking("ada"), booking("bo", 1), booking("cy", 2))
+    monkeypatch.setenv("DAY_FILES", str(folder))
+    program = "\n".join(
+        [
+            "import signal",
+            "from tcs_events.day_files import keeping",
+            "told = {signal.SIGUSR1}",
+            "signal.pthread_sigmask(signal.SIG_BLOCK, told)",
+            "plain = keeping.write_files",
+            "def when_told(*args):",
+            "    yield from plain(*args)",
+            "    print('written', flush=True)",
+            "    signal.sigwait(told)",
+            "keeping.write_files = when_told",
+        ]
+    )
+    url = database_url_of(sqlite_host)
+    with running(url, "day-files", program=program) as writer:
+        while writer.line() != "written":
+            pass
+        with running(url, "forget", "--session", "cy", "--yes") as forget:
+            while not is_waited_for(folder):
+                assert forget.process.poll() is None
+                time.sleep(0.01)
+            assert has_session(folder, "cy")  # in the hidden folder of the day that is written
+            writer.process.send_signal(signal.SIGUSR1)
+            assert forget.process.wait(WAIT_SECONDS) == 0
+        assert writer.process.poll() is None  # it has two days left, and nobody tells it to go on
+        assert not has_session(folder, "cy")
+    assert days_of(sqlite_host) == []
+
+
+def is_waited_for(folder: Path) -> bool:
+    """Return whether a process waits for its turn in the folder."""
+    with open(folder / ".turn.lock", "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def test_a_killed_writer_leaves_no_day_and_no_lock(
