@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-from tcs_events.counts.conditions import Where, check_field, conditions_of
-from tcs_events.counts.courses import seconds_of
+from tcs_events.counts.conditions import Where, check_field, conditions_of, value_key
+from tcs_events.counts.courses import Course, seconds_of
 from tcs_events.counts.steps import Step
 from tcs_events.counts.within import LONGEST, SHORTEST, text_of_within, within_of
 from tcs_events.errors import QuestionTimeout
 from tcs_events.reports import sampling
 from tcs_events.reports.columns import Column, Columns
+from tcs_events.reports.frequent import Frequent
 from tcs_events.reports.kept_courses import read_kept
 from tcs_events.reports.names import look_at_names
 from tcs_events.reports.period import Period
@@ -22,6 +23,9 @@ from tcs_events.reports.reached import PERS, FunnelPart, Per, Reached, ReachedBy
 from tcs_events.reports.reading import Reading
 from tcs_events.reports.stored_courses import CourseQuestion, StoredCourses
 from tcs_events.reports.who import Who
+
+MAX_VALUES = 10_000
+"""The most values of a property whose counts are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,6 @@ def funnel_over_days(
     tally, sampled = _Tally(steps, per, has_parts=break_down is not None), None
     counted_at = read_kept(reading, question, tally.whole.add)
     if counted_at is None:
-        tally.begin()
         sampled = _count(StoredCourses(reading, question), tally)
     if sampled is not None:
         notices.append(sampling.estimate_notice(sampled, f"{per}s"))
@@ -207,35 +210,56 @@ class _Tally:
         self._steps, self._per, self._has_parts = steps, per, has_parts
         self.begin()
 
-    def begin(self) -> None:
-        """Forget all courses."""
+    def begin(self, kept: Collection[Hashable] | None = None) -> None:
+        """Forget all courses.
+
+        Args:
+            kept: from now on, only the values with one of these `value_key`s are told apart. None
+                tells all values apart, until there are too many.
+        """
         self.whole = Reached(self._steps, self._per)
-        self.parts = ReachedByValue(self._steps, self._per)
+        self.parts = ReachedByValue(self._steps, self._per, kept)
+        self.frequent = Frequent(MAX_VALUES)
 
     def add(self, value: Any, seconds: Sequence[float]) -> None:
         """Count a course: the value of its first step, and the seconds to each other step."""
         self.whole.add(seconds)
-        if self._has_parts:
-            self.parts.add(value, seconds)
+        if not self._has_parts:
+            return
+        key = value_key(value, "")
+        self.frequent.add(key)
+        if self.parts.kept is not None or self.frequent.is_all:
+            self.parts.add(key, value, seconds)
 
 
 def _count(courses: StoredCourses, tally: _Tally) -> float | None:
     """Count all courses, or those of a sample, and return the share of the visitors in it."""
     attempt = sampling.Attempt()
     try:
-        with closing(courses.all(attempt)) as all_courses:
-            for course in all_courses:
-                tally.add(course[0].value, seconds_of(course))
+        _read(lambda: courses.all(attempt), tally)
     except QuestionTimeout:
         halvings = courses.halvings(attempt)
         if halvings is None:
             raise
     else:
         return None
-    tally.begin()
-    for course in courses.sample(halvings):
-        tally.add(course[0].value, seconds_of(course))
+    _read(lambda: courses.sample(halvings), tally)
     return 2.0**-halvings
+
+
+def _read(read: Callable[[], Generator[Course]], tally: _Tally) -> None:
+    """Count courses: twice if they have too many values, to count the most frequent exactly."""
+    tally.begin()
+    _add(read(), tally)
+    if not tally.frequent.is_all:
+        tally.begin(tally.frequent.keys())
+        _add(read(), tally)
+
+
+def _add(courses: Generator[Course], tally: _Tally) -> None:
+    with closing(courses):
+        for course in courses:
+            tally.add(course[0].value, seconds_of(course))
 
 
 __all__ = [

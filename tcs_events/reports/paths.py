@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
 from itertools import groupby
 from typing import Literal, get_args
 
@@ -17,9 +17,9 @@ from tcs_events.counts.days import date_in, day
 from tcs_events.counts.events import not_of_a_bot, payload_of
 from tcs_events.counts.steps import Step
 from tcs_events.counts.time_limit import in_time
-from tcs_events.database.batches import batches
 from tcs_events.database.stored_json import text_of_json
 from tcs_events.database.streaming import stream
+from tcs_events.event_types.roles import Roles
 from tcs_events.models import UserEvent
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.names import look_at_names
@@ -32,10 +32,8 @@ MAX_DEPTH = 5
 DEFAULT_DEPTH = 3
 START, END = "(start of the visit)", "(end of the visit)"
 
-Visit = tuple[str, date]
-"""A session id and a day."""
-Place = tuple[datetime, int]
-"""The time and the id of an event. Events of a visit are in this order."""
+StoredType = tuple[str, str | None]
+"""The type of an event, and the text of its payload if that was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +143,12 @@ def paths(  # noqa: D417 - `Reports` passes itself
     # Who is new is known from the counts.
     with reading.events() if who in (None, "known") else reading.counts() as connection:
         notices = look_at_names(reading, connection, [step])
-        firsts = _first_places(reading, connection, period, step, who)
-        counts = Counter(
-            _path(events, firsts[visit], step.event_type, direction, int(depth), collapse)
-            for visit, events in _visits(reading, connection, period, firsts)
-        )
+        roles = reading.refresher.meaning.roles
+        with _visits(reading, connection, period, step, who) as visits:
+            found = (
+                _path(events, step, roles, direction, int(depth), collapse) for events in visits
+            )
+            counts = Counter(path for path in found if path is not None)
     total = counts.total()
     rows = [
         Path(
@@ -164,48 +163,34 @@ def paths(  # noqa: D417 - `Reports` passes itself
     return Paths(total, rows, 0, notices).first(limit)
 
 
-def _first_places(
+@contextmanager
+def _visits(
     reading: Reading, connection: Connection, period: Period, step: Step, who: Who | None
-) -> dict[Visit, Place]:
-    """Return the first event of each visit that is the step."""
-    zone, roles = reading.zone, reading.refresher.meaning.roles
+) -> Iterator[Iterator[Iterator[StoredType]]]:
+    """Yield an iterator over the visits of all sessions that have an event of the step's type.
+
+    The database sorts them, so that neither a visit nor a list of the visits is in memory.
+    """
     event = UserEvent.__table__.c
-    # Payloads are most of what is stored, so they are read only where a condition needs them.
-    payload = text_of_json(event.payload) if step.conditions else sa.null()
-    query = sa.select(event.session_id, event.created_at, event.id, payload).where(
+    with_type = sa.select(event.session_id).where(
         event.event_type == step.event_type,
         *_in_days(reading, period),
         *not_of_a_bot(connection),
+        *([] if who is None else [is_of(connection, who, period, event.session_id)]),
     )
-    if who is not None:
-        query = query.where(is_of(connection, who, period, event.session_id))
-    firsts: dict[Visit, Place] = {}
+    # Payloads are most of what is stored, so they are read only where a condition needs them.
+    is_needed = event.event_type == step.event_type
+    payload = sa.case((is_needed, text_of_json(event.payload))) if step.conditions else sa.null()
+    query = (
+        sa.select(event.session_id, event.created_at, event.event_type, payload)
+        .where(event.session_id.in_(with_type), *_in_days(reading, period))
+        .order_by(event.session_id, event.created_at, event.id)
+    )
     with stream(connection, query) as rows:
-        for session_id, at, event_id, text in in_time(connection, rows):
-            if not step.conditions or step.matches(step.event_type, payload_of(text), roles):
-                visit, place = (session_id, date_in(zone, at)), (at, event_id)
-                firsts[visit] = min(firsts.get(visit, place), place)
-    return firsts
-
-
-def _visits(
-    reading: Reading, connection: Connection, period: Period, firsts: dict[Visit, Place]
-) -> Iterator[tuple[Visit, Iterator[tuple[Place, str]]]]:
-    """Yield the visits that have such an event, and the places and types of their events."""
-    event = UserEvent.__table__.c
-    for batch in batches(sorted({session_id for session_id, _ in firsts})):
-        query = (
-            sa.select(event.session_id, event.created_at, event.id, event.event_type)
-            .where(event.session_id.in_(batch), *_in_days(reading, period))
-            .order_by(event.session_id, event.created_at, event.id)
+        visits = groupby(
+            in_time(connection, rows), lambda row: (row[0], date_in(reading.zone, row[1]))
         )
-        with stream(connection, query) as rows:
-            visits = groupby(
-                in_time(connection, rows), lambda row: (row[0], date_in(reading.zone, row[1]))
-            )
-            for visit, events in visits:
-                if visit in firsts:
-                    yield visit, (((at, event_id), name) for _, at, event_id, name in events)
+        yield (((name, text) for _, _, name, text in events) for _, events in visits)
 
 
 def _in_days(reading: Reading, period: Period) -> tuple[sa.ColumnElement[bool], ...]:
@@ -214,31 +199,37 @@ def _in_days(reading: Reading, period: Period) -> tuple[sa.ColumnElement[bool], 
 
 
 def _path(
-    events: Iterator[tuple[Place, str]],
-    first: Place,
-    event_type: str,
+    events: Iterator[StoredType],
+    step: Step,
+    roles: Roles,
     direction: Direction,
     depth: int,
     collapse: bool,
-) -> tuple[str, ...]:
-    """Return the types next to the event of a visit, at most `depth`, in the order of time."""
+) -> tuple[str, ...] | None:
+    """Return the types next to the step in a visit, at most `depth`, in the order of time.
+
+    None if the visit has no such event.
+    """
     # One visit may have any number of events: only as many types as can be needed are kept.
     before: deque[str] = deque(maxlen=depth + 1)
-    after: list[str] = []
-    for place, name in events:
-        if place < first:
-            if not (collapse and before and before[-1] == name):
-                before.append(name)
-        elif direction == "before":
+    for name, text in events:
+        if name == step.event_type and (
+            not step.conditions or step.matches(name, payload_of(text), roles)
+        ):
             break
-        elif place > first:
-            if collapse and name == (after[-1] if after else event_type):
-                continue
-            after.append(name)
-            if len(after) == depth:
-                break
-    if direction == "after":
-        return tuple(after)
-    if collapse and before and before[-1] == event_type:
-        before.pop()
-    return tuple(before)[-depth:]
+        if not (collapse and before and before[-1] == name):
+            before.append(name)
+    else:
+        return None
+    if direction == "before":
+        if collapse and before and before[-1] == step.event_type:
+            before.pop()
+        return tuple(before)[-depth:]
+    after: list[str] = []
+    for name, _ in events:
+        if collapse and name == (after[-1] if after else step.event_type):
+            continue
+        after.append(name)
+        if len(after) == depth:
+            break
+    return tuple(after)

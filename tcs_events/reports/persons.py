@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections import Counter
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -17,38 +17,47 @@ Name = tuple[str, str]
 """What a person is known by: "user" and an id, or "email" and an address in lower case."""
 
 
-def persons(connection: Connection) -> dict[str, Name]:
-    """Return the person of each session that was linked to one, under one name for each person.
+def persons(connection: Connection, sessions: sa.Select[str]) -> dict[str, Name]:
+    """Return the person of each session that has a person in common with another one.
 
     A session belongs to one person: to its user id, else to the address that it was linked to
     first. So nobody is counted twice. An address and a user id are one person if the host's code
     has given both together. An address that a single event has does not count: the session was not
     linked to it.
+
+    Args:
+        connection: to the links.
+        sessions: selects the ids of the sessions that are asked about. The links of others are not
+            read: most of what is stored may be years old.
     """
-    if USERS not in places_in(connection):
-        return _first(connection, UserEventIdentity, {})
-    together = _together(connection)
-    # A user id replaces addresses: only the host's own code can write it.
-    return _first(connection, UserEventIdentity, together) | _first(
-        connection, UserEventUser, together
-    )
+    has_users = USERS in places_in(connection)
+    together = _together(connection) if has_users else {}
+    found = _first(connection, UserEventIdentity, sessions, together)
+    if has_users:
+        # A user id replaces addresses: only the host's own code can write it.
+        found |= _first(connection, UserEventUser, sessions, together)
+    count = Counter(found.values())
+    return {session_id: name for session_id, name in found.items() if count[name] > 1}
 
 
 def _first(
     connection: Connection,
     links: type[UserEventIdentity] | type[UserEventUser],
+    sessions: sa.Select[str],
     together: dict[Name, Name],
 ) -> dict[str, Name]:
     """Return whom each session was linked to first."""
     by_user = links is UserEventUser
     text = UserEventUser.user_id if by_user else UserEventIdentity.email
-    query = sa.select(links.session_id, text, links.created_at, links.id)
-    first: dict[str, tuple[datetime, int]] = {}
+    query = (
+        sa.select(links.session_id, text)
+        .where(links.session_id.in_(sessions))
+        .order_by(links.session_id, links.created_at, links.id)
+    )
     found: dict[str, Name] = {}
     with stream(connection, query) as rows:
-        for session_id, name, at, id_ in in_time(connection, rows):
-            if session_id not in first or (at, id_) < first[session_id]:
-                first[session_id] = at, id_
+        for session_id, name in in_time(connection, rows):
+            if session_id not in found:
                 key = ("user", name) if by_user else ("email", folded_address(name))
                 found[session_id] = together.get(key, key)
     return found

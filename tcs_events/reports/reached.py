@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Literal, get_args
 
-from tcs_events.counts.conditions import value_key
 from tcs_events.counts.steps import Step
 from tcs_events.reports.explore.values import order_text, value_text
 from tcs_events.reports.margins import margin_of_count, margin_of_quantile, margin_of_share
@@ -139,15 +138,21 @@ class ReachedByValue:
     Args:
         steps: those of the funnel.
         per: what is counted.
+        kept: the `value_key`s of the values that are told apart; None for all values.
     """
 
-    def __init__(self, steps: Sequence[Step], per: Per) -> None:
-        self._steps, self._per = steps, per
+    def __init__(
+        self, steps: Sequence[Step], per: Per, kept: Collection[Hashable] | None = None
+    ) -> None:
+        self._steps, self._per, self.kept = steps, per, kept
         self._values: dict[Hashable, tuple[Any, Reached]] = {}
+        self._others = Reached(steps, per)
 
-    def add(self, value: Any, seconds: Sequence[float]) -> None:
-        """Count one whose first step had a value, as `Reached.add` does."""
-        key = value_key(value, "")
+    def add(self, key: Hashable, value: Any, seconds: Sequence[float]) -> None:
+        """Count one whose first step had a value with this `value_key`, as `Reached.add` does."""
+        if self.kept is not None and key not in self.kept:
+            self._others.add(seconds)
+            return
         if key not in self._values:
             self._values[key] = value, Reached(self._steps, self._per)
         self._values[key][1].add(seconds)
@@ -160,11 +165,10 @@ class ReachedByValue:
         parts = [
             FunnelPart("value", value, reached.rows(sampled)) for value, reached in ranked[:limit]
         ]
-        if len(ranked) > limit:
-            other = Reached(self._steps, self._per)
-            for _, reached in ranked[limit:]:
-                other.merge(reached)
-            parts.append(FunnelPart("other", None, other.rows(sampled)))
+        for _, reached in ranked[limit:]:
+            self._others.merge(reached)
+        if self._others.began:
+            parts.append(FunnelPart("other", None, self._others.rows(sampled)))
         return parts
 
 

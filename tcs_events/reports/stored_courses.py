@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,13 +74,13 @@ class StoredCourses:
             self.reading.refresh_if_old()
         with self.reading.events(share=sampling.EXACT_SHARE) as connection:
             counted = self._counted(connection)
-            people = persons(connection) if self.question.per == "person" else {}
             events = _Events(self.reading, self.question, connection)
+            people = self._people(events)
             with events.of() as taken:
                 watched = attempt.watched(connection, taken, counted)
                 yield from self._courses(connection, watched, people)
 
-    def sample(self, halvings: int) -> Iterator[Course]:
+    def sample(self, halvings: int) -> Generator[Course]:
         """Yield the courses of one visitor or person in 2, 4, 8 ... of the period.
 
         Raises:
@@ -88,7 +88,7 @@ class StoredCourses:
             QuestionTimeout: it took longer than `TCS_EVENTS_REPORT_TIMEOUT_MS`.
         """
         with self.reading.counts() as connection:
-            people = persons(connection) if self.question.per == "person" else {}
+            people = self._people(_Events(self.reading, self.question, connection))
             drawn = self._drawn(connection, halvings, people)
             taken = self._taken_of(connection, drawn)
             yield from self._courses(connection, taken, people)
@@ -104,6 +104,12 @@ class StoredCourses:
         """
         with self.reading.counts() as connection:
             return attempt.halvings(self._counted(connection))
+
+    def _people(self, events: _Events) -> dict[str, Name]:
+        """Return the person of each session that has one in common with another session."""
+        if self.question.per == "visitor":
+            return {}
+        return persons(events.connection, events.sessions())
 
     def _counted(self, connection: Connection) -> int:
         """Return how many of the events are counted so far."""
@@ -150,7 +156,6 @@ class StoredCourses:
     ) -> Iterator[Course]:
         """Yield courses. The events of a session must follow each other, oldest first."""
         steps, within = len(self.question.steps), self.question.within
-        sessions = Counter(people.values())
         of_persons: dict[Hashable, list[Taken]] = defaultdict(list)
         session_id, furthest = None, FurthestCourse(steps, within)
         for next_id, event in events:
@@ -161,7 +166,7 @@ class StoredCourses:
             if event is None:
                 continue
             person = people.get(next_id)
-            if person is not None and sessions[person] > 1:
+            if person is not None:
                 # Sessions of a person may overlap, so their steps are put in order first.
                 of_persons[person].append(event)
             else:
@@ -180,7 +185,7 @@ class _Events:
     """The events that may be steps, session by session, each session's oldest first."""
 
     def __init__(self, reading: Reading, question: CourseQuestion, connection: Connection) -> None:
-        self._question, self._connection = question, connection
+        self._question, self.connection = question, connection
         period, roles = question.period, reading.refresher.meaning.roles
         self._start = day(period.first, reading.zone).start
         self._end = day(period.last, reading.zone).end
@@ -200,36 +205,41 @@ class _Events:
         Args:
             sessions: at most a few hundred session ids, or None for all sessions.
         """
-        with stream(self._connection, self._query(sessions)) as rows:
-            yield self._taken(in_time(self._connection, rows))
+        with stream(self.connection, self._query(sessions)) as rows:
+            yield self._taken(in_time(self.connection, rows))
 
     def _query(self, sessions: Sequence[str] | None) -> sa.Select[Any]:
-        table, question = UserEvent.__table__.c, self._question
+        table = UserEvent.__table__.c
         event_type: sa.ColumnElement[str] = table.event_type
         if sessions is not None:
             # Not a plain column: SQLite would take the index on event types, and read the whole
             # period for each batch of sessions.
             event_type = sa.func.coalesce(table.event_type, "")
-        others = {step.event_type for step in question.steps[1:]}
-        is_later = event_type.in_(others) & (table.created_at <= self._end + question.within)
-        is_first = (event_type == self._first) & (table.created_at < self._end)
         payload = text_of_json(table.payload) if self._with_payload else sa.literal(None, sa.Text())
         query = (
             sa.select(table.session_id, table.event_type, payload, table.created_at, table.id)
-            .where(
-                # One range of the index for all types, unless most rows of it are not wanted.
-                is_later if self._first in others else sa.or_(is_first, is_later),
-                table.created_at >= self._start,
-                *not_of_a_bot(self._connection),
-            )
+            .where(*self._wanted(event_type))
             .order_by(table.session_id, table.created_at, table.id)
         )
-        if sessions is not None:
-            query = query.where(table.session_id.in_(sessions))
+        return query if sessions is None else query.where(table.session_id.in_(sessions))
+
+    def sessions(self) -> sa.Select[str]:
+        """Return a statement for the ids of the sessions that have such events."""
+        table = UserEvent.__table__.c
+        return sa.select(table.session_id).where(*self._wanted(table.event_type))
+
+    def _wanted(self, event_type: sa.ColumnElement[str]) -> Iterator[sa.ColumnElement[bool]]:
+        """Yield the conditions for events that may be steps."""
+        table, question = UserEvent.__table__.c, self._question
+        others = {step.event_type for step in question.steps[1:]}
+        is_later = event_type.in_(others) & (table.created_at <= self._end + question.within)
+        is_first = (event_type == self._first) & (table.created_at < self._end)
+        # One range of the index for all types, unless most rows of it are not wanted.
+        yield is_later if self._first in others else sa.or_(is_first, is_later)
+        yield table.created_at >= self._start
+        yield from not_of_a_bot(self.connection)
         if question.who is not None:
-            is_theirs = is_of(self._connection, question.who, question.period, table.session_id)
-            query = query.where(is_theirs)
-        return query
+            yield is_of(self.connection, question.who, question.period, table.session_id)
 
     def _taken(self, rows: Iterator[Any]) -> Iterator[tuple[str, Taken | None]]:
         break_down = self._question.break_down

@@ -11,14 +11,14 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from tcs_events import UserEvent, create_blueprint, reports
 from tcs_events.errors import QuestionTimeout
 from tcs_events.event import Event
 from tcs_events.host import registration_of
 from tcs_events.models import UserEventBotSession
-from tcs_events.reports import FunnelOverDays, Period, ReachedStep, sampling
+from tcs_events.reports import FunnelOverDays, Period, ReachedStep, over_days, sampling
 from tests.cli.asking import save
 from tests.conftest import MakeHost
 from tests.reports.support import append
@@ -110,6 +110,28 @@ def test_the_sessions_of_a_user_are_one_person_also_those_linked_by_address(host
     assert counts(ask(host, within="2d")) == [3, 0]
 
 
+def test_links_of_sessions_that_the_question_does_not_meet_are_not_read(
+    make_host: MakeHost, sqlite_url: str
+) -> None:
+    """There may be millions. Here, reading one of them would fail."""
+    host = make_host(sqlite_url, create_blueprint(event_types=["sign_up", "booking_done"]))
+    save(host, identity("ada@example.com", "laptop"), identity("ada@example.com", "phone"))
+    save(host, identity("bo@example.com", "before"))
+    with host.app_context(), registration_of(host).database.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE user_event_identities SET email = x'ff' WHERE session_id = 'before'")
+        )
+    answer = ask(
+        host,
+        event("before", "sign_up", LAST_MOMENT - timedelta(days=40)),
+        event("laptop", "sign_up", LAST_MOMENT - timedelta(days=2)),
+        event("phone", "booking_done", LAST_MOMENT - timedelta(days=1)),
+        within="7d",
+        per="person",
+    )
+    assert counts(answer) == [1, 1]
+
+
 def test_marked_crawlers_are_left_out(host: Flask) -> None:
     with host.app_context(), registration_of(host).database.engine.begin() as connection:
         UserEventBotSession.__table__.create(connection)
@@ -128,6 +150,29 @@ def test_the_values_beyond_the_limit_are_one_row(host: Flask) -> None:
     answer = ask(host, *events, within="7d", break_down="plan", limit=2)
     shown = [(part.name, part.value, part.steps[0].visitors) for part in answer.broken_down]
     assert shown == [("pro", "pro", 3), ("7", 7, 2), ("Other", None, 3)]
+
+
+def test_of_very_many_values_the_most_frequent_are_counted_exactly(
+    make_host: MakeHost, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(over_days, "MAX_VALUES", 8)
+    host = make_host(sqlite_url, create_blueprint(event_types=["sign_up", "booking_done"]))
+    plans = [plan for number in range(40) for plan in (f"only-{number}", "pro", "free", "pro")]
+    events = [
+        event(f"visitor-{number:03}", "sign_up", LAST_MOMENT - timedelta(hours=2), plan=plan)
+        for number, plan in enumerate(plans)
+    ]
+    booked = [
+        event(f"visitor-{number:03}", "booking_done", LAST_MOMENT - timedelta(hours=1))
+        for number in range(0, 160, 2)
+    ]
+    answer = ask(host, *events, *booked, within="7d", break_down="plan", limit=2)
+    assert counts(answer) == [160, 80]
+    assert [(part.name, *(row.count for row in part.steps)) for part in answer.broken_down] == [
+        ("pro", 80, 0),
+        ("free", 40, 40),
+        ("Other", 40, 40),
+    ]
 
 
 def test_a_value_that_no_reader_can_follow_is_no_value(

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy.event import listens_for
 
 from tcs_events.errors import UnknownEventType
 from tcs_events.event import Event, Identity
@@ -89,6 +90,28 @@ def test_a_visit_ends_with_its_day_and_crawlers_have_none(app: Flask) -> None:
         "(start of the visit)": 1,
         "(start of the visit) → search": 1,
     }
+
+
+def test_the_visitors_are_not_listed_in_the_questions_to_the_database(app: Flask) -> None:
+    """They come one after the other: memory does not grow with them."""
+    statements: list[str] = []
+    engine = registration_of(app).database.engine
+    listens_for(engine, "before_cursor_execute")(
+        lambda connection, cursor, statement, *rest: statements.append(statement)
+    )
+
+    def asked() -> tuple[int, list[str]]:
+        paths(MONDAY, "home")  # once the tables are known
+        statements.clear()
+        visits = paths(MONDAY, "home").visits
+        return visits, list(statements)
+
+    append(app, visits(ada="home search"))
+    alone = asked()
+    append(
+        app, [visit(f"visitor-{number:04}", "home", NOON, number) for number in range(1000, 2100)]
+    )
+    assert asked() == (1101, alone[1])
 
 
 @pytest.mark.parametrize(
