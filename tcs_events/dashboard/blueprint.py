@@ -136,7 +136,7 @@ def _show_page(page: Page, asked: Asked) -> Response:
         # A form has added something. The address says it as all others do, to be shared.
         location = Links(asked).here(page, **(typed or {}))
         return Response(status=302, headers={"Location": location})
-    page, asked = page.worded(asked), page.shortened(asked)
+    page, asked = page.worded(asked), page.completed(asked)
     answer = page.answer(asked, page.rows + 1)  # one more than shown: is there a next page?
     response = render(
         f"{page.name}.html",
@@ -151,7 +151,9 @@ def _show_page(page: Page, asked: Asked) -> Response:
         zone=asked.reports.zone.key,
         old=_old(page, asked, answer),
         unknown=_unknown(asked, [*page.keeps, *KINDS]),
-        properties=properties_of(asked.reports.settings.event_types, asked.filters.event_type),
+        properties=properties_of(
+            asked.reports.settings.event_types, asked.filters.type_of_conditions
+        ),
         **page.show(asked, answer),
     )
     if not page.is_done(answer):
@@ -164,7 +166,7 @@ def _show_json(asked: Asked, question: str) -> Response:
     if (page := pages.get(question)) is None:
         raise NoSuchPage("question", list(pages))
     _refuse_unknown(asked, [*page.keeps, "limit", *page.filters])
-    asked = page.shortened(asked)
+    asked = page.completed(asked)
     words = asked.words
     answer = page.answer(asked, asked.number("limit", JSON_ROWS, JSON_MAX_ROWS))
     return json_response(
@@ -226,7 +228,7 @@ def _find_table(asked: Asked, name: str) -> tuple[Page, Table, Asked]:
     if found is None:
         raise NoSuchPage("table", list(tables))
     page, table = found
-    return page.worded(asked), table.worded(words), page.shortened(asked)
+    return page.worded(asked), table.worded(words), page.completed(asked)
 
 
 def _show_table(asked: Asked, name: str) -> Response:

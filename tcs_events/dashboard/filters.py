@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from werkzeug.datastructures import MultiDict
@@ -59,11 +59,24 @@ class Filters:
     where: tuple[Condition, ...] = ()
     """Conditions on properties of the payload."""
     who: Who | None = None
+    implied_type: str = ""
+    """The type that the conditions are about if the URL names none: the one that the page shows."""
+
+    @property
+    def type_of_conditions(self) -> str:
+        """The type of the events that the conditions are about; "" if nothing says so."""
+        return self.event_type or self.implied_type
+
+    def implying(self, event_type: str) -> Filters:
+        """Return the same with a type for conditions that come without one."""
+        is_needed = self.where and not self.event_type
+        return replace(self, implied_type=event_type) if is_needed else self
 
     @property
     def args(self) -> dict[str, object]:
-        """The filters as URL parameters."""
-        args = {"type": self.event_type, "where": [*map(str, self.where)], "who": self.who}
+        """The filters as URL parameters. Conditions keep the type that they are about."""
+        event_type = self.type_of_conditions
+        args = {"type": event_type, "where": [*map(str, self.where)], "who": self.who}
         return {name: value for name, value in args.items() if value}
 
     def args_of(self, kinds: Iterable[str]) -> dict[str, object]:
@@ -76,7 +89,10 @@ class Filters:
         chips = [Chip("type", f"type is {self.event_type}", {"type": None})]
         for place, condition in enumerate(self.where):
             others = [str(other) for other in self.where[:place] + self.where[place + 1 :]]
-            chips.append(Chip("where", in_words(condition), {"where": others}))
+            without: dict[str, object] = {"where": others}
+            if self.implied_type and not others:
+                without["type"] = None
+            chips.append(Chip("where", in_words(condition), without))
         if self.who:
             chips.append(Chip("who", WHO_WORDS[self.who], {"who": None}))
         return chips if self.event_type else chips[1:]

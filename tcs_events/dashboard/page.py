@@ -50,6 +50,9 @@ class Page:
     """The most days it can show; None for no limit."""
     rows: int = FIRST_ROWS
     """The most rows of a table on the page itself."""
+    event_type: Callable[[Asked], str] | None = None
+    """Returns the type of the events that it shows if the URL names none. Conditions without a type
+    are about these. None if it does not follow conditions."""
     has_period: bool = True
     reads_events: Callable[[Asked], bool] = lambda asked: False
     """Whether it reads the stored events instead of counts."""
@@ -81,10 +84,16 @@ class Page:
             tables=tuple(table for table in self.tables if asked.has(*table.roles)),
         )
 
-    def shortened(self, asked: Asked) -> Asked:
-        """Return the question, cut to the days that the page can show."""
+    def completed(self, asked: Asked) -> Asked:
+        """Return the question as the page answers it.
+
+        It is cut to the days that the page can show, and conditions have a type.
+        """
         days = self.max_days(asked)
-        return asked if days is None else asked.at_most(days)
+        asked = asked if days is None else asked.at_most(days)
+        if self.event_type is None or not asked.filters.where or asked.filters.event_type:
+            return asked
+        return replace(asked, filters=asked.filters.implying(self.event_type(asked)))
 
 
 def rows_of(*tables: Table) -> Callable[[Asked, int], Answers]:

@@ -71,6 +71,33 @@ def test_a_filter_can_be_taken_away(empty: FlaskClient) -> None:
         assert left == ASKED[:place] + ASKED[place + 1 :]
 
 
+@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if "where" in page.filters])
+def test_a_condition_without_a_type_is_about_the_type_of_the_page(
+    filled: FlaskClient, name: str
+) -> None:
+    """It takes the type along to other pages and into files, so all count the same events."""
+    path, asked = f"/insights{PAGES[name].path}", [("days", "7"), ("where", "result_count>=0")]
+    html = filled.get(path, query_string=MultiDict(asked)).text
+    words = unescape(re.sub("<[^>]*>", "", html))
+    said = re.search(r"This filter is about the type that this page shows: (\w+)\.", words)
+    assert said is not None
+    named = [*asked, ("type", said[1])]
+    for other in PAGES.values():
+        assert sorted(queries(html, f"/insights{other.path}")[0]) == sorted(named)
+    for query in queries(html, f"/insights/csv/{name}.csv"):
+        assert set(named) <= set(query)
+    json = f"/insights/api/{name}.json"
+    alone, together = (
+        filled.get(json, query_string=MultiDict(query)).get_json()["answer"]
+        for query in (asked, named)
+    )
+    assert alone == together
+    assert "names no event type" not in filled.get(path, query_string=MultiDict(named)).text
+    assert "names no event type" not in filled.get(path, query_string=MultiDict(asked[:1])).text
+    # Without the condition, there is nothing that needs a type.
+    assert [("days", "7")] in queries(html, path)
+
+
 def test_activity_follows_the_type(filled: FlaskClient) -> None:
     """What is left is what there was of this type before, on the page and in its files."""
     every = filled.get("/insights/api/activity.json?days=30").json

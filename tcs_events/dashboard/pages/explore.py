@@ -39,8 +39,8 @@ INTERVALS: tuple[Interval, ...] = ("day", "week")
 
 def event_type_of(asked: Asked) -> str:
     """Return the event type that the URL asks for, or the one with the most events."""
-    if asked.filters.event_type:
-        return asked.filters.event_type
+    if event_type := asked.filters.type_of_conditions:
+        return event_type
     totals = asked.reports.total_activity(asked.period)
     stored = [row for name, row in totals.items() if name != ALL_TYPES]
     if stored:
@@ -213,6 +213,7 @@ page = Page(
     (table,),
     keeps=("by", "measure", "interval"),
     filters=("type", "where", "who"),
+    event_type=event_type_of,
     max_days=lambda asked: MAX_DAYS_OF_DAYS if interval_of(asked) == "day" else None,
     rows=ROWS - 1,  # a page asks for one more than it has rows, and this one shows them all
     reads_events=_reads_events_alone,

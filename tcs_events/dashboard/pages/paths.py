@@ -27,7 +27,7 @@ NEXT_TYPES = 6
 def event_type_of(asked: Asked) -> str:
     """Return the event type in the URL, or the first one of the default funnel."""
     default = asked.reports.refresher.meaning.default_funnel[0].event_type
-    return asked.filters.event_type or default
+    return asked.filters.type_of_conditions or default
 
 
 def depth_of(asked: Asked) -> int:
@@ -157,6 +157,7 @@ page = Page(
     (table,),
     keeps=KEEPS,
     filters=FILTERS,
+    event_type=event_type_of,
     max_days=lambda asked: RAW_MAX_DAYS,
     rows=FIRST_ROWS,
     reads_events=lambda asked: asked.filters.who in (None, "known"),

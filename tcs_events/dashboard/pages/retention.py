@@ -47,13 +47,8 @@ def max_days(asked: Asked) -> int:
 
 
 def began_with(asked: Asked) -> str | None:
-    """Return the type of the first event of a cohort; None for any.
-
-    Conditions are about the events of one type. If the URL names none, it is that of `paths`.
-    """
-    if asked.filters.where:
-        return event_type_of(asked)
-    return asked.filters.event_type or None
+    """Return the type of the first event of a cohort; None for any."""
+    return asked.filters.type_of_conditions or None
 
 
 def _ask(asked: Asked) -> Rows[Cohort]:
@@ -132,6 +127,7 @@ page = Page(
     (table,),
     keeps=KEEPS,
     filters=FILTERS,
+    event_type=event_type_of,
     max_days=max_days,
     reads_events=reads_events,
 )
