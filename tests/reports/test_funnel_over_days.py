@@ -208,7 +208,7 @@ def test_conditions_are_about_the_first_step_alone(host: Flask) -> None:
         where=["plan=pro", "paln!=7"],
     )
     assert counts(answer) == [0, 0]  # an event without the property has no other value of it
-    assert answer.notices == ["No sign_up event has a field paln; did you mean plan?"]
+    assert answer.notices == ["No sign_up event has a property paln; did you mean plan?"]
     answer = ask(host, within="7d", where={"plan": ["pro", "team"]})
     assert counts(answer) == [1, 1]
     assert answer.where == ['plan in ["pro", "team"]']
