@@ -73,6 +73,19 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class ExactWhole(sa.TypeDecorator[int]):
+    """A whole number of up to 63 digits. It is stored as text: SQLite has no such numbers."""
+
+    impl = sa.String(64)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> int | None:
+        return None if value is None else int(value)
+
+
 class _HostInfo(dict[Any, Any]):
     """`MetaData.info` whose `bind_key` is that of the current app.
 
@@ -257,6 +270,8 @@ def _migration_type(column_type: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return the type that a migration can write down without importing this package."""
     if isinstance(column_type, UtcDateTime):
         return _date_time()
+    if isinstance(column_type, ExactWhole):
+        return sa.String(64)
     if isinstance(column_type, sa.Uuid):
         # What SQLAlchemy makes of it, so that no migration finds a difference. See `uuid_type`.
         return sa.Uuid()

@@ -30,6 +30,8 @@ from tcs_events.counts.fingerprints import (
     replace_fingerprints,
 )
 from tcs_events.counts.funnels import Funnel, FunnelCounter, add_counts
+from tcs_events.counts.meaning import Meaning
+from tcs_events.counts.property_rows import countable_deltas
 from tcs_events.counts.rows import FACT_TABLES
 from tcs_events.counts.spans import forget_spans
 from tcs_events.counts.visit import count_session
@@ -40,7 +42,6 @@ from tcs_events.counts.visits import (
     retention_of,
 )
 from tcs_events.database.batches import batches
-from tcs_events.event_types.roles import Roles
 
 MIN_EVENTS = 1_000
 """A day with fewer events is always counted as a whole, which is as fast as adding."""
@@ -72,12 +73,13 @@ class Change:
     Args:
         day: a counted day.
         funnels: the stored funnels.
-        roles: what the event types mean.
+        meaning: what the event types mean.
     """
 
-    def __init__(self, day: Day, funnels: Sequence[Funnel], roles: Roles) -> None:
+    def __init__(self, day: Day, funnels: Sequence[Funnel], meaning: Meaning) -> None:
         self._day = day
-        self._roles = roles
+        self._meaning = meaning
+        roles = meaning.roles
         self._funnels = funnels
         self._old, self._new = Facts(), Facts()
         self._old_funnels = FunnelCounter(funnels, day.end, roles)
@@ -135,7 +137,8 @@ class Change:
             (self._old, self._old_funnels, old),
             (self._new, self._new_funnels, now),
         ):
-            count_session(facts, self._day, session_id, session, funnels, self._roles)
+            roles, declared = self._meaning.roles, self._meaning.declared
+            count_session(facts, self._day, session_id, session, funnels, roles, declared)
 
     def store(self, connection: Connection) -> None:
         """Add what is new to all counts, in a transaction in which no other process changes them.
@@ -148,6 +151,8 @@ class Change:
         forget_spans(connection, day)
         for facts_of in FACT_TABLES:
             deltas = deltas_of(getattr(new, facts_of.fact), getattr(old, facts_of.fact))
+            if facts_of.table is tables.properties:
+                deltas = countable_deltas(connection, day, deltas)
             add_deltas(connection, facts_of.place(day), deltas)
         connection.execute(
             tables.days.update()

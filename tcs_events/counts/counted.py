@@ -25,6 +25,7 @@ class Counted(NamedTuple):
         self.facts.visits |= share.facts.visits
         for name in ("activity", "uses", "demand", "exposure"):
             _add(getattr(self.facts, name), getattr(share.facts, name))
+        self.facts.properties.add(share.facts.properties)
         for step, sessions in share.reached.items():
             self.reached[step] = self.reached.get(step, 0) + sessions
         self.fingerprints.update(share.fingerprints)

@@ -46,6 +46,7 @@ from tcs_events.counts.funnels import (
     uncounted_days,
 )
 from tcs_events.counts.lease import DayChanged, Lease
+from tcs_events.counts.meaning import Meaning
 from tcs_events.counts.processes import SHARED_FROM, Processes, Task
 from tcs_events.counts.rows import fact_rows
 from tcs_events.counts.shares import Share
@@ -68,7 +69,6 @@ from tcs_events.counts.visits import (
     kept_visits,
 )
 from tcs_events.database.batches import batches
-from tcs_events.event_types.roles import Roles
 
 ATTEMPTS = 2
 """How often a refresh counts a day if events of that day are deleted during the counting."""
@@ -87,7 +87,7 @@ class DayCounter:
         self,
         engine: Engine,
         zone: ZoneInfo,
-        roles: Roles,
+        meaning: Meaning,
         lease: Lease,
         until: float | None = None,
     ) -> None:
@@ -97,7 +97,8 @@ class DayCounter:
         """Count the events of large days, each a share of the sessions; this process if None."""
         self._engine = engine
         self._zone = zone
-        self._roles = roles
+        self._meaning = meaning
+        self._roles = meaning.roles
         self._lease = lease
         self._until = until
 
@@ -142,7 +143,8 @@ class DayCounter:
             for batch in batches(sessions, adding.SESSIONS_AT_ONCE):
                 self._lease.begin(day)
                 with self._reading() as connection:
-                    change = Change(day_of(day, self._zone), kept_funnels(connection), self._roles)
+                    funnels = kept_funnels(connection)
+                    change = Change(day_of(day, self._zone), funnels, self._meaning)
                     change.read(connection, batch, kept)
                 if not change.is_empty:
                     with self._engine.begin() as connection:
@@ -272,7 +274,8 @@ class DayCounter:
         counter, until = FunnelCounter(task.funnels, day.end, self._roles), day.end + LOOK_AHEAD
         fingerprints: Fingerprints = {}
         with rows_between(connection, day.start, until, types=task.types, share=share) as rows:
-            facts = count_day(day, fingerprinted_sessions(rows, fingerprints), counter, self._roles)
+            sessions = fingerprinted_sessions(rows, fingerprints)
+            facts = count_day(day, sessions, counter, self._roles, self._meaning.declared)
         return Counted(facts, counter.reached, fingerprints)
 
     def _replace(self, day: Day) -> int:
@@ -292,6 +295,8 @@ class DayCounter:
             self._lease.extend(connection, day.date)  # first: it holds off other processes
             forget_spans(connection, day.date)
             for table in (*tables.COUNTS, tables.days):
+                if table is tables.properties and not self._meaning.declared:
+                    continue  # it is empty, and may not be there
                 old_rows = table.delete().where(table.c.day == day.date)
                 if table in tables.SPANNED:
                     old_rows = old_rows.where(table.c.unit == "day")

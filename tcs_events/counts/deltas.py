@@ -75,8 +75,9 @@ def add_deltas(
     """
     if not deltas:
         return
-    table, same, names, counts, _ = place
+    table, same, names, counts, _, signed = place
     stored = _stored_rows(connection, place, deltas)
+    unsigned = [index for index, name in enumerate(counts) if name not in signed]
     gone_ids: list[int] = []
     rows: list[dict[str, object]] = []
     for key, delta in deltas.items():
@@ -84,7 +85,7 @@ def add_deltas(
         if row_id is not None:
             gone_ids.append(row_id)
         after = tuple(map(add, before, delta)) if before else delta
-        if min(after) < 0:
+        if min(after[index] for index in unsigned) < 0:
             raise CountsDiffer(table.name)
         if keeps_zeros or any(after):
             row = dict(zip((*names, *counts), (*key, *after), strict=True))
@@ -99,7 +100,7 @@ def _stored_rows(
     connection: Connection, place: Place, deltas: Deltas
 ) -> dict[Key, tuple[int, tuple[int, ...]]]:
     """Return the id and the counts of the rows that change. There may be other rows among them."""
-    table, same, names, counts, narrow = place
+    table, same, names, counts, narrow, _ = place
     query = sa.select(table.c.id, *(table.c[name] for name in (*names, *counts))).where(
         *(table.c[name] == value for name, value in same.items())
     )

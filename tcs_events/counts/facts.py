@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
+from tcs_events.counts.properties import PropertyCounts, Sum, SumKey
+
 CLICK_WITHIN = timedelta(minutes=5)
 """A click this soon after a query counts as a click on its results."""
 REFORMULATED_WITHIN = timedelta(seconds=60)
@@ -90,6 +92,12 @@ class Facts:
     exposure: dict[tuple[str, int], Exposure] = field(default_factory=lambda: defaultdict(Exposure))
     visits: set[tuple[str, str]] = field(default_factory=set)
     """The session id and the event type of each event, once."""
+    properties: PropertyCounts = field(default_factory=PropertyCounts)
+
+    @property
+    def sums(self) -> dict[SumKey, Sum]:
+        """The sums of the declared properties."""
+        return self.properties.sums()
 
 
 class Also(Protocol):

@@ -1,4 +1,4 @@
-"""What a host's event types mean for the counts: their roles, and the funnel to begin with."""
+"""What a host's event types mean for the counts: roles, properties, and the first funnel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from tcs_events.counts.conditions import Condition
+from tcs_events.counts.properties import (
+    NOTHING_DECLARED,
+    DeclaredProperties,
+    declared_properties,
+)
 from tcs_events.counts.steps import Step
 from tcs_events.event_types.event_type import EventTypes
 from tcs_events.event_types.marketplace import MARKETPLACE, roles_of
@@ -23,12 +28,19 @@ class Meaning(NamedTuple):
     roles: Roles
     default_funnel: tuple[Step, ...]
     """The funnel that the dashboard shows at first. It is always counted, and never deleted."""
+    declared: DeclaredProperties = NOTHING_DECLARED
+    """The properties that are counted per day."""
 
     @property
     def version(self) -> int:
-        """The version of the counts. If a role changes, it differs, and all is counted again."""
+        """The version of the counts.
+
+        If a role or a declared property changes, it differs, and all is counted again.
+        """
         counted = _counted(self.roles)
-        if counted == _counted(_MARKETPLACE_ROLES):
+        if self.declared:
+            counted = {"roles": counted, "declared": self.declared}
+        elif counted == _counted(_MARKETPLACE_ROLES):
             return RULES_VERSION
         digest = crc32(json.dumps(counted, sort_keys=True).encode())
         return RULES_VERSION * _ROLES_FROM + digest % _ROLES_COUNT
@@ -41,7 +53,9 @@ def _counted(roles: Roles) -> dict[str, Any]:
 
 def meaning_of(event_types: EventTypes) -> Meaning:
     """Return what the event types of a host mean."""
-    return Meaning(roles_of(event_types), _default_funnel(event_types))
+    return Meaning(
+        roles_of(event_types), _default_funnel(event_types), declared_properties(event_types)
+    )
 
 
 def _default_funnel(event_types: EventTypes) -> tuple[Step, ...]:

@@ -49,6 +49,7 @@ from tcs_events.counts.steps import Step
 from tcs_events.counts.time_limit import OutOfTime
 from tcs_events.counts.versions import forget_all_versions
 from tcs_events.counts.visitors import SpanCounter
+from tcs_events.database.schemas import has_table
 from tcs_events.errors import CountingEnded
 from tcs_events.watch.log import log
 from tcs_events.watch.log_lines import log_lines
@@ -215,7 +216,7 @@ class Refresher:
                 return
         with self._leased(self._now()) as lease:
             if lease is not None and _configuration_of(lease.state) == self.configuration:
-                counter = DayCounter(self._engine, self.zone, self.meaning.roles, lease, until)
+                counter = DayCounter(self._engine, self.zone, self.meaning, lease, until)
                 counter.count_funnel(funnel, first, last, monotonic() + seconds)
 
     def _is_ours_to_count(self, now: datetime, *, insists: bool) -> bool:
@@ -261,7 +262,7 @@ class _Refresh:
         self._default_funnel = meaning.default_funnel
         self._lease = lease
         self._now = now
-        self._counter = DayCounter(engine, zone, meaning.roles, lease, until)
+        self._counter = DayCounter(engine, zone, meaning, lease, until)
         self._courses = CourseCounter(engine, zone, meaning.roles, lease, until)
 
     def run(
@@ -372,7 +373,9 @@ class _Refresh:
             if is_takeover:
                 agreement.note_takeover(connection, ours)
             for table in tables.OF_EVENTS:
-                connection.execute(table.delete())
+                # Nobody needs this one who declares no properties, and it came later than others.
+                if table is not tables.properties or has_table(connection, table):
+                    connection.execute(table.delete())
 
     def count_funnels(self, seconds: float) -> None:
         """Count the funnels that were added or saved since the days were counted."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from tcs_events.counts import tables
 from tcs_events.counts.facts import Demand, Exposure, Facts, Use
+from tcs_events.counts.properties import Sum
 
 
 class Place(NamedTuple):
@@ -26,6 +27,8 @@ class Place(NamedTuple):
     """The columns of the counts."""
     narrow: str | None = None
     """The name by which a few rows are found among many. None if there are few rows."""
+    signed: tuple[str, ...] = ()
+    """The counts that may be less than zero."""
 
 
 class FactTable(NamedTuple):
@@ -38,13 +41,14 @@ class FactTable(NamedTuple):
     kind: type
     """The dataclass of the counts."""
     narrow: str | None = None
+    signed: tuple[str, ...] = ()
 
     def place(self, day: date) -> Place:
         """Return where the rows of a day are."""
         is_spanned = self.table in tables.SPANNED
         same: dict[str, object] = {"day": day, "unit": "day"} if is_spanned else {"day": day}
         counts = tuple(column.name for column in fields(self.kind))
-        return Place(self.table, same, self.names, counts, self.narrow)
+        return Place(self.table, same, self.names, counts, self.narrow, self.signed)
 
 
 FACT_TABLES = (
@@ -52,13 +56,21 @@ FACT_TABLES = (
     FactTable(tables.uses, "uses", ("kind", "name", "detail"), Use, "name"),
     FactTable(tables.demand, "demand", ("query",), Demand, "query"),
     FactTable(tables.exposure, "exposure", ("expert_id", "position"), Exposure, "expert_id"),
+    FactTable(
+        tables.properties,
+        "sums",
+        ("event_type", "property", "value", "added"),
+        Sum,
+        "value",
+        signed=("total",),
+    ),
 )
 
 
 def fact_rows(day: date, facts: Facts) -> Iterator[tuple[sa.Table, list[dict[str, object]]]]:
     """Yield each table with the rows of the day's facts."""
     for facts_of in FACT_TABLES:
-        table, same, names, counts, _ = facts_of.place(day)
+        table, same, names, counts, *_ = facts_of.place(day)
         counted: dict[Any, Any] = getattr(facts, facts_of.fact)
         columns, counts_of = (*names, *counts), attrgetter(*counts)
         rows = (

@@ -10,11 +10,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from tcs_events.event import SESSION_ID_MAX_LENGTH
-from tcs_events.models import UtcDateTime, own_metadata, row_number, uuid_type
+from tcs_events.models import ExactWhole, UtcDateTime, own_metadata, row_number, uuid_type
 from tcs_events.settings import EVENT_TYPE_MAX_LENGTH
 
 NAME_MAX_LENGTH = 200
 """Longer names are cut: indexes have a limit, and pages show no more."""
+VALUE_MAX_LENGTH = 300
+"""The most characters of a value of a declared property, as ASCII JSON."""
 
 
 def _counts(name: str, *columns: sa.Column[object] | sa.Index) -> sa.Table:
@@ -235,6 +237,28 @@ exposure = _spanned(
 Position 0 means that no query returned the item: it was only seen or clicked.
 """
 
+properties = _counts(
+    "user_event_daily_properties",
+    _text("event_type", EVENT_TYPE_MAX_LENGTH),
+    _text("property"),
+    _text("value", VALUE_MAX_LENGTH),
+    _text("added"),
+    _count("events"),
+    sa.Column("total", ExactWhole(), nullable=False),
+    sa.Index("ix_user_event_daily_properties_event_type", "event_type", "property", "day"),
+)
+"""The events of each type by the value of each property that it declares as `break_down`.
+
+- `property`, `value`: the value is JSON, "null" if the property is missing. The property "", with
+  the value "", stands for all events of the type.
+- `added`: "" counts all events with the value. A property that is declared as `add_up` counts those
+  with a number in it, and `total` is the sum of the numbers in units of 1/2^80, as text.
+
+If a day has too many different values of a property, or one that is too long, a row with the value
+"uncounted" takes the place of all its values. Such a row with the property "" has the number of
+events whose number in `added` is not in the sums.
+"""
+
 visits = sa.Table(
     "user_event_visits",
     own_metadata,
@@ -382,7 +406,7 @@ They are added to those of `funnel_counts`. There are no rows for 0 sessions.
 
 SPANNED = (uses, demand, exposure)
 """The tables that also have sums of weeks and months. Reports only add up their rows."""
-COUNTS = (activity, *SPANNED)
+COUNTS = (activity, properties, *SPANNED)
 KEYS = ("kind", "name", "detail", "query", "expert_id", "position")
 """The columns of `SPANNED` that name what is counted. The other columns are counts."""
 OF_EVENTS = (

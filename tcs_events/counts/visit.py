@@ -11,12 +11,17 @@ from tcs_events.counts.days import Day
 from tcs_events.counts.demand import QueriesOfVisit
 from tcs_events.counts.exposure import ItemsOfVisit
 from tcs_events.counts.facts import ALL_TYPES, Also, Facts, Seen
+from tcs_events.counts.properties import NOTHING_DECLARED, DeclaredProperties
 from tcs_events.counts.uses import UsesOfVisit
 from tcs_events.event_types.roles import Click, FilterChange, Impression, Roles, Search, values_of
 
 
 def count_day(
-    day: Day, sessions: Iterable[tuple[str, Iterable[Seen]]], also: Also, roles: Roles
+    day: Day,
+    sessions: Iterable[tuple[str, Iterable[Seen]]],
+    also: Also,
+    roles: Roles,
+    declared: DeclaredProperties = NOTHING_DECLARED,
 ) -> Facts:
     """Return the counts of a day. The time it takes is proportional to the number of events.
 
@@ -27,19 +32,28 @@ def count_day(
             iterator: each is read once.
         also: a second counter that gets the events of each visit.
         roles: what the event types mean.
+        declared: the properties of event types that are counted, too.
     """
     facts = Facts()
     for session_id, session in sessions:
-        count_session(facts, day, session_id, session, also, roles)
+        count_session(facts, day, session_id, session, also, roles, declared)
     return facts
 
 
 def count_session(
-    facts: Facts, day: Day, session_id: str, session: Iterable[Seen], also: Also, roles: Roles
+    facts: Facts,
+    day: Day,
+    session_id: str,
+    session: Iterable[Seen],
+    also: Also,
+    roles: Roles,
+    declared: DeclaredProperties = NOTHING_DECLARED,
 ) -> None:
     """Add one session to the facts of a day. The arguments are those of `count_day`."""
     visit = Visit(day, session_id, roles)
     visit_events = visit.events(session)
+    if declared:
+        visit_events = facts.properties.counted(visit_events, declared, roles)
     also.count(visit_events)
     for _ in visit_events:
         pass  # read the events that `also` has not read

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, delete, insert, select
 from tcs_events import UserEvent
 from tcs_events.counts import tables
 from tcs_events.counts.funnels import keep_funnel
-from tcs_events.counts.meaning import MARKETPLACE_MEANING
+from tcs_events.counts.meaning import MARKETPLACE_MEANING, meaning_of
 from tcs_events.counts.refresh import Refresher
 from tcs_events.counts.stale import forget_sessions, mark_stale
 from tcs_events.counts.steps import step
@@ -72,7 +72,8 @@ class Counting:
 
     def another_refresher(self, clock: Clock | None = None) -> Refresher:
         """Return a refresher like that of another process."""
-        return Refresher(self.engine, self.zone, clock=clock or self.clock)
+        meaning = meaning_of(self.registration.settings.event_types)
+        return Refresher(self.engine, self.zone, meaning, clock or self.clock)
 
     def keep(self, *texts: str) -> None:
         """Store a funnel, so that it is counted from now on."""

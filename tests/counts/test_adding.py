@@ -17,10 +17,11 @@ from sqlalchemy import delete, insert, update
 from sqlalchemy.event import listen, remove
 
 from tcs_events import UserEvent, UserEventBotSession
-from tcs_events.counts import adding
+from tcs_events.counts import adding, properties, tables
 from tcs_events.counts import counting as day_counting
 from tcs_events.counts.lease import LEASE
 from tcs_events.counts.position import SETTLED_AFTER
+from tcs_events.counts.properties import UNCOUNTED
 from tcs_events.counts.steps import step
 from tcs_events.event import Event
 from tests.conftest import MakeHost
@@ -107,8 +108,8 @@ def change_something(counting: Counting, random: Random, left: list[Event]) -> N
             del left[:5]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_whatever_happens_the_counts_are_those_of_a_rebuild(counting: Counting, seed: int) -> None:
+def live(counting: Counting, seed: int) -> None:
+    """Let a world happen, with refreshes in between, and count the rest of it."""
     random, left = Random(seed), make_world(seed, BERLIN).events
     counting.add(*left[:30])
     del left[:30]
@@ -118,7 +119,46 @@ def test_whatever_happens_the_counts_are_those_of_a_rebuild(counting: Counting, 
             assert counting.refresher.refresh() is not None
             counting.clock.advance(random.choice((1, SETTLED / 2, SETTLED)))
     settle(counting)  # what was edited by hand is found by the audit
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_the_counts_are_those_of_a_rebuild(counting: Counting, seed: int) -> None:
+    live(counting, seed)
     assert_as_rebuilt(counting)
+
+
+@pytest.mark.parametrize("most", [3, 9])
+def test_with_more_values_than_are_counted_they_are_those_of_a_rebuild(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(properties, "MAX_VALUES", most)
+    live(counting, most)
+    values = [row[3] for row in counting.kept()[tables.properties.name]]
+    assert 0 < values.count(UNCOUNTED) < len(values)
+    assert_as_rebuilt(counting)
+
+
+def test_one_value_too_many_takes_the_others_away(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(properties, "MAX_VALUES", 3)
+
+    def experts() -> list[str]:
+        kept = counting.kept()[tables.properties.name]
+        return [value for _, _, name, value, *_ in kept if name == "expert_id"]
+
+    counting.add(*(click(MONDAY, expert, "s") for expert in ("ada", "bo", "cy")))
+    settle(counting)
+    assert experts() == ['"ada"', '"bo"', '"cy"']
+    with reading_no_whole_day(monkeypatch):
+        for expert in ("dee", "ada", "eve"):
+            counting.add(click(MONDAY + MINUTE, expert, "new"))
+            counting.refresher.refresh()
+            assert experts() == [UNCOUNTED]
+    assert_as_rebuilt(counting)
+    counting.forget("new")
+    counting.refresher.refresh()
+    assert experts() == ['"ada"', '"bo"', '"cy"']
 
 
 def over_midnight(session_id: str) -> list[Event]:

@@ -17,10 +17,12 @@ from sqlalchemy import select
 from tcs_events import UserEvent
 from tcs_events.counts import counting as counting_module
 from tcs_events.counts import processes as processes_module
+from tcs_events.counts import properties, tables
 from tcs_events.counts.counted import Counted
 from tcs_events.counts.counting import DayCounter
 from tcs_events.counts.position import SETTLED_AFTER
 from tcs_events.counts.processes import Task, counting_together
+from tcs_events.counts.properties import UNCOUNTED
 from tcs_events.counts.shares import Share, is_in_share
 from tcs_events.errors import CountingEnded
 from tests.conftest import MakeHost
@@ -47,6 +49,21 @@ def test_all_tables_are_as_one_process_makes_them(counting: Counting, seed: int)
     assert refreshed is not None
     assert refreshed.events == len(counting.world().events)
     assert counting.kept() == by_one
+
+
+def test_values_are_too_many_for_several_processes_if_they_are_for_one(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(properties, "MAX_VALUES", 4)
+    for day, experts in enumerate((4, 5)):
+        at = MONDAY + timedelta(days=day)
+        counting.add(*(click(at, f"e{n % experts}", f"s{n}") for n in range(20)))
+    counting.refresher.refresh(rebuild=True)
+    by_one = counting.kept()
+    counting.another_refresher().refresh(rebuild=True, processes=PROCESSES)
+    assert counting.kept() == by_one
+    values = [row[3] for row in by_one[tables.properties.name] if row[2] == "expert_id"]
+    assert sorted(values) == ['"e0"', '"e1"', '"e2"', '"e3"', UNCOUNTED]
 
 
 def test_from_nothing_it_is_the_same(counting: Counting) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 from tcs_events.counts.conditions import Condition, Where
 from tcs_events.counts.steps import Step
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.explore.cells import starts_of
-from tcs_events.reports.explore.files import source_of
+from tcs_events.reports.explore.counts import source_of
 from tcs_events.reports.explore.question import Interval, question_of
 from tcs_events.reports.explore.source import Group
 from tcs_events.reports.explore.values import NOT_SET, value_text
@@ -78,6 +78,9 @@ class Explored:
     """Whether the numbers are estimates from some visitors, because there was no time for all."""
     sampled: float | None
     """The share of the visitors that an estimate is made from; None if it is exact."""
+    counted_at: datetime | None
+    """Up to when the events are counted, in UTC, if the answer is from the counts of declared
+    properties. None if the events were read."""
     notices: list[str]
     """Sentences for the reader, such as "No booking_done event has a property plna; did you mean
     plan?" """
@@ -122,7 +125,10 @@ def explore(  # noqa: D417 - `Reports` passes itself
 
         reports.explore(reports.last_days(30), "booking_done", by="plan", measure="sum(price)")
 
-    The events themselves are read: those of closed days from their files, if
+    Events, sums and averages of a type that declares the properties as `break_down` and `add_up`
+    are read from counts, if neither `where` nor `who` is given: `counted_at` says how old they are.
+
+    For all else the events themselves are read: those of closed days from their files, if
     `TCS_EVENTS_DAY_FILES` keeps any, and all others from the database. If half of
     `TCS_EVENTS_REPORT_TIMEOUT_MS` is not enough for that, the answer is an estimate from all events
     of some visitors: `is_estimate` is True, and each number has its margin.
@@ -175,6 +181,7 @@ def explore(  # noqa: D417 - `Reports` passes itself
         _row("total", None, tally.total, whole),
         tally.sampled is not None,
         tally.sampled,
+        tally.counted_at,
         notices,
     )
 

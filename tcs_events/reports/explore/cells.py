@@ -39,6 +39,26 @@ def starts_of(period: Period, interval: Interval | None) -> list[date]:
     return sorted({_start(day, period, interval) for day in period.dates()})
 
 
+def places_of(period: Period, interval: Interval | None) -> dict[date, int]:
+    """Return the place of each day's interval among all, 0 without an interval."""
+    if interval is None:
+        return dict.fromkeys(period.dates(), 0)
+    places = {start: place for place, start in enumerate(starts_of(period, interval))}
+    return {day: places[_start(day, period, interval)] for day in period.dates()}
+
+
+def rank_of(measure: Measure, group: Group, text: str) -> tuple[float, int, str]:
+    """Return what rows are sorted by: as `Tally.rows` says.
+
+    Args:
+        measure: what is measured.
+        group: the events with the value.
+        text: the `order_text` of the value.
+    """
+    number = group.whole.number or 0
+    return -number if measure.adds_up else 0, -group.events, text
+
+
 def _start(day: date, period: Period, interval: Interval) -> date:
     return day if interval == "day" else max(monday_of(day), period.first)
 
@@ -67,11 +87,7 @@ class Cells:
         self._question, self._measure = question, question.measure
         self._first = period.first
         self._starts = starts_of(period, question.interval)
-        places = {start: place for place, start in enumerate(self._starts)}
-        self._place_of = {
-            day: places[_start(day, period, question.interval)] if question.interval else 0
-            for day in period.dates()
-        }
+        self._place_of = places_of(period, question.interval)
         self._sessions: dict[str, int] = {}
         self._values: dict[Hashable, Any] = {}
         self._cells: dict[Hashable, dict[int, _Cell]] = defaultdict(lambda: defaultdict(_Cell))
@@ -115,7 +131,8 @@ class Cells:
         for key in self._cells:
             check_time(until)
             # The series are left out: there may be very many values, and a few of them are shown.
-            ranks[key] = self._rank(key, self._group([key], measure, has_series=False))
+            group = self._group([key], measure, has_series=False)
+            ranks[key] = rank_of(self._measure, group, order_text(self._values[key]))
         ranked = sorted(ranks, key=ranks.__getitem__)
         shown, rest = ranked[: self._question.limit], ranked[self._question.limit :]
         return Tally(
@@ -125,11 +142,6 @@ class Cells:
             everything,
             sampled,
         )
-
-    def _rank(self, key: Hashable, group: Group) -> tuple[float, int, str]:
-        number = group.whole.number or 0
-        first = number if self._measure.adds_up else 0
-        return -first, -group.events, order_text(self._values[key])
 
     def _group(
         self, keys: Iterable[Hashable], measure: _Measuring, *, has_series: bool = True

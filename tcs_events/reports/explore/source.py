@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from tcs_events.reports.explore.question import Question
@@ -57,10 +58,12 @@ class Tally:
     may add up to more."""
     sampled: float | None = None
     """The share of the visitors whose events were read, for an estimate. None if exact."""
+    counted_at: datetime | None = None
+    """Up to when the events are counted, if the answer is from counts. None if they were read."""
 
 
 class Source(Protocol):
-    """A place that has the events: the database, or files of closed days."""
+    """A place that has the events, or their counts: the database, or files of closed days."""
 
     def tally(self, question: Question, period: Period) -> Tally:
         """Return what the question asks about the days of a period.

@@ -1,34 +1,19 @@
-"""The values of properties: how they are shown and ordered, and which are numbers."""
+"""The values of properties and numbers, as they are shown to people."""
 
 from __future__ import annotations
 
 import json
-import math
-import re
 from typing import Any
 
-from tcs_events.counts.conditions import value_at
-from tcs_events.counts.filters import active_filters
-from tcs_events.counts.ids import id_text
-from tcs_events.counts.text import normalise
-from tcs_events.event_types.roles import Role
-from tcs_events.strict_json import MAX_NUMBER
+from tcs_events.counts.values import (
+    NUMBER_PATTERN,
+    is_numeric,
+    number_of,
+    order_text,
+    shown_value,
+)
 
 NOT_SET = "(not set)"
-NUMBER_PATTERN = r"-?[0-9]{1,15}(\.[0-9]{1,30})?"
-_NUMBER = re.compile(NUMBER_PATTERN, re.ASCII)
-
-
-def shown_value(value: Any, field: str, role: Role | None = None) -> Any:
-    """Return the one JSON value that stands for all that are equal to this one by `value_key`."""
-    if role is not None:
-        if field == getattr(role, "item", None) and (item := id_text(value)):
-            return item
-        if field == getattr(role, "query", None) and isinstance(value, str):
-            return normalise(value)
-        if field == getattr(role, "filters", None) and isinstance(value, dict):
-            value = active_filters(value)
-    return _in_one_form(value)
 
 
 def value_text(value: Any) -> str:
@@ -36,24 +21,6 @@ def value_text(value: Any) -> str:
     if value is None:
         return NOT_SET
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def order_text(value: Any) -> str:
-    """Return the text by which values are ordered that have the same numbers: their JSON."""
-    return json.dumps(value, sort_keys=True)
-
-
-def number_of(payload: dict[str, Any], field: str) -> float | None:
-    """Return the number of a property, None if it is not a number.
-
-    A text such as "19.90" is a number, too: a `Decimal` is stored as text, so that nothing is lost.
-    """
-    return _number(value_at(payload, field))
-
-
-def is_numeric(value: Any) -> bool:
-    """Return whether a value is a number in the sense of `number_of`."""
-    return _number(value) is not None
 
 
 def number_text(number: float | None) -> str:
@@ -67,25 +34,13 @@ def number_text(number: float | None) -> str:
     return f"{number:,.2f}"
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        return float(value) if _NUMBER.fullmatch(value) else None
-    if not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _in_one_form(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_NUMBER:
-        return int(value)
-    if isinstance(value, list):
-        return [_in_one_form(inner) for inner in value]
-    if isinstance(value, dict):
-        return {name: _in_one_form(value[name]) for name in sorted(value)}
-    return value
+__all__ = [
+    "NOT_SET",
+    "NUMBER_PATTERN",
+    "is_numeric",
+    "number_of",
+    "number_text",
+    "order_text",
+    "shown_value",
+    "value_text",
+]
