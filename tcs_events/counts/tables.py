@@ -272,6 +272,22 @@ visits = sa.Table(
 )
 """The sessions of each day, and the types of the events that they sent."""
 
+sampled_visits = sa.Table(
+    "user_event_sampled_visits",
+    own_metadata,
+    sa.Column("id", row_number, primary_key=True),
+    _text("session_id", SESSION_ID_MAX_LENGTH),
+    sa.Column("day", sa.Date(), nullable=False),
+    _text("event_type", EVENT_TYPE_MAX_LENGTH),
+    _count("halvings"),
+    sa.Index("ix_user_event_sampled_visits_session_id", "session_id", "day"),
+    sa.Index(
+        "ix_user_event_sampled_visits_event_type", "event_type", "halvings", "day", "session_id"
+    ),
+)
+"""The visits of one in 8 visitors, for estimates. `halvings` is with how many bits 0 the MD5 of the
+session id begins: it is at least 3."""
+
 retention = _counts(
     "user_event_daily_retention",
     sa.Column("unit", sa.String(5), nullable=False),
@@ -413,6 +429,7 @@ OF_EVENTS = (
     *COUNTS,
     spans,
     visits,
+    sampled_visits,
     retention,
     visitors,
     funnel_counts,

@@ -21,6 +21,7 @@ from tcs_events.counts.days import monday_of
 from tcs_events.counts.deltas import add_deltas, deltas_of
 from tcs_events.counts.facts import ALL_TYPES
 from tcs_events.counts.rows import Place
+from tcs_events.counts.sampled import change_sample, forget_sampled
 from tcs_events.counts.time_limit import in_time
 from tcs_events.counts.visitors import (
     change_visitors,
@@ -88,6 +89,7 @@ def change_visits(
     if not counts_visitors_later:
         around = visits_around(connection, day, sessions)
         change_visitors(connection, day, around, new_visits, gone_visits)
+    change_sample(connection, day, new_visits, gone_visits)
     for row_ids in batches([kept[visit] for visit in gone_visits]):
         connection.execute(tables.visits.delete().where(tables.visits.c.id.in_(row_ids)))
     if new_visits:
@@ -187,6 +189,25 @@ def visits_between(
         )
 
 
+def visits_of(
+    connection: Connection,
+    first: date,
+    last: date,
+    event_type: str | None,
+    sessions: Collection[str],
+) -> dict[str, set[date]]:
+    """Return the same as `visits_between` of some sessions only."""
+    visits = tables.visits.c
+    days: dict[str, set[date]] = defaultdict(set)
+    for batch in batches(sorted(sessions)):
+        query = sa.select(visits.session_id, visits.day).where(
+            visits.session_id.in_(batch), visits.day.between(first, last), *_of_type(event_type)
+        )
+        for session_id, day in connection.execute(query):
+            days[session_id].add(day)
+    return days
+
+
 def _of_type(event_type: str | None) -> list[sa.ColumnElement[bool]]:
     return [] if event_type is None else [tables.visits.c.event_type == event_type]
 
@@ -202,6 +223,7 @@ def forget_visits(connection: Connection, sessions: Collection[str]) -> set[date
         ).all()
         forget_visitors(connection, rows)
         connection.execute(tables.visits.delete().where(is_theirs))
+        forget_sampled(connection, batch)
         days.update(day for _, day, _ in rows)
     return days
 

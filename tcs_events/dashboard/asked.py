@@ -43,6 +43,9 @@ DEFAULT_DAYS = 30
 FIRST_YEAR, LAST_YEAR = 1970, 2999
 MAX_PAGE = 100
 PERIOD_NAMES = ("days", "from", "to", "period")
+EXACT = "exact"
+"""The URL parameter that asks a page for exact numbers, however long they take. No link keeps it.
+"""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -72,6 +75,11 @@ class Asked:
         if self.days is not None:
             return {"days": str(self.days)}
         return _dates(self.cut_from or self.period)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the URL asks for exact numbers where the page would show estimates."""
+        return self.args.get(EXACT) == "yes"
 
     @property
     def today(self) -> date:
@@ -220,6 +228,7 @@ def _date(name: str, text: str) -> date:
 
 __all__ = [
     "DEFAULT_DAYS",
+    "EXACT",
     "MAX_PAGE",
     "PERIODS",
     "PERIOD_NAMES",

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Response, url_for
 
-from tcs_events.dashboard.asked import PERIOD_NAMES, PERIODS, Asked
+from tcs_events.dashboard.asked import EXACT, PERIOD_NAMES, PERIODS, Asked
 from tcs_events.dashboard.filters import KINDS, NO_FILTERS, OPERATOR_WORDS, WHO_WORDS, Kind
 from tcs_events.dashboard.formats import FORMATS
 from tcs_events.dashboard.mount import names_of_the_place
@@ -46,7 +46,7 @@ class Links:
 
     def json(self, page: Page) -> str:
         """Return the URL of the same answer as JSON."""
-        kept = {**self._only(page.filters), **self.kept(page.keeps)}
+        kept = {**self._only(page.filters), **self.kept((*page.keeps, EXACT))}
         return self._url("as_json", question=page.name, **self._with(kept))
 
     def table(self, table: Table, **params: object) -> str:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tcs_events.counts.ids import id_text
 from tcs_events.counts.tables import exposure as counts
 from tcs_events.counts.time_limit import in_time
+from tcs_events.database.streaming import FETCH_ROWS
 from tcs_events.event_types.marketplace import says_what_was_returned
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.period import Period
@@ -117,6 +118,8 @@ class Exposure:
         return self.experts
 
 
+AtPosition = tuple[int, int, int, int]
+"""A position, and in how many visits an item was exposed, seen and clicked at it."""
 Catalogue = sa.Select[Any] | Iterable[Any]
 """The ids of all items, or the host's query for the column that has them. Ids may be of any type:
 `counts.ids` says which ids equal those in events."""
@@ -159,13 +162,19 @@ def exposure(  # noqa: D417 - `Reports` passes itself
             .where(in_period(connection, counts, period))
             .group_by(counts.c.expert_id, counts.c.position)
         )
-        rows = list(in_time(connection, result))
-        by_item: dict[str, list[Any]] = defaultdict(list)
-        for row in in_time(connection, rows):
-            by_item[row.expert_id].append(row)
-        usual = _usual_click_through(in_time(connection, rows))
+        # Plain tuples, read once: 2,000 items at 10 positions took twice as long as rows.
+        by_item: dict[str, list[AtPosition]] = defaultdict(list)
+        exposed_at: dict[int, int] = defaultdict(int)
+        clicked_at: dict[int, int] = defaultdict(int)
+        for part in in_time(connection, result.partitions(FETCH_ROWS)):
+            for item_id, position, exposed, seen, clicked in part:
+                by_item[item_id].append((position, exposed, seen, clicked))
+                exposed_at[position] += exposed
+                clicked_at[position] += clicked
+        # The click rate of all items together at each position.
+        usual = {position: clicked_at[position] / exposed_at[position] for position in exposed_at}
         is_known = says_what_was_returned(reading.settings.event_types) or any(
-            row.position > 0 for row in in_time(connection, rows)
+            position > 0 for position in exposed_at
         )
         items = [
             _of_item(
@@ -196,30 +205,29 @@ def _ids(reading: Reading, catalogue: Catalogue) -> set[str]:
     return {text for value in values if (text := id_text(value))}
 
 
-def _usual_click_through(rows: Iterable[Any]) -> dict[int, float]:
-    """Return the click rate of all items together at each position."""
-    exposed: dict[int, int] = defaultdict(int)
-    clicked: dict[int, int] = defaultdict(int)
-    for row in rows:
-        exposed[row.position] += row.exposed
-        clicked[row.position] += row.clicked
-    return {position: clicked[position] / exposed[position] for position in exposed}
-
-
 def _of_item(
     item_id: str,
-    rows: list[Any],
+    rows: list[AtPosition],
     usual: dict[int, float],
     first_positions: int,
     min_sessions: int,
     is_known: bool,
 ) -> ExpertExposure:
     """Return the exposure of one item. `is_known`: whether searches say what they returned."""
-    exposed, clicked = sum(row.exposed for row in rows), sum(row.clicked for row in rows)
-    at_positions = [row for row in rows if row.position > 0]
-    returned = sum(row.exposed for row in at_positions)
-    first = sum(row.exposed for row in at_positions if row.position <= first_positions)
-    expected = sum(row.exposed * usual[row.position] for row in rows)
+    exposed = clicked = seen = returned = first = positions = 0
+    expected = 0.0
+    best: int | None = None
+    for position, exposed_here, seen_here, clicked_here in rows:
+        exposed += exposed_here
+        clicked += clicked_here
+        seen += seen_here
+        expected += exposed_here * usual[position]
+        if position > 0:
+            returned += exposed_here
+            positions += position * exposed_here
+            best = position if best is None else min(best, position)
+            if position <= first_positions:
+                first += exposed_here
     rung = None
     if is_known and not returned:
         rung = Rung.NEVER_RETURNED
@@ -234,11 +242,9 @@ def _of_item(
         exposed=exposed,
         returned=returned,
         returned_first=first,
-        best_position=min((row.position for row in at_positions), default=None),
-        mean_position=sum(row.position * row.exposed for row in at_positions) / returned
-        if returned
-        else None,
-        seen=sum(row.seen for row in rows),
+        best_position=best,
+        mean_position=positions / returned if returned else None,
+        seen=seen,
         clicked=clicked,
         click_through=clicked / exposed if exposed else None,
         expected_click_through=expected / exposed if exposed else None,

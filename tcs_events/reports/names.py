@@ -26,8 +26,12 @@ Row = TypeVar("Row")
 class Rows(list[Row], Generic[Row]):
     """The rows of an answer, with notices for the reader."""
 
-    def __init__(self, rows: Iterable[Row], notices: Sequence[str]) -> None:
+    def __init__(
+        self, rows: Iterable[Row], notices: Sequence[str], sampled: float | None = None
+    ) -> None:
         super().__init__(rows)
+        self.sampled = sampled
+        """The share of the visitors that an estimate is made from; None if it is exact."""
         self.notices = list(notices)
         """Sentences, such as "No card_click event has a property contxt." """
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter, defaultdict, deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal, get_args
@@ -15,16 +15,24 @@ from sqlalchemy import Connection
 from tcs_events.counts.conditions import Where, conditions_of
 from tcs_events.counts.days import date_in, day
 from tcs_events.counts.events import not_of_a_bot, payload_of
+from tcs_events.counts.sampled import drawn_sessions
 from tcs_events.counts.steps import Step
 from tcs_events.counts.time_limit import in_time
+from tcs_events.database.batches import batches
 from tcs_events.database.stored_json import text_of_json
 from tcs_events.database.streaming import stream
 from tcs_events.event_types.roles import Roles
 from tcs_events.models import UserEvent
 from tcs_events.reports.columns import Column, Columns
+from tcs_events.reports.estimates import (
+    halvings_of_question,
+    margin_of_total,
+    of_sessions,
+)
 from tcs_events.reports.names import look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
+from tcs_events.reports.sampling import in_words
 from tcs_events.reports.who import Who, is_of
 
 Direction = Literal["after", "before"]
@@ -34,6 +42,8 @@ START, END = "(start of the visit)", "(end of the visit)"
 
 StoredType = tuple[str, str | None]
 """The type of an event, and the text of its payload if that was read."""
+Visit = tuple[str, Iterator[StoredType]]
+"""A session id, and the events of one day, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,9 @@ class Path:
     """Visits with this path."""
     share: float
     """The share of all visits with the event, 0 to 1."""
+    margin: float | None = None
+    """In an estimate, the true number of visits is within this distance in 95 of 100 cases. None if
+    exact."""
 
     def __str__(self) -> str:
         parts = (*([START] if self.is_start else []), *self.path, *([END] if self.is_end else []))
@@ -66,6 +79,13 @@ PATH_COLUMNS: Columns = (
     ),
     Column("visits", "Visits", "visits with just this path", "bar", value=lambda row: row.visits),
     Column("share", "Share", "share of all visits with the event", "share"),
+    Column(
+        "margin",
+        "Margin",
+        "in an estimate, the true number is within this distance in 95 of 100 cases",
+        "number",
+        is_extra=True,
+    ),
     Column("is_start", "Starts", "whether the visit begins with the path", is_extra=True),
     Column("is_end", "Ends", "whether the visit ends with the path", is_extra=True),
 )
@@ -83,6 +103,13 @@ class Paths:
     """The visits whose path is not among the rows, because of the limit."""
     notices: list[str]
     """Sentences for the reader, such as one about a property that no event has."""
+    sampled: float | None = None
+    """The share of the visitors that an estimate is made from; None if it is exact."""
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether the numbers are estimates from some visitors."""
+        return self.sampled is not None
 
     def first(self, limit: int) -> Paths:
         """Return the same with at most `limit` rows."""
@@ -141,46 +168,82 @@ def paths(  # noqa: D417 - `Reports` passes itself
         raise ValueError(f"who is one of {', '.join(get_args(Who))}, not {who!r}")
     step = Step(event_type, conditions_of(where))
     # Who is new is known from the counts.
-    with reading.events() if who in (None, "known") else reading.counts() as connection:
+    halvings = halvings_of_question(reading, period)
+    is_counted = halvings or who not in (None, "known")
+    with reading.counts() if is_counted else reading.events() as connection:
         notices = look_at_names(reading, connection, [step])
-        roles = reading.refresher.meaning.roles
-        with _visits(reading, connection, period, step, who) as visits:
-            found = (
-                _path(events, step, roles, direction, int(depth), collapse) for events in visits
-            )
-            counts = Counter(path for path in found if path is not None)
+        roles, sampled = reading.refresher.meaning.roles, 2**-halvings if halvings else None
+        counts: Counter[tuple[str, ...]] = Counter()
+        by_visitor: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+        with closing(_visits(reading, connection, period, step, who, halvings)) as visits:
+            for session_id, events in visits:
+                path = _path(events, step, roles, direction, int(depth), collapse)
+                if path is None:
+                    continue
+                counts[path] += 1
+                if sampled is not None:  # its margin depends on how much visitors differ
+                    by_visitor[path][session_id] += 1
+    if sampled is not None:
+        notices.append(in_words(sampled) + ".")
     total = counts.total()
     rows = [
         Path(
             path,
             is_start=direction == "before" and len(path) < depth,
             is_end=direction == "after" and len(path) < depth,
-            visits=visits,
+            visits=visits << halvings,
             share=visits / total,
+            margin=margin_of_total(by_visitor[path].values(), sampled),
         )
         for path, visits in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
-    return Paths(total, rows, 0, notices).first(limit)
+    if rows and rows[0].margin is not None:
+        notices.append(
+            f"The visits of the first path are within {round(rows[0].margin):,} of the true number"
+            " in 95 of 100 cases, those of the others within less."
+        )
+    return Paths(total << halvings, rows, 0, notices, sampled).first(limit)
 
 
-@contextmanager
 def _visits(
-    reading: Reading, connection: Connection, period: Period, step: Step, who: Who | None
-) -> Iterator[Iterator[Iterator[StoredType]]]:
-    """Yield an iterator over the visits of all sessions that have an event of the step's type.
+    reading: Reading,
+    connection: Connection,
+    period: Period,
+    step: Step,
+    who: Who | None,
+    halvings: int,
+) -> Generator[Visit]:
+    """Yield the visits of all visitors who have an event of the step's type, or of a sample."""
+    if not halvings:
+        yield from _visits_of(reading, connection, period, step, who)
+        return
+    drawn = drawn_sessions(connection, period.first, period.last, [step.event_type], halvings)
+    for sessions in batches(drawn):
+        yield from _visits_of(reading, connection, period, step, who, sessions)
+
+
+def _visits_of(
+    reading: Reading,
+    connection: Connection,
+    period: Period,
+    step: Step,
+    who: Who | None,
+    sessions: Sequence[str] | None = None,
+) -> Generator[Visit]:
+    """Yield the visits of all sessions that have an event of the step's type, or of some sessions.
 
     The database sorts them, so that neither a visit nor a list of the visits is in memory.
     """
     event = UserEvent.__table__.c
+    is_step = event.event_type == step.event_type
     with_type = sa.select(event.session_id).where(
-        event.event_type == step.event_type,
+        *([is_step] if sessions is None else of_sessions(sessions, step.event_type)),
         *_in_days(reading, period),
         *not_of_a_bot(connection),
         *([] if who is None else [is_of(connection, who, period, event.session_id)]),
     )
     # Payloads are most of what is stored, so they are read only where a condition needs them.
-    is_needed = event.event_type == step.event_type
-    payload = sa.case((is_needed, text_of_json(event.payload))) if step.conditions else sa.null()
+    payload = sa.case((is_step, text_of_json(event.payload))) if step.conditions else sa.null()
     query = (
         sa.select(event.session_id, event.created_at, event.event_type, payload)
         .where(event.session_id.in_(with_type), *_in_days(reading, period))
@@ -190,7 +253,8 @@ def _visits(
         visits = groupby(
             in_time(connection, rows), lambda row: (row[0], date_in(reading.zone, row[1]))
         )
-        yield (((name, text) for _, _, name, text in events) for _, events in visits)
+        for (session_id, _), events in visits:
+            yield session_id, ((name, text) for _, _, name, text in events)
 
 
 def _in_days(reading: Reading, period: Period) -> tuple[sa.ColumnElement[bool], ...]:

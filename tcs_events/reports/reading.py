@@ -80,16 +80,24 @@ class Reading:
         self._run_select = run_select
         self._deadline: Deadline | None = None
         self._is_refreshed = False
+        self.most_events: int | None = None
+        """The most events that one answer may read. Of more, the events of some visitors are read,
+        and the answer is an estimate. None for no limit."""
 
-    def for_one_answer(self) -> Self:
+    def for_one_answer(self, most_events: int | None = None) -> Self:
         """Return the same, with one `TCS_EVENTS_REPORT_TIMEOUT_MS` for all that is asked of it.
 
         Use it for an answer that somebody waits for. The counts are refreshed at most once. If that
         would leave too little time to read, older counts are read instead. If nothing is counted
         yet, counting and reading may each take that long; if that is too short, questions raise
         `NotCounted`.
+
+        Args:
+            most_events: the most events that the answer may read: of more, it is an estimate. None
+                for no limit.
         """
         reading = copy(self)
+        reading.most_events = most_events
         reading._deadline, reading._is_refreshed = self._new_deadline(), False
         return reading
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
@@ -15,6 +15,7 @@ from tcs_events.counts.conditions import Where, conditions_of
 from tcs_events.counts.days import date_in, day, monday_of
 from tcs_events.counts.events import events_between
 from tcs_events.counts.facts import ALL_TYPES
+from tcs_events.counts.sampled import drawn_sessions
 from tcs_events.counts.steps import Step
 from tcs_events.counts.tables import retention as counts
 from tcs_events.counts.visits import (
@@ -22,12 +23,15 @@ from tcs_events.counts.visits import (
     first_days,
     new_of_type,
     visits_between,
+    visits_of,
 )
 from tcs_events.database.batches import batches
 from tcs_events.reports.columns import Column, Columns
+from tcs_events.reports.estimates import halvings_of_question, margin_of_total
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
+from tcs_events.reports.sampling import in_words
 
 CohortUnit = Literal["day", "week"]
 Cells = dict[tuple[date, date], int]
@@ -107,12 +111,17 @@ def retention(  # noqa: D417 - `Reports` passes itself
         return Rows([], [])
     with reading.counts() as connection:
         notices = look_at_names(reading, connection, [s for s in (began, returning) if s])
+        halvings = 0
         if began is not None:
-            visitors, back = _of_cohorts(reading, connection, period, unit, began, returning)
+            halvings = halvings_of_question(reading, period, began.event_type)
+            visitors, back = _of_cohorts(
+                reading, connection, period, unit, began, returning, halvings
+            )
         else:
             visitors = back = _counted(connection, period, unit, ALL_TYPES)
             if returning is not None and returning.conditions:
-                back = _read(reading, connection, period, unit, returning)
+                halvings = halvings_of_question(reading, period, returning.event_type)
+                back = _read(reading, connection, period, unit, returning, halvings)
             elif returning is not None:
                 back = _counted(connection, period, unit, returning.event_type)
     today = date_in(reading.zone, datetime.now(UTC))
@@ -127,7 +136,17 @@ def retention(  # noqa: D417 - `Reports` passes itself
         if visitors[place, place]
         for following in [places[number:][: LATER_DAYS + 1 if unit == "day" else None]]
     ]
-    return Rows(cohorts, notices)
+    if not halvings:
+        return Rows(cohorts, notices)
+    sampled = 2**-halvings
+    margins = [margin_of_total([1] * (cohort.size >> halvings), sampled) or 0 for cohort in cohorts]
+    notices.append(in_words(sampled) + ".")
+    if began is not None and margins:
+        notices.append(
+            f"The visitors of each cohort are within {round(max(margins)):,} of the true number in"
+            " 95 of 100 cases."
+        )
+    return Rows(cohorts, notices, sampled)
 
 
 def _counted(connection: Connection, period: Period, unit: CohortUnit, event_type: str) -> Cells:
@@ -146,11 +165,24 @@ def _counted(connection: Connection, period: Period, unit: CohortUnit, event_typ
 
 
 def _read(
-    reading: Reading, connection: Connection, period: Period, unit: CohortUnit, returning: Step
+    reading: Reading,
+    connection: Connection,
+    period: Period,
+    unit: CohortUnit,
+    returning: Step,
+    halvings: int,
 ) -> Cells:
     """Count the visitors who took a step with conditions, from the events themselves."""
-    places = _days_of(reading, connection, period, returning)
-    return _cells(first_days(connection, places), places.items(), unit)
+    drawn = _drawn(connection, period, returning, halvings)
+    places = _days_of(reading, connection, period, returning, drawn)
+    return _cells(first_days(connection, places), places.items(), unit, halvings)
+
+
+def _drawn(connection: Connection, period: Period, step: Step, halvings: int) -> list[str] | None:
+    """Return the visitors of a sample who sent the type of a step; None to read all visitors."""
+    if not halvings:
+        return None
+    return drawn_sessions(connection, period.first, period.last, [step.event_type], halvings)
 
 
 def _of_cohorts(
@@ -160,35 +192,52 @@ def _of_cohorts(
     unit: CohortUnit,
     began: Step,
     returning: Step | None,
+    halvings: int,
 ) -> tuple[Cells, Cells]:
     """Count the visitors who first took a step in the period, and those of them who came back."""
+    drawn = _drawn(connection, period, began, halvings)
     if began.conditions:
-        days = _days_of(reading, connection, period, began)
+        days = _days_of(reading, connection, period, began, drawn)
         firsts = {session_id: min(dates) for session_id, dates in days.items()}
         for session_id in _earlier(reading, connection, period, began, list(firsts)):
             del firsts[session_id]
+    elif drawn is not None:
+        days_of_type = first_days(connection, drawn, began.event_type)
+        firsts = {name: first for name, first in days_of_type.items() if first >= period.first}
     else:
         firsts = new_of_type(connection, period.first, period.last, began.event_type)
-    visitors = _cells(firsts, ((session_id, {first}) for session_id, first in firsts.items()), unit)
+    first_cells = ((session_id, {first}) for session_id, first in firsts.items())
+    visitors = _cells(firsts, first_cells, unit, halvings)
     if returning is not None and returning.conditions:
-        back = _days_of(reading, connection, period, returning)
-        return visitors, _cells(firsts, back.items(), unit)
+        back = _days_of(reading, connection, period, returning, drawn)
+        return visitors, _cells(firsts, back.items(), unit, halvings)
     event_type = None if returning is None else returning.event_type
+    if drawn is not None:
+        visits_of_drawn = visits_of(connection, period.first, period.last, event_type, firsts)
+        return visitors, _cells(firsts, visits_of_drawn.items(), unit, halvings)
     with visits_between(connection, period.first, period.last, event_type) as visits:
         return visitors, _cells(firsts, visits, unit)
 
 
 def _days_of(
-    reading: Reading, connection: Connection, period: Period, step: Step
+    reading: Reading,
+    connection: Connection,
+    period: Period,
+    step: Step,
+    sessions: Sequence[str] | None = None,
 ) -> dict[str, set[date]]:
-    """Return the days on which each session took a step, from the events themselves."""
+    """Return the days on which each session took a step, from the events themselves.
+
+    Those of all sessions, or of the given ones.
+    """
     zone, roles = reading.zone, reading.refresher.meaning.roles
     start, end = day(period.first, zone).start, day(period.last, zone).end
     days: dict[str, set[date]] = defaultdict(set)
-    with events_between(connection, start, end, [step.event_type]) as events:
-        for session_id, event_type, payload, at in events:
-            if step.matches(event_type, payload, roles):
-                days[session_id].add(date_in(zone, at))
+    for batch in [None] if sessions is None else batches(sessions):
+        with events_between(connection, start, end, [step.event_type], batch) as events:
+            for session_id, event_type, payload, at in events:
+                if step.matches(event_type, payload, roles):
+                    days[session_id].add(date_in(zone, at))
     return days
 
 
@@ -213,15 +262,21 @@ def _earlier(
 
 
 def _cells(
-    firsts: dict[str, date], days: Iterable[tuple[str, set[date]]], unit: CohortUnit
+    firsts: dict[str, date],
+    days: Iterable[tuple[str, set[date]]],
+    unit: CohortUnit,
+    halvings: int = 0,
 ) -> Cells:
-    """Count sessions by the place of their first day, and each place of their other days."""
+    """Count sessions by the place of their first day, and each place of their other days.
+
+    Each session of a sample stands for all that were halved away.
+    """
     cells: Cells = defaultdict(int)
     for session_id, dates in days:
         if session_id in firsts:
             first = _place(firsts[session_id], unit)
             for place in {_place(date_, unit) for date_ in dates}:
-                cells[first, place] += 1
+                cells[first, place] += 1 << halvings
     return cells
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from math import ceil, log2
 from time import monotonic
 from typing import TypeVar
@@ -12,8 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from tcs_events.counts import tables
-from tcs_events.counts.time_limit import OutOfTime, in_time, time_of
-from tcs_events.database.streaming import stream
+from tcs_events.counts.time_limit import OutOfTime, time_of
 from tcs_events.database.sums import whole_sum
 from tcs_events.reports.period import Period
 
@@ -95,55 +93,28 @@ def counted_events(connection: Connection, types: Collection[str], period: Perio
     return int(events or 0)
 
 
-def drawn_sessions(
-    connection: Connection,
-    types: Collection[str],
-    period: Period,
-    halvings: int,
-    name_of: Callable[[str], str] | None = None,
-) -> list[str]:
-    """Return the sessions of a sample: one visitor in 2, 4, 8 ... of those with visits.
-
-    They are the same for each question and in each database: those whose MD5 is among the smallest.
+def in_words(sampled: float, units: str = "visitors") -> str:
+    """Return the words that say that numbers are estimates, without a full stop.
 
     Args:
-        connection: one of `Reading.counts`.
-        types: the visits are those with an event of one of these types.
-        period: the days of the visits.
-        halvings: how often the visitors are halved.
-        name_of: returns the text that a session is drawn by; None for the session id. Sessions with
-            the same text are drawn together.
-    """
-    visits = tables.visits.c
-    limit = f"{(1 << 128) >> halvings:032x}"
-    query = (
-        sa.select(visits.session_id)
-        .where(visits.day.between(period.first, period.last), visits.event_type.in_(types))
-        .distinct()
-    )
-    if name_of is None and connection.dialect.name != "sqlite":  # which has no MD5
-        query = query.where(sa.func.md5(visits.session_id) < limit)
-    with stream(connection, query) as rows:
-        return [
-            session_id
-            for session_id in in_time(connection, rows.scalars())
-            if _md5(name_of(session_id) if name_of else session_id) < limit
-        ]
-
-
-def estimate_notice(sampled: float, units: str = "visitors") -> str:
-    """Return the sentences that say what an estimate is made from.
-
-    Args:
-        sampled: the share of the visitors that were read.
+        sampled: the share of the visitors that were drawn.
         units: what is drawn, such as "visitors".
     """
+    return f"These are estimates from 1 in {round(1 / sampled):,} {units}"
+
+
+def estimate_notice(sampled: float, units: str = "visitors", *, is_by_choice: bool = False) -> str:
+    """Return the sentences that say what an estimate with margins is made from.
+
+    Args:
+        sampled: the share of the visitors that were drawn.
+        units: what is drawn, such as "visitors".
+        is_by_choice: whether a page has chosen not to read all, and says how to get exact numbers.
+    """
+    margins = "The true numbers are within the margins in 95 of 100 cases."
+    if is_by_choice:
+        return f"{in_words(sampled, units)}. {margins}"
     return (
-        f"These are estimates from 1 in {round(1 / sampled):,} {units}: reading all"
-        " events would take too long. The true numbers are within the margins in 95 of 100"
-        " cases. Ask for fewer days to get exact numbers."
+        f"{in_words(sampled, units)}: reading all events would take too long. {margins}"
+        " Ask for fewer days to get exact numbers."
     )
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()

@@ -16,6 +16,7 @@ from tcs_events.counts.conditions import value_at, value_key
 from tcs_events.counts.courses import Course, FurthestCourse, StepFinder, Taken
 from tcs_events.counts.days import date_in, day
 from tcs_events.counts.events import not_of_a_bot, payload_of
+from tcs_events.counts.sampled import drawn_sessions
 from tcs_events.counts.steps import Step
 from tcs_events.counts.time_limit import in_time
 from tcs_events.database.batches import batches
@@ -29,7 +30,7 @@ from tcs_events.reports.period import Period
 from tcs_events.reports.persons import Name, persons
 from tcs_events.reports.reached import Per
 from tcs_events.reports.reading import Reading
-from tcs_events.reports.sampling import Attempt, counted_events, drawn_sessions
+from tcs_events.reports.sampling import Attempt, counted_events
 from tcs_events.reports.who import Who, is_of
 
 
@@ -132,13 +133,15 @@ class StoredCourses:
         question = self.question
         if question.per == "visitor":
             types = [question.steps[0].event_type]
-            return drawn_sessions(connection, types, question.period, halvings)
+            first, last = question.period.first, question.period.last
+            return drawn_sessions(connection, first, last, types, halvings)
 
         def name_of(session_id: str) -> str:
             return ":".join(people.get(session_id, (session_id,)))
 
         types = list({step.event_type for step in question.steps})
-        return drawn_sessions(connection, types, self._days, halvings, name_of)
+        days = self._days
+        return drawn_sessions(connection, days.first, days.last, types, halvings, name_of)
 
     def _taken_of(
         self, connection: Connection, sessions: Sequence[str]

@@ -131,7 +131,7 @@ def measure_pages(
         of_pages.append((name, loaded))
         click.echo(f"{database}, page: {' | '.join(lines[-1])}")
     head = ["page", *(f"{days} days, ms" for days in PERIODS), "year / month"]
-    head += ["processor, ms", "statements", "in them, ms"]
+    head += ["processor of a month, ms", "of a year, ms", "statements", "in them, ms"]
     return f"{markdown_table(head, lines)}\n\n{_verdict(of_pages)}"
 
 
@@ -167,12 +167,13 @@ def _load(app: Flask, client: FlaskClient, engine: Engine, address: str, repeats
 
 
 def _line(name: str, loaded: dict[int, Loaded]) -> list[str]:
-    month = loaded[30]
+    month, year = loaded[30], loaded.get(365)
     return [
         name,
         *(_in_all(loaded.get(days)) for days in PERIODS),
-        f"{_ratio(loaded):.1f}" if 365 in loaded else "",
+        f"{_ratio(loaded):.1f}" if year else "",
         f"{month.of_this_process:,.0f}",
+        f"{year.of_this_process:,.0f}" if year else "",
         str(month.statements),
         f"{month.in_statements:,.0f}",
     ]

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from tcs_events import EventType
-from tcs_events.dashboard import create_dashboard
+from tcs_events.dashboard import blueprint, create_dashboard
 from tcs_events.reports import sampling
 from tests.conftest import MakeHost
 from tests.dashboard.visitors import fill, visit
@@ -176,3 +176,25 @@ def test_a_bar_and_a_value_lead_to_the_same_type_and_property(client: FlaskClien
         assert (query["type"], query["by"]) == (["booking_done"], ["plan"])
     assert len(values) > 3
     assert len(days) >= 9
+
+
+def test_many_events_are_an_estimate_with_a_link_to_count_exactly(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = ["explore?type=booking_done&by=plan", "paths?type=booking_done",
+             "retention?type=booking_done"]  # fmt: skip
+    for page in pages:
+        assert "exact=yes" not in client.get(f"/insights/{page}").text
+    monkeypatch.setattr(blueprint, "PAGE_EVENTS", 10)
+    for page in pages:
+        text = html.unescape(client.get(f"/insights/{page}").text)
+        assert "These are estimates from 1 in" in text
+        (link,) = re.findall(r'href="([^"]*exact=yes[^"]*)"', text)
+        exact = client.get(link).text
+        assert "estimates from" not in exact
+        assert "Count exactly" not in exact
+        name, parameters = page.split("?")
+        answer = client.get(f"/insights/api/{name}.json?{parameters}").json
+        assert answer["answer"]["is_estimate"] is True
+        answer = client.get(f"/insights/api/{name}.json?{parameters}&exact=yes").json
+        assert answer["answer"]["is_estimate"] is False

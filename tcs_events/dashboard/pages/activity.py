@@ -20,6 +20,8 @@ from tcs_events.reports.activity import ACTIVITY_COLUMNS, ALL_TYPES, TOTAL_COLUM
 from tcs_events.reports.visitors import DAY_COLUMNS, TYPE_COLUMNS
 
 UNITS: tuple[Unit, ...] = ("day", "hour", "week")
+DAYS_BY_DAY = 120
+"""A longer period is by week if the URL does not say."""
 MAX_DAYS = {"hour": 14, "day": 400, "week": 3660}
 """The most days on the page, by unit: a chart with more bars could not be read."""
 TYPES_IN_TIP = 8
@@ -104,9 +106,16 @@ def _of_type(asked: Asked, rows: Iterable[Activity]) -> list[Activity]:
 
 
 def unit_of(asked: Asked) -> Unit:
-    """Return the unit of time that the URL asks for. Without one, a single day is by hour."""
-    is_one_day = asked.period.days == 1
-    return asked.choice("unit", ("hour", "day", "week") if is_one_day else UNITS)
+    """Return the unit of time that the URL asks for, or the one that suits the period."""
+    default = default_unit(asked)
+    return asked.choice("unit", (default, *(unit for unit in UNITS if unit != default)))
+
+
+def default_unit(asked: Asked) -> Unit:
+    """Return the unit of a chart: hours of a single day, and weeks of a long period."""
+    if asked.period.days == 1:
+        return "hour"
+    return "day" if asked.period.days <= DAYS_BY_DAY else "week"
 
 
 def answer(asked: Asked, limit: int) -> Answers:

@@ -12,13 +12,11 @@ from tcs_events.dashboard.pages import activity as activity_page
 from tcs_events.dashboard.pages import dead_ends, exposure, gaps, top
 from tcs_events.dashboard.pages.comparison import period_before
 from tcs_events.reports import Activity
-from tcs_events.reports.activity import ALL_TYPES, Unit
+from tcs_events.reports.activity import ALL_TYPES
 from tcs_events.reports.wording import RUNGS
 
 FINDINGS = 5
 """The most rows in each list of findings."""
-DAYS_BY_DAY = 120
-"""The chart of a longer period is by week."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +31,6 @@ class Figure:
     """What is counted, if the name does not say it."""
 
 
-def unit_for(asked: Asked) -> Unit:
-    """Return the unit of the chart."""
-    if asked.period.days == 1:
-        return "hour"
-    return "day" if asked.period.days <= DAYS_BY_DAY else "week"
-
-
 def answer(asked: Asked, limit: int) -> Answers:
     """Return the activity of this period and of the previous one, and a few of each finding.
 
@@ -47,7 +38,7 @@ def answer(asked: Asked, limit: int) -> Answers:
     has are left out.
     """
     reports, period, before = asked.reports, asked.period, period_before(asked)
-    unit = unit_for(asked)
+    unit = activity_page.default_unit(asked)
     few = min(limit, FINDINGS)
     return {
         "unit": unit,

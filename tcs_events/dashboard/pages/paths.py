@@ -82,6 +82,8 @@ def answer(asked: Asked, limit: int) -> Answers:
         "other_visits": found.other_visits,
         "tree": list(tree(every, direction, depth_of(asked))),
         "notices": found.notices,
+        "is_estimate": found.is_estimate,
+        "sampled": found.sampled,
     }
 
 

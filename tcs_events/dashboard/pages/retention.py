@@ -80,7 +80,13 @@ table = Table(
 def answer(asked: Asked, limit: int) -> Answers:
     """Return all cohorts; `max_days` keeps their number low."""
     cohorts = _ask(asked)
-    return {"unit": unit_of(asked), "retention": cohorts, "notices": cohorts.notices}
+    return {
+        "unit": unit_of(asked),
+        "retention": cohorts,
+        "notices": cohorts.notices,
+        "is_estimate": cohorts.sampled is not None,
+        "sampled": cohorts.sampled,
+    }
 
 
 def show(asked: Asked, answer: Answers) -> dict[str, Any]:

@@ -165,7 +165,8 @@ def explore(  # noqa: D417 - `Reports` passes itself
         notices.append(f"The type {event_type} is deprecated: pages should not send it any more.")
     tally = source_of(reading).tally(question, period)
     if tally.sampled is not None:
-        notices.append(estimate_notice(tally.sampled))
+        is_by_choice = reading.most_events is not None
+        notices.append(estimate_notice(tally.sampled, is_by_choice=is_by_choice))
     whole = tally.total.whole.number if question.measure.adds_up else None
     return Explored(
         event_type,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tcs_events.counts.conditions import value_key
 from tcs_events.counts.days import monday_of
 from tcs_events.counts.time_limit import check_time
+from tcs_events.reports.estimates import margin_of_total
 from tcs_events.reports.explore.question import Interval, Measure, Question
 from tcs_events.reports.explore.source import Group, Measured, Tally
 from tcs_events.reports.explore.values import order_text
@@ -198,7 +199,7 @@ class _Measuring:
         per_visitor: dict[int, float] = defaultdict(float)
         for owner in owners:
             per_visitor[owner] += 1
-        return Measured(self.scaled(count), self._margin_of_total(per_visitor.values()))
+        return Measured(self.scaled(count), margin_of_total(per_visitor.values(), self.sampled))
 
     def _sum(self, cell: _Cell) -> Measured:
         total = _exact_sum(cell.numbers)
@@ -207,7 +208,7 @@ class _Measuring:
         per_visitor: dict[int, float] = defaultdict(float)
         for owner, number in zip(cell.owners, cell.numbers, strict=True):
             per_visitor[owner] += number
-        return Measured(total / self.sampled, self._margin_of_total(per_visitor.values()))
+        return Measured(total / self.sampled, margin_of_total(per_visitor.values(), self.sampled))
 
     def _average(self, cell: _Cell) -> Measured:
         total = _exact_sum(cell.numbers)
@@ -233,15 +234,6 @@ class _Measuring:
         low = ordered[max(0, floor(last * (0.5 - share)))]
         high = ordered[min(last, ceil(last * (0.5 + share)))]
         return Measured(middle, max(middle - low, high - middle))
-
-    def _margin_of_total(self, per_visitor: Iterable[float]) -> float | None:
-        """Return the margin of a sum over all visitors, from the parts of those in the sample."""
-        if self.sampled is None:
-            return None
-        parts = list(per_visitor)
-        if not parts:
-            return None
-        return self._spread(parts) / self.sampled
 
     def _margin_of_share(self, cell: _Cell, off: Iterable[float]) -> float | None:
         """Return the margin of an average, from how far each number is off it."""

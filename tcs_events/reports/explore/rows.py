@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from tcs_events.counts.conditions import value_at
 from tcs_events.counts.days import date_in, day
 from tcs_events.counts.events import not_of_a_bot, payload_of
+from tcs_events.counts.sampled import drawn_sessions
 from tcs_events.counts.time_limit import in_time, time_of
 from tcs_events.database.batches import batches
 from tcs_events.database.stored_json import text_of_json
@@ -21,19 +22,23 @@ from tcs_events.database.streaming import stream
 from tcs_events.errors import QuestionTimeout
 from tcs_events.models import UserEvent
 from tcs_events.reports import sampling
+from tcs_events.reports.estimates import halvings_of_question, of_sessions
 from tcs_events.reports.explore.cells import Cells, Matched
 from tcs_events.reports.explore.question import Question
 from tcs_events.reports.explore.source import Tally
 from tcs_events.reports.explore.values import number_of, shown_value
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
-from tcs_events.reports.sampling import Attempt, counted_events, drawn_sessions
+from tcs_events.reports.sampling import Attempt, counted_events
 from tcs_events.reports.who import is_of
 
 
 @dataclass(frozen=True)
 class DatabaseRows:
-    """The database as a source. If there is no time for all events, it makes an estimate."""
+    """The database as a source. If there is no time for all events, it makes an estimate.
+
+    It also does so if there are more events than `Reading.most_events`.
+    """
 
     reading: Reading
 
@@ -47,6 +52,8 @@ class DatabaseRows:
         """
         if question.who in ("new", "returning"):
             self.reading.refresh_if_old()
+        if chosen := halvings_of_question(self.reading, period, question.event_type):
+            return self.sample(question, period, chosen)
         cells, attempt = Cells(question, period), Attempt()
         try:
             with (
@@ -64,7 +71,7 @@ class DatabaseRows:
             halvings = attempt.halvings(counted)
             if halvings is None:
                 raise
-        return self.sample(question, period, halvings)
+        return self.sample(question, period, max(1, halvings))
 
     def sample(self, question: Question, period: Period, halvings: int) -> Tally:
         """Return an estimate from all events of one visitor in 2, 4, 8 ... of the period.
@@ -77,7 +84,9 @@ class DatabaseRows:
         """
         cells = Cells(question, period)
         with self.reading.counts() as connection:
-            drawn = drawn_sessions(connection, [question.event_type], period, halvings)
+            drawn = drawn_sessions(
+                connection, period.first, period.last, [question.event_type], halvings
+            )
             for sessions in batches(drawn):
                 for event in matched(self.reading, connection, question, period, sessions):
                     if event is not None:
@@ -138,9 +147,6 @@ def _rows(
     if sessions is None:
         query = query.where(events.event_type == question.event_type)
     else:
-        # Not a plain column: SQLite would take the index on event types, and read the whole period
-        # for each batch of sessions.
-        event_type = sa.func.coalesce(events.event_type, "")
-        query = query.where(events.session_id.in_(sessions), event_type == question.event_type)
+        query = query.where(*of_sessions(sessions, question.event_type))
     with stream(connection, query) as rows:
         yield chain.from_iterable(rows.partitions())
