@@ -187,7 +187,8 @@ def funnel_over_days(
     if counted_at is None:
         sampled = _count(StoredCourses(reading, question), tally)
     if sampled is not None:
-        notices.append(sampling.estimate_notice(sampled, f"{per}s"))
+        is_by_choice = reading.most_events is not None
+        notices.append(sampling.estimate_notice(sampled, f"{per}s", is_by_choice=is_by_choice))
     return FunnelOverDays(
         tally.whole.rows(sampled),
         text_of_within(within),
@@ -234,15 +235,17 @@ class _Tally:
 
 def _count(courses: StoredCourses, tally: _Tally) -> float | None:
     """Count all courses, or those of a sample, and return the share of the visitors in it."""
-    attempt = sampling.Attempt()
-    try:
-        _read(lambda: courses.all(attempt), tally)
-    except QuestionTimeout:
-        halvings = courses.halvings(attempt)
-        if halvings is None:
-            raise
-    else:
-        return None
+    attempt, halvings = sampling.Attempt(), courses.chosen_halvings()
+    if not halvings:
+        try:
+            _read(lambda: courses.all(attempt), tally)
+        except QuestionTimeout:
+            needed = courses.halvings(attempt)
+            if needed is None:
+                raise
+            halvings = needed
+        else:
+            return None
     _read(lambda: courses.sample(halvings), tally)
     return 2.0**-halvings
 

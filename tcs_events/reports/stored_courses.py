@@ -22,9 +22,11 @@ from tcs_events.counts.time_limit import in_time
 from tcs_events.database.batches import batches
 from tcs_events.database.stored_json import text_of_json
 from tcs_events.database.streaming import stream
+from tcs_events.errors import NotCounted
 from tcs_events.event_types.roles import Role
 from tcs_events.models import UserEvent
 from tcs_events.reports import sampling
+from tcs_events.reports.estimates import halvings_to
 from tcs_events.reports.explore.values import shown_value
 from tcs_events.reports.period import Period
 from tcs_events.reports.persons import Name, persons
@@ -93,6 +95,19 @@ class StoredCourses:
             drawn = self._drawn(connection, halvings, people)
             taken = self._taken_of(connection, drawn)
             yield from self._courses(connection, taken, people)
+
+    def chosen_halvings(self) -> int:
+        """Return how often to halve the visitors so that `Reading.most_events` is kept to.
+
+        0 if all events may be read, or if it is not known yet how many there are.
+        """
+        if self.reading.most_events is None:
+            return 0
+        try:
+            with self.reading.counts() as connection:
+                return halvings_to(self.reading.most_events, self._counted(connection))
+        except NotCounted:
+            return 0
 
     def halvings(self, attempt: Attempt) -> int | None:
         """Return how often to halve the visitors for a sample after an attempt to read all.
