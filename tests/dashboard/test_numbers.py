@@ -288,10 +288,13 @@ def test_a_period_is_kept_by_every_link(filled: FlaskClient) -> None:
 def test_the_steps_of_a_funnel_are_in_the_url(filled: FlaskClient) -> None:
     steps = ["sage_query", "card_click[context=grid]", "filter_change"]
     query = "&".join(f"step={step}" for step in steps)
-    said = filled.get(f"/insights/api/funnel.json?days={DAYS}&{query}").json
+    is_whole = False
+    while not is_whole:  # on a busy machine a request counts a few days, and the next goes on
+        said = filled.get(f"/insights/api/funnel.json?days={DAYS}&{query}").json
+        assert said is not None
+        is_whole = said["answer"]["days_counted"] == said["answer"]["days"]
     with filled.application.app_context():
         rows = reports.funnel(reports.last_days(DAYS), [reports.step(step) for step in steps])
-    assert said is not None
     assert said["answer"]["funnel"] == plain(rows)
     assert said["answer"]["funnel"][1]["step"] == plain(asdict(rows[1].step))
 
