@@ -80,3 +80,14 @@ def test_the_period_after_ends_today_at_the_latest(filled: FlaskClient, today: d
     last = today - timedelta(days=2)
     query = arrows(filled, f"from={last - timedelta(days=6)}&to={last}")["next"]
     assert period_of(filled, query) == (today - timedelta(days=6), today)
+
+
+def test_a_long_period_is_by_week_unless_days_are_asked_for(filled: FlaskClient) -> None:
+    def unit(query: str) -> object:
+        answer = filled.get(f"/insights/api/activity.json?{query}").json
+        assert answer is not None
+        return answer["answer"]["unit"]
+
+    periods = ("days=1", "days=120", "days=121", "days=365&unit=day", "days=7&unit=week")
+    assert [unit(query) for query in periods] == ["hour", "day", "week", "day", "week"]
+    assert filled.get("/insights/?days=121").text.count("week from") > 1
