@@ -36,6 +36,7 @@ MakeHost = Callable[..., Flask]
 
 MARKERS = {
     "browser": "proof",
+    "cli/test_bars.py": "proof",
     "cli/test_counting.py": "proof",
     "cli/test_export_processes.py": "proof",
     "cli/test_spreadsheet.py": "proof",

@@ -12,6 +12,10 @@ import click
 
 from tcs_events.counts.refresh import Progress
 
+AS_WIDE_AS_THE_TERMINAL = 0
+"""A `width` of click: the bar has what the texts beside it leave. A longer line would wrap, and
+leave a piece of itself behind each time that it is drawn."""
+
 
 @contextmanager
 def counting_bar(label: str = "Counting days") -> Iterator[Progress]:
@@ -26,7 +30,7 @@ def counting_bar(label: str = "Counting days") -> Iterator[Progress]:
         if events is None:
             return ""
         rate = events / max(monotonic() - started, 0.001)
-        return f"{events:,} events, {rate:,.0f} a second"
+        return f"{events:,} events, {rate:,.0f}/s"
 
     def progress(done: int, days: int, events: int | None) -> None:
         if not bars:
@@ -36,6 +40,7 @@ def counting_bar(label: str = "Counting days") -> Iterator[Progress]:
                 show_pos=True,
                 item_show_func=so_far,
                 file=sys.stderr,
+                width=AS_WIDE_AS_THE_TERMINAL,
             )
             bars.append(bar)
             bar.__enter__()
@@ -76,6 +81,10 @@ def file_bar(label: str, size: int, done: Callable[[], int]) -> Iterator[Callabl
         return f"{rows or 0:,} rows, {(rows or 0) / max(monotonic() - began, 0.001):,.0f}/s"
 
     with click.progressbar(
-        length=size, label=label, file=sys.stderr, item_show_func=rate, width=20
+        length=size,
+        label=label,
+        file=sys.stderr,
+        item_show_func=rate,
+        width=AS_WIDE_AS_THE_TERMINAL,
     ) as bar:
         yield lambda rows: bar.update(done() - bar.pos, rows)

@@ -13,6 +13,12 @@ def host(make_host: MakeHost, database_url: str) -> Flask:
 
 
 @pytest.fixture
+def sqlite_host_url(sqlite_host: Flask, sqlite_url: str) -> str:
+    """The database of one, for commands in a process of their own."""
+    return sqlite_url
+
+
+@pytest.fixture
 def sqlite_host(make_host: MakeHost, sqlite_url: str) -> Flask:
     """One on SQLite, for what no database has a say in."""
     return make_host(sqlite_url)
