@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from html.parser import HTMLParser
 
@@ -10,6 +11,7 @@ from flask import Flask
 
 from tcs_events.digest import Change
 from tests.cli.asking import NOON, ask, change, click, lines, query, run, save
+from tests.conftest import MakeHost
 
 WEEK = ("digest", "--days", "7", "--to", "2026-03-08")
 BEFORE = NOON - timedelta(days=7)
@@ -80,6 +82,30 @@ def test_without_events_before_nothing_is_compared(sqlite_host: Flask) -> None:
 
 def test_a_period_without_events_is_said(sqlite_host: Flask) -> None:
     assert lines(sqlite_host, *WEEK)[-1] == "Nothing was stored of this period."
+
+
+@pytest.mark.parametrize("options", [[], ["--html"], ["--json"]])
+def test_without_roles_there_are_visits_events_and_what_changed(
+    make_host: MakeHost, sqlite_url: str, options: list[str]
+) -> None:
+    host = make_host(sqlite_url, TCS_EVENTS_EVENT_TYPES=["sign_up", "booking_done"])
+    save(host, click(event_type="sign_up", created_at=BEFORE - timedelta(days=7)))
+    save(host, click(event_type="sign_up", created_at=BEFORE))
+    save(host, *(click(session=f"v{n}", event_type="booking_done") for n in range(60)))
+    found = run(host, *WEEK, *options)
+    assert found.exit_code == 0, found.output
+    if options == ["--json"]:
+        said = json.loads(found.stdout)
+        assert [(each["name"], each["now"], each["before"]) for each in said["counts"]] == [
+            ("Visits", 60, 1),
+            ("Events", 60, 1),
+        ]
+        assert said["changed"] == [{"name": "booking_done", "now": 60, "before": 0}]
+        return
+    for words in ("Visits", "Events", "booking_done", "60"):
+        assert words in found.stdout
+    for words in ("Clicks", "Queries", "found nothing", "filter"):
+        assert words not in found.stdout
 
 
 class _Tags(HTMLParser):
