@@ -141,7 +141,13 @@ def _value_text(condition: Condition) -> str:
     """Return the text that `_typed` reads as the value of a condition."""
     value, operator = condition.value, condition.operator
     for text in [value] if operator != "in" else [", ".join(map(str, value))]:
-        # The form takes away the spaces around a text.
-        if isinstance(text, str) and text == text.strip() and _typed(text, operator) == value:
+        # The form takes away the spaces around a text, and refuses control characters.
+        if (
+            isinstance(text, str)
+            and text.isprintable()
+            and text == text.strip()
+            and _typed(text, operator) == value
+        ):
             return text
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(value)

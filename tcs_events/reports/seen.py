@@ -68,7 +68,9 @@ def seen_properties(connection: Connection, event_types: Iterable[str]) -> dict[
 
 
 def can_be_named(name: str) -> bool:
-    """Return whether a condition can name a property."""
+    """Return whether a condition can name a property, and an address the condition."""
+    if not name.isprintable():
+        return False
     try:
         check_field(name)
     except ValueError:

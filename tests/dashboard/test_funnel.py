@@ -97,7 +97,10 @@ def test_the_form_changes_the_address_to_one_that_can_be_shared(client: FlaskCli
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.text('ab,7[]"= ', max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.text('ab,7[]"= \n\x00\x85\u202e\ud800é', max_size=5),
     lambda values: st.lists(values, max_size=3),
     max_leaves=3,
 )
@@ -107,6 +110,8 @@ CONDITIONS = st.builds(
 
 
 @example([Step("card_click", [Condition("plan", "=", " ")])])
+@example([Step("card_click", [Condition("plan", "=", "a\x1b[31m")])])
+@example([Step("card_click", [Condition("plan", "in", ["a\u2028", "b"])])])
 @given(st.lists(st.builds(Step, st.just("card_click"), st.lists(CONDITIONS, max_size=3))))
 @settings(max_examples=60, deadline=None)
 def test_what_the_form_shows_is_what_it_sends(steps: list[Step]) -> None:
@@ -123,6 +128,23 @@ def test_the_lists_have_what_was_seen(client: FlaskClient) -> None:
     assert {"filters.rate_max", "result_count"} <= set(re.findall('value="([^"]+)"', properties))
     # What is stored as text is told from the number.
     assert set(re.findall('value="([^"]+)"', values)) == {"90", "&#34;90&#34;"}
+
+
+def test_a_condition_with_control_characters_goes_through_the_form(client: FlaskClient) -> None:
+    """They are written as in JSON, in the address and in the form."""
+    address = 'sage_query[query_text="a\\u001b\\u202eb", filters.x="\\n"]'
+    answer = client.get(PATH, query_string={"step": address})
+    assert answer.status_code == 200
+    shown = re.findall(r'name="(step_[a-z]+)" value="([^"]*)"', answer.text)[:3]
+    sent = {name: html.unescape(value) for name, value in shown}
+    sent |= {"step_type": "sage_query", "step_operator": "="}
+    assert sent["step_value"] == '"a\\u001b\\u202eb"'
+    again = client.get(PATH, query_string=sent)
+    assert again.status_code == 302
+    assert parse_qs(urlsplit(again.headers["Location"]).query)["step"] == [address]
+    raw = client.get(PATH, query_string={"step_type": "sage_query", "step_value": "a\x1bb"})
+    assert raw.status_code == 400
+    assert "must not have control characters" in raw.text
 
 
 def test_a_visit_is_neither_counted_by_person_nor_broken_down(client: FlaskClient) -> None:
