@@ -107,8 +107,15 @@ def _sqlite(payload: str, key: str, kind: Kind) -> str:
         value, json_type = f"(SELECT item.value {source}", f"(SELECT item.type {source}"
     match kind:
         case Kind.TEXT:
+            # Half of a surrogate pair becomes a text that is not UTF-8, at which Python's driver
+            # fails. SQLite reads it as U+FFFD where it compares characters, but not bytes.
+            is_half = (
+                f"{payload} GLOB '*\\u[dD][89a-fA-F]*'"
+                f" AND replace({value}, char(65533), '') GLOB '*' || char(65533) || '*'"
+            )
             return (
                 f"CASE {json_type} WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
+                f" WHEN 'text' THEN CASE WHEN NOT ({is_half}) THEN {value} END"
                 f" ELSE CAST({value} AS TEXT) END"
             )
         case Kind.INTEGER:
