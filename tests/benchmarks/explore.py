@@ -1,147 +1,179 @@
-"""How long `explore` takes: from counts, with files of days, and from the database alone."""
+"""How long `explore` takes: from files of days, by SQL on the raw rows, and from the database."""
 
 from __future__ import annotations
 
-import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import click
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import insert
 
-from tcs_events import EventType, UserEvent, events_bp
-from tcs_events.event import new_event_id
+from tcs_events import events_bp
+from tcs_events.counts.refresh import Refresher
+from tcs_events.day_files.duck import THREADS
 from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period
-from tcs_events.reports.explore.counts import Counts, answers
 from tcs_events.reports.explore.files import source_of
-from tcs_events.reports.explore.question import question_of
+from tcs_events.reports.explore.question import Question, question_of
 from tcs_events.reports.explore.rows import DatabaseRows
+from tests.benchmarks.explore_raw import RawRows, are_equal, numbers_of
+from tests.benchmarks.explore_rows import (
+    EVENT_TYPE,
+    days_before,
+    store,
+    write_raw,
+    write_without_database,
+)
+from tests.benchmarks.report import markdown_table
 
-DAYS = 30
-BATCH = 5_000
-EVENTS_PER_SESSION = 6
-REPEATS = 5
 TIMEOUT_MS = 600_000
 """Long, so that the database answers exactly."""
-
-BOOKING = EventType("booking", break_down=("plan", "room.city"), add_up=("price",))
+MONTH = 30
+MEASURES = ["events", "visitors", "visits", "sum(price)", "average(price)", "median(price)"]
+FILTERS = ['city in ["City 1", "City 2", "City 3"]', "price>=100"]
 QUESTIONS: dict[str, dict[str, Any]] = {
-    "visitors by plan": {"by": "plan"},
-    "visitors by plan, two filters, per day": {
-        "by": "plan",
-        "where": ['city in ["City 1", "City 2", "City 3"]', "price>=100"],
+    **{
+        f"{measure}, two filters, a series": {
+            "by": "plan",
+            "measure": measure,
+            "where": FILTERS,
+            "interval": "day",
+        }
+        for measure in MEASURES
+    },
+    **{measure: {"by": "plan", "measure": measure} for measure in MEASURES},
+    "visitors, a series": {"by": "plan", "interval": "day"},
+    "events by 200 values, a series": {
+        "by": "room.city",
+        "measure": "events",
         "interval": "day",
     },
-    "events by city, per day": {"by": "room.city", "measure": "events", "interval": "day"},
-    "revenue by city, one filter": {
-        "by": "room.city",
-        "where": "plan=pro",
-        "measure": "sum(price)",
-    },
-    "events by plan": {"by": "plan", "measure": "events"},
-    "revenue by plan, per day": {"by": "plan", "measure": "sum(price)", "interval": "day"},
-    "revenue by city, per day": {"by": "room.city", "measure": "sum(price)", "interval": "day"},
-    "median price by plan": {"by": "plan", "measure": "median(price)"},
-    "visitors by search text": {"by": "text"},
+    "visitors by 20,000 values": {"by": "text"},
 }
+NOT_ASKED = {"by": None, "where": None, "who": None, "measure": "visitors", "interval": None}
 
 
-def events(rows: int, until: datetime) -> Iterator[dict[str, Any]]:
-    """Yield bookings, spread over the days before a time."""
-    chance = random.Random(1)
-    for _ in range(rows):
-        at = until - timedelta(seconds=chance.randrange(1, DAYS * 86_400))
-        payload = {
-            "plan": chance.choice(["free", "free", "pro", "team"]),
-            "price": chance.randrange(1_000, 50_000) / 100,
-            "city": f"City {chance.randrange(40)}",
-            "room": {"city": f"City {chance.randrange(200)}", "beds": chance.randrange(1, 5)},
-            "text": f"room near {chance.randrange(20_000)}",
-            "is_first": chance.random() < 0.1,
-        }
-        yield {
-            "event_id": new_event_id(),
-            "session_id": f"visitor-{chance.randrange(max(1, rows // EVENTS_PER_SESSION))}",
-            "event_type": "booking",
-            "payload": payload,
-            "created_at": at,
-            "received_at": at,
-        }
-
-
-def timed(act: Callable[..., object], *args: object) -> float:
-    started = time.perf_counter()
-    act(*args)
-    return time.perf_counter() - started
+def timed(act: Callable[..., Any], *args: Any) -> tuple[float, float, Any]:
+    """Return the milliseconds, those of the processor, and what a function returns."""
+    start, cpu = time.perf_counter(), time.process_time()
+    answer = act(*args)
+    return (time.perf_counter() - start) * 1000, (time.process_time() - cpu) * 1000, answer
 
 
 @click.command()
 @click.option("--rows", default=1_000_000, show_default=True, help="The number of events.")
+@click.option("--days", default=365, show_default=True, help="Over how many days they are spread.")
 @click.option("--url", help="An empty database. [default: an SQLite file]")
-def main(rows: int, url: str | None) -> None:
-    """Measure explore over many bookings of a month: from counts, from files, from the database."""
-    with tempfile.TemporaryDirectory(prefix="tcs_events_", dir="/var/tmp") as folder:
+@click.option("--database/--no-database", help="Store them in the database, too, and ask it.")
+@click.option("--keep", type=Path, help="A folder to keep all of it in, for the next time.")
+@click.option("--repeats", default=5, show_default=True, help="Of each question.")
+@click.option("--only", default="", help="Only questions with this in their name.")
+def main(
+    rows: int,
+    days: int,
+    url: str | None,
+    database: bool,
+    keep: Path | None,
+    repeats: int,
+    only: str,
+) -> None:
+    """Measure explore over many bookings: from files of days, and by SQL on the raw rows.
+
+    Without --database, the files are written directly, because storing and counting tens of
+    millions of events takes an hour.
+    """
+    temporary = tempfile.TemporaryDirectory(prefix="tcs_events_", dir="/var/tmp")
+    with temporary if keep is None else nullcontext(keep) as path:
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
         app = Flask("explored")
         app.config.update(
             SQLALCHEMY_DATABASE_URI=url or f"sqlite:///{folder}/events.db",
-            TCS_EVENTS_EVENT_TYPES=[BOOKING],
+            TCS_EVENTS_EVENT_TYPES=[EVENT_TYPE],
             TCS_EVENTS_DAY_FILES=f"{folder}/days",
             TCS_EVENTS_REPORT_TIMEOUT_MS=TIMEOUT_MS,
         )
-        database = SQLAlchemy(app)
+        db = SQLAlchemy(app)
         app.register_blueprint(events_bp)
         with app.app_context():
-            database.create_all()
-            measure(app, rows)
+            if not (folder / "raw").exists():
+                db.create_all()
+                _load(app, rows, days_before(datetime.now(UTC).date(), days), database, folder)
+            # A refresh would find that the days without a row in the database have no events.
+            with mock.patch.object(Refresher, "is_fresh", return_value=True):
+                _measure(app, folder, database, repeats, only)
 
 
-def measure(app: Flask, rows: int) -> None:
+def _load(app: Flask, rows: int, days: list[date], database: bool, folder: Path) -> None:
     registration = registration_of(app)
-    engine, today = registration.database.engine, datetime.now(UTC).date()
-    midnight = datetime.combine(today, datetime.min.time(), UTC)
-    with engine.begin() as connection:
-        waiting: list[dict[str, Any]] = []
-        for one in events(rows, midnight):
-            waiting.append(one)
-            if len(waiting) == BATCH:
-                connection.execute(insert(UserEvent), waiting)
-                waiting = []
-        if waiting:
-            connection.execute(insert(UserEvent), waiting)
-    click.echo(f"{rows:,} events of {DAYS} days on {engine.dialect.name}")
-    counting = timed(registration.refresher.refresh)
-    keeper = registration.day_keeper
+    engine, keeper = registration.database.engine, registration.day_keeper
     assert keeper is not None
-    writing = timed(keeper.write)
+    if database:
+        store(engine, rows, days)
+    counting, _, _ = timed(registration.refresher.refresh)
+    if database:
+        writing, _, _ = timed(keeper.write)
+    else:
+        writing, _, _ = timed(write_without_database, keeper, engine, rows, days)
     size = keeper.folder.size()
-    click.echo(f"counted in {counting:.1f} s; {len(keeper.days())} days written in {writing:.1f} s")
-    click.echo(f"files: {size / 1e6:,.1f} MB, {size / rows:.0f} bytes an event")
-    period = Period(today - timedelta(days=DAYS), today)
-    for name, asked in QUESTIONS.items():
-        given = {"by": None, "where": None, "who": None, "measure": "visitors", "interval": None}
-        question = question_of("booking", **{**given, "limit": 20, "role": None, **asked})
-        reading = current_reports().for_one_answer()
-        reading.refresh_if_old()  # so that no question waits for it
-        with_files, without = source_of(reading).tally, DatabaseRows(reading).tally
-        first, *times = [timed(with_files, question, period) for _ in range(REPEATS + 1)]
-        slow = timed(without, question, period)
-        from_counts = ""
-        if answers(question, reading.refresher.meaning.declared["booking"]):
-            counted = Counts(reading, DatabaseRows(reading)).counted
-            fast = [timed(counted, question, period) for _ in range(REPEATS)]
-            from_counts = f"{statistics.median(fast) * 1000:,.0f} ms from counts, "
-        click.echo(
-            f"{name}: {from_counts}{statistics.median(times) * 1000:,.0f} ms from files"
-            f" (first {first * 1000:,.0f}), {slow * 1000:,.0f} ms from the database"
-        )
+    write_raw(folder / "raw", rows, days)
+    click.echo(
+        f"{rows:,} events of {len(days)} days; counted in {counting / 1000:.1f} s, files written in"
+        f" {writing / 1000:.1f} s: {size / 1e6:,.1f} MB, {size / rows:.0f} bytes an event"
+    )
+
+
+def _measure(app: Flask, folder: Path, database: bool, repeats: int, only: str) -> None:
+    keeper = registration_of(app).day_keeper
+    assert keeper is not None
+    days = sorted(day for day, _ in keeper.days())
+    whole = Period(days[0], days[-1])
+    month = Period(max(days[0], days[-1] - timedelta(days=MONTH - 1)), days[-1])
+    raw = RawRows(folder / "raw", THREADS)
+    lines = []
+    for period in [whole, month] if month != whole else [whole]:
+        for name, asked in QUESTIONS.items():
+            if only not in name:
+                continue
+            question = question_of(EVENT_TYPE, **{**NOT_ASKED, "limit": 20, "role": None, **asked})
+            name = f"{name}, {len(list(period.dates()))} days"
+            lines.append([name, *_compared(question, period, raw, database, repeats)])
+            click.echo(" ".join(lines[-1]))
+    head = ["", "files, ms", "CPU ms", "JSON, CPU ms", "CPU ratio", "equal", "database, CPU ms"]
+    click.echo(markdown_table(head, lines))
+
+
+def _compared(
+    question: Question, period: Period, raw: RawRows, database: bool, repeats: int
+) -> list[str]:
+    reading = current_reports().for_one_answer()
+    reading.refresh_if_old()  # so that no question waits for it
+    from_files = partial(timed, source_of(reading).tally, question, period)
+    runs = [from_files() for _ in range(repeats + 1)][1:]
+    elapsed = statistics.median(elapsed for elapsed, _, _ in runs)
+    cpu = statistics.median(cpu for _, cpu, _ in runs)
+    _, raw_cpu, theirs = timed(raw.numbers, question, period)
+    ours = numbers_of(runs[0][2], question, period)
+    is_equal = are_equal(ours, theirs, question.measure)
+    slow = f"{timed(DatabaseRows(reading).tally, question, period)[1]:,.0f}" if database else ""
+    return [
+        f"{elapsed:,.0f}",
+        f"{cpu:,.0f}",
+        f"{raw_cpu:,.0f}",
+        f"1/{raw_cpu / cpu:.1f}",
+        "yes" if is_equal else "NO",
+        slow,
+    ]
 
 
 if __name__ == "__main__":
