@@ -68,8 +68,8 @@ class _Watchdog:
     """
 
     def __init__(self) -> None:
-        self._lock = _original("_thread", "allocate_lock")()
-        self._wake = _original("_thread", "allocate_lock")()
+        self._lock = original("_thread", "allocate_lock")()
+        self._wake = original("_thread", "allocate_lock")()
         """Released to wake the thread before its time."""
         self._wake.acquire()
         self._wakes_at = 0.0
@@ -84,7 +84,7 @@ class _Watchdog:
             if not self._is_running:
                 # Python starts no threads at interpreter exit. The call then goes unwatched.
                 with contextlib.suppress(RuntimeError):
-                    _original("_thread", "start_new_thread")(self._run, ())
+                    original("_thread", "start_new_thread")(self._run, ())
                     self._is_running = True
             elif watch.deadline < self._wakes_at:
                 self._wakes_at = watch.deadline
@@ -122,7 +122,7 @@ class _Watchdog:
         return self._wakes_at - now
 
 
-def _original(module: str, name: str) -> Any:
+def original(module: str, name: str) -> Any:
     """Return a function of the standard library as it was before gevent patched it."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None:

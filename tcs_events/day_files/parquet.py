@@ -54,6 +54,10 @@ def _write(path: str, day: date, columns: Columns) -> DayFile:
             arrays[in_numbers] = arrow.array(numbers, arrow.float64())
         if kinds.has_texts:
             arrays[in_texts] = arrow.array(texts, arrow.string())
-    parquet.write_table(arrow.table(arrays), path, compression="zstd")
+    # The number of a session is as good as random, so a dictionary of them only adds to the size.
+    with_dictionary = [name for name in arrays if name != SESSION]
+    parquet.write_table(
+        arrow.table(arrays), path, compression="zstd", use_dictionary=with_dictionary
+    )
     Path(path).chmod(0o600)
     return DayFile(path, events, columns.is_whole, properties)

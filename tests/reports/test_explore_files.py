@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -26,7 +28,7 @@ from tcs_events.event import Event
 from tcs_events.host import registration_of
 from tcs_events.host.reports import current_reports
 from tcs_events.reports import Period
-from tcs_events.reports.explore import files
+from tcs_events.reports.explore import file_answer, file_events, files
 from tcs_events.reports.explore.files import source_of
 from tcs_events.reports.explore.question import question_of
 from tcs_events.reports.explore.rows import DatabaseRows
@@ -50,7 +52,7 @@ from tests.reports.test_explore import (
 )
 from tests.reports.truth import World
 from tests.reports.worlds import DAYS, FIRST_DAYS, make_world
-from tests.support import need_module
+from tests.support import ROOT, need_module
 
 
 @pytest.fixture
@@ -91,6 +93,7 @@ def test_it_is_what_the_events_say(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(parquet, "FILE_EVENTS", 5)
+    monkeypatch.setattr(file_answer, "PART_EVENTS", 50)
     app = make_files_host(database_url, TCS_EVENTS_TIMEZONE=ZoneInfo(zone))
     random = Random(f"files {database_url[:6]} {zone}")
     world = with_bookings(make_world(random.randrange(1000), ZoneInfo(zone), 150), random)
@@ -241,7 +244,7 @@ class TestFilesThatCannotBeUsed:
         return Path(app.config["TCS_EVENTS_DAY_FILES"])
 
     def test_files_are_read(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(files, "matched", lambda *args, **values: iter([]))
+        monkeypatch.setattr(file_events, "matched", lambda *args, **values: iter([]))
         assert self.visitors(app) == {"ada": 1, "bo": 1}  # though the database says nothing
 
     def test_a_missing_folder(self, app: Flask) -> None:
@@ -283,8 +286,68 @@ def test_a_question_about_files_ends_in_time() -> None:
     need_module("duckdb")
     started = time.monotonic()
     with pytest.raises(OutOfTime), duck.asking(Path("/"), started + 0.3) as connection:
-        connection.execute("SELECT count(*) FROM range(1000000000000) WHERE range % 7 = 3")
+        connection.rows("SELECT count(*) FROM range(1000000000000) WHERE range % 7 = 3")
     assert time.monotonic() - started < 30
+
+
+IN_GEVENT = """
+{patch}
+import sys
+from pathlib import Path
+from time import monotonic
+import gevent
+from tcs_events.counts.time_limit import OutOfTime
+from tcs_events.day_files import duck
+{late_patch}
+
+LONG = "SELECT count(*) FROM range(1000000000000) WHERE range % 7 = 3"
+
+def ask(seconds):
+    with duck.asking(Path(sys.argv[1]), monotonic() + seconds) as connection:
+        connection.rows(LONG)
+
+def others():
+    turns = 0
+    while not asked.ready():
+        turns += 1
+        gevent.sleep(0.01)
+    return turns
+
+for seconds in (1, 10, 100):  # on a busy machine, a second may be over before DuckDB has started
+    asked = gevent.spawn(ask, seconds)
+    other = gevent.spawn(others)
+    gevent.joinall([asked, other])
+    assert isinstance(asked.exception, OutOfTime), asked.exception
+    if other.value > 1:
+        break
+assert other.value > 1, other.value
+
+# The host may end a request meanwhile, and the next question is answered.
+with gevent.Timeout(0.5, False):
+    ask(600)
+with duck.asking(Path(sys.argv[1]), None) as connection:
+    assert connection.rows("SELECT 42") == [(42,)]
+print("answered")
+"""
+
+
+@pytest.mark.real_limits
+@pytest.mark.parametrize("is_patched_late", [False, True])
+def test_gevent_runs_others_while_files_are_read_and_the_question_ends_in_time(
+    tmp_path: Path, is_patched_late: bool
+) -> None:
+    need_module("duckdb")
+    need_module("gevent")
+    patch = "from gevent import monkey; monkey.patch_all()"
+    first, late = ("", patch) if is_patched_late else (patch, "")
+    result = subprocess.run(
+        [sys.executable, "-c", IN_GEVENT.format(patch=first, late_patch=late), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert result.stdout == "answered\n", result.stderr
 
 
 def test_a_forked_process_asks_for_itself(tmp_path: Path) -> None:
@@ -292,7 +355,7 @@ def test_a_forked_process_asks_for_itself(tmp_path: Path) -> None:
 
     def ask() -> int:
         with duck.asking(tmp_path, None) as connection:
-            [(answer,)] = connection.execute("SELECT sum(range) FROM range(1000000)").fetchall()
+            [(answer,)] = connection.rows("SELECT sum(range) FROM range(1000000)")
         return int(answer)
 
     assert ask() == 499999500000
@@ -313,4 +376,4 @@ def test_duckdb_reads_and_writes_nothing_else(tmp_path: Path) -> None:
         "SET enable_external_access = true",
     ):
         with pytest.raises(NotAnswered), duck.asking(tmp_path / "inside", None) as connection:
-            connection.execute(statement)
+            connection.rows(statement)
