@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import fields
 from typing import Any, NamedTuple
 
 from tcs_events.counts.facts import Facts
 from tcs_events.counts.fingerprints import Fingerprints
 from tcs_events.counts.funnels import Reached
+from tcs_events.counts.visitors import Came
+from tcs_events.counts.visits import Retention
 
 
 class Counted(NamedTuple):
@@ -31,9 +34,20 @@ class Counted(NamedTuple):
         self.fingerprints.update(share.fingerprints)
 
 
+class CountedVisits(NamedTuple):
+    """What was counted of the stored visits of a day, or of a share of its sessions."""
+
+    came: Counter[Came]
+    """How the visitors came."""
+    retention: Retention
+
+
 def _add(counts: dict[Any, Any], others: dict[Any, Any]) -> None:
+    names = [field.name for field in fields(next(iter(others.values())))] if others else []
     for key, other in others.items():
-        counted = counts[key]
-        for field in fields(other):
-            value = getattr(counted, field.name) + getattr(other, field.name)
-            setattr(counted, field.name, value)
+        counted = counts.get(key)
+        if counted is None:
+            counts[key] = other
+            continue
+        for name in names:
+            setattr(counted, name, getattr(counted, name) + getattr(other, name))

@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from time import monotonic
+from typing import Any
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, select
 
 from tcs_events.counts import adding, tables
 from tcs_events.counts.adding import Change
 from tcs_events.counts.audit import Check, check, keep_check
 from tcs_events.counts.changes import NewOfDay
-from tcs_events.counts.counted import Counted
+from tcs_events.counts.counted import Counted, CountedVisits
 from tcs_events.counts.crossings import (
     count_crossings,
     crossing_sessions,
@@ -28,7 +28,7 @@ from tcs_events.counts.days import Day, days_until
 from tcs_events.counts.days import day as day_of
 from tcs_events.counts.deltas import INSERT_ROWS, CountsDiffer
 from tcs_events.counts.events import event_types, rows_between, sessions_of_rows
-from tcs_events.counts.facts import LOOK_AHEAD
+from tcs_events.counts.facts import LOOK_AHEAD, Facts
 from tcs_events.counts.fingerprints import (
     CannotAdd,
     CountedEvents,
@@ -47,7 +47,14 @@ from tcs_events.counts.funnels import (
 )
 from tcs_events.counts.lease import DayChanged, Lease
 from tcs_events.counts.meaning import Meaning
-from tcs_events.counts.processes import SHARED_FROM, Processes, Task
+from tcs_events.counts.processes import (
+    SHARED_FROM,
+    CrossingsTask,
+    EventsTask,
+    Processes,
+    Task,
+    VisitsTask,
+)
 from tcs_events.counts.rows import fact_rows
 from tcs_events.counts.shares import Share
 from tcs_events.counts.snapshot import hold_still
@@ -55,6 +62,7 @@ from tcs_events.counts.spans import forget_spans
 from tcs_events.counts.time_limit import check_time, ended_at
 from tcs_events.counts.visit import count_day
 from tcs_events.counts.visitors import (
+    Came,
     Row,
     Span,
     SpanCounter,
@@ -63,15 +71,19 @@ from tcs_events.counts.visitors import (
 )
 from tcs_events.counts.visits import (
     Kept,
+    Retention,
     Visit,
     change_visits,
     count_retention,
     kept_visits,
+    replace_retention,
 )
 from tcs_events.database.batches import batches
 
 ATTEMPTS = 2
 """How often a refresh counts a day if events of that day are deleted during the counting."""
+EVENTS_OF_CROSSING = 20
+"""About how many events are read of a session that may have taken a step after the day."""
 VISITS_AT_ONCE = 2_000
 """How many visits are written in one transaction. With the visitors, they take SQLite 0.1 s."""
 
@@ -92,7 +104,7 @@ class DayCounter:
         until: float | None = None,
     ) -> None:
         self.counts_visitors_later = False
-        """Whether only `count_visitors` counts visitors. If not, they change with the visits."""
+        """Whether only `count_visits` counts visitors. If not, they change with the visits."""
         self.processes: Processes | None = None
         """Count the events of large days, each a share of the sessions; this process if None."""
         self._engine = engine
@@ -156,27 +168,34 @@ class DayCounter:
                 )
         return None
 
+    def count_visits(self, day: date, events: int | None, spans: SpanCounter) -> None:
+        """Count the visitors and the retention of a day anew, after all days before it.
+
+        Args:
+            day: a day whose visits are stored.
+            events: what `count` has returned. If it is None, only the visitors are counted.
+            spans: has the days before.
+        """
+        came: Counter[Came] = Counter()
+        retention: Retention = Counter()
+        for share in self._shares(VisitsTask(day), events or 0):
+            came.update(share.came)
+            retention.update(share.retention)
+        self.replace_visitors(spans.add(day, came))
+        if events is not None:
+            self._replace_retention(day, retention)
+
     def count_retention(self, day: date) -> None:
         """Count the sessions that came back on a day."""
         with self._reading() as connection:
-            rows = count_retention(connection, day)
+            retention = count_retention(connection, day)
+        self._replace_retention(day, retention)
+
+    def _replace_retention(self, day: date, retention: Retention) -> None:
         with self._engine.begin() as connection:
             # If visits were changed since they were read, the lease is gone, and this raises.
             self._lease.extend(connection)
-            connection.execute(_delete_retention(day))
-            if rows:
-                connection.execute(tables.retention.insert(), rows)
-            connection.execute(
-                tables.days.update()
-                .where(tables.days.c.day == day)
-                .values(is_retention_stale=False)
-            )
-
-    def count_visitors(self, day: date, spans: SpanCounter) -> None:
-        """Count the visitors of a day anew from the stored visits, after all days before it."""
-        with self._reading() as connection:
-            came = count_visitors(connection, day)
-        self.replace_visitors(spans.add(day, came))
+            replace_retention(connection, day, retention)
 
     def replace_visitors(self, spans: Mapping[Span, Counter[Row]]) -> None:
         """Replace the visitors of days, weeks and months."""
@@ -249,27 +268,48 @@ class DayCounter:
         self, day: date, funnels: Sequence[Funnel], sessions: Sequence[str]
     ) -> None:
         self._lease.begin(day)
-        with self._reading() as connection:
-            reached = count_crossings(
-                connection, day_of(day, self._zone), funnels, sessions, self._roles
-            )
+        reached: Counter[tuple[int, int]] = Counter()
+        task = CrossingsTask(day, funnels, sessions)
+        for share in self._shares(task, len(sessions) * EVENTS_OF_CROSSING):
+            reached.update(share)
         # If events of the day were deleted meanwhile, the next refresh counts the whole day.
         with contextlib.suppress(DayChanged), self._engine.begin() as connection:
             self._lease.extend(connection, day)
             forget_crossings(connection, [day])
             replace_counts(connection, tables.funnel_crossings, day, funnels, reached)
 
-    def count_share(self, task: Task, share: Share) -> Counted:
-        """Count a share of a day, and store nothing."""
+    def count_share(self, task: Task, share: Share | None = None) -> Any:
+        """Count a task or a share of it, and store nothing."""
         with self._reading() as connection:
-            return self._read(connection, task, share)
+            match task:
+                case EventsTask():
+                    return self._count_events(connection, task, share)
+                case VisitsTask(day):
+                    came = count_visitors(connection, day, share)
+                    return CountedVisits(came, count_retention(connection, day, share))
+                case CrossingsTask(entered_on, funnels, sessions):
+                    if share is not None:
+                        sessions = sessions[share.number :: share.of]
+                    entered = day_of(entered_on, self._zone)
+                    return count_crossings(connection, entered, funnels, sessions, self._roles)
 
-    def _count(self, connection: Connection, task: Task, expected: Check) -> Counted:
-        if self.processes is not None and expected.events >= SHARED_FROM:
+    def _shares(self, task: Task, events: int) -> Iterable[Any]:
+        """Return what was counted: by several processes, if there are many events."""
+        if self.processes is not None and events >= SHARED_FROM:
             return self.processes.count(task)
-        return self._read(connection, task)
+        return [self.count_share(task)]
 
-    def _read(self, connection: Connection, task: Task, share: Share | None = None) -> Counted:
+    def _count(self, connection: Connection, task: EventsTask, expected: Check) -> Counted:
+        if self.processes is None or expected.events < SHARED_FROM:
+            return self._count_events(connection, task)
+        counted = Counted(Facts(), {}, {})
+        for share in self.processes.count(task):
+            counted.add(share)
+        return counted
+
+    def _count_events(
+        self, connection: Connection, task: EventsTask, share: Share | None = None
+    ) -> Counted:
         day = day_of(task.day, self._zone)
         counter, until = FunnelCounter(task.funnels, day.end, self._roles), day.end + LOOK_AHEAD
         fingerprints: Fingerprints = {}
@@ -285,7 +325,7 @@ class DayCounter:
             funnels = kept_funnels(connection)
             types = event_types(connection)
             new_check = check(connection, day, types)
-            task = Task(day.date, types, funnels)
+            task = EventsTask(day.date, types, funnels)
             facts, reached, fingerprints = self._count(connection, task, new_check)
             kept = kept_visits(connection, day.date)
             old_fingerprints = kept_fingerprints(connection, day.date)
@@ -308,7 +348,7 @@ class DayCounter:
             if facts.events:
                 replace_counts(connection, tables.funnel_counts, day.date, funnels, reached)
             else:  # with events, retention and crossings are counted in a later transaction
-                connection.execute(_delete_retention(day.date))
+                replace_retention(connection, day.date, Counter())
                 forget_crossings(connection, [day.date])
             keep_check(connection, day.date, new_check, has_events=facts.events > 0)
             mark_crossings(connection, day)
@@ -359,7 +399,3 @@ class DayCounter:
             is_this = tables.days.c.day == day
             connection.execute(tables.days.update().where(is_this).values(is_stale=True))
             yield connection
-
-
-def _delete_retention(day: date) -> sa.Delete:
-    return tables.retention.delete().where(tables.retention.c.day == day)

@@ -1,6 +1,7 @@
 """Processes that count a day together, each of them a share of its sessions.
 
-They only read. This process adds up what they have counted, and stores it.
+They only read: the events, and later the visits that were stored of them. This process adds up what
+they have counted, and stores it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,10 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Engine
 
-from tcs_events.counts.counted import Counted
-from tcs_events.counts.facts import Facts
 from tcs_events.counts.funnels import Funnel
 from tcs_events.counts.shares import Share, has_shares
 from tcs_events.database.pools import is_lasting, leave_pool_of_parent
@@ -36,8 +35,8 @@ SHARED_FROM = 5_000
 END_SECONDS = 10
 
 
-class Task(NamedTuple):
-    """A day to count."""
+class EventsTask(NamedTuple):
+    """Count the events of a day: `Counted`."""
 
     day: date
     types: Sequence[str]
@@ -45,8 +44,26 @@ class Task(NamedTuple):
     funnels: Sequence[Funnel]
 
 
-CountShare = Callable[[Task, Share], Counted]
-"""Counts a share of a day, in another process."""
+class VisitsTask(NamedTuple):
+    """Count the visitors and the retention of a day from its stored visits: `CountedVisits`."""
+
+    day: date
+
+
+class CrossingsTask(NamedTuple):
+    """Count the steps that sessions took after the day on which they entered a funnel: `Reached`.
+
+    Here a share is one of the given sessions, whatever their ids.
+    """
+
+    day: date
+    funnels: Sequence[Funnel]
+    sessions: Sequence[str]
+
+
+Task = EventsTask | VisitsTask | CrossingsTask
+CountShare = Callable[[Any, Share], Any]
+"""Counts a share of a task, in another process."""
 
 
 def usual_processes() -> int:
@@ -62,8 +79,8 @@ class Processes:
     def __init__(self, workers: Sequence[tuple[ForkProcess, Pipe]]) -> None:
         self._workers = workers
 
-    def count(self, task: Task) -> Counted:
-        """Count a day, and return the sums of what the processes have counted.
+    def count(self, task: Task) -> Iterator[Any]:
+        """Count a task, and yield the share that each process has counted.
 
         Raises:
             CountingEnded: a process has ended.
@@ -73,16 +90,16 @@ class Processes:
                 pipe.send(task)
             except OSError:
                 raise _ended(process, task) from None
-        counted = Counted(Facts(), {}, {})
+        shares = []
         for process, pipe in self._workers:
             try:
-                share = pipe.recv()
+                shares.append(pipe.recv())
             except (EOFError, OSError):
                 raise _ended(process, task) from None
+        for share in shares:
             if isinstance(share, Exception):
                 raise share
-            counted.add(share)
-        return counted
+            yield share
 
 
 @contextmanager
@@ -144,7 +161,7 @@ def _start(engine: Engine, count_share: CountShare, share: Share) -> tuple[ForkP
 def _serve(
     pipe: Pipe, end_of_parent: Pipe, engine: Engine, count_share: CountShare, share: Share
 ) -> None:
-    """Count one day after the other, until the other end of the pipe is closed."""
+    """Count one task after the other, until the other end of the pipe is closed."""
     end_of_parent.close()  # else this process would keep it open itself, and outlive its parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # our parent gets it, too, and ends us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -155,7 +172,7 @@ def _serve(
         except EOFError:
             return
         try:
-            answer: Counted | Exception = count_share(task, share)
+            answer = count_share(task, share)
         except Exception as error:
             answer = error
         with contextlib.suppress(OSError):  # the parent has ended

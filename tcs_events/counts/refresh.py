@@ -349,16 +349,17 @@ class _Refresh:
                 continue
             try:
                 day_events = self._counter.count(day)
+                if spans is not None:
+                    self._counter.count_visits(day, day_events, spans)
             except CountingEnded:
                 self._counter.leave(to_count[done:])
                 raise
-            if spans is not None:
-                self._counter.count_visitors(day, spans)
             if day_events is None:
                 left.append(day)
                 continue
             events += day_events
-            self._counter.count_retention(day)
+            if spans is None:
+                self._counter.count_retention(day)
         progress(len(to_count), len(to_count), events)
         if spans is not None:
             self._counter.replace_visitors(spans.rest())

@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 from tcs_events.counts import tables
 from tcs_events.counts.days import monday_of
 from tcs_events.counts.facts import ALL_TYPES
+from tcs_events.counts.shares import Share, is_in_share
 from tcs_events.counts.spans import Unit
 from tcs_events.database.batches import batches
 from tcs_events.database.streaming import stream
@@ -134,13 +135,16 @@ def forget_visitors(connection: Connection, visits: Iterable[tuple[str, date, st
     _add(connection, differences)
 
 
-def count_visitors(connection: Connection, day: date) -> Counter[Came]:
-    """Return how the visitors of a day came, from the stored visits of this day and before."""
+def count_visitors(connection: Connection, day: date, share: Share | None = None) -> Counter[Came]:
+    """Return how the visitors of a day came, from the stored visits of this day and before.
+
+    Those of all sessions, or of a share of them.
+    """
     without_compiling(connection)
     came: Counter[Came] = Counter()
-    visits, all_visits = tables.visits.c, tables.visits.alias()
+    all_visits = tables.visits.alias()
     # As in `visits.count_retention`, days are not in WHERE, for the sake of PostgreSQL's plans.
-    sessions = sa.select(visits.session_id).where(visits.day == day).distinct().subquery()
+    sessions = sessions_of_day(connection, day, share).subquery()
     query = (
         _around(all_visits.c, day)
         .select_from(sessions.join(all_visits, all_visits.c.session_id == sessions.c.session_id))
@@ -151,6 +155,15 @@ def count_visitors(connection: Connection, day: date) -> Counter[Came]:
             visits_around_day = _came_around(dict(map(_read, session_rows)), day)
             came.update(each for each in visits_around_day if each.day == day)
     return came
+
+
+def sessions_of_day(connection: Connection, day: date, share: Share | None) -> sa.Select[str]:
+    """Return a query for the sessions with visits on a day, each once: all, or those of a share."""
+    visits = tables.visits.c
+    query = sa.select(visits.session_id).where(visits.day == day).distinct()
+    if share is None:
+        return query
+    return query.where(is_in_share(connection.dialect.name, visits.session_id, share))
 
 
 def without_compiling(connection: Connection) -> None:

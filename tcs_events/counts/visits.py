@@ -22,10 +22,12 @@ from tcs_events.counts.deltas import add_deltas, deltas_of
 from tcs_events.counts.facts import ALL_TYPES
 from tcs_events.counts.rows import Place
 from tcs_events.counts.sampled import change_sample, forget_sampled
+from tcs_events.counts.shares import Share
 from tcs_events.counts.time_limit import in_time
 from tcs_events.counts.visitors import (
     change_visitors,
     forget_visitors,
+    sessions_of_day,
     visits_around,
     without_compiling,
 )
@@ -40,8 +42,9 @@ Visit = tuple[str, str]
 Kept = dict[Visit, int]
 """The stored visits of a day, with the ids of their rows."""
 Columns = TypeVarTuple("Columns")
-RetentionByDay = dict[date, Counter[tuple[str, date, str]]]
-"""Numbers of sessions, for each day by unit, cohort and event type."""
+Retention = Counter[tuple[str, date, str]]
+"""Numbers of a day's sessions by unit, cohort and event type."""
+RetentionByDay = dict[date, Retention]
 
 
 def kept_visits(connection: Connection, day: date, sessions: Sequence[str] | None = None) -> Kept:
@@ -228,14 +231,21 @@ def forget_visits(connection: Connection, sessions: Collection[str]) -> set[date
     return days
 
 
-def count_retention(connection: Connection, day: date) -> list[dict[str, object]]:
-    """Return the rows of the `retention` table for a day: its sessions by their first day."""
-    counts: Counter[tuple[str, date, str]] = Counter()
+def count_retention(connection: Connection, day: date, share: Share | None = None) -> Retention:
+    """Return the retention of a day: its sessions, or a share of them, by their first day."""
+    counts: Retention = Counter()
     without_compiling(connection)
-    for event_type, first_day, is_repeated in _visits_with_first_day(connection, day):
+    for event_type, first_day, is_repeated in _visits_with_first_day(connection, day, share):
         for row in _rows_of_visit(day, event_type, first_day, is_repeated=is_repeated):
             counts[row] += 1
-    return [
+    return counts
+
+
+def replace_retention(connection: Connection, day: date, retention: Retention) -> None:
+    """Replace the stored retention of a day, in a transaction that holds off others."""
+    table = tables.retention
+    connection.execute(table.delete().where(table.c.day == day))
+    rows = [
         {
             "day": day,
             "unit": unit,
@@ -243,8 +253,12 @@ def count_retention(connection: Connection, day: date) -> list[dict[str, object]
             "event_type": event_type,
             "sessions": sessions,
         }
-        for (unit, cohort, event_type), sessions in counts.items()
+        for (unit, cohort, event_type), sessions in retention.items()
     ]
+    if rows:
+        connection.execute(table.insert(), rows)
+    is_day = tables.days.c.day == day
+    connection.execute(tables.days.update().where(is_day).values(is_retention_stale=False))
 
 
 def _rows_of_visit(
@@ -312,13 +326,15 @@ def _retention_of_session(
         earlier |= types_of_day[day]
 
 
-def _visits_with_first_day(connection: Connection, day: date) -> Iterator[tuple[str, date, bool]]:
+def _visits_with_first_day(
+    connection: Connection, day: date, share: Share | None
+) -> Iterator[tuple[str, date, bool]]:
     """Yield the event types of each session on a day, and "" for any type.
 
     With each come the session's first day, and whether it sent the type earlier in the week.
     """
-    visits, all_visits = tables.visits, tables.visits.alias()
-    sessions = sa.select(visits.c.session_id).where(visits.c.day == day).distinct().subquery()
+    all_visits = tables.visits.alias()
+    sessions = sessions_of_day(connection, day, share).subquery()
     # Read all rows of these sessions, by the index on session ids. There must be no other condition
     # on days in WHERE: PostgreSQL's statistics do not cover the newest days, so it would expect
     # almost no rows in the index on days, and read the whole week there for each session
