@@ -47,7 +47,7 @@ def test_visits_cannot_be_narrowed(host: Flask, option: tuple[str, str]) -> None
 
 def test_an_estimate_is_marked_in_80_columns(host: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     with host.app_context():
-        registration_of(host).refresher.refresh()
+        registration_of(host).refresher.refresh(funnel_seconds=3600)
     monkeypatch.setattr(sampling, "EXACT_SHARE", -1)
     result = run(host, *ASKED, "--break-down", "query_text", env={"COLUMNS": "80"})
     assert result.exit_code == 0, result.output
@@ -66,7 +66,7 @@ def test_a_saved_funnel_is_asked_from_its_counts(host: Flask) -> None:
     lines(host, "funnels", "--save", "saved", "sage_query", "card_click", "--within", "7d")
     assert ask(host, "funnel", "--saved", "saved", *MARCH)["counted_at"] is None
     with host.app_context():
-        registration_of(host).refresher.refresh()
+        registration_of(host).refresher.refresh(funnel_seconds=3600)
     from_counts = ask(host, "funnel", "--saved", "saved", *MARCH)
     assert from_counts["counted_at"] is not None
     assert [row["visitors"] for row in from_counts["rows"]] == [8, 6]

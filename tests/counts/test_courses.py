@@ -31,6 +31,8 @@ from tests.reports.worlds import DAYS, first_day, make_world
 BERLIN = ZoneInfo("Europe/Berlin")
 SETTLED = SETTLED_AFTER.total_seconds() + 1
 MONDAY = datetime(2024, 5, 6, 10, tzinfo=UTC)
+PATIENCE = 3600.0
+"""Seconds for counting old days, on a machine that is busy."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SAVED = [(texts, within) for texts in FUNNELS for within in ("31h", "3d")]
 """Two times allowed for each funnel: one ends within a day of others, the other days later."""
@@ -47,7 +49,7 @@ def save(counting: Counting) -> Counting:
         for number, (texts, within) in enumerate(SAVED):
             steps = [reports.step(text) for text in texts]
             reports.save_funnel(f"{number}", steps, within)
-    counting.refresher.refresh()
+    counting.refresher.refresh(funnel_seconds=PATIENCE)
     return counting
 
 
@@ -92,7 +94,7 @@ def truly(world: World, period: Period, texts: tuple[str, ...], within: str) -> 
 
 def assert_as_rebuilt(counting: Counting) -> None:
     kept = counting.kept()
-    counting.another_refresher().refresh(rebuild=True)
+    counting.another_refresher().refresh(rebuild=True, funnel_seconds=PATIENCE)
     rebuilt = counting.kept()
     for name, rows in rebuilt.items():
         assert kept[name] == rows, name
@@ -167,7 +169,7 @@ def test_one_that_is_saved_later_is_counted_for_old_days_the_newest_first(
             assert reports.funnel(newest, STEPS, "2d").counted_at is not None
             assert reports.funnel(MAY, STEPS, "2d").counted_at is None
             counting.add(click(MONDAY + done * DAY, f"e{done}"))
-        counting.refresher.refresh()
+        counting.refresher.refresh(funnel_seconds=PATIENCE)
         answer = reports.funnel(MAY, STEPS, "2d")
         assert answer.counted_at is not None
         assert answer.steps == reports.funnel(MAY, STEPS, "2d", break_down="x").steps

@@ -197,7 +197,7 @@ def test_an_estimate_is_marked_in_words(
 def test_a_saved_funnel_says_how_old_its_counts_are(client: FlaskClient) -> None:
     with client.application.app_context():
         reports.save_funnel("saved", [reports.step(text) for text in FUNNEL["step"]], "7d")
-        registration_of(client.application).refresher.refresh()
+        registration_of(client.application).refresher.refresh(funnel_seconds=3600)
     said = client.get("/insights/api/funnel.json", query_string=FUNNEL).json
     assert said is not None
     assert said["counted_at"] is not None
