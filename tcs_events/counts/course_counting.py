@@ -55,6 +55,8 @@ class CourseCounter:
         self._roles = roles
         self._lease = lease
         self._until = until
+        self._gone: list[KeptFunnel] = []
+        """The funnels that are not saved any more, and still have courses."""
 
     def keep_saved(self) -> None:
         """Keep the courses of the funnels that are saved now, and of no others."""
@@ -62,11 +64,7 @@ class CourseCounter:
             if are_kept(connection):
                 return
         with self._storing() as connection:
-            gone = keep_saved(connection)
-        for funnel in gone:
-            self._delete_courses(funnel)
-            with self._storing() as connection:
-                forget_funnel(connection, funnel)
+            self._gone = keep_saved(connection)
 
     def count_changed(self) -> None:
         """Follow the visitors again whose events have changed."""
@@ -89,8 +87,14 @@ class CourseCounter:
     def count_old_days(self, deadline: float) -> None:
         """Count the funnels for the days before they were saved, the newest days first.
 
-        It stops after the first day that ends later than `deadline`, a `monotonic()` time.
+        What is kept of funnels that are not saved any more is deleted before. It stops after the
+        first day that ends later than `deadline`, a `monotonic()` time.
         """
+        for funnel in self._gone:
+            if not self._delete_courses(funnel, deadline):
+                return
+            with self._storing() as connection:
+                forget_funnel(connection, funnel)
         with self._engine.connect() as connection:
             funnels = kept_funnels_over_days(connection)
         for funnel in funnels:
@@ -99,8 +103,8 @@ class CourseCounter:
 
     def _count_days(self, funnel: KeptFunnel, deadline: float) -> bool:
         """Count a funnel for the days that lack it, and return whether all have it."""
-        if funnel.counted_from is None:
-            self._delete_courses(funnel)
+        if funnel.counted_from is None and not self._delete_courses(funnel, deadline):
+            return False
         days = tables.days.c.day
         query = sa.select(days).order_by(days.desc())
         if funnel.counted_from is not None:
@@ -162,8 +166,11 @@ class CourseCounter:
             for batch in batches(settled_ids):
                 connection.execute(changed.delete().where(changed.c.id.in_(batch)))
 
-    def _delete_courses(self, funnel: KeptFunnel) -> None:
-        """Delete all courses of a funnel. Short transactions block other writers on SQLite less."""
+    def _delete_courses(self, funnel: KeptFunnel, deadline: float) -> bool:
+        """Delete the courses of a funnel, and return whether none is left.
+
+        Short transactions block other writers on SQLite less.
+        """
         courses = tables.courses.c
         query = sa.select(courses.id).where(courses.funnel_id == funnel.id).limit(DELETED_AT_ONCE)
         while True:
@@ -172,8 +179,10 @@ class CourseCounter:
                 ids = list(connection.scalars(query))
                 for batch in batches(ids):
                     connection.execute(tables.courses.delete().where(courses.id.in_(batch)))
-            if not ids:
-                return
+            if len(ids) < DELETED_AT_ONCE:
+                return True
+            if monotonic() > deadline:
+                return False
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
