@@ -88,9 +88,7 @@ def fields_of(
     return rows[:MAX_STEPS]
 
 
-def break_downs_of(
-    first: StepFields, event_types: EventTypes, chosen: str
-) -> dict[str, Sequence[str]]:
+def break_downs_of(first: StepFields, event_types: EventTypes, chosen: str) -> dict[str, list[str]]:
     """Return the properties that a funnel can be broken down by, by event type.
 
     Those of its first step come first. The others are for whoever changes that step, too.
@@ -100,12 +98,9 @@ def break_downs_of(
         event_types: those of the host.
         chosen: the property that the funnel is broken down by, which may be another one.
     """
-    names = dict.fromkeys([*first.properties, *filter(None, [chosen])])
-    others = {name: properties_of(event_types, name) for name in event_types}
-    return {
-        first.event_type: [*names],
-        **{k: v for k, v in others.items() if k != first.event_type},
-    }
+    names = [*dict.fromkeys([*first.properties, *filter(None, [chosen])])]
+    declared = {name: properties_of(event_types, name) for name in event_types}
+    return {first.event_type: names} | declared | {first.event_type: names}
 
 
 def _fields(step: Step, known: Mapping[str, list[str]], seen: Mapping[str, Seen]) -> StepFields:
