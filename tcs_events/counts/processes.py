@@ -169,7 +169,7 @@ def _serve(
     while True:
         try:
             task = pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):  # reset if the parent was killed before it read our answer
             return
         try:
             answer = count_share(task, share)

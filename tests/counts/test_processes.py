@@ -28,7 +28,7 @@ from tcs_events.errors import CountingEnded
 from tests.conftest import MakeHost
 from tests.counts.counting import Counting, click
 from tests.reports.worlds import make_world
-from tests.support import wait_until
+from tests.support import ROOT, wait_until
 
 MONDAY = datetime(2024, 5, 6, 10, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -168,6 +168,67 @@ def test_no_process_outlives_a_killed_command(tmp_path: Path) -> None:
     pids = pids_file.read_text().split()
     assert len(pids) == 3
     wait_until(lambda: not any(map(is_running, pids)))
+
+
+KILLED_IN_A_REBUILD = """
+import multiprocessing, os, signal, sys
+from datetime import datetime
+from zoneinfo import ZoneInfo
+import sqlalchemy as sa
+from tcs_events.counts import counting
+from tcs_events.counts.processes import Processes
+from tcs_events.counts.refresh import Refresher
+from tcs_events.database.transactions import with_transactions
+
+count, days = Processes.count, []
+
+def count_or_die(self, task):
+    days.append(task.day)
+    if len(days) < 3:
+        return count(self, task)
+    for _, pipe in self._workers:
+        pipe.send(task)
+    print(*[process.pid for process in multiprocessing.active_children()], flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+counting.SHARED_FROM = 1
+Processes.count = count_or_die
+now = datetime.fromisoformat(sys.argv[2])
+engine = with_transactions(sa.create_engine(sys.argv[1]))
+Refresher(engine, ZoneInfo("Europe/Berlin"), clock=lambda: now).refresh(rebuild=True, processes=2)
+"""
+
+
+def test_a_rebuild_that_is_killed_leaves_nothing_half_and_no_process(
+    counting: Counting, tmp_path: Path
+) -> None:
+    for day in range(4):
+        counting.add(*(click(MONDAY + timedelta(days=day), session_id=f"s{n}") for n in range(9)))
+    for _ in range(3):  # until their rows are not read again
+        counting.refresher.refresh()
+        counting.clock.advance(SETTLED_AFTER.total_seconds() + 1)
+    before = counting.kept()
+    url = counting.engine.url.render_as_string(hide_password=False)
+    pids_file = tmp_path / "pids"
+    stderr_file = tmp_path / "stderr"
+    with pids_file.open("w") as stdout, stderr_file.open("w") as stderr:
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLED_IN_A_REBUILD, url, counting.clock.now.isoformat()],
+            stdout=stdout,
+            stderr=stderr,
+            cwd=ROOT,
+        )
+    assert killed.returncode == -signal.SIGKILL
+    pids = pids_file.read_text().split()
+    assert len(pids) == 2
+    wait_until(lambda: not any(map(is_running, pids)))
+    assert stderr_file.read_text() == ""
+    kept = counting.kept()
+    for table in ("user_event_daily_activity", "user_event_visits", "user_event_daily_visitors"):
+        assert kept[table] == before[table]
+    counting.clock.advance(600)  # by now its lease is over
+    assert counting.refresher.refresh() is not None
+    counting.assert_true()
 
 
 def is_running(pid: str) -> bool:
