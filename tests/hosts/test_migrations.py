@@ -108,6 +108,22 @@ def test_one_migration_makes_our_table_and_leaves_no_difference(
     engine.dispose()
 
 
+@pytest.mark.parametrize("project", ["plain"], indirect=True)
+def test_our_views_are_neither_made_nor_dropped_as_tables(
+    project: Project, database_url: str
+) -> None:
+    project.begin(database_url)
+    project.flask(database_url, "db", "upgrade")
+    project.flask(database_url, "tcs-events", "views")
+    engine = create_engine(database_url)
+    assert "events_card_click" in inspect(engine).get_view_names()
+    engine.dispose()
+
+    written = project.flask(database_url, "db", "migrate", "-m", "nothing")
+    assert "No changes in schema detected" in written
+    assert len(list((project.folder / "migrations" / "versions").glob("*.py"))) == 1
+
+
 @pytest.mark.parametrize(
     ("project", "environment", "role_settings", "schema"),
     [
