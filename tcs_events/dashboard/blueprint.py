@@ -157,7 +157,7 @@ def _show_page(page: Page, asked: Asked) -> Response:
         },
         zone=asked.reports.zone.key,
         old=_old(page, asked, answer),
-        unknown=_unknown(asked, [*page.keeps, *KINDS, EXACT]),
+        unknown=_unknown(asked, [*page.keeps, *KINDS]),
         properties=properties_of(
             asked.reports.settings.event_types, asked.filters.type_of_conditions
         ),
@@ -172,7 +172,7 @@ def _show_json(asked: Asked, question: str) -> Response:
     pages = {name: page for name, page in PAGES.items() if asked.has(*page.roles)}
     if (page := pages.get(question)) is None:
         raise NoSuchPage("question", list(pages))
-    _refuse_unknown(asked, [*page.keeps, "limit", *page.filters, EXACT])
+    _refuse_unknown(asked, [*page.keeps, "limit", *page.filters])
     asked = page.completed(asked)
     words = asked.words
     answer = page.answer(asked, asked.number("limit", JSON_ROWS, JSON_MAX_ROWS))
@@ -193,7 +193,7 @@ def _show_json(asked: Asked, question: str) -> Response:
 def _unknown(asked: Asked, names: Sequence[str]) -> dict[str, list[str]] | None:
     """Return the unknown parameters in the URL, and the known ones; None if none is unknown."""
     known = [*names, *PERIOD_NAMES]
-    unknown = [name[:UNKNOWN_MAX_LENGTH] for name in asked.unknown(known)[:UNKNOWN_NAMED]]
+    unknown = [name[:UNKNOWN_MAX_LENGTH] for name in asked.unknown([*known, EXACT])[:UNKNOWN_NAMED]]
     return {"names": unknown, "known": known} if unknown else None
 
 
