@@ -117,7 +117,8 @@ def test_a_funnel_asked_for_after_the_clock_was_set_back_is_kept(counting: Count
 class TestProcessesThatDiffer:
     @pytest.fixture
     def in_tokyo(self, counting: Counting) -> Refresher:
-        return Refresher(counting.engine, TOKYO, clock=counting.clock)
+        meaning = counting.refresher.meaning
+        return Refresher(counting.engine, TOKYO, meaning, counting.clock)
 
     def days_counted(self, counting: Counting, *refreshers: Refresher, minutes: float) -> int:
         """Refresh in turns for a while, and return how many days were counted."""
@@ -197,7 +198,7 @@ class TestProcessesThatDiffer:
         in_tokyo.refresh()
         with capture_logs() as logs:
             counting.refresher.refresh()
-        version = meaning.RULES_VERSION
+        version = counting.refresher.meaning.version
         assert logs == [
             {
                 "event": "tcs_events.counts_of_another_configuration",
