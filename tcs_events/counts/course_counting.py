@@ -20,7 +20,6 @@ from tcs_events.counts.kept_courses import (
     ALL_DAYS,
     KeptFunnel,
     are_kept,
-    forget_courses,
     forget_funnel,
     keep_saved,
     kept_funnels_over_days,
@@ -157,11 +156,10 @@ class CourseCounter:
     ) -> None:
         """Follow sessions, and replace their courses. Changed visits of these ids are settled."""
         with self._reading() as connection:
-            followed = follow(connection, asked, self._zone, self._roles)
+            found = follow(connection, asked, self._zone, self._roles)
         with self._storing() as connection:
-            for (funnel, spans), courses in zip(asked, followed.courses, strict=True):
+            for (funnel, spans), courses in zip(asked, found, strict=True):
                 replace_courses(connection, funnel, spans, courses)
-            forget_courses(connection, followed.marked)
             changed = tables.changed_visits
             for batch in batches(settled_ids):
                 connection.execute(changed.delete().where(changed.c.id.in_(batch)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -19,13 +19,8 @@ Span = tuple[date, date]
 """The first and the last day of the first steps."""
 
 
-class Followed(NamedTuple):
-    """What became of visitors who were followed."""
-
-    courses: list[dict[str, dict[date, Course]]]
-    """For each funnel the courses, by session and day of the first step."""
-    marked: set[str]
-    """Those of the sessions that are marked as crawlers. They have no courses."""
+Courses = dict[str, dict[date, Course]]
+"""The courses of a funnel, by session and day of the first step."""
 
 
 def follow(
@@ -33,8 +28,8 @@ def follow(
     asked: Sequence[tuple[KeptFunnel, Mapping[str, Span]]],
     zone: ZoneInfo,
     roles: Roles,
-) -> Followed:
-    """Return the courses of sessions in funnels.
+) -> list[Courses]:
+    """Return the courses of sessions, for each funnel. Marked sessions have none.
 
     Args:
         connection: to the events.
@@ -55,7 +50,7 @@ def follow(
         for first, last in set(spans.values())
     ]
     if not bounds:
-        return Followed([{} for _ in asked], set())
+        return [{} for _ in asked]
     start, end = min(first for first, _ in bounds), max(last for _, last in bounds)
     # By session, and not in the order of the rows: some collations treat different ids as equal.
     followers: dict[str, list[_Follower | None]] = {
@@ -65,30 +60,21 @@ def follow(
         ]
         for session_id in sessions
     }
-    marked: set[str] = set()
     with rows_between(connection, start, end, sessions=sessions) as rows:
         for row in rows:
-            if row.is_marked:
-                marked.add(row.session_id)
-            elif row.event_type in types and row.session_id in followers:
+            if row.event_type in types and row.session_id in followers and not row.is_marked:
                 payload = payload_of(row.json) if row.event_type in with_payload else {}
                 for follower in followers[row.session_id]:
                     if follower is not None:
                         follower.take(row, payload)
-    marked &= followers.keys()
-    return Followed(
-        [
-            {
-                session_id: courses
-                for session_id, theirs in followers.items()
-                if session_id not in marked
-                and (of_funnel := theirs[place])
-                and (courses := of_funnel.courses())
-            }
-            for place in range(len(asked))
-        ],
-        marked,
-    )
+    return [
+        {
+            session_id: courses
+            for session_id, theirs in followers.items()
+            if (of_funnel := theirs[place]) and (courses := of_funnel.courses())
+        }
+        for place in range(len(asked))
+    ]
 
 
 class _Follower:
