@@ -50,7 +50,7 @@ WRONG = {
     ),
     "persons without a time": (
         ["funnel", "card_click", "--per", "person"],
-        "--per and --break-down need the time allowed, such as --within 7d.",
+        "--per, --break-down, --where and --who need the time allowed, such as --within 7d.",
     ),
     "a step with bytes": (["funnel", "\udcff"], "is not UTF-8 text"),
     "nobody": (["timeline"], "Give a session, --email or --user, and only one of them."),
