@@ -37,7 +37,6 @@ class Attempt:
     def __init__(self) -> None:
         self.read = 0
         """How many events were read."""
-        self._begun = monotonic()
 
     def watched(self, connection: Connection, rows: Iterable[Row], events: int) -> Iterator[Row]:
         """Yield the rows, and give up as soon as it is clear that they will not be read in time.
@@ -50,13 +49,15 @@ class Attempt:
         Raises:
             OutOfTime: there is no hope.
         """
-        until = time_of(connection)
+        until, begun = time_of(connection), 0.0
         for row in rows:
+            if not self.read:
+                begun = monotonic()  # not before: a database that sorts them gives none until then
             self.read += 1
             yield row
             if self.read % CHECKED_EVERY == 0 and until is not None:
-                seconds = monotonic() - self._begun
-                if is_hopeless(self.read, events, seconds, until - self._begun):
+                seconds = monotonic() - begun
+                if is_hopeless(self.read, events, seconds, until - begun):
                     raise OutOfTime
 
     def halvings(self, events: int) -> int | None:

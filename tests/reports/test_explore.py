@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tcs_events import reports
+from tcs_events.counts.time_limit import OutOfTime
 from tcs_events.errors import UnknownEventType
 from tcs_events.event import Event
 from tcs_events.event_types.event_type import EventType
@@ -233,6 +234,29 @@ def test_it_gives_up_early_only_where_it_is_clear(
     read: int, seconds: float, is_given_up: bool
 ) -> None:
     assert sampling.is_hopeless(read, 1_000_000, seconds, most_seconds=5.0) is is_given_up
+
+
+@pytest.mark.parametrize(("seconds_a_row", "is_read"), [(0.000_05, True), (0.01, False)])
+def test_a_database_that_sorts_its_rows_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, seconds_a_row: float, is_read: bool
+) -> None:
+    """The first row comes late, and then it is seen how fast the others come."""
+    now = [0.0]
+    monkeypatch.setattr(sampling, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sampling, "time_of", lambda _: 20.0)
+
+    def rows() -> Iterator[int]:
+        now[0] += 9
+        for number in range(50_000):
+            now[0] += seconds_a_row
+            yield number
+
+    attempt: Any = sampling.Attempt()
+    try:
+        assert len(list(attempt.watched(None, rows(), 50_000))) == 50_000
+        assert is_read
+    except OutOfTime:
+        assert not is_read
 
 
 def test_no_more_is_read_once_it_is_clear_that_time_is_too_short(
