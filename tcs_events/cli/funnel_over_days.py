@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcs_events.cli.columns import Printed
 from tcs_events.cli.heading import print_answer, print_heading
 from tcs_events.cli.output import print_line, print_paragraph, print_table, print_wrapped, share
-from tcs_events.reports import FunnelOverDays, FunnelPart, Period
+from tcs_events.reports import FunnelOverDays, FunnelPart, Period, ReachedStep
 from tcs_events.reports.durations import duration
 from tcs_events.reports.over_days import OVER_DAYS_COLUMNS, Per, within_of
 
@@ -79,7 +79,11 @@ def print_tables_of(funnel: FunnelOverDays, period: Period) -> None:
     )
 
 
+def _count(row: ReachedStep) -> object:
+    return row.count if row.margin is None else f"≈ {row.count:,}"
+
+
 def _cells(part: FunnelPart) -> list[object]:
     last = part.steps[-1]
     half = None if last.median_seconds is None else duration(last.median_seconds)
-    return [part.name, *(row.count for row in part.steps), share(last.of_first), half]
+    return [part.name, *map(_count, part.steps), share(last.of_first), half]

@@ -200,7 +200,7 @@ class Audit:
             events += current.events
             if events >= AUDIT_EVENTS:
                 break
-        self._ahead = max(0, events - AUDIT_EVENTS)
+        self._ahead = max(0, self._ahead + events - AUDIT_EVENTS)
         return changed
 
     def _bounds(self, connection: Connection, types: Sequence[str]) -> tuple[date, date] | None:

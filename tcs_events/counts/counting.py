@@ -30,6 +30,7 @@ from tcs_events.counts.deltas import INSERT_ROWS, CountsDiffer
 from tcs_events.counts.events import event_types, rows_between, sessions_of_rows
 from tcs_events.counts.facts import LOOK_AHEAD, Facts
 from tcs_events.counts.fingerprints import (
+    NEVER,
     CannotAdd,
     CountedEvents,
     Fingerprints,
@@ -250,19 +251,20 @@ class DayCounter:
     def count_stale_crossings(self) -> None:
         """Count the steps that were taken after the day on which the funnel was entered."""
         with self._reading() as connection:
-            funnels = kept_funnels(connection)
-            sessions = {
-                day: crossing_sessions(connection, day_of(day, self._zone), funnels)
-                for day in stale_crossings(connection)
-            }
-        if empty_days := [day for day, session_ids in sessions.items() if not session_ids]:
+            funnels, days = kept_funnels(connection), stale_crossings(connection)
+        empty_days = []
+        for day in days:
+            with self._reading() as connection:
+                sessions = crossing_sessions(connection, day_of(day, self._zone), funnels)
+            if sessions:
+                self._count_crossings(day, funnels, sessions)
+            else:
+                empty_days.append(day)
+        if empty_days:
             with self._engine.begin() as connection:
                 # If visits were changed since they were read, the lease is gone, and this raises.
                 self._lease.extend(connection)
                 forget_crossings(connection, empty_days)
-        for day, session_ids in sessions.items():
-            if session_ids:
-                self._count_crossings(day, funnels, session_ids)
 
     def _count_crossings(
         self, day: date, funnels: Sequence[Funnel], sessions: Sequence[str]
@@ -381,7 +383,11 @@ class DayCounter:
     ) -> None:
         """Store a day's fingerprints, in short transactions like the visits."""
         sessions = fingerprints.keys() | kept.keys()
-        changed = sorted(name for name in sessions if fingerprints.get(name) != kept.get(name))
+        changed = sorted(
+            name
+            for name in sessions
+            if fingerprints.get(name) != kept.get(name) or fingerprints.get(name) == NEVER
+        )
         for batch in batches(changed, VISITS_AT_ONCE):
             check_time(self._until)
             with self._changing(day) as connection:

@@ -50,7 +50,7 @@ class Fingerprint(NamedTuple):
 Fingerprints = dict[str, Fingerprint]
 """The fingerprints of a day by session id."""
 
-_NEVER = Fingerprint(-1, 0, 0)
+NEVER = Fingerprint(-1, 0, 0)
 """A fingerprint that agrees with no events."""
 
 
@@ -114,7 +114,7 @@ def fingerprinted_sessions(
         for _ in noted:
             pass
         # Some collations treat different ids as equal. Their events then come mixed.
-        fingerprints[session_id] = _NEVER if session_id in fingerprints else tally.fingerprint
+        fingerprints[session_id] = NEVER if session_id in fingerprints else tally.fingerprint
 
 
 def kept_fingerprints(

@@ -7,11 +7,14 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from tcs_events.counts import tables
 from tcs_events.counts.courses import Course, FurthestCourse, StepFinder, Taken
 from tcs_events.counts.days import date_in, day
 from tcs_events.counts.events import StoredRow, payload_of, rows_between
+from tcs_events.counts.fingerprints import NEVER
 from tcs_events.counts.kept_courses import KeptFunnel
 from tcs_events.event_types.roles import Roles
 
@@ -19,6 +22,8 @@ Span = tuple[date, date]
 """The first and the last day of the first steps."""
 
 
+ALL_IDS = 2**63
+"""Above the ids of all events."""
 Courses = dict[str, dict[date, Course]]
 """The courses of a funnel, by session and day of the first step."""
 
@@ -60,8 +65,11 @@ def follow(
         ]
         for session_id in sessions
     }
+    counted = _counted_until(connection, sessions, date_in(zone, start), date_in(zone, end))
     with rows_between(connection, start, end, sessions=sessions) as rows:
         for row in rows:
+            if row.id > counted.get((row.session_id, date_in(zone, row.at)), 0):
+                continue  # not counted yet: the refresh that counts it has its visitor followed
             if row.event_type in types and row.session_id in followers and not row.is_marked:
                 payload = payload_of(row.json) if row.event_type in with_payload else {}
                 for follower in followers[row.session_id]:
@@ -75,6 +83,20 @@ def follow(
         }
         for place in range(len(asked))
     ]
+
+
+def _counted_until(
+    connection: Connection, sessions: Sequence[str], first: date, last: date
+) -> dict[tuple[str, date], int]:
+    """Return the id of the last event that is counted, by session and day."""
+    counted = tables.sessions.c
+    query = sa.select(counted.session_id, counted.day, counted.events, counted.last_id).where(
+        counted.session_id.in_(sessions), counted.day.between(first, last)
+    )
+    return {
+        (row.session_id, row.day): ALL_IDS if row.events == NEVER.events else row.last_id
+        for row in connection.execute(query)
+    }
 
 
 class _Follower:

@@ -105,8 +105,8 @@ def _saved_definitions(connection: Connection) -> list[str]:
     definitions: list[str] = []
     for text in connection.scalars(sa.select(saved.definition).order_by(*newest)):
         read = json.loads(text)
-        if read["within"] is None or read["per"] != "visitor":
-            continue
+        if read["within"] is None or read["per"] != "visitor" or read["break_down"] is not None:
+            continue  # it is not answered by courses
         with suppress(ValueError):  # such as 1.5h, which cannot be asked by its name either
             within = within_of(read["within"])
             definition = definition_over_days(steps_of(json.dumps(read["steps"])), within)

@@ -96,10 +96,10 @@ class Processes:
                 shares.append(pipe.recv())
             except (EOFError, OSError):
                 raise _ended(process, task) from None
-        for share in shares:
-            if isinstance(share, Exception):
-                raise share
-            yield share
+        if error := next((share for share in shares if isinstance(share, Exception)), None):
+            raise error
+        while shares:  # no longer in memory once it is added
+            yield shares.pop()
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def counting_together(
 
     Args:
         engine: the engine of the events' database. No connection may be in use.
-        count_share: counts a share of a day. Each process calls it.
+        count_share: counts a share of a task. Each process calls it.
         processes: how many processes.
     """
     can_fork = hasattr(os, "fork") and sys.platform not in ("darwin", "emscripten")

@@ -42,6 +42,7 @@ from tcs_events.counts.meaning import MARKETPLACE_MEANING, Meaning
 from tcs_events.counts.oddities import Oddity, find_oddities
 from tcs_events.counts.position import Position
 from tcs_events.counts.processes import counting_together
+from tcs_events.counts.sampled import forget_without_visits
 from tcs_events.counts.snapshot import hold_still
 from tcs_events.counts.spans import build_span, missing_spans
 from tcs_events.counts.state import ensure_state, lock_state
@@ -260,6 +261,7 @@ class _Refresh:
         self._engine = engine
         self._zone = zone
         self._default_funnel = meaning.default_funnel
+        self._declared = meaning.declared
         self._lease = lease
         self._now = now
         self._counter = DayCounter(engine, zone, meaning, lease, until)
@@ -310,6 +312,7 @@ class _Refresh:
                 self._lease.update(connection)
                 forget_all_versions(connection)
                 count_all_again(connection)
+                forget_without_visits(connection)
         self._courses.keep_saved()
         with counting_together(
             self._engine, self._counter.count_share, processes if is_all else 1
@@ -374,8 +377,9 @@ class _Refresh:
             if is_takeover:
                 agreement.note_takeover(connection, ours)
             for table in tables.OF_EVENTS:
-                # Nobody needs this one who declares no properties, and it came later than others.
-                if table is not tables.properties or has_table(connection, table):
+                # Who declares no properties does not need this one, and may not have made it yet.
+                is_needed = table is not tables.properties or bool(self._declared)
+                if is_needed or has_table(connection, table):
                     connection.execute(table.delete())
 
     def count_funnels(self, seconds: float) -> None:

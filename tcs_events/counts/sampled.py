@@ -66,6 +66,17 @@ def change_sample(
         connection.execute(tables.sampled_visits.insert(), rows)
 
 
+def forget_without_visits(connection: Connection) -> None:
+    """Delete what `forget` of an older version, which knows no sample, has left in it."""
+    sampled, visits = tables.sampled_visits, tables.visits.c
+    has_visit = sa.exists().where(
+        visits.session_id == sampled.c.session_id,
+        visits.day == sampled.c.day,
+        visits.event_type == sampled.c.event_type,
+    )
+    connection.execute(sampled.delete().where(~has_visit))
+
+
 def forget_sampled(connection: Connection, sessions: Collection[str]) -> None:
     """Delete all visits of the sessions from the sample."""
     sampled = tables.sampled_visits

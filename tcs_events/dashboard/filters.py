@@ -62,6 +62,14 @@ class Filters:
     implied_type: str = ""
     """The type that the conditions are about if the URL names none: the one that the page shows."""
 
+    is_about_others: bool = False
+    """Whether the conditions are about another type than the page, which then leaves them out."""
+
+    @property
+    def followed_where(self) -> tuple[Condition, ...]:
+        """The conditions that the page follows."""
+        return () if self.is_about_others else self.where
+
     @property
     def type_of_conditions(self) -> str:
         """The type of the events that the conditions are about; "" if nothing says so."""
@@ -81,7 +89,8 @@ class Filters:
 
     def args_of(self, kinds: Iterable[str]) -> dict[str, object]:
         """Return the URL parameters of these kinds of filter only."""
-        return {name: value for name, value in self.args.items() if name in kinds}
+        followed = self._followed(kinds)
+        return {name: value for name, value in self.args.items() if name in followed}
 
     @property
     def chips(self) -> list[Chip]:
@@ -99,7 +108,11 @@ class Filters:
 
     def beyond(self, kinds: Iterable[str]) -> list[Chip]:
         """Return the filters that a page cannot follow, if it follows these kinds only."""
-        return [chip for chip in self.chips if chip.kind not in kinds]
+        followed = self._followed(kinds)
+        return [chip for chip in self.chips if chip.kind not in followed]
+
+    def _followed(self, kinds: Iterable[str]) -> set[str]:
+        return set(kinds) - ({"where"} if self.is_about_others else set())
 
 
 NO_FILTERS = Filters()

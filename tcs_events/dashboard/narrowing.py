@@ -38,7 +38,7 @@ def searches_of(query: str, asked: Asked) -> Target | None:
 def changes_of(name: str, value: Any, asked: Asked) -> Target | None:
     """Return where a filter was set to a value, by how much was left; None for nowhere."""
     event_type, role = _only(FilterChange, asked)
-    if not isinstance(role, FilterChange) or _is_cut(value):
+    if not isinstance(role, FilterChange) or _is_cut(value) or _has_order(value):
         return None
     return _explore(event_type, {role.filter: name, role.value: value}, role.result_count, asked)
 
@@ -48,7 +48,16 @@ def combination_of(filters: Any, asked: Asked) -> Target | None:
     event_type, role = _only(FilterChange, asked)
     if not isinstance(role, FilterChange) or role.filters is None or not isinstance(filters, dict):
         return None
+    if _has_order(filters):
+        return None
     return _explore(event_type, {role.filters: filters}, role.result_count, asked)
+
+
+def _has_order(value: Any) -> bool:
+    """Return whether a value has a list of several values. Counts leave out their order."""
+    if isinstance(value, dict):
+        return any(map(_has_order, value.values()))
+    return isinstance(value, list) and len(value) > 1
 
 
 def _only(kind: type[Role], asked: Asked) -> tuple[str, Role | None]:

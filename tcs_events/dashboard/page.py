@@ -91,9 +91,13 @@ class Page:
         """
         days = self.max_days(asked)
         asked = asked if days is None else asked.at_most(days)
-        if self.event_type is None or not asked.filters.where or asked.filters.event_type:
+        if self.event_type is None or not asked.filters.where:
             return asked
-        return replace(asked, filters=asked.filters.implying(self.event_type(asked)))
+        event_type = self.event_type(asked)
+        filters = asked.filters.implying(event_type)
+        if "type" not in self.filters and filters.type_of_conditions != event_type:
+            filters = replace(filters, is_about_others=True)
+        return replace(asked, filters=filters)
 
 
 def rows_of(*tables: Table) -> Callable[[Asked, int], Answers]:

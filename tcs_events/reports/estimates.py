@@ -13,7 +13,7 @@ from tcs_events.models import UserEvent
 from tcs_events.reports.margins import spread
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
-from tcs_events.reports.sampling import counted_events
+from tcs_events.reports.sampling import counted_events, counted_visits
 
 
 def halvings_to(most_events: int | None, events: int) -> int:
@@ -39,6 +39,21 @@ def halvings_of_question(reading: Reading, period: Period, event_type: str = ALL
     except NotCounted:
         return 0
     return halvings_to(reading.most_events, events)
+
+
+def halvings_of_visits(reading: Reading, period: Period, event_type: str) -> int:
+    """Return the same for a question that reads all events of the visits with an event type."""
+    if reading.most_events is None:
+        return 0
+    try:
+        with reading.counts() as connection:
+            events = counted_events(connection, [ALL_TYPES], period)
+            visits, of_type = (
+                counted_visits(connection, name, period) for name in (ALL_TYPES, event_type)
+            )
+    except NotCounted:
+        return 0
+    return halvings_to(reading.most_events, ceil(events * of_type / visits)) if visits else 0
 
 
 def of_sessions(sessions: Sequence[str], event_type: str) -> list[sa.ColumnElement[bool]]:

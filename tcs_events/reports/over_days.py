@@ -113,7 +113,7 @@ class FunnelOverDays:
     broken_down: list[FunnelPart]
     """The values with the most visitors or persons first, then the other values together."""
     is_estimate: bool
-    """Whether the numbers are estimates from some visitors, because there was no time for all."""
+    """Whether the numbers are estimates from some visitors."""
     sampled: float | None
     """The share of the visitors or persons that an estimate is made from; None if it is exact."""
     counted_at: datetime | None
@@ -185,10 +185,12 @@ def funnel_over_days(
     tally, sampled = _Tally(steps, per, has_parts=break_down is not None), None
     counted_at = read_kept(reading, question, tally.whole.add)
     if counted_at is None:
-        sampled = _count(StoredCourses(reading, question), tally)
-    if sampled is not None:
-        is_by_choice = reading.most_events is not None
-        notices.append(sampling.estimate_notice(sampled, f"{per}s", is_by_choice=is_by_choice))
+        courses = StoredCourses(reading, question)
+        chosen = courses.chosen_halvings()
+        sampled = _count(courses, tally, chosen)
+        if sampled is not None:
+            is_by_choice = chosen > 0
+            notices.append(sampling.estimate_notice(sampled, f"{per}s", is_by_choice=is_by_choice))
     return FunnelOverDays(
         tally.whole.rows(sampled),
         text_of_within(within),
@@ -222,6 +224,11 @@ class _Tally:
         self.parts = ReachedByValue(self._steps, self._per, kept)
         self.frequent = Frequent(MAX_VALUES)
 
+    @property
+    def has_all_values(self) -> bool:
+        """Whether the courses have so few values that all are told apart."""
+        return self.frequent.is_all and self.parts.kept is None
+
     def add(self, value: Any, seconds: Sequence[float]) -> None:
         """Count a course: the value of its first step, and the seconds to each other step."""
         self.whole.add(seconds)
@@ -233,9 +240,15 @@ class _Tally:
             self.parts.add(key, value, seconds)
 
 
-def _count(courses: StoredCourses, tally: _Tally) -> float | None:
-    """Count all courses, or those of a sample, and return the share of the visitors in it."""
-    attempt, halvings = sampling.Attempt(), courses.chosen_halvings()
+def _count(courses: StoredCourses, tally: _Tally, chosen: int) -> float | None:
+    """Count all courses, or those of a sample, and return the share of the visitors in it.
+
+    Args:
+        courses: those of the question.
+        tally: counts them.
+        chosen: how often the visitors are halved from the start; 0 tries to read all.
+    """
+    attempt, halvings = sampling.Attempt(), chosen
     if not halvings:
         try:
             _read(lambda: courses.all(attempt), tally)
@@ -243,7 +256,7 @@ def _count(courses: StoredCourses, tally: _Tally) -> float | None:
             needed = courses.halvings(attempt)
             if needed is None:
                 raise
-            halvings = needed
+            halvings = needed + (not tally.has_all_values)  # else the sample is read twice, too
         else:
             return None
     _read(lambda: courses.sample(halvings), tally)
@@ -254,7 +267,7 @@ def _read(read: Callable[[], Generator[Course]], tally: _Tally) -> None:
     """Count courses: twice if they have too many values, to count the most frequent exactly."""
     tally.begin()
     _add(read(), tally)
-    if not tally.frequent.is_all:
+    if not tally.has_all_values:
         tally.begin(tally.frequent.keys())
         _add(read(), tally)
 

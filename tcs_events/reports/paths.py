@@ -25,7 +25,7 @@ from tcs_events.event_types.roles import Roles
 from tcs_events.models import UserEvent
 from tcs_events.reports.columns import Column, Columns
 from tcs_events.reports.estimates import (
-    halvings_of_question,
+    halvings_of_visits,
     margin_of_total,
     of_sessions,
 )
@@ -168,7 +168,7 @@ def paths(  # noqa: D417 - `Reports` passes itself
         raise ValueError(f"who is one of {', '.join(get_args(Who))}, not {who!r}")
     step = Step(event_type, conditions_of(where))
     # Who is new is known from the counts.
-    halvings = halvings_of_question(reading, period)
+    halvings = halvings_of_visits(reading, period, event_type)
     is_counted = halvings or who not in (None, "known")
     with reading.counts() if is_counted else reading.events() as connection:
         notices = look_at_names(reading, connection, [step])
@@ -197,10 +197,11 @@ def paths(  # noqa: D417 - `Reports` passes itself
         )
         for path, visits in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
-    if rows and rows[0].margin is not None:
+    margins = [row.margin for row in rows if row.margin is not None]
+    if margins:
         notices.append(
-            f"The visits of the first path are within {round(rows[0].margin):,} of the true number"
-            " in 95 of 100 cases, those of the others within less."
+            f"The visits of each path are within {round(max(margins)):,} of the true number in 95"
+            " of 100 cases."
         )
     return Paths(total << halvings, rows, 0, notices, sampled).first(limit)
 

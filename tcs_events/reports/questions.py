@@ -46,7 +46,8 @@ class Reports(Reading):
         timezone: the `TCS_EVENTS_TIMEZONE` of the web app. With another one, all days would be
             counted again. The other settings have their defaults then.
         event_types: the `TCS_EVENTS_EVENT_TYPES` of the web app, if it declares its own. Their
-            roles decide what is counted.
+            roles, `break_down` and `add_up` decide what is counted: with others, all days would be
+            counted again.
         schema: the schema of the events, if the web app's tables are not in the default one. The
             engine then looks for our tables there, for `UserEvent`, too.
 

@@ -27,7 +27,8 @@ from tcs_events.counts.visits import (
 )
 from tcs_events.database.batches import batches
 from tcs_events.reports.columns import Column, Columns
-from tcs_events.reports.estimates import halvings_of_question, margin_of_total
+from tcs_events.reports.estimates import halvings_of_question
+from tcs_events.reports.margins import margin_of_count
 from tcs_events.reports.names import Rows, look_at_names
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
@@ -109,18 +110,21 @@ def retention(  # noqa: D417 - `Reports` passes itself
     places = [place for place in places if place >= period.first]
     if not places:
         return Rows([], [])
+    drawn_by = began
+    if began is None and returning is not None and returning.conditions:
+        drawn_by = returning
+    halvings = 0
+    if drawn_by is not None:  # asked before there is a connection: one after the other
+        halvings = halvings_of_question(reading, period, drawn_by.event_type)
     with reading.counts() as connection:
         notices = look_at_names(reading, connection, [s for s in (began, returning) if s])
-        halvings = 0
         if began is not None:
-            halvings = halvings_of_question(reading, period, began.event_type)
             visitors, back = _of_cohorts(
                 reading, connection, period, unit, began, returning, halvings
             )
         else:
             visitors = back = _counted(connection, period, unit, ALL_TYPES)
             if returning is not None and returning.conditions:
-                halvings = halvings_of_question(reading, period, returning.event_type)
                 back = _read(reading, connection, period, unit, returning, halvings)
             elif returning is not None:
                 back = _counted(connection, period, unit, returning.event_type)
@@ -129,7 +133,11 @@ def retention(  # noqa: D417 - `Reports` passes itself
         Cohort(
             place,
             visitors[place, place],
-            [visitors[place, place], *(back[place, later] for later in following[1:])],
+            # Only those who came back may be an estimate: there are not more than there were.
+            [
+                visitors[place, place],
+                *(min(back[place, later], visitors[place, place]) for later in following[1:]),
+            ],
             [_is_complete(later, unit, period, today) for later in following],
         )
         for number, place in enumerate(places)
@@ -139,12 +147,15 @@ def retention(  # noqa: D417 - `Reports` passes itself
     if not halvings:
         return Rows(cohorts, notices)
     sampled = 2**-halvings
-    margins = [margin_of_total([1] * (cohort.size >> halvings), sampled) or 0 for cohort in cohorts]
+    estimated = [
+        number for cohort in cohorts for number in cohort.returned[0 if began is not None else 1 :]
+    ]
     notices.append(in_words(sampled) + ".")
-    if began is not None and margins:
+    if estimated:
+        margin = margin_of_count(max(estimated) >> halvings, sampled)
         notices.append(
-            f"The visitors of each cohort are within {round(max(margins)):,} of the true number in"
-            " 95 of 100 cases."
+            f"Each number of visitors is within {round(margin):,} of the true one in 95 of 100"
+            " cases."
         )
     return Rows(cohorts, notices, sampled)
 

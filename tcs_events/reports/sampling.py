@@ -36,7 +36,7 @@ class Attempt:
 
     def __init__(self) -> None:
         self.read = 0
-        """How many events were read."""
+        """How many events were read, the last time."""
 
     def watched(self, connection: Connection, rows: Iterable[Row], events: int) -> Iterator[Row]:
         """Yield the rows, and give up as soon as it is clear that they will not be read in time.
@@ -49,6 +49,7 @@ class Attempt:
         Raises:
             OutOfTime: there is no hope.
         """
+        self.read = 0
         until, begun = time_of(connection), 0.0
         for row in rows:
             if not self.read:
@@ -92,6 +93,19 @@ def counted_events(connection: Connection, types: Collection[str], period: Perio
         )
     )
     return int(events or 0)
+
+
+def counted_visits(connection: Connection, event_type: str, period: Period) -> int:
+    """Return how many visits with an event type, "" for any, are counted so far."""
+    counts = tables.activity.c
+    visits = connection.scalar(
+        sa.select(whole_sum(counts.sessions)).where(
+            counts.day.between(period.first, period.last),
+            counts.event_type == event_type,
+            counts.starts_at.is_(None),
+        )
+    )
+    return int(visits or 0)
 
 
 def in_words(sampled: float, units: str = "visitors") -> str:

@@ -28,7 +28,7 @@ from tcs_events.models import UserEvent
 from tcs_events.reports import sampling
 from tcs_events.reports.estimates import halvings_to
 from tcs_events.reports.explore.values import shown_value
-from tcs_events.reports.period import Period
+from tcs_events.reports.period import MAX_DAYS, Period
 from tcs_events.reports.persons import Name, persons
 from tcs_events.reports.reached import Per
 from tcs_events.reports.reading import Reading
@@ -140,7 +140,7 @@ class StoredCourses:
         """The days on which a step may be."""
         period, zone = self.question.period, self.reading.zone
         last = date_in(zone, day(period.last, zone).end + self.question.within)
-        return Period(period.first, last)
+        return Period(period.first, min(last, period.first + timedelta(days=MAX_DAYS - 1)))
 
     def _drawn(
         self, connection: Connection, halvings: int, people: Mapping[str, Name]

@@ -176,9 +176,13 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from tcs_events.counts import counting
+from tcs_events.counts.meaning import meaning_of
 from tcs_events.counts.processes import Processes
 from tcs_events.counts.refresh import Refresher
 from tcs_events.database.transactions import with_transactions
+from tcs_events.event_types.event_type import declared
+from tcs_events.event_types.marketplace import MARKETPLACE
+from tests.counts.conftest import TYPES
 
 count, days = Processes.count, []
 
@@ -195,7 +199,9 @@ counting.SHARED_FROM = 1
 Processes.count = count_or_die
 now = datetime.fromisoformat(sys.argv[2])
 engine = with_transactions(sa.create_engine(sys.argv[1]))
-Refresher(engine, ZoneInfo("Europe/Berlin"), clock=lambda: now).refresh(rebuild=True, processes=2)
+meaning = meaning_of(declared(TYPES, MARKETPLACE))
+refresher = Refresher(engine, ZoneInfo("Europe/Berlin"), meaning, lambda: now)
+refresher.refresh(rebuild=True, processes=2)
 """
 
 

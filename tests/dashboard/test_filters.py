@@ -84,12 +84,13 @@ def test_a_condition_without_a_type_is_about_the_type_of_the_page(
     named = [*asked, ("type", said[1])]
     for other in PAGES.values():
         assert sorted(queries(html, f"/insights{other.path}")[0]) == sorted(named)
+    keeps_type = "type" in PAGES[name].filters  # a funnel has the type in its first step
     for query in queries(html, f"/insights/csv/{name}.csv"):
-        assert set(named) <= set(query)
+        assert set(named if keeps_type else asked) <= set(query)
     json = f"/insights/api/{name}.json"
     alone, together = (
         filled.get(json, query_string=MultiDict(query)).get_json()["answer"]
-        for query in (asked, named)
+        for query in (asked, named if keeps_type else asked)
     )
     assert alone == together
     assert "names no event type" not in filled.get(path, query_string=MultiDict(named)).text

@@ -18,8 +18,7 @@ from tcs_events.errors import UnknownEventType
 from tcs_events.reports import Explored, ExploreRow, Property, Step
 from tcs_events.reports.activity import ALL_TYPES
 from tcs_events.reports.explore import EXPLORE_COLUMNS, measures_of
-from tcs_events.reports.explore.counts import answers
-from tcs_events.reports.explore.question import MAX_LIMIT, MAX_SERIES, Interval, question_of
+from tcs_events.reports.explore.question import MAX_LIMIT, MAX_SERIES, Interval
 from tcs_events.reports.types import known_types
 
 ROWS = 20
@@ -200,27 +199,11 @@ def _chart(
 
 
 def _reads_events_alone(asked: Asked) -> bool:
-    """Return whether nothing is read from the counts.
+    """Return whether nothing is read from the counts, unless the answer has a `counted_at`.
 
-    They say who is new, which files hold, and what is asked of declared properties.
+    They say who is new, and which files hold.
     """
-    return (
-        asked.filters.who in (None, "known")
-        and asked.reports.settings.day_files is None
-        and not _is_counted(asked)
-    )
-
-
-def _is_counted(asked: Asked) -> bool:
-    event_type, filters = asked.filters.event_type or "", asked.filters
-    measure = asked.text("measure") or "visitors"
-    try:
-        question = question_of(
-            event_type, asked.text("by") or None, filters.where, filters.who, measure, None, 1, None
-        )
-    except ValueError:
-        return False
-    return answers(question, asked.reports.refresher.meaning.declared.get(event_type))
+    return asked.filters.who in (None, "known") and asked.reports.settings.day_files is None
 
 
 page = Page(

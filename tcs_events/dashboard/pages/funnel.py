@@ -70,6 +70,15 @@ def read_step(text: str) -> Step:
         ) from None
 
 
+def first_type_of(asked: Asked) -> str:
+    """Return the event type of the first step, which the conditions are about.
+
+    Raises:
+        BadParameter: a step is invalid.
+    """
+    return read_step(texts_of(asked)[0]).event_type
+
+
 def read_within(asked: Asked) -> str:
     """Return the time allowed, such as `7d`; "" for the same visit.
 
@@ -91,7 +100,7 @@ def time_of(asked: Asked) -> str:
     Raises:
         BadParameter: it is not one.
     """
-    is_narrowed = asked.filters.where or asked.filters.who
+    is_narrowed = asked.filters.followed_where or asked.filters.who
     return read_within(asked) or ("1d" if is_narrowed else "")
 
 
@@ -117,7 +126,7 @@ def _ask_over_days(asked: Asked, within: str) -> FunnelOverDays:
             within,
             asked.choice("per", PER),
             asked.text("break_down") or None,
-            where=asked.filters.where,
+            where=asked.filters.followed_where,
             who=asked.filters.who,
         )
     except UnknownEventType:
@@ -275,6 +284,7 @@ page = Page(
     (table, over_days, broken_down),
     keeps=KEEPS,
     filters=FILTERS,
+    event_type=first_type_of,
     max_days=lambda asked: MAX_DAYS_READ if time_of(asked) else None,
     reads_events=lambda asked: bool(time_of(asked)),
     typed=typed,

@@ -75,7 +75,7 @@ class Explored:
     total: ExploreRow
     """All events together. A visitor with several values counts once."""
     is_estimate: bool
-    """Whether the numbers are estimates from some visitors, because there was no time for all."""
+    """Whether the numbers are estimates from some visitors."""
     sampled: float | None
     """The share of the visitors that an estimate is made from; None if it is exact."""
     counted_at: datetime | None

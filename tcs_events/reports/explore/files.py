@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from tcs_events.counts.days import runs
 from tcs_events.counts.time_limit import time_of
 from tcs_events.counts.versions import versions
 from tcs_events.day_files.duck import NotAnswered, asking
@@ -21,7 +23,7 @@ from tcs_events.reports.explore.rows import DatabaseRows
 from tcs_events.reports.explore.source import Source, Tally
 from tcs_events.reports.period import Period
 from tcs_events.reports.reading import Reading
-from tcs_events.reports.sampling import EXACT_SHARE
+from tcs_events.reports.sampling import EXACT_SHARE, counted_events
 from tcs_events.watch.log import log
 from tcs_events.watch.log_lines import log_lines
 
@@ -56,7 +58,7 @@ class FilesAndRows:
         try:
             with self.reading.counts(share=EXACT_SHARE) as connection:
                 chosen = self._chosen(connection, question, period)
-                if chosen:
+                if chosen and not self._has_too_many_rows(connection, question, period, chosen):
                     with asking(self.folder.path, time_of(connection)) as duck:
                         events = FileEvents(
                             duck, connection, self.reading, question, period, chosen
@@ -69,6 +71,18 @@ class FilesAndRows:
             if log_lines.allows("day_files_not_read", per_second=1):
                 log.warning("tcs_events.day_files_not_read", reason=type(error.__cause__).__name__)
         return self.rows.tally(question, period)
+
+    def _has_too_many_rows(
+        self, connection: Connection, question: Question, period: Period, chosen: Collection[date]
+    ) -> bool:
+        """Return whether the days without a file have more events than may be read."""
+        if self.reading.most_events is None:
+            return False
+        without = [day for day in period.dates() if day not in chosen]
+        return self.reading.most_events < sum(
+            counted_events(connection, [question.event_type], Period(first, last))
+            for first, last in runs(without)
+        )
 
     def _chosen(
         self, connection: Connection, question: Question, period: Period
