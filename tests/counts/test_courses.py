@@ -285,6 +285,34 @@ def test_what_is_deleted_while_a_session_is_followed_is_not_kept(
     assert_as_rebuilt(saved)
 
 
+def test_what_comes_while_a_session_is_followed_waits_until_it_is_counted(
+    saved: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it is deleted before that, nothing says that the session must be followed again."""
+    saved.add(ask(MONDAY))
+    settle(saved)
+    saved.add(ask(MONDAY + HOUR, "second"))
+    late = click(MONDAY + DAY)
+    follow: Callable[..., Any] = course_counting.follow
+
+    def store_and_follow(*args: Any) -> Any:
+        saved.add(late)
+        return follow(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(course_counting, "follow", store_and_follow)
+        saved.refresher.refresh()
+    saved.delete(late)
+    saved.refresher.refresh()
+    with saved.app.app_context():
+        assert [row.visitors for row in reports.funnel(MAY, STEPS, "3d").steps] == [1, 0]
+    saved.add(late)
+    saved.refresher.refresh()
+    with saved.app.app_context():
+        assert [row.visitors for row in reports.funnel(MAY, STEPS, "3d").steps] == [1, 1]
+    assert_as_rebuilt(saved)
+
+
 def test_who_is_forgotten_while_being_followed_is_not_kept(
     saved: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
