@@ -19,7 +19,7 @@ from tests.reports.support import fill
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)  # a Monday
 PERIOD = Period((START + timedelta(days=7)).date(), (START + timedelta(days=27)).date())
-TYPES = ["home", "search", "book"]
+TYPES = ["home", "search", "book", "rare"]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def events_of_visitors(count: int) -> list[Event]:
                 number += 1
                 at = START + timedelta(days=day, minutes=place)
                 plan = random.choice(["pro", "free"])
-                session, event_type = f"visitor-{visitor}", random.choice(TYPES)
+                session, event_type = f"visitor-{visitor}", random.choice(TYPES[:3])
                 events.append(visit(session, event_type, at, number, plan=plan))
     return events
 
@@ -110,3 +110,49 @@ def test_few_events_are_read_exactly(app: Flask) -> None:
     found = quick(most_events).explore(PERIOD, "home", "plan")
     assert not found.is_estimate
     assert quick(10).explore(PERIOD, "home", "plan").is_estimate
+
+
+def test_not_more_visitors_come_back_than_there_were(app: Flask) -> None:
+    """The cohorts are exact. How many of them came back with the event is estimated."""
+    events = events_of_visitors(300)
+    fill(app, events)
+    asked = (PERIOD, "day", step("book[plan=free]"))
+    about, exact = quick(40).retention(*asked), current_reports().retention(*asked)  # type: ignore[arg-type]
+    sampled = about.sampled
+    assert sampled is not None
+    assert [row.size for row in about] == [row.size for row in exact]
+    fill(app, drawn(events, sampled))
+    of_drawn = {row.starts_on: row.returned for row in current_reports().retention(*asked)}  # type: ignore[arg-type]
+    for row in about:
+        theirs = of_drawn.get(row.starts_on, [0] * len(row.returned))
+        assert row.returned[1:] == [min(row.size, number / sampled) for number in theirs[1:]]
+    assert any(row.returned[1:] for row in about)
+    assert len(about.notices) == 2
+
+
+def test_estimated_funnels_are_those_of_the_drawn_visitors(app: Flask) -> None:
+    events = events_of_visitors(300)
+    fill(app, events)
+    asked = (PERIOD, [step("home"), step("book")], "7d")
+    about = quick(100).funnel(*asked)
+    sampled = about.sampled
+    assert sampled is not None
+    assert about.notices == [
+        f"These are estimates from 1 in {1 / sampled:.0f} visitors. The true numbers are within the"
+        " margins in 95 of 100 cases."
+    ]
+    fill(app, drawn(events, sampled))
+    exact = current_reports().funnel(*asked)
+    assert exact.sampled is None
+    assert [row.count * sampled for row in about.steps] == [row.count for row in exact.steps]
+    assert exact.steps[1].count > 0
+
+
+def test_visits_with_a_rare_event_are_all_read(app: Flask) -> None:
+    """Visits without it are not read for its paths, so they do not count."""
+    events = events_of_visitors(300)
+    rare = visit("visitor-7", "rare", START + timedelta(days=10), 99_999)
+    with app.app_context():
+        fill(app, [*events, rare])
+    found = quick(60).paths(PERIOD, "rare")
+    assert (found.visits, found.is_estimate) == (1, False)
