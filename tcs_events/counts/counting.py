@@ -107,7 +107,8 @@ class DayCounter:
         self.counts_visitors_later = False
         """Whether only `count_visits` counts visitors. If not, they change with the visits."""
         self.processes: Processes | None = None
-        """Count the events of large days, each a share of the sessions; this process if None."""
+        """Count the events, visits and crossings of large days, each a share of the sessions; this
+        process if None."""
         self._engine = engine
         self._zone = zone
         self._meaning = meaning

@@ -254,7 +254,7 @@ properties = _counts(
 - `added`: "" counts all events with the value. A property that is declared as `add_up` counts those
   with a number in it, and `total` is the sum of the numbers in units of 1/2^80, as text.
 
-If a day has too many different values of a property, or one that is too long, a row with the value
+If a day has too many different values of a property, or one that is too long or too large, a row with the value
 "uncounted" takes the place of all its values. Such a row with the property "" has the number of
 events whose number in `added` is not in the sums.
 """
