@@ -254,9 +254,9 @@ properties = _counts(
 - `added`: "" counts all events with the value. A property that is declared as `add_up` counts those
   with a number in it, and `total` is the sum of the numbers in units of 1/2^80, as text.
 
-If a day has too many different values of a property, or one that is too long or too large, a row with the value
-"uncounted" takes the place of all its values. Such a row with the property "" has the number of
-events whose number in `added` is not in the sums.
+If a day has too many different values of a property, or one that is too long or too large, a row
+with the value "uncounted" takes the place of all its values. Such a row with the property "" has
+the number of events whose number in `added` is not in the sums.
 """
 
 visits = sa.Table(
@@ -357,8 +357,8 @@ saved_funnels = sa.Table(
     sa.Column("definition", sa.Text(), nullable=False),
     sa.Column("saved_at", UtcDateTime(), nullable=False),
 )
-"""The funnels that somebody has saved by name. The definition is JSON. Those over days are counted
-ahead, in `courses`."""
+"""The funnels that somebody has saved by name. The definition is JSON. The last 20 over
+days that count visitors, and are not broken down, are counted ahead, in `courses`."""
 
 course_funnels = sa.Table(
     "user_event_course_funnels",

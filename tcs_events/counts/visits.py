@@ -1,7 +1,7 @@
 """The stored visits, and the retention that is counted from them.
 
-Whatever changes the visits also changes the counts of `visitors` and the sample of `sampled`, in the
-same transaction.
+Whatever changes the visits also changes the counts of `visitors` and the sample of `sampled`, in
+the same transaction.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ def change_visits(
 ) -> None:
     """Insert the new visits of a day, and delete those that are gone.
 
-    The sample changes with the visits, and so do the visitors, unless all are counted later. The first day of these
-    sessions may change, and so the retention of later days. Those days are marked in the same
-    transaction, so that their retention is counted again. Without `marks_retention` the caller
+    The sample changes with the visits, and so do the visitors, unless all are counted later. The
+    first day of these sessions may change, and so the retention of later days. Those days are
+    marked in the same transaction, so that their retention is counted again. Without `marks_retention` the caller
     changes the retention itself, in this transaction.
     """
     sessions = {session_id for session_id, _ in (*new_visits, *gone_visits)}
