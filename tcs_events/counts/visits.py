@@ -86,8 +86,8 @@ def change_visits(
 
     The sample changes with the visits, and so do the visitors, unless all are counted later. The
     first day of these sessions may change, and so the retention of later days. Those days are
-    marked in the same transaction, so that their retention is counted again. Without `marks_retention` the caller
-    changes the retention itself, in this transaction.
+    marked in the same transaction, so that their retention is counted again. Without
+    `marks_retention` the caller changes the retention itself, in this transaction.
     """
     sessions = {session_id for session_id, _ in (*new_visits, *gone_visits)}
     if not counts_visitors_later:
