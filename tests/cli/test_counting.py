@@ -31,7 +31,7 @@ import time
 from tcs_events.database import streaming
 from tcs_events.counts import counting
 streaming.FETCH_ROWS = 1
-def slowly(of_day, sessions, counter, roles):
+def slowly(of_day, sessions, *rest):
     next(sessions)
     print("counting", flush=True)
     time.sleep(60)

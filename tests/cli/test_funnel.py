@@ -26,7 +26,7 @@ def host(sqlite_host: Flask) -> Flask:
 
 
 def visitors(host: Flask, *options: str) -> list[int]:
-    return [row["visitors"] for row in ask(host, *ASKED, *options)["rows"]]
+    return [row["visitors"] for row in ask(host, *ASKED, *options)["steps"]]
 
 
 def test_conditions_are_about_the_first_step_and_who_about_all(host: Flask) -> None:
@@ -57,7 +57,7 @@ def test_an_estimate_is_marked_in_80_columns(host: Flask, monkeypatch: pytest.Mo
     [head] = [line for line in shown if line.lstrip().startswith("step ") and "margin" in line]
     assert "visitors" in head
     assert "first" in head
-    rows = ask(host, *ASKED)["rows"]
+    rows = ask(host, *ASKED)["steps"]
     assert all(row["margin"] > 0 for row in rows)
     assert {"of_first_margin", "of_previous_margin", "median_margin_seconds"} < rows[1].keys()
 
@@ -69,7 +69,7 @@ def test_a_saved_funnel_is_asked_from_its_counts(host: Flask) -> None:
         registration_of(host).refresher.refresh(funnel_seconds=3600)
     from_counts = ask(host, "funnel", "--saved", "saved", *MARCH)
     assert from_counts["counted_at"] is not None
-    assert [row["visitors"] for row in from_counts["rows"]] == [8, 6]
+    assert [row["visitors"] for row in from_counts["steps"]] == [8, 6]
     narrowed = ask(host, "funnel", "--saved", "saved", "--who", "new", *MARCH)
     assert narrowed["counted_at"] is not None
-    assert narrowed["rows"] == from_counts["rows"]
+    assert narrowed["steps"] == from_counts["steps"]
