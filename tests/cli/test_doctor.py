@@ -252,7 +252,7 @@ def test_clocks_that_differ_are_a_hint(seconds: int, words: str) -> None:
 
 def test_an_event_of_the_future_is_a_hint(host: Flask) -> None:
     run(host, "rollup")
-    save(host, click(received_at=NOW + timedelta(hours=1)))
+    save(host, click(received_at=datetime.now(UTC) + timedelta(hours=1)))
     code, level, remedy = trouble(host, "times of events")
     assert (code, level) == (0, "hint")
     assert remedy.endswith("clocks of all web hosts by NTP")
@@ -263,13 +263,13 @@ def test_old_counts_of_reports_are_a_hint(host: Flask) -> None:
     assert trouble(host, "counts of reports")[2].startswith("there are none yet;")
     run(host, "rollup")
     assert doctor(host)[0] == 0
-    old = NOW - timedelta(hours=3)
+    old = datetime.now(UTC) - timedelta(hours=3)
     execute(host, f"UPDATE user_event_rollup_state SET refreshed_at = '{as_text(host, old)}'")
     assert trouble(host, "counts of reports")[2].startswith("they are 3 hours old;")
 
 
 def test_events_that_failed_lately_are_a_hint(host: Flask) -> None:
-    today = NOW.date()
+    today = datetime.now(UTC).date()
     with host.app_context(), host.extensions["sqlalchemy"].engine.begin() as connection:
         rows = {(today, RECEIVED, ""): 5, (today, "accepted", ""): 3, (today, "failed", "Full"): 2}
         _write_rows(connection, "p", rows)
@@ -437,7 +437,7 @@ def test_reports_that_do_not_follow_the_events_are_a_hint(host: Flask, name: str
     run(host, "rollup")
     assert doctor(host)[1]["counts of reports"] == ("ok", "")
     statement, what, words = FROZEN[name]
-    execute(host, statement.format(ahead=as_text(host, NOW + timedelta(days=9))))
+    execute(host, statement.format(ahead=as_text(host, datetime.now(UTC) + timedelta(days=9))))
     code, level, remedy = trouble(host, what)
     assert (code, level) == (0, "hint")
     assert words in remedy
@@ -463,7 +463,9 @@ COUNTED = {
 def test_outcomes_that_cannot_be_or_should_not_be_are_a_hint(host: Flask, name: str) -> None:
     counts, words = COUNTED[name]
     with host.app_context(), host.extensions["sqlalchemy"].engine.begin() as connection:
-        _write_rows(connection, "p", {(NOW.date(), what, ""): n for what, n in counts.items()})
+        _write_rows(
+            connection, "p", {(datetime.now(UTC).date(), what, ""): n for what, n in counts.items()}
+        )
     code, findings = doctor(host)
     [what] = [what for what in findings if what.startswith("outcomes since yesterday")]
     level, remedy = findings[what]
