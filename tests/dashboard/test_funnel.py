@@ -173,7 +173,7 @@ def test_it_follows_the_filters_on_the_first_step_and_on_visitors(client: FlaskC
 def test_visits_know_no_filters_so_visitors_are_counted_with_them(client: FlaskClient) -> None:
     query = {"step": FUNNEL["step"], "days": "30", "where": "filters.rate_max=90"}
     page = client.get(PATH, query_string=query).text
-    assert "With filters, visitors are counted, each once" in text_of(page)
+    assert "With filters, everybody counts once" in text_of(page)
     assert "within 1 day." in text_of(page)
     assert '<option value="" selected>24 hours (counts visits)' in page
     [link] = re.findall(r'href="([^"]*/csv/[^"]*)"', page)

@@ -152,12 +152,17 @@ def _narrowed(row: ExploreRow, asked: Asked, answer: Answers) -> dict[str, objec
 
 
 def _funnel(asked: Asked, answer: Answers) -> dict[str, object] | None:
-    """Return the URL parameters of a funnel whose first step is what the page counts."""
+    """Return the URL parameters of a funnel whose first step is what the page counts.
+
+    None if no address can say it.
+    """
     try:
-        step = Step(answer["event_type"], asked.filters.where)
+        step = str(Step(answer["event_type"], asked.filters.where))
     except ValueError:  # an event type with brackets
         return None
-    steps = {"step": str(step), "within": FUNNEL_WITHIN, "break_down": answer["by"]}
+    if len(step) > PARAMETER_MAX_LENGTH:
+        return None
+    steps = {"step": step, "within": FUNNEL_WITHIN, "break_down": answer["by"]}
     return {**steps, "type": None, "where": None}  # the step has them
 
 

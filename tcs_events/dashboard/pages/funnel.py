@@ -41,8 +41,8 @@ NEEDS_TIME = (
     " that."
 )
 WITH_FILTERS = (
-    "With filters, visitors are counted, each once, and all steps follow within 24 hours. Without"
-    " filters, visits are counted."
+    "With filters, everybody counts once, and all steps follow within 24 hours. Without filters,"
+    " visits are counted."
 )
 FILTERS: tuple[Kind, ...] = ("where", "who")
 """What a funnel over days follows."""
