@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Engine, Inspector, Table
+from sqlalchemy import Connection, Engine, Inspector, Table
 from sqlalchemy.types import TypeEngine
 
 from tcs_events.cli.doctor.finding import HINT, WRONG, Finding
@@ -32,12 +32,22 @@ def schema_findings(engine: Engine, tables: Tables) -> list[Finding]:
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the database does not answer.
     """
-    inspector = sa.inspect(engine)
-    unlogged, triggers = _odd_tables(engine, tables)
+    odd_tables = _odd_tables(engine, tables)
+    with engine.connect() as connection:  # one for all questions: some pools keep none
+        return _findings(connection, engine, tables, *odd_tables)
+
+
+def _findings(
+    connection: Connection,
+    engine: Engine,
+    tables: Tables,
+    unlogged: set[str],
+    triggers: dict[str, list[str]],
+) -> list[Finding]:
+    inspector = sa.inspect(connection)
     on_mysql: dict[str, str] = {}
     if mysql.is_mysql(engine.dialect):
-        with engine.connect() as connection:
-            on_mysql = table_troubles(connection, tables.values())
+        on_mysql = table_troubles(connection, tables.values())
     findings = []
     for table in tables.values():
         name, schema = full_name(engine, table), schema_of(engine, table)
