@@ -43,7 +43,6 @@ from tests.reports.test_explore import (
     VALUES,
     WHERE,
     in_text,
-    of_visitors,
     said,
     with_bookings,
 )
@@ -118,7 +117,7 @@ def test_it_is_what_the_events_say(
             answer = reports.explore(
                 period, "booking", where=where, measure=in_text(measure), **asked
             )
-            is_theirs = of_visitors(world, period, asked["who"])
+            is_theirs = truth.of_visitors(world, period, asked["who"])
             expected = truth.explore(
                 world, period, "booking", asked["by"] or "none", measure, asked["interval"],
                 asked["limit"],
