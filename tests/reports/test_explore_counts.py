@@ -39,7 +39,7 @@ from tests.reports.worlds import DAYS, FIRST_DAYS, first_day, make_world
 BOOKING = EventType("booking", break_down=tuple(VALUES), add_up=("price", "odd"))
 TYPES = [
     replace(CARD_CLICK, break_down=("expert_id",)),
-    replace(SAGE_QUERY, break_down=("filters",)),
+    replace(SAGE_QUERY, break_down=("query_text", "filters")),
     "filter_change",
     BOOKING,
 ]
