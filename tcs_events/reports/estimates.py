@@ -19,7 +19,7 @@ from tcs_events.reports.sampling import counted_events, counted_visits
 def halvings_to(most_events: int | None, events: int) -> int:
     """Return how often to halve the visitors so that about `most_events` of the events are left.
 
-    0 if there are not more of them, or if there is no limit.
+    0 if there are at most `most_events`, or if that is None.
     """
     if most_events is None or events <= most_events:
         return 0

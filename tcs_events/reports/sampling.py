@@ -47,7 +47,7 @@ class Attempt:
             events: how many events there are, as far as they are counted.
 
         Raises:
-            OutOfTime: there is no hope.
+            OutOfTime: reading all rows would take more than twice the time that there is.
         """
         self.read = 0
         until, begun = time_of(connection), 0.0

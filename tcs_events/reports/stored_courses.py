@@ -218,7 +218,7 @@ class _Events:
     def of(
         self, sessions: Sequence[str] | None = None
     ) -> Iterator[Iterator[tuple[str, Taken | None]]]:
-        """Yield an iterator over session ids and steps, with None for an event that is no step.
+        """Yield an iterator over pairs of a session id and its step, None if the event is no step.
 
         Args:
             sessions: at most a few hundred session ids, or None for all sessions.
